@@ -1,0 +1,147 @@
+package auth
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"sync"
+	"time"
+
+	"connexease-functions/pkg/secret"
+)
+
+// Credential is one accepted token under the name that logs and items may show.
+type Credential struct {
+	Name string
+	hash [sha256.Size]byte
+	end  time.Time // zero: accepted without end
+}
+
+// NewCredential returns a credential that is accepted until end, or without end
+// where that is zero. A blank value is an error: it would accept a blank token.
+func NewCredential(name string, value secret.Value, end time.Time) (Credential, error) {
+	if value.Blank() {
+		return Credential{}, secret.ErrMissing
+	}
+	return Credential{Name: name, hash: value.Hash(), end: end}, nil
+}
+
+// Credentials is where a Verifier finds what is accepted now.
+type Credentials = secret.Cache[[]Credential]
+
+// Verifier checks Authorization headers against a set of credentials.
+type Verifier struct {
+	credentials *Credentials
+	cooldown    time.Duration
+	now         func() time.Time
+
+	mu    sync.Mutex
+	early time.Time // when a mismatch last refreshed
+}
+
+// NewVerifier returns a Verifier. A token that matches nothing refreshes the
+// credentials early, so that a rotated one works at once, but at most once per
+// cooldown: bad tokens buy no calls.
+func NewVerifier(credentials *Credentials, cooldown time.Duration, now func() time.Time) *Verifier {
+	return &Verifier{credentials: credentials, cooldown: cooldown, now: now}
+}
+
+// Result is an accepted request's.
+type Result struct {
+	Name  string        // of the credential
+	Stale time.Duration // for how long the credentials could not be refreshed; 0 = fresh
+}
+
+// Verify checks a header's value. It returns ErrMissing, ErrMalformed or ErrWrong
+// for a header that is refused, and any other error where the credentials could
+// not be read: then nothing is known about the token.
+func (v *Verifier) Verify(ctx context.Context, header string) (Result, error) {
+	token, err := ParseBearer(header)
+	if err != nil {
+		return Result{}, err
+	}
+	hash := sha256.Sum256([]byte(token))
+	accepted, stale, err := v.credentials.Get(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	if name, ok := match(accepted, hash, v.now()); ok {
+		return Result{name, stale}, nil
+	}
+	if !v.mayRefresh() {
+		return Result{}, ErrWrong
+	}
+	accepted, stale, err = v.credentials.Refresh(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	if name, ok := match(accepted, hash, v.now()); ok {
+		return Result{name, stale}, nil
+	}
+	return Result{}, ErrWrong
+}
+
+func (v *Verifier) mayRefresh() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	now := v.now()
+	if !v.early.IsZero() && now.Before(v.early.Add(v.cooldown)) {
+		return false
+	}
+	v.early = now
+	return true
+}
+
+// match compares with every credential, whether or not an earlier one matched, so
+// that the time taken says nothing.
+func match(accepted []Credential, hash [sha256.Size]byte, now time.Time) (string, bool) {
+	name, found := "", false
+	for _, c := range accepted {
+		equal := subtle.ConstantTimeCompare(c.hash[:], hash[:]) == 1
+		if equal && !found && (c.end.IsZero() || now.Before(c.end)) {
+			name, found = c.Name, true
+		}
+	}
+	return name, found
+}
+
+// Names of the credentials that Rotating returns.
+const (
+	NameCurrent  = "current"
+	NamePrevious = "previous"
+)
+
+// Rotating loads a secret's current version, and its previous one until grace has
+// passed since the current one was created. Outside of that time it costs one
+// call. A previous version that cannot be read is an error while it counts,
+// because valid requests would be refused without it.
+func Rotating(source secret.Source, grace time.Duration, now func() time.Time) func(context.Context) ([]Credential, error) {
+	return func(ctx context.Context) ([]Credential, error) {
+		current, err := source.Fetch(ctx, secret.Current)
+		if err != nil {
+			return nil, err
+		}
+		c, err := NewCredential(NameCurrent, current.Value, time.Time{})
+		if err != nil {
+			return nil, err
+		}
+		accepted := []Credential{c}
+		end := current.Created.Add(grace)
+		if !now().Before(end) {
+			return accepted, nil
+		}
+		previous, err := source.Fetch(ctx, secret.Previous)
+		if errors.Is(err, secret.ErrMissing) {
+			return accepted, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		p, err := NewCredential(NamePrevious, previous.Value, end)
+		if err != nil {
+			return nil, err
+		}
+		return append(accepted, p), nil
+	}
+}

@@ -1,0 +1,138 @@
+package secret
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// Limits of a Cache. All are above zero.
+type Limits struct {
+	TTL      time.Duration // how long a value is fresh; up to a tenth is taken off at random
+	MaxStale time.Duration // how long after its TTL a value still serves while loading fails
+	Wait     time.Duration // how long a caller with a stale value waits for a fresh one
+	Retry    time.Duration // pause after a failed load; at most a second where no value can serve
+	Load     time.Duration // how long one load may take
+}
+
+// DefaultLimits have a changed secret everywhere within six minutes, and keep a
+// day's outage of Secrets Manager away from the callers.
+var DefaultLimits = Limits{
+	TTL: 5 * time.Minute, MaxStale: 24 * time.Hour, Wait: 500 * time.Millisecond,
+	Retry: 15 * time.Second, Load: 3 * time.Second,
+}
+
+// Cache keeps what load returns. At most one load runs at a time; every caller
+// waits for it no longer than its own context allows.
+type Cache[T any] struct {
+	load   func(context.Context) (T, error)
+	limits Limits
+	now    func() time.Time
+
+	mu      sync.Mutex
+	value   T
+	have    bool
+	expires time.Time
+	failed  time.Time
+	err     error
+	flight  chan struct{} // closed when the load under way has ended; nil without one
+}
+
+// NewCache returns an empty cache. Nothing is loaded before the first Get.
+func NewCache[T any](load func(context.Context) (T, error), limits Limits, now func() time.Time) *Cache[T] {
+	return &Cache[T]{load: load, limits: limits, now: now}
+}
+
+// Get returns the value and for how long it has been past its TTL: zero where it
+// is fresh. Where no value can serve it returns the last load's error, or the
+// context's.
+func (c *Cache[T]) Get(ctx context.Context) (value T, stale time.Duration, err error) {
+	c.mu.Lock()
+	now := c.now()
+	if c.have && now.Before(c.expires) {
+		defer c.mu.Unlock()
+		return c.value, 0, nil
+	}
+	usable := c.usable(now)
+	pause := c.limits.Retry
+	if !usable {
+		pause = min(pause, time.Second)
+	}
+	if c.flight == nil && c.err != nil && now.Before(c.failed.Add(pause)) {
+		defer c.mu.Unlock()
+		return c.answer(now)
+	}
+	flight := c.start(ctx)
+	c.mu.Unlock()
+
+	if usable {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.limits.Wait)
+		defer cancel()
+	}
+	return c.wait(ctx, flight)
+}
+
+// Refresh loads now, or waits for the load that is under way, and returns as Get
+// does.
+func (c *Cache[T]) Refresh(ctx context.Context) (value T, stale time.Duration, err error) {
+	c.mu.Lock()
+	flight := c.start(ctx)
+	c.mu.Unlock()
+	return c.wait(ctx, flight)
+}
+
+func (c *Cache[T]) wait(ctx context.Context, flight <-chan struct{}) (T, time.Duration, error) {
+	var late error
+	select {
+	case <-flight:
+	case <-ctx.Done():
+		late = ctx.Err()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	value, stale, err := c.answer(c.now())
+	if err == nil && !c.have {
+		err = late
+	}
+	return value, stale, err
+}
+
+func (c *Cache[T]) usable(now time.Time) bool {
+	return c.have && now.Before(c.expires.Add(c.limits.MaxStale))
+}
+
+func (c *Cache[T]) answer(now time.Time) (value T, stale time.Duration, err error) {
+	if !c.usable(now) {
+		return value, 0, c.err
+	}
+	return c.value, max(0, now.Sub(c.expires)), nil
+}
+
+// start begins a load unless one is under way. The load outlives the caller that
+// began it, because others wait for it too.
+func (c *Cache[T]) start(ctx context.Context) <-chan struct{} {
+	if c.flight != nil {
+		return c.flight
+	}
+	flight := make(chan struct{})
+	c.flight = flight
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.limits.Load)
+	go func() {
+		defer cancel()
+		value, err := c.load(ctx)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		now := c.now()
+		if c.err = err; err == nil {
+			jitter := time.Duration(rand.Int64N(int64(c.limits.TTL)/10 + 1))
+			c.value, c.have, c.expires = value, true, now.Add(c.limits.TTL-jitter)
+		} else {
+			c.failed = now
+		}
+		c.flight = nil
+		close(flight)
+	}()
+	return flight
+}

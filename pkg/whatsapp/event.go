@@ -1,0 +1,154 @@
+// Package whatsapp knows the shapes of WhatsApp Cloud API bodies: it splits a
+// webhook notification into events that stand on their own, and folds statuses
+// into what a person wants to know of a message.
+package whatsapp
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strconv"
+	"unicode/utf8"
+)
+
+// Kind says which sort of item an event is.
+type Kind string
+
+// The kinds of events. A body that is no notification is quarantined whole.
+const (
+	KindMessage    Kind = "message"
+	KindStatus     Kind = "status"
+	KindEvent      Kind = "event"
+	KindQuarantine Kind = "quarantine"
+)
+
+// Direction of a message, seen from the business.
+type Direction string
+
+// In is from the customer, Out to the customer.
+const (
+	In  Direction = "in"
+	Out Direction = "out"
+)
+
+// Reasons of a quarantine.
+const (
+	ReasonNotJSON         = "not_json"
+	ReasonNotNotification = "not_notification"
+	ReasonRefused         = "refused_by_table"
+)
+
+const (
+	// maxIdentifier is the longest identifier, in bytes, that is used as it is;
+	// the WhatsApp Cloud API's own are 38 to 128 characters long.
+	maxIdentifier = 512
+	// maxText is the longest text attribute, in bytes.
+	maxText = 512
+	// maxBeside is the largest contact, in bytes, that stands beside an event.
+	// A larger one is kept as an event of its own.
+	maxBeside = 4096
+)
+
+// Event is one update of a delivery: flat facts that people search for, and the
+// update itself as it came. Facts that are missing or of an unexpected JSON type
+// are empty; Payload has them all the same.
+type Event struct {
+	Kind      Kind
+	Direction Direction
+	Type      string // message type, list name or account event
+	Field     string // the change's field
+	Reason    string // of a quarantine
+
+	Contact            string // wa_id, else phone number, else business-scoped user id
+	PhoneNumberID      string
+	DisplayPhoneNumber string
+	WABAID             string
+	WAMID              string
+	Status             string
+	ErrorCode          string
+	Text               string // at most 512 bytes, cut at a character
+	Opaque             string // a status's biz_opaque_callback_data
+
+	Time      int64 // Unix milliseconds of the update; 0 where it has none
+	EntryTime int64 // the entry's own time as it came; 0 where it has none
+
+	ContactPayload []byte // the contacts[] element that belongs to the event
+	Payload        []byte // the update itself, without insignificant whitespace
+
+	Key Key
+}
+
+// Key holds an event's identifiers as they stand in table keys: the identifier
+// where it is a string of 1 to 512 bytes, else a hash.
+type Key struct {
+	Message string // wamid
+	Number  string // phone_number_id
+	Status  string
+	Field   string
+	Hash    string // of the event itself
+}
+
+// hash returns the first 16 hex digits of a SHA-256.
+func hash(parts ...[]byte) string {
+	h := sha256.New()
+	for i, p := range parts {
+		if i > 0 {
+			h.Write([]byte{'\n'}) // compact JSON holds no raw line break
+		}
+		h.Write(p)
+	}
+	return hex.EncodeToString(h.Sum(nil))[:16]
+}
+
+// identifier returns an identifier for keys, and the identifier itself where it
+// can be used as it is. Where there is nothing to identify by, the fallback is
+// hashed, so that such items do not pile up under one key.
+func identifier(r raw, fallback []byte) (key, value string) {
+	if s, ok := r.text(); ok {
+		if s != "" && len(s) <= maxIdentifier {
+			return s, s
+		}
+		if s == "" {
+			return hash(fallback), ""
+		}
+	}
+	if len(r) == 0 || string(r) == "null" {
+		return hash(fallback), ""
+	}
+	return hash(r), ""
+}
+
+// milliseconds reads a timestamp: epoch seconds as a string (WhatsApp Cloud API)
+// or a number (seen in the wild), or epoch milliseconds.
+func milliseconds(r raw) int64 {
+	s, ok := r.text()
+	if !ok {
+		s = string(r)
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	const (
+		year2286  = 1e10 // seconds; the first second with 11 digits
+		asMillis  = 1e11
+		endMillis = year2286 * 1000
+	)
+	switch {
+	case err != nil || n <= 0 || n >= endMillis:
+		return 0
+	case n >= asMillis:
+		return n
+	case n >= year2286:
+		return 0
+	}
+	return n * 1000
+}
+
+// short cuts a text to at most 512 bytes at a character's boundary.
+func short(s string) string {
+	if len(s) <= maxText {
+		return s
+	}
+	cut := maxText
+	for cut > 0 && !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return s[:cut]
+}

@@ -1,0 +1,420 @@
+package whatsapp
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strconv"
+)
+
+// Split takes a webhook body apart into events, each on its own. Nothing is
+// refused and nothing lost: what is not understood, or left over of a value, a
+// change, an entry or the body, becomes an event too, and a body that is no
+// notification becomes one quarantined event. There is always at least one.
+//
+// The events' byte slices belong to Split's own copy of the body.
+func Split(body []byte) []Event {
+	var compact bytes.Buffer
+	compact.Grow(len(body))
+	if err := json.Compact(&compact, body); err != nil {
+		return []Event{Quarantine(bytes.Clone(body), ReasonNotJSON)}
+	}
+	return SplitCompact(compact.Bytes())
+}
+
+// SplitCompact is Split for a body that json.Compact has accepted and written.
+func SplitCompact(body []byte) []Event {
+	s := splitter{}
+	var left []member
+	for m := range raw(body).members() {
+		switch {
+		case m.key == "entry" && m.value.isArray():
+			for e := range m.value.elements() {
+				s.entry(e)
+			}
+		case m.key == "object" && string(m.value) == `"whatsapp_business_account"`:
+		default:
+			left = append(left, m)
+		}
+	}
+	if len(s.events) == 0 {
+		return []Event{Quarantine(body, ReasonNotNotification)}
+	}
+	if len(left) > 0 {
+		s.other("body", object(left), nil)
+	}
+	return s.events
+}
+
+// Quarantine makes an event of a payload that cannot be stored as anything else.
+func Quarantine(payload []byte, reason string) Event {
+	return Event{
+		Kind:    KindQuarantine,
+		Reason:  reason,
+		Payload: payload,
+		Key:     Key{Field: "quarantine", Hash: hash(payload)},
+	}
+}
+
+// splitter walks down a body and remembers what belongs to the events below.
+type splitter struct {
+	events []Event
+
+	entryID, entryTime raw // as they came
+	waba               string
+	time               int64
+	fieldKey, field    string
+	number             numberFacts
+}
+
+type numberFacts struct {
+	raw             raw // phone_number_id as it came
+	key, id, digits string
+}
+
+func (s *splitter) entry(e raw) {
+	s.entryID, s.entryTime, s.waba, s.time = nil, nil, "", 0
+	s.change0()
+	if !e.isObject() {
+		s.other("entry", e, nil)
+		return
+	}
+	members := slices.Collect(e.members())
+	var left []member
+	var changes []raw
+	for i, m := range members {
+		last := isLast(members, i)
+		switch {
+		case m.key == "id" && last && s.identify(m.value):
+		case m.key == "time" && last && m.value.isInteger():
+			s.entryTime = m.value
+			s.time, _ = strconv.ParseInt(string(m.value), 10, 64)
+		case m.key == "changes" && m.value.isArray():
+			changes = append(changes, m.value)
+		default:
+			left = append(left, m)
+		}
+	}
+	before := len(s.events)
+	for _, list := range changes {
+		for c := range list.elements() {
+			s.change(c)
+		}
+	}
+	s.change0()
+	switch {
+	case len(s.events) == before:
+		s.other("entry", e, nil)
+	case len(left) > 0:
+		s.other("entry", object(left), nil)
+	}
+}
+
+func (s *splitter) identify(id raw) bool {
+	s.entryID = id
+	_, s.waba = identifier(id, nil)
+	return s.waba != ""
+}
+
+// change0 forgets the facts of the last change.
+func (s *splitter) change0() {
+	s.fieldKey, s.field, s.number = "unknown", "", numberFacts{}
+}
+
+func (s *splitter) change(c raw) {
+	s.change0()
+	members := slices.Collect(c.members())
+	var left []member
+	var values []raw
+	for i, m := range members {
+		switch {
+		case m.key == "field" && isLast(members, i):
+			s.fieldKey, s.field = identifier(m.value, []byte("unknown"))
+			if s.field == "" {
+				left = append(left, m)
+			}
+		case m.key == "value":
+			values = append(values, m.value)
+		default:
+			left = append(left, m)
+		}
+	}
+	if len(values) == 0 {
+		s.other("change", c, nil)
+		return
+	}
+	for _, v := range values {
+		s.value(v)
+	}
+	if len(left) > 0 {
+		s.number = numberFacts{}
+		s.other("change", object(left), nil)
+	}
+}
+
+// value splits the value of a change. Lists are taken apart where the value is
+// about a phone number, which its metadata tells, and wherever they are called as
+// messages and statuses are; an account's value is one event as a whole.
+func (s *splitter) value(v raw) {
+	s.number = numberFacts{}
+	members := slices.Collect(v.members())
+	var left []member
+	var lists []member
+	var contacts contactList
+	hasMetadata := slices.ContainsFunc(members, func(m member) bool {
+		return m.key == "metadata" && m.value.isObject()
+	})
+	for i, m := range members {
+		switch {
+		case m.key == "messaging_product" && string(m.value) == `"whatsapp"`:
+		case m.key == "metadata" && isLast(members, i) && m.value.isObject():
+			if !s.metadata(m.value) {
+				left = append(left, m)
+			}
+		case m.key == "contacts" && isLast(members, i) && m.value.isArray():
+			contacts.add(m)
+		case m.value.isArray() && (hasMetadata || isUpdateList(m.key)):
+			lists = append(lists, m)
+		default:
+			left = append(left, m)
+		}
+	}
+	contacts.index()
+
+	before := len(s.events)
+	updates := 0
+	for _, l := range lists {
+		for range l.value.elements() {
+			updates++
+		}
+	}
+	contacts.alone = updates == 1
+	s.events = slices.Grow(s.events, updates)
+	for _, l := range lists {
+		s.list(l, &contacts)
+	}
+	if len(s.events) == before {
+		// Nothing to take apart: the value is the event.
+		s.other(accountEvent(v), v, v)
+		return
+	}
+	if rest, ok := contacts.unused(); ok {
+		left = append(left, rest)
+	}
+	if len(left) > 0 {
+		s.other("value", object(left), nil)
+	}
+}
+
+func isUpdateList(key string) bool {
+	return key == "messages" || key == "statuses" || key == "message_echoes"
+}
+
+// accountEvent returns what an account-level value calls its event.
+func accountEvent(v raw) string {
+	_, name := identifier(v.get("event"), nil)
+	return name
+}
+
+func isLast(members []member, i int) bool {
+	for _, m := range members[i+1:] {
+		if m.key == members[i].key {
+			return false
+		}
+	}
+	return true
+}
+
+// metadata takes the phone number's facts and reports whether they are all there
+// is, so that nothing of the object has to be kept elsewhere.
+func (s *splitter) metadata(m raw) bool {
+	complete := true
+	seen := map[string]bool{}
+	for f := range m.members() {
+		if seen[f.key] {
+			complete = false
+		}
+		seen[f.key] = true
+		switch f.key {
+		case "phone_number_id":
+			s.number.raw = f.value
+			s.number.key, s.number.id = identifier(f.value, nil)
+			complete = complete && s.number.id != ""
+		case "display_phone_number":
+			_, s.number.digits = identifier(f.value, nil)
+			complete = complete && s.number.digits != ""
+		default:
+			complete = false
+		}
+	}
+	return complete
+}
+
+// list makes events of the elements of a value's list.
+func (s *splitter) list(l member, contacts *contactList) {
+	for e := range l.value.elements() {
+		switch {
+		case !e.isObject():
+			s.other(l.key, e, nil)
+		case l.key == "messages":
+			s.message(e, In, "", contacts)
+		case l.key == "message_echoes":
+			s.message(e, Out, "", contacts)
+		case l.key == "statuses":
+			s.status(e, contacts)
+		case l.key == "history":
+			s.history(e, contacts)
+		default:
+			s.element(l.key, e, contacts)
+		}
+	}
+}
+
+// history takes the messages out of a chunk of history, thread by thread; the
+// chunk without them (phase, progress, thread ids) stays an event of its own.
+func (s *splitter) history(chunk raw, contacts *contactList) {
+	var kept []member
+	for m := range chunk.members() {
+		if m.key == "threads" && m.value.isArray() {
+			var threads []raw
+			for t := range m.value.elements() {
+				threads = append(threads, s.thread(t, contacts))
+			}
+			m.value = array(threads)
+		}
+		kept = append(kept, m)
+	}
+	s.other("history", object(kept), nil)
+}
+
+func (s *splitter) thread(t raw, contacts *contactList) raw {
+	if !t.isObject() {
+		return t
+	}
+	_, peer := identifier(t.get("id"), nil)
+	var kept []member
+	for m := range t.members() {
+		if m.key == "messages" && m.value.isArray() {
+			var others []raw
+			for e := range m.value.elements() {
+				if e.isObject() {
+					s.message(e, "", peer, contacts)
+				} else {
+					others = append(others, e)
+				}
+			}
+			if len(others) == 0 {
+				continue
+			}
+			m.value = array(others)
+		}
+		kept = append(kept, m)
+	}
+	return object(kept)
+}
+
+// base returns an event with the facts of everything above it.
+func (s *splitter) base(kind Kind, payload raw) Event {
+	return Event{
+		Kind: kind, Field: s.field, WABAID: s.waba, EntryTime: s.time,
+		PhoneNumberID: s.number.id, DisplayPhoneNumber: s.number.digits,
+		Payload: payload,
+		Key:     Key{Field: s.fieldKey, Number: s.number.key},
+	}
+}
+
+// other adds an event that has no identifier of its own. What tells two of them
+// with equal bytes apart is the account, its time and the phone number, so these
+// are part of the hash. facts, where given, is searched for a time.
+func (s *splitter) other(kind string, payload, facts raw) {
+	e := s.base(KindEvent, payload)
+	e.Type = kind
+	if t := facts.get("timestamp"); t != nil {
+		e.Time = milliseconds(t)
+	}
+	s.add(e)
+}
+
+// element adds an event of a list that is neither messages nor statuses.
+func (s *splitter) element(list string, r raw, contacts *contactList) {
+	f := readFacts(r)
+	e := s.base(KindEvent, r)
+	e.Type = list
+	f.fill(&e)
+	c := contacts.of(f.waID, f.from, f.to, f.userID)
+	e.Contact = first(c.attach(&e), f.waID, s.peer(f), f.userID)
+	s.add(e)
+}
+
+func (s *splitter) add(e Event) {
+	if e.Kind == KindEvent {
+		if e.Time == 0 && s.entryTime != nil {
+			e.Time = milliseconds(s.entryTime)
+		}
+		context := [][]byte{}
+		for _, c := range []raw{s.entryID, s.entryTime, s.number.raw} {
+			if c != nil {
+				context = append(context, c)
+			}
+		}
+		e.Key.Hash = hash(append(context, e.Payload)...)
+	} else {
+		e.Key.Hash = hash(e.Payload)
+	}
+	s.events = append(s.events, e)
+}
+
+// peer returns the other side of a message or call: whoever is not our number.
+func (s *splitter) peer(f facts) string {
+	if f.from != "" && f.from != s.number.digits {
+		return f.from
+	}
+	return first(f.to, f.from)
+}
+
+func (s *splitter) message(r raw, d Direction, thread string, contacts *contactList) {
+	f := readFacts(r)
+	e := s.base(KindMessage, r)
+	f.fill(&e)
+	e.Type = f.kind
+	e.Key.Message, e.WAMID = identifier(f.id, r)
+	if e.Key.Number == "" {
+		e.Key.Number = hash(nil)
+	}
+	if d == "" { // history holds both directions
+		d = In
+		if f.from != "" && f.from == s.number.digits {
+			d = Out
+		}
+	}
+	e.Direction = d
+	other, c := f.from, contacts.of(f.from, f.userID)
+	if d == Out {
+		other, c = f.to, contacts.of(f.to, f.userID)
+	}
+	e.Contact = first(c.attach(&e), other, thread, f.userID)
+	s.add(e)
+}
+
+func (s *splitter) status(r raw, contacts *contactList) {
+	f := readFacts(r)
+	e := s.base(KindStatus, r)
+	f.fill(&e)
+	e.Type = f.kind
+	e.Direction = Out
+	e.Key.Message, e.WAMID = identifier(f.id, r)
+	e.Key.Status, e.Status = identifier(f.status, nil)
+	e.Opaque = f.opaque
+	c := contacts.of(f.recipient, f.userID)
+	e.Contact = first(c.attach(&e), f.recipient, f.userID)
+	s.add(e)
+}
+
+func first(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}
