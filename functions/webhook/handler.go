@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"time"
+
+	"connexease-functions/pkg/api"
+	"connexease-functions/pkg/auth"
+	"connexease-functions/pkg/table"
+	"connexease-functions/pkg/telemetry"
+)
+
+// handler is the function: an event in, an answer out.
+type handler struct {
+	credentials *auth.Credentials
+	verifier    *auth.Verifier
+	table       *table.Table
+	log         *telemetry.Log
+	secretName  string
+	now         func() time.Time
+}
+
+// Invoke implements lambda.Handler. Only an event that is no HTTP request is an
+// error; every request has an answer.
+func (h *handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	started := h.now()
+	request, err := api.ReadRequest(payload)
+	if err != nil {
+		h.log.Line(ctx, slog.LevelError, "event refused", slog.String("reason", "not_http"))
+		return nil, err
+	}
+	d := delivery{started: started, requestBytes: len(payload)}
+	answer := h.receive(ctx, request, &d)
+	h.summarise(ctx, answer, &d)
+	return json.Marshal(answer)
+}
+
+// delivery is what one request's summary line tells.
+type delivery struct {
+	started      time.Time
+	requestBytes int
+	outcome      string // stored, refused, failed
+	reason       string
+	err          error
+	credential   string
+	stale        time.Duration
+	messages     int
+	statuses     int
+	others       int
+	quarantined  int
+	stored       table.Result
+}
+
+func (h *handler) summarise(ctx context.Context, answer api.Answer, d *delivery) {
+	level := slog.LevelInfo
+	switch {
+	case answer.Status >= 500:
+		level = slog.LevelError
+	case answer.Status >= 400 || d.quarantined+d.stored.Quarantined > 0:
+		level = slog.LevelWarn
+	}
+	count := func(name string, n int) telemetry.Metric {
+		return telemetry.Metric{Name: name, Unit: telemetry.Count, Value: float64(n)}
+	}
+	one := func(name string, is bool) telemetry.Metric {
+		if is {
+			return count(name, 1)
+		}
+		return count(name, 0)
+	}
+	metrics := []telemetry.Metric{
+		count("Messages", d.messages),
+		count("Statuses", d.statuses),
+		count("OtherEvents", d.others),
+		count("Quarantined", d.quarantined+d.stored.Quarantined),
+		count("Merged", d.stored.Merged),
+		count("Unsaved", len(d.stored.Unsaved)),
+		count("WriteRetries", d.stored.Retries),
+		one("RefusedNoToken", d.reason == reasonNoToken),
+		one("RefusedMalformedToken", d.reason == reasonMalformedToken),
+		one("RefusedWrongToken", d.reason == reasonWrongToken),
+		one("RefusedBody", d.reason == reasonTooLarge || d.reason == reasonBase64),
+		one("SecretUnavailable", d.reason == reasonSecret),
+		one("PreviousSecretUsed", d.credential == auth.NamePrevious),
+		{Name: "SecretStaleness", Unit: telemetry.Seconds, Value: d.stale.Seconds()},
+		{Name: "Duration", Unit: telemetry.Milliseconds, Value: float64(h.now().Sub(d.started).Microseconds()) / 1000},
+	}
+	attrs := []slog.Attr{
+		slog.String("outcome", d.outcome),
+		slog.Int("status", answer.Status),
+		slog.Int("bytes", d.requestBytes),
+	}
+	if d.reason != "" {
+		attrs = append(attrs, slog.String("reason", d.reason))
+	}
+	if d.err != nil {
+		attrs = append(attrs, telemetry.ErrorAttr(d.err))
+	}
+	h.log.Summary(ctx, level, "delivery", metrics, attrs...)
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"connexease-functions/pkg/api"
+	"connexease-functions/pkg/auth"
+	"connexease-functions/pkg/secret"
+	"connexease-functions/pkg/whatsapp"
+)
+
+const (
+	// budget is the time from API Gateway's receipt until everything must be durable.
+	// The Gateway waits 5 s for its answer (Connexease Gateway API, "Webhooks"); the
+	// last second is for the way back.
+	budget = 4 * time.Second
+	// leastBudget is given to the table whatever the clock says: the request may have
+	// waited for a cold start, and clocks differ.
+	leastBudget = time.Second
+	// plausible bounds how old a request's own time may be. sam local gives one time
+	// to all requests of a process.
+	plausible = 30 * time.Second
+)
+
+// Reasons of refusals and failures, as logs show them.
+const (
+	reasonNoToken        = "no_token"
+	reasonMalformedToken = "malformed_token"
+	reasonWrongToken     = "wrong_token"
+	reasonTooLarge       = "body_too_large"
+	reasonBase64         = "body_not_base64"
+	reasonSecret         = "secret_unavailable"
+	reasonTable          = "table_unavailable"
+)
+
+// receive takes a delivery: verify, split, put, answer. Nothing is answered 200
+// before every event is durable.
+func (h *handler) receive(ctx context.Context, r api.Request, d *delivery) api.Answer {
+	ctx, cancel := context.WithDeadline(ctx, h.deadline(r))
+	defer cancel()
+
+	who, err := h.verifier.Verify(ctx, r.Header("authorization"))
+	if err != nil {
+		return h.refuse(err, d)
+	}
+	d.credential, d.stale = who.Name, who.Stale
+
+	body, err := r.Body()
+	switch {
+	case errors.Is(err, api.ErrTooLarge):
+		d.outcome, d.reason = "refused", reasonTooLarge
+		return api.Fail(api.RequestTooLarge, "", nil)
+	case err != nil:
+		d.outcome, d.reason = "refused", reasonBase64
+		return api.Fail(api.MalformedRequest, "", nil)
+	}
+
+	events := whatsapp.Split(body)
+	for i := range events {
+		switch events[i].Kind {
+		case whatsapp.KindMessage:
+			d.messages++
+		case whatsapp.KindStatus:
+			d.statuses++
+		case whatsapp.KindQuarantine:
+			d.quarantined++
+		default:
+			d.others++
+		}
+	}
+	d.stored = h.table.Put(ctx, events)
+	if len(d.stored.Unsaved) > 0 {
+		d.outcome, d.reason, d.err = "failed", reasonTable, d.stored.Err
+		return api.Fail(api.TableUnavailable, "", nil)
+	}
+	d.outcome = "stored"
+	return api.Success(struct {
+		Events int `json:"events"`
+	}{len(events)})
+}
+
+// deadline returns when the answer must be on its way.
+func (h *handler) deadline(r api.Request) time.Time {
+	now := h.now()
+	from := now
+	if age := now.Sub(r.Received); age > 0 && age < plausible {
+		from = r.Received
+	}
+	end := from.Add(budget)
+	if least := now.Add(leastBudget); end.Before(least) {
+		return least
+	}
+	return end
+}
+
+func (h *handler) refuse(err error, d *delivery) api.Answer {
+	d.outcome = "refused"
+	switch {
+	case errors.Is(err, auth.ErrMissing):
+		d.reason = reasonNoToken
+		return api.Fail(api.NoToken, "", nil)
+	case errors.Is(err, auth.ErrMalformed):
+		d.reason = reasonMalformedToken
+		return api.Fail(api.MalformedToken, "", nil)
+	case errors.Is(err, auth.ErrWrong):
+		d.reason = reasonWrongToken
+		return api.Fail(api.WrongToken, "", nil)
+	}
+	d.outcome, d.reason, d.err = "failed", reasonSecret, err
+	if errors.Is(err, secret.ErrMissing) {
+		return api.Fail(api.SecretMissing, fmt.Sprintf("The webhook secret has no value. Put one in: "+
+			"aws secretsmanager put-secret-value --secret-id %s --secret-string <at least 32 random characters>", h.secretName), nil)
+	}
+	return api.Fail(api.SecretMissing, fmt.Sprintf("The webhook secret cannot be read. See why: "+
+		"aws secretsmanager get-secret-value --secret-id %s --query CreatedDate", h.secretName), nil)
+}

@@ -1,0 +1,189 @@
+// Package table is the DynamoDB table: how events become items, and how items are
+// written so that nothing is lost and a repeat changes nothing.
+package table
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"connexease-functions/pkg/ledger"
+	"connexease-functions/pkg/whatsapp"
+)
+
+const (
+	// maxPayload is the largest payload, in bytes, that stays in its event's item:
+	// DynamoDB takes 400 KB, keys and all other attributes included.
+	maxPayload = 350_000
+	// statusDays is how long a status of a send of ours lives at the least. The
+	// send's own row lives 15 days from its last claim, and its receipts must
+	// outlive it.
+	statusDays = 22
+)
+
+type item = map[string]types.AttributeValue
+
+// row is an item that is still to be made: only its key is there, so that a large
+// delivery is not in memory twice.
+type row struct {
+	event  int // index of its event
+	part   int // 1 to n for a part of a payload; 0 for the event itself
+	parts  int // how many parts the payload has; 0 for a payload in one piece
+	pk, sk string
+}
+
+// keys returns the primary key of an event's item.
+func keys(e *whatsapp.Event) (pk, sk string) {
+	switch e.Kind {
+	case whatsapp.KindMessage:
+		return "wa#" + e.Key.Message, "message#" + e.Key.Number + "#" + e.Key.Hash
+	case whatsapp.KindStatus:
+		pk = "wa#" + e.Key.Message
+		if id, _, ours := ledger.ParseOpaque(e.Opaque); ours {
+			pk = id
+		}
+		return pk, "status#" + e.Key.Status + "#" + strconv.FormatInt(e.Time/1000, 10) + "#" + e.Key.Hash
+	default:
+		return "event#" + e.Key.Field + "#" + e.Key.Hash, "event"
+	}
+}
+
+// rows returns the rows of an event: one, or its parts and then itself.
+func rows(index int, e *whatsapp.Event) []row {
+	pk, sk := keys(e)
+	if len(e.Payload) <= maxPayload {
+		return []row{{event: index, pk: pk, sk: sk}}
+	}
+	var all []row
+	n := len(partBounds(e.Payload)) - 1
+	for part := 1; part <= n; part++ {
+		all = append(all, row{index, part, n, pk, fmt.Sprintf("%s#part%d", sk, part)})
+	}
+	return append(all, row{event: index, parts: n, pk: pk, sk: sk})
+}
+
+// partBounds returns where the parts of a payload begin and end. Text is cut
+// between characters.
+func partBounds(payload []byte) []int {
+	bounds := []int{0}
+	text := utf8.Valid(payload)
+	for at := 0; len(payload)-at > maxPayload; {
+		cut := at + maxPayload
+		for text && !utf8.RuneStart(payload[cut]) {
+			cut--
+		}
+		bounds = append(bounds, cut)
+		at = cut
+	}
+	return append(bounds, len(payload))
+}
+
+// item makes a row's item. today is the start of the UTC day of receipt.
+func (t *Table) item(r row, e *whatsapp.Event, today time.Time) item {
+	it := item{
+		"pk": str(r.pk),
+		"sk": str(r.sk),
+	}
+	if days := t.days(e); days > 0 {
+		it["expires_at"] = num(today.AddDate(0, 0, days).Unix())
+	}
+	if r.part > 0 {
+		bounds := partBounds(e.Payload)
+		it["kind"] = str("part")
+		it["payload"] = payload(e.Payload[bounds[r.part-1]:bounds[r.part]], utf8.Valid(e.Payload))
+		return it
+	}
+	if r.parts > 0 {
+		sum := sha256.Sum256(e.Payload)
+		it["parts"] = num(int64(r.parts))
+		it["payload_sha256"] = str(hex.EncodeToString(sum[:]))
+	} else {
+		it["payload"] = payload(e.Payload, utf8.Valid(e.Payload))
+	}
+	set := func(name, value string) {
+		if value != "" {
+			it[name] = str(value)
+		}
+	}
+	set("kind", string(e.Kind))
+	set("direction", string(e.Direction))
+	set("type", e.Type)
+	set("field", e.Field)
+	set("reason", e.Reason)
+	set("contact", e.Contact)
+	set("phone_number_id", e.PhoneNumberID)
+	set("display_phone_number", e.DisplayPhoneNumber)
+	set("waba_id", e.WABAID)
+	set("wamid", e.WAMID)
+	set("status", e.Status)
+	set("error_code", e.ErrorCode)
+	set("text", e.Text)
+	if id, _, ours := ledger.ParseOpaque(e.Opaque); ours {
+		set("message_id", id)
+	}
+	if e.ContactPayload != nil {
+		it["contact_payload"] = payload(e.ContactPayload, utf8.Valid(e.ContactPayload))
+	}
+	if e.EntryTime != 0 {
+		it["entry_time"] = num(e.EntryTime)
+	}
+	if e.Time != 0 {
+		it["timestamp"] = num(e.Time / 1000)
+	}
+	timeline(it, e)
+	return it
+}
+
+func (t *Table) days(e *whatsapp.Event) int {
+	if t.retentionDays == 0 {
+		return 0
+	}
+	if _, _, ours := ledger.ParseOpaque(e.Opaque); ours && e.Kind == whatsapp.KindStatus {
+		return max(t.retentionDays, statusDays)
+	}
+	return t.retentionDays
+}
+
+// timelineTime is UTC with milliseconds in a fixed width, so that text order is
+// time order.
+const timelineTime = "2006-01-02T15:04:05.000Z"
+
+// timeline adds the keys of the index that shows a conversation in order: messages
+// and whatever else has a contact under the contact, account events under the
+// account. A status has no line of its own, and what has no time has no place.
+func timeline(it item, e *whatsapp.Event) {
+	if e.Time == 0 || (e.Kind != whatsapp.KindMessage && e.Kind != whatsapp.KindEvent) {
+		return
+	}
+	switch {
+	case e.Contact != "":
+		it["timeline_pk"] = str("contact#" + e.Contact)
+	case e.WABAID != "":
+		it["timeline_pk"] = str("account#" + e.WABAID)
+	default:
+		return
+	}
+	id := e.WAMID
+	if id == "" {
+		id = e.Key.Hash
+	}
+	it["timeline_sk"] = str(time.UnixMilli(e.Time).UTC().Format(timelineTime) + "#" + id)
+}
+
+func str(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
+func num(n int64) types.AttributeValue {
+	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
+}
+
+// payload is text where it can be: people read it.
+func payload(b []byte, text bool) types.AttributeValue {
+	if text {
+		return &types.AttributeValueMemberS{Value: string(b)}
+	}
+	return &types.AttributeValueMemberB{Value: b}
+}

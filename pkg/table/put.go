@@ -1,0 +1,163 @@
+package table
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"connexease-functions/pkg/whatsapp"
+)
+
+// Table writes to one DynamoDB table.
+type Table struct {
+	client        *dynamodb.Client
+	name          string
+	retentionDays int
+	now           func() time.Time
+}
+
+// New returns the table of that name. retentionDays is how long events live, in
+// days; 0 means for ever. The client must not repeat calls on its own: the table
+// does, within the caller's deadline.
+func New(client *dynamodb.Client, name string, retentionDays int, now func() time.Time) *Table {
+	return &Table{client: client, name: name, retentionDays: retentionDays, now: now}
+}
+
+// Result says what became of the events of one Put.
+type Result struct {
+	Merged      int              // events that had the key of another one of the same Put
+	Quarantined int              // events that DynamoDB refused, kept as quarantine items
+	Retries     int              // calls beyond the first of each batch
+	Unsaved     []whatsapp.Event // events of which not every item is known to be written
+	Err         error            // the last error behind Unsaved, for its code
+}
+
+const (
+	batchSize = 25 // AWS: BatchWriteItem
+	// batchBytes bounds what one call carries; DynamoDB takes 16 MB, but a call
+	// that large takes most of the time that a delivery has.
+	batchBytes = 1 << 20
+	// parallel bounds the calls under way: enough to hide the network's delay, few
+	// enough that their items fit in memory together.
+	parallel = 8
+)
+
+// Put writes every event. When it returns, each event is either durable or in
+// Unsaved. Events with equal keys are merged, the last one's facts staying. ctx
+// bounds the whole of it.
+func (t *Table) Put(ctx context.Context, events []whatsapp.Event) Result {
+	var res Result
+	w := writer{table: t, events: events, lost: make(map[int]bool)}
+	now := t.now().UTC()
+	w.today = time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, time.UTC)
+
+	byKey := make(map[[2]string]int, len(events))
+	var kept []row
+	for i := range events {
+		for _, r := range rows(i, &events[i]) {
+			key := [2]string{r.pk, r.sk}
+			if at, ok := byKey[key]; ok {
+				kept[at].event = i
+				if r.part == 0 {
+					res.Merged++
+				}
+				continue
+			}
+			byKey[key] = len(kept)
+			kept = append(kept, r)
+		}
+	}
+	// A head that is there promises all its parts, so heads come after them.
+	var plain, heads []row
+	for _, r := range kept {
+		if r.parts > 0 && r.part == 0 {
+			heads = append(heads, r)
+		} else {
+			plain = append(plain, r)
+		}
+	}
+	w.write(ctx, plain)
+	var whole []row
+	for _, h := range heads {
+		if !w.lost[h.event] {
+			whole = append(whole, h)
+		}
+	}
+	w.write(ctx, whole)
+
+	res.Quarantined, res.Retries, res.Err = w.quarantined, w.retries, w.err
+	for i := range events {
+		if w.lost[i] {
+			res.Unsaved = append(res.Unsaved, events[i])
+		}
+	}
+	return res
+}
+
+// writer is the state of one Put.
+type writer struct {
+	table  *Table
+	events []whatsapp.Event
+	today  time.Time
+
+	mu                   sync.Mutex
+	lost                 map[int]bool // by the event's index
+	quarantined, retries int
+	err                  error
+}
+
+// write writes rows in batches, a bounded number of them at a time.
+func (w *writer) write(ctx context.Context, all []row) {
+	var group sync.WaitGroup
+	slots := make(chan struct{}, parallel)
+	for len(all) > 0 {
+		n, bytes := 0, 0
+		for n < len(all) && n < batchSize {
+			bytes += w.size(all[n])
+			if n > 0 && bytes > batchBytes {
+				break
+			}
+			n++
+		}
+		batch := all[:n]
+		all = all[n:]
+		if len(all) == 0 { // the last one needs no goroutine
+			w.batch(ctx, batch)
+			break
+		}
+		slots <- struct{}{}
+		group.Go(func() {
+			defer func() { <-slots }()
+			w.batch(ctx, batch)
+		})
+	}
+	group.Wait()
+}
+
+// size is about how large a row's item will be, in bytes.
+func (w *writer) size(r row) int {
+	const others = 600
+	if r.parts > 0 && r.part == 0 {
+		return others
+	}
+	return others + min(len(w.events[r.event].Payload), maxPayload)
+}
+
+func (w *writer) item(r row) item { return w.table.item(r, &w.events[r.event], w.today) }
+
+func (w *writer) lose(err error, rows ...row) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.err = err
+	for _, r := range rows {
+		w.lost[r.event] = true
+	}
+}
+
+func (w *writer) retried() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.retries++
+}
