@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// config is what the environment says. template.yaml sets every variable.
-type config struct {
+// settings are what the environment says. template.yaml sets every variable.
+type settings struct {
 	table         string        // TABLE_NAME
 	secretID      string        // WEBHOOK_SECRET_ID: name or ARN
 	retentionDays int           // RETENTION_DAYS: 0 (for ever) to 36500
@@ -16,8 +16,8 @@ type config struct {
 	function      string        // AWS_LAMBDA_FUNCTION_NAME, the metrics' dimension
 }
 
-// readConfig reads the configuration and names every faulty variable at once.
-func readConfig(lookup func(string) string) (config, error) {
+// readSettings reads the configuration and names every faulty variable at once.
+func readSettings(lookup func(string) string) (settings, error) {
 	var faults []string
 	required := func(name string) string {
 		v := lookup(name)
@@ -37,7 +37,7 @@ func readConfig(lookup func(string) string) (config, error) {
 		}
 		return n
 	}
-	c := config{
+	c := settings{
 		table:         required("TABLE_NAME"),
 		secretID:      required("WEBHOOK_SECRET_ID"),
 		retentionDays: number("RETENTION_DAYS", 365, 36500),
@@ -45,7 +45,7 @@ func readConfig(lookup func(string) string) (config, error) {
 		function:      lookup("AWS_LAMBDA_FUNCTION_NAME"),
 	}
 	if faults != nil {
-		return config{}, fmt.Errorf("configuration: %s", strings.Join(faults, "; "))
+		return settings{}, fmt.Errorf("configuration: %s", strings.Join(faults, "; "))
 	}
 	return c, nil
 }

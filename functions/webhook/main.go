@@ -39,7 +39,7 @@ func main() {
 // build puts the function together. It fails only on bad configuration: what is
 // missing or away in AWS is told to each request.
 func build(lookup func(string) string) (*handler, error) {
-	c, err := readConfig(lookup)
+	c, err := readSettings(lookup)
 	if err != nil {
 		return nil, err
 	}
