@@ -187,7 +187,7 @@ func decode(payload []byte) (httpAnswer, bool) {
 	return a, a.Status >= 100 && a.Status < 600
 }
 
-// find returns the route of a request; a longer match without parameters wins.
+// find returns the route of a request: fewer parameters win, and greedy ones lose.
 func (g *Gateway) find(r *http.Request) (best *Route, parameters map[string]string) {
 	for i := range g.routes {
 		route := &g.routes[i]
@@ -195,7 +195,7 @@ func (g *Gateway) find(r *http.Request) (best *Route, parameters map[string]stri
 			continue
 		}
 		p, ok := match(route.Path, r.URL.EscapedPath())
-		if ok && (best == nil || len(p) < len(parameters) || !strings.Contains(route.Path, "+}")) {
+		if ok && (best == nil || len(p) < len(parameters) || strings.Contains(best.Path, "+}")) {
 			best, parameters = route, p
 		}
 	}
