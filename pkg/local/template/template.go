@@ -1,0 +1,124 @@
+// Package template reads template.yaml as data, so that the laptop runs what is
+// deployed.
+package template
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Template is a SAM template.
+type Template struct {
+	path      string
+	root      *yaml.Node
+	overrides map[string]string
+	Resolve   Resolver
+}
+
+// Resolver gives the local value of a resource: what !Ref (attribute "") or !GetAtt
+// of it returns.
+type Resolver func(logicalID, attribute string) (string, error)
+
+// Load reads a template. overrides take the place of parameter defaults.
+func Load(path string, overrides map[string]string) (*Template, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be read: %w", path, err)
+	}
+	var doc yaml.Node
+	if err := yaml.Unmarshal(data, &doc); err != nil {
+		return nil, fmt.Errorf("%s is not valid YAML: %w", path, err)
+	}
+	if len(doc.Content) == 0 || find(doc.Content[0], "Resources") == nil {
+		return nil, fmt.Errorf("%s has no Resources", path)
+	}
+	return &Template{path: path, root: doc.Content[0], overrides: overrides, Resolve: func(id, attribute string) (string, error) {
+		return id, nil
+	}}, nil
+}
+
+// find returns the node at a path of mapping keys, or nil.
+func find(n *yaml.Node, path ...string) *yaml.Node {
+	for _, key := range path {
+		if n == nil || n.Kind != yaml.MappingNode {
+			return nil
+		}
+		var next *yaml.Node
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if n.Content[i].Value == key {
+				next = n.Content[i+1]
+			}
+		}
+		n = next
+	}
+	return n
+}
+
+func (t *Template) at(n *yaml.Node, format string, args ...any) error {
+	return fmt.Errorf("%s:%d: %s", t.path, n.Line, fmt.Sprintf(format, args...))
+}
+
+// resources calls visit for each resource of a type, in their order.
+func (t *Template) resources(kind string, visit func(id string, n *yaml.Node) error) error {
+	all := find(t.root, "Resources")
+	for i := 0; i+1 < len(all.Content); i += 2 {
+		n := all.Content[i+1]
+		if k := find(n, "Type"); k != nil && k.Value == kind {
+			if err := visit(all.Content[i].Value, n); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+var placeholder = regexp.MustCompile(`\$\{([A-Za-z0-9.:]+)\}`)
+
+// value resolves a scalar: text, !Ref, !GetAtt and !Sub.
+func (t *Template) value(n *yaml.Node) (string, error) {
+	switch n.Tag {
+	case "!Ref":
+		return t.reference(n, n.Value)
+	case "!GetAtt":
+		return t.reference(n, n.Value)
+	case "!Sub":
+		var failed error
+		text := placeholder.ReplaceAllStringFunc(n.Value, func(m string) string {
+			v, err := t.reference(n, m[2:len(m)-1])
+			if err != nil {
+				failed = err
+			}
+			return v
+		})
+		return text, failed
+	}
+	if n.Kind != yaml.ScalarNode || (strings.HasPrefix(n.Tag, "!") && !strings.HasPrefix(n.Tag, "!!")) {
+		return "", t.at(n, "cannot be resolved on a laptop: %s", n.Tag)
+	}
+	return n.Value, nil
+}
+
+func (t *Template) reference(n *yaml.Node, name string) (string, error) {
+	if v, ok := t.overrides[name]; ok {
+		return v, nil
+	}
+	if p := find(t.root, "Parameters", name); p != nil {
+		if d := find(p, "Default"); d != nil {
+			return d.Value, nil
+		}
+		return "", t.at(n, "parameter %s has no default", name)
+	}
+	id, attribute, _ := strings.Cut(name, ".")
+	if find(t.root, "Resources", id) == nil {
+		return "", t.at(n, "there is no resource or parameter %s", id)
+	}
+	v, err := t.Resolve(id, attribute)
+	if err != nil {
+		return "", t.at(n, "%s: %v", name, err)
+	}
+	return v, nil
+}
