@@ -1,0 +1,42 @@
+package whatsapp
+
+import "slices"
+
+// rank orders the states that a message goes through. A later rank stays, whatever
+// comes after it (WhatsApp Cloud API: statuses come in any order, and "read" without
+// "delivered").
+var rank = []string{"sent", "delivered", "read", "played"}
+
+// Folded is what all statuses of a message say together.
+type Folded struct {
+	State      string   // the highest of sent, delivered, read, played; empty before any
+	Failed     bool     // true once a failure was told, on any of the recipient's devices
+	ErrorCodes []string // of failures, without repeats
+	Others     []string // other statuses, such as deleted, without repeats
+}
+
+// Fold folds statuses; their order and repeats do not matter.
+func Fold(statuses []Event) Folded {
+	var f Folded
+	best := -1
+	for _, s := range statuses {
+		switch at := slices.Index(rank, s.Status); {
+		case at >= 0:
+			best = max(best, at)
+		case s.Status == "failed":
+			f.Failed = true
+			if s.ErrorCode != "" {
+				f.ErrorCodes = append(f.ErrorCodes, s.ErrorCode)
+			}
+		default:
+			f.Others = append(f.Others, s.Status)
+		}
+	}
+	if best >= 0 {
+		f.State = rank[best]
+	}
+	slices.Sort(f.ErrorCodes)
+	slices.Sort(f.Others)
+	f.ErrorCodes, f.Others = slices.Compact(f.ErrorCodes), slices.Compact(f.Others)
+	return f
+}
