@@ -92,6 +92,18 @@ func (v *version) has(stage string) bool {
 	return false
 }
 
+// Current returns a secret's current value.
+func (s *Server) Current(name string) (value string, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, v := range s.secrets[name] {
+		if v.has(current) {
+			return v.value, true
+		}
+	}
+	return "", false
+}
+
 // Delete removes a secret.
 func (s *Server) Delete(name string) {
 	s.mu.Lock()

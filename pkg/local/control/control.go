@@ -1,0 +1,187 @@
+// Package control is the laptop stack's own address: what is in the table, what runs,
+// and fixtures and rotations on demand.
+package control
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"connexease-functions/pkg/local/fixtures"
+	"connexease-functions/pkg/local/lambdasim"
+	"connexease-functions/pkg/local/stack"
+)
+
+const maxRequest = 1 << 20
+
+// Control implements http.Handler.
+type Control struct {
+	stack *stack.Stack
+	// rotated is called after a secret has a new value.
+	rotated func() error
+	mux     http.ServeMux
+}
+
+// New returns the control address of a stack.
+func New(s *stack.Stack, rotated func() error) *Control {
+	c := &Control{stack: s, rotated: rotated}
+	c.mux.HandleFunc("GET /{$}", c.index)
+	c.mux.HandleFunc("GET /items", c.items)
+	c.mux.HandleFunc("GET /conversations/{contact}", c.conversation)
+	c.mux.HandleFunc("GET /functions", c.functions)
+	c.mux.HandleFunc("GET /trigger", c.fixtures)
+	c.mux.HandleFunc("POST /trigger/{name}", c.trigger)
+	c.mux.HandleFunc("PUT /secrets/{name}", c.putSecret)
+	return c
+}
+
+// ServeHTTP refuses a foreign Host header, so that no page in a browser can read the
+// table by a name that it made point here.
+func (c *Control) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	host, _, err := net.SplitHostPort(r.Host)
+	if err != nil {
+		host = r.Host
+	}
+	if host != "127.0.0.1" && host != "localhost" {
+		fail(w, http.StatusForbidden, fmt.Errorf("host %q is not this machine; use 127.0.0.1", host))
+		return
+	}
+	if origin := r.Header.Get("Origin"); origin != "" && origin != "http://"+r.Host {
+		fail(w, http.StatusForbidden, errors.New("requests of other sites are refused"))
+		return
+	}
+	c.mux.ServeHTTP(w, r)
+}
+
+func answer(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(body)
+}
+
+func fail(w http.ResponseWriter, status int, err error) {
+	answer(w, status, map[string]string{"error": err.Error()})
+}
+
+func (c *Control) index(w http.ResponseWriter, _ *http.Request) {
+	answer(w, http.StatusOK, map[string][]string{"routes": {
+		"GET /items?kind=&contact=&since=&until=&limit=", "GET /conversations/{contact}", "GET /functions",
+		"GET /trigger", "POST /trigger/{name}?repeat=&from=&text=&fresh=", "PUT /secrets/{name}",
+	}})
+}
+
+func (c *Control) functions(w http.ResponseWriter, _ *http.Request) {
+	all := []lambdasim.Status{}
+	for _, f := range c.stack.Functions {
+		all = append(all, f.Status())
+	}
+	answer(w, http.StatusOK, map[string]any{"functions": all})
+}
+
+func (c *Control) fixtures(w http.ResponseWriter, _ *http.Request) {
+	type fixture struct {
+		Name  string `json:"name"`
+		About string `json:"about"`
+	}
+	var all []fixture
+	for _, name := range fixtures.Names() {
+		all = append(all, fixture{name, fixtures.About(name)})
+	}
+	answer(w, http.StatusOK, map[string]any{"fixtures": all})
+}
+
+// trigger delivers a fixture through the webhook route, as the Gateway would.
+func (c *Control) trigger(w http.ResponseWriter, r *http.Request) {
+	body, err := fixtures.Body(r.PathValue("name"))
+	if err != nil {
+		fail(w, http.StatusNotFound, err)
+		return
+	}
+	q := r.URL.Query()
+	repeat := 1
+	if text := q.Get("repeat"); text != "" {
+		if repeat, err = strconv.Atoi(text); err != nil || repeat < 1 || repeat > 1000 {
+			fail(w, http.StatusBadRequest, errors.New("repeat must be a whole number from 1 to 1000"))
+			return
+		}
+	}
+	v := fixtures.Variation{From: q.Get("from"), Text: q.Get("text")}
+	if q.Get("fresh") != "" {
+		v.Now = time.Now()
+		v.Suffix = "F" + strconv.FormatInt(v.Now.UnixNano(), 36)
+	}
+	if body, err = fixtures.Vary(body, v); err != nil {
+		fail(w, http.StatusInternalServerError, err)
+		return
+	}
+	type delivery struct {
+		Status int             `json:"status"`
+		Answer json.RawMessage `json:"answer"`
+	}
+	var all []delivery
+	for range repeat {
+		status, text, err := c.deliver(r, body)
+		if err != nil {
+			fail(w, http.StatusBadGateway, err)
+			return
+		}
+		all = append(all, delivery{status, text})
+	}
+	answer(w, http.StatusOK, map[string]any{"deliveries": all})
+}
+
+func (c *Control) deliver(r *http.Request, body []byte) (int, json.RawMessage, error) {
+	secret, _ := c.stack.Secrets.Current(stack.WebhookSecret)
+	request, err := http.NewRequestWithContext(r.Context(), http.MethodPost, c.stack.APIURL+"/webhook", bytes.NewReader(body))
+	if err != nil {
+		return 0, nil, err
+	}
+	request.Header.Set("Authorization", "Bearer "+secret)
+	request.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxRequest))
+	return response.StatusCode, text, err
+}
+
+// putSecret gives a secret a new current version: the body's, or a random one.
+func (c *Control) putSecret(w http.ResponseWriter, r *http.Request) {
+	name, ok := map[string]string{"webhook": stack.WebhookSecret, stack.WebhookSecret: stack.WebhookSecret}[r.PathValue("name")]
+	if !ok {
+		fail(w, http.StatusNotFound, fmt.Errorf("there is no secret %q; there is: webhook", r.PathValue("name")))
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
+	if err != nil {
+		fail(w, http.StatusRequestEntityTooLarge, err)
+		return
+	}
+	value := strings.TrimSpace(string(body))
+	var wrapped struct {
+		Value *string `json:"value"`
+	}
+	if json.Unmarshal(body, &wrapped) == nil && wrapped.Value != nil {
+		value = *wrapped.Value
+	}
+	if value == "" {
+		value = stack.NewSecret(48)
+	}
+	id := c.stack.Secrets.Put(name, value)
+	if err := c.rotated(); err != nil {
+		fail(w, http.StatusInternalServerError, err)
+		return
+	}
+	answer(w, http.StatusOK, map[string]string{"name": name, "versionId": id, "value": value})
+}

@@ -1,0 +1,158 @@
+// Command local runs the whole product on one machine: go run ./pkg/local, or make run.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"connexease-functions/pkg/gateway"
+	"connexease-functions/pkg/local/control"
+	"connexease-functions/pkg/local/lambdasim"
+	"connexease-functions/pkg/local/stack"
+)
+
+func main() {
+	port := flag.Int("port", 8080, "port of the API on 127.0.0.1; the control address has the next one")
+	backends := flag.Bool("backends", false, "start all but the functions, for sam local")
+	database := flag.String("dynamodb", "", "endpoint of a DynamoDB to use instead of starting DynamoDB Local")
+	flag.Parse()
+	if err := run(*port, *backends, *database); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(port int, backends bool, database string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return fmt.Errorf("there is no folder to cache in: %w", err)
+	}
+	if err := os.MkdirAll(".local", 0o755); err != nil {
+		return err
+	}
+	logs, err := os.Create(filepath.Join(".local", "functions.log"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = logs.Close() }()
+	controlListener, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port+1))
+	if err != nil {
+		return fmt.Errorf("port %d, for the control address, is taken. Mend it with: make run PORT=%d", port+1, port+10)
+	}
+	defer func() { _ = controlListener.Close() }()
+	s, err := stack.Start(ctx, stack.Options{
+		Root: ".", Port: port, Backends: backends, DynamoDB: database, Cache: filepath.Join(cache, "connexease-functions"),
+		Progress: func(line string) { fmt.Println(line) }, Observe: printExchange, Logs: logs,
+	})
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil // ended by the user while it started
+		}
+		return err
+	}
+	defer s.Close()
+	controlURL := "http://" + controlListener.Addr().String()
+	save := func() error { return writeEnvironment(s, controlURL) }
+	if err := save(); err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(filepath.Join(".local", "env")) }()
+	server := &http.Server{Handler: control.New(s, save), ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = server.Serve(controlListener) }()
+	defer func() { _ = server.Close() }()
+	printReady(s, controlURL, backends)
+	select {
+	case <-ctx.Done():
+		fmt.Println("\nEnding ...")
+		return nil
+	case err := <-s.Failed():
+		return err
+	}
+}
+
+// writeEnvironment writes .local/env, which any shell reads: . .local/env
+func writeEnvironment(s *stack.Stack, controlURL string) error {
+	secret, _ := s.Secrets.Current(stack.WebhookSecret)
+	env := s.Environment()
+	env["API_URL"] = s.APIURL
+	env["CONTROL_URL"] = controlURL
+	env["TABLE_NAME"] = s.TableName
+	env["WEBHOOK_SECRET"] = secret
+	var text strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		fmt.Fprintf(&text, "export %s='%s'\n", name, strings.ReplaceAll(env[name], "'", `'\''`))
+	}
+	temporary := filepath.Join(".local", "env.new")
+	if err := os.WriteFile(temporary, []byte(text.String()), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(temporary, filepath.Join(".local", "env"))
+}
+
+func printReady(s *stack.Stack, controlURL string, backends bool) {
+	if backends {
+		fmt.Printf("Backends are ready; . .local/env has their addresses. Ctrl-C ends them.\n")
+		return
+	}
+	fmt.Printf(`
+Ready. In another terminal, in this folder:
+
+  . .local/env
+  curl -X POST $API_URL/webhook -H "Authorization: Bearer $WEBHOOK_SECRET" -d @pkg/local/fixtures/data/text.json
+  curl $CONTROL_URL/items
+
+API %s   control %s   function logs .local/functions.log   Ctrl-C ends everything.
+
+`, s.APIURL, controlURL)
+}
+
+// mends says what to do about a refusal on a laptop.
+var mends = map[string]string{
+	"AUTH_001": "use the secret of this run: . .local/env",
+	"AUTH_002": `add -H "Authorization: Bearer $WEBHOOK_SECRET" (after . .local/env)`,
+	"AUTH_003": "send exactly one value of the form: Bearer <token>",
+	"REQ_002":  "send less than 4 MiB",
+	"SVC_001":  "put a secret: curl -X PUT $CONTROL_URL/secrets/webhook",
+	"SVC_002":  "see .local/functions.log",
+}
+
+// printExchange prints a request's line.
+func printExchange(x lambdasim.Exchange) {
+	what := ""
+	var r struct {
+		Data   struct{ Events int }
+		Errors *gateway.Error
+	}
+	switch err := json.Unmarshal(x.Response, &r); {
+	case err != nil:
+	case x.RouteKey == "":
+		what = "no such route; there is POST /webhook"
+	case r.Errors != nil:
+		what = r.Errors.Error()
+		if mend := mends[r.Errors.Code]; mend != "" {
+			what += " -> " + mend
+		}
+	case x.Status >= http.StatusInternalServerError:
+		what = "the function failed -> see .local/functions.log"
+	case r.Data.Events == 1:
+		what = "1 event"
+	default:
+		what = strconv.Itoa(r.Data.Events) + " events"
+	}
+	fmt.Printf("%s  %s %s  %d  %d ms  %s\n", x.Time.Format(time.TimeOnly), x.Method, x.Path, x.Status, x.Duration.Milliseconds(), what)
+}
