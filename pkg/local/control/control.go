@@ -87,7 +87,13 @@ func (c *Control) functions(w http.ResponseWriter, _ *http.Request) {
 	answer(w, http.StatusOK, map[string]any{"functions": all})
 }
 
-func (c *Control) fixtures(w http.ResponseWriter, _ *http.Request) {
+func (c *Control) fixtures(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Query().Get("format") == "text" {
+		for _, name := range fixtures.Names() {
+			_, _ = fmt.Fprintf(w, "%-32s%s\n", name, fixtures.About(name))
+		}
+		return
+	}
 	type fixture struct {
 		Name  string `json:"name"`
 		About string `json:"about"`

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"connexease-functions/pkg/api"
+	"connexease-functions/pkg/secret"
+)
+
+type fakeSource map[string]secret.Version
+
+func (f fakeSource) Fetch(_ context.Context, stage string) (secret.Version, error) {
+	v, ok := f[stage]
+	if !ok {
+		return v, secret.ErrMissing
+	}
+	return v, nil
+}
+
+// refuse answers an error as DynamoDB does.
+func refuse(w http.ResponseWriter, status int, code string) {
+	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, `{"__type":"com.amazonaws.dynamodb.v20120810#`+code+`","message":"asked for"}`)
+}
+
+func TestATableThatIsAwayIsToldAsSVC002(t *testing.T) {
+	for name, f := range map[string]fault{
+		"throttling":   func(w http.ResponseWriter, _ string, _ []byte) bool { refuse(w, 400, "ThrottlingException"); return true },
+		"server error": func(w http.ResponseWriter, _ string, _ []byte) bool { refuse(w, 500, "InternalServerError"); return true },
+		"no table":     func(w http.ResponseWriter, _ string, _ []byte) bool { refuse(w, 400, "ResourceNotFoundException"); return true },
+		"no access":    func(w http.ResponseWriter, _ string, _ []byte) bool { refuse(w, 400, "AccessDeniedException"); return true },
+		"reset":        func(http.ResponseWriter, string, []byte) bool { panic(http.ErrAbortHandler) },
+		"silence": func(w http.ResponseWriter, _ string, _ []byte) bool {
+			<-time.After(3 * time.Second)
+			w.WriteHeader(500)
+			return true
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, body := range []string{fixture(t, "text"), statuses(30)} {
+				w := newWorld(t)
+				w.fault(f)
+				e := event("Bearer "+w.token, body)
+				e["requestContext"].(map[string]any)["timeEpoch"] = time.Now().Add(-3 * time.Second).UnixMilli() // leaves the least budget
+				a, err := w.invoke(e)
+				if err != nil || a.Status != 503 || a.code() != "SVC_002" {
+					t.Fatalf("%d %s %v", a.Status, a.Body, err)
+				}
+				w.faults.Store(nil)
+				if a := w.deliver(body); a.Status != 200 {
+					t.Errorf("after that: %d %s", a.Status, a.Body)
+				}
+			}
+		})
+	}
+}
+
+func TestThrottlingAndResetsAreRetriedInsideTheBudget(t *testing.T) {
+	for name, body := range map[string]string{"one item": fixture(t, "text"), "a batch": statuses(60)} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			var n atomic.Int64
+			w.fault(func(rw http.ResponseWriter, _ string, _ []byte) bool {
+				switch n.Add(1) {
+				case 1:
+					refuse(rw, 400, "ProvisionedThroughputExceededException")
+					return true
+				case 2:
+					panic(http.ErrAbortHandler)
+				case 3:
+					refuse(rw, 500, "InternalServerError")
+					return true
+				}
+				return false
+			})
+			if a := w.deliver(body); a.Status != 200 {
+				t.Fatalf("%d %s", a.Status, a.Body)
+			}
+			storedWhole(t, w, []byte(body))
+			if !strings.Contains(w.logs.String(), `"WriteRetries":`) {
+				t.Error("no metric tells of the retries")
+			}
+		})
+	}
+}
+
+func TestUnprocessedItemsAreWrittenAgain(t *testing.T) {
+	w := newWorld(t)
+	var n atomic.Int64
+	w.fault(func(rw http.ResponseWriter, action string, body []byte) bool {
+		if action != "BatchWriteItem" || n.Add(1) > 3 {
+			return false
+		}
+		var in struct {
+			RequestItems map[string][]json.RawMessage
+		}
+		if err := json.Unmarshal(body, &in); err != nil {
+			panic(err)
+		}
+		rw.Header().Set("Content-Type", "application/x-amz-json-1.0")
+		_ = json.NewEncoder(rw).Encode(map[string]any{"UnprocessedItems": in.RequestItems})
+		return true
+	})
+	w.stored(statuses(25), 25)
+	if got := len(w.items()); got != 25 {
+		t.Errorf("the table has %d items", got)
+	}
+	n.Store(-1 << 30) // from now on everything is handed back
+	if a := w.deliver(statuses(26)); a.Status != 503 {
+		t.Errorf("nothing is written, and the answer is %d", a.Status)
+	}
+}
+
+func TestOneRefusedItemHarmsNoOther(t *testing.T) {
+	w := newWorld(t)
+	w.fault(func(rw http.ResponseWriter, action string, body []byte) bool {
+		if strings.Contains(string(body), `wa#wamid.BATCH7"`) {
+			refuse(rw, 400, "ValidationException")
+			return true
+		}
+		return false
+	})
+	w.stored(statuses(30), 30)
+	kinds := map[string]int{}
+	for _, it := range w.items() {
+		kinds[it.text("kind")]++
+		if it.text("kind") == "quarantine" && (!strings.Contains(it.text("payload"), "wamid.BATCH7") || it.text("reason") != "refused_by_table") {
+			t.Errorf("quarantined is %s for %s", it.text("payload"), it.text("reason"))
+		}
+	}
+	if kinds["status"] != 29 || kinds["quarantine"] != 1 {
+		t.Errorf("the table has %v", kinds)
+	}
+	if !strings.Contains(w.logs.String(), `"Quarantined":1`) {
+		t.Error("no metric tells of the quarantine")
+	}
+}
+
+func TestTheTimeOfTheRequestCountsOnlyWhereItIsPlausible(t *testing.T) {
+	now := time.Now().Truncate(time.Millisecond)
+	h := &handler{now: func() time.Time { return now }}
+	for age, want := range map[time.Duration]time.Duration{
+		0: budget, time.Second: budget - time.Second, 10 * time.Second: leastBudget, time.Hour: budget, -time.Hour: budget,
+	} {
+		payload, _ := json.Marshal(map[string]any{"version": "2.0", "requestContext": map[string]any{
+			"http": map[string]string{}, "timeEpoch": now.Add(-age).Round(time.Millisecond).UnixMilli(),
+		}})
+		r, err := api.ReadRequest(payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := h.deadline(r).Sub(now).Round(time.Millisecond); got != want {
+			t.Errorf("a request of %v ago has %v, want %v", age, got, want)
+		}
+	}
+}

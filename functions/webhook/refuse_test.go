@@ -1,0 +1,207 @@
+package main
+
+import (
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"connexease-functions/pkg/api"
+	"connexease-functions/pkg/auth"
+	"connexease-functions/pkg/local/secretsim"
+	"connexease-functions/pkg/secret"
+)
+
+func TestHostileAuthorizationHeadersAreRefusedByTheirShape(t *testing.T) {
+	w := newWorld(t)
+	for header, code := range map[string]string{
+		"": "AUTH_002", " ": "AUTH_002", "\t \t": "AUTH_002",
+		"Bearer": "AUTH_003", "Bearer ": "AUTH_003", "Basic dXNlcjpwYXNz": "AUTH_003", w.token: "AUTH_003",
+		"Bearer\t" + w.token: "AUTH_003", "Bearer " + w.token + " x": "AUTH_003", "Bearer a,Bearer " + w.token: "AUTH_003",
+		"Bearer " + w.token + ",Bearer " + w.token: "AUTH_003", "Bearer t\u00f6ken": "AUTH_003", "Bearer a\x00b": "AUTH_003", "Bearer\u00a0" + w.token: "AUTH_003",
+		"Bearer " + w.token + "x": "AUTH_001", "Bearer " + w.token[1:]: "AUTH_001", "Bearer " + strings.ToUpper(w.token): "AUTH_001",
+		"Bearer undefined": "AUTH_001", "Bearer " + strings.Repeat("a", 8000): "AUTH_001", "Bearer [secret]": "AUTH_001",
+	} {
+		a, err := w.invoke(event(header, fixture(t, "text")))
+		if err != nil || a.Status != http.StatusUnauthorized || a.code() != code || a.Headers["www-authenticate"] != "Bearer" {
+			t.Errorf("%.40q: %d %s %v, want 401 %s", header, a.Status, a.Body, err, code)
+		}
+		if strings.Contains(a.Body, w.token) {
+			t.Errorf("%.40q: the answer holds the secret", header)
+		}
+	}
+	for _, header := range []string{"Bearer " + w.token, "bearer " + w.token, "BEARER   " + w.token, "  Bearer " + w.token + " \t"} {
+		if a, err := w.invoke(event(header, fixture(t, "text"))); err != nil || a.Status != 200 {
+			t.Errorf("%q: %d %s", header, a.Status, a.Body)
+		}
+	}
+	if n := len(w.items()); n != 1 {
+		t.Errorf("refused requests left items: %d", n)
+	}
+}
+
+func TestHeaderNamesAreReadInAnyCase(t *testing.T) {
+	w := newWorld(t)
+	e := event("", fixture(t, "text"))
+	e["headers"] = map[string]string{"Authorization": "Bearer " + w.token, "Content-Type": "application/json"}
+	if a, err := w.invoke(e); err != nil || a.Status != 200 {
+		t.Errorf("%d %s %v", a.Status, a.Body, err)
+	}
+}
+
+func TestBadTokensBuyNoCalls(t *testing.T) {
+	w := newWorld(t)
+	before := len(calls(w))
+	for range 50 {
+		if a, _ := w.invoke(event("Bearer wrong", "{}")); a.Status != 401 {
+			t.Fatal(a.Body)
+		}
+	}
+	// The first load asks for both versions, and so does the one early refresh.
+	if n := len(calls(w)) - before; n > 4 {
+		t.Errorf("50 bad tokens made %d calls of Secrets Manager", n)
+	}
+	if n := w.calls.Load(); n != 0 {
+		t.Errorf("50 bad tokens made %d calls of DynamoDB", n)
+	}
+}
+
+func calls(w *world) (own []secretsim.Call) {
+	for _, c := range backends.Secrets.Calls() {
+		if c.SecretID == w.secret {
+			own = append(own, c)
+		}
+	}
+	return own
+}
+
+func TestRotationRefusesNoValidRequest(t *testing.T) {
+	w := newWorld(t)
+	w.stored(fixture(t, "text"), 1)
+	old := w.token
+	w.token = "test-secret-new"
+	backends.Secrets.Put(w.secret, w.token)
+	w.stored(fixture(t, "text"), 1) // the new one, at once: a mismatch refreshes early
+	for _, token := range []string{old, w.token, old} {
+		if a, _ := w.invoke(event("Bearer "+token, fixture(t, "text"))); a.Status != 200 {
+			t.Errorf("%s: %d", token, a.Status)
+		}
+	}
+	if !strings.Contains(w.logs.String(), `"PreviousSecretUsed":1`) {
+		t.Error("no metric tells that the previous secret is still used")
+	}
+	// Put twice revokes at once: the first one is neither current nor previous.
+	backends.Secrets.Put(w.secret, "test-secret-a")
+	backends.Secrets.Put(w.secret, "test-secret-b")
+	w.build(backends.DynamoDBURL)
+	if a, _ := w.invoke(event("Bearer "+old, "{}")); a.Status != 401 {
+		t.Errorf("a revoked secret: %d", a.Status)
+	}
+}
+
+func TestThePreviousSecretIsRefusedAfterItsGrace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := fakeSource{secret.Current: {Value: secret.NewValue("new"), Created: time.Now()}, secret.Previous: {Value: secret.NewValue("old")}}
+		cache := secret.NewCache(auth.Rotating(source, time.Hour, time.Now), secret.DefaultLimits, time.Now)
+		v := auth.NewVerifier(cache, refreshCooldown, time.Now)
+		if r, err := v.Verify(t.Context(), "Bearer old"); err != nil || r.Name != auth.NamePrevious {
+			t.Errorf("within the grace: %v %v", r, err)
+		}
+		time.Sleep(time.Hour)
+		if _, err := v.Verify(t.Context(), "Bearer old"); !errors.Is(err, auth.ErrWrong) {
+			t.Errorf("after the grace: %v", err)
+		}
+		if r, err := v.Verify(t.Context(), "Bearer new"); err != nil || r.Name != auth.NameCurrent {
+			t.Errorf("the current one: %v %v", r, err)
+		}
+	})
+}
+
+func TestAMissingOrBlankSecretAnswersWithTheCommandThatMendsIt(t *testing.T) {
+	for name, prepare := range map[string]func(w *world){
+		"never put": func(w *world) { backends.Secrets.Delete(w.secret); backends.Secrets.Create(w.secret) },
+		"deleted":   func(w *world) { backends.Secrets.Delete(w.secret) },
+		"blank":     func(w *world) { backends.Secrets.Put(w.secret, " \n") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			prepare(w)
+			a := w.deliver(fixture(t, "text"))
+			if a.Status != 503 || a.code() != "SVC_001" || !strings.Contains(a.Body, "aws secretsmanager put-secret-value --secret-id "+w.secret) {
+				t.Errorf("%d %s", a.Status, a.Body)
+			}
+			if a, _ := w.invoke(event("Bearer ", "{}")); a.code() != "AUTH_003" {
+				t.Errorf("a blank token with a blank secret: %s", a.Body)
+			}
+		})
+	}
+}
+
+func TestASecretThatIsUnreachableLaterStillServes(t *testing.T) {
+	w := newWorld(t)
+	w.stored(fixture(t, "text"), 1)
+	backends.Secrets.SetFault(secretsim.Fault{Status: 500, Code: "InternalServiceError"})
+	defer backends.Secrets.SetFault(secretsim.Fault{})
+	w.stored(fixture(t, "text"), 1)
+	if a, _ := w.invoke(event("Bearer wrong", "{}")); a.Status != 401 {
+		t.Errorf("a wrong token while Secrets Manager is away: %d %s", a.Status, a.Body)
+	}
+	fresh := newWorld(t)
+	a := fresh.deliver(fixture(t, "text"))
+	if a.Status != 503 || a.code() != "SVC_001" || !strings.Contains(a.Body, "aws secretsmanager get-secret-value") {
+		t.Errorf("unreachable at the first request: %d %s", a.Status, a.Body)
+	}
+}
+
+func TestBodiesAreDecodedAndBounded(t *testing.T) {
+	w := newWorld(t)
+	encoded := event("Bearer "+w.token, base64.StdEncoding.EncodeToString([]byte(fixture(t, "text"))))
+	encoded["isBase64Encoded"] = true
+	if a, _ := w.invoke(encoded); a.Status != 200 {
+		t.Errorf("base64: %d %s", a.Status, a.Body)
+	}
+	encoded["body"] = "%%%"
+	if a, _ := w.invoke(encoded); a.Status != 400 || a.code() != "REQ_001" {
+		t.Errorf("no base64: %d %s", a.Status, a.Body)
+	}
+	large := strings.Repeat("x", api.MaxBody+1)
+	if a := w.deliver(large); a.Status != 413 || a.code() != "REQ_002" {
+		t.Errorf("too large: %d %s", a.Status, a.Body)
+	}
+	encoded["body"] = base64.StdEncoding.EncodeToString([]byte(large))
+	if a, _ := w.invoke(encoded); a.Status != 413 {
+		t.Errorf("too large in base64: %d", a.Status)
+	}
+	if a, _ := w.invoke(event("Bearer wrong", large)); a.Status != 401 {
+		t.Errorf("a body is looked at before the token: %d", a.Status)
+	}
+	if a := w.deliver(large[1:]); a.Status != 200 {
+		t.Errorf("4 MiB exactly: %d %s", a.Status, a.Body)
+	}
+}
+
+func TestAnEventThatIsNoRequestIsAnErrorWithItsName(t *testing.T) {
+	w := newWorld(t)
+	for _, e := range []any{map[string]any{}, []int{1}, "x", map[string]any{"Records": []any{}}, map[string]any{"version": "1.0", "httpMethod": "POST"}} {
+		if _, err := w.invoke(e); !errors.Is(err, api.ErrNotHTTP) {
+			t.Errorf("%v: %v", e, err)
+		}
+	}
+}
+
+func TestConfigurationNamesEveryFaultyVariable(t *testing.T) {
+	_, err := build(func(name string) string {
+		return map[string]string{"RETENTION_DAYS": "soon", "PREVIOUS_SECRET_GRACE_HOURS": "-1"}[name]
+	})
+	if err == nil {
+		t.Fatal("bad configuration started")
+	}
+	for _, name := range []string{"TABLE_NAME", "WEBHOOK_SECRET_ID", "RETENTION_DAYS", "PREVIOUS_SECRET_GRACE_HOURS"} {
+		if !strings.Contains(err.Error(), name) {
+			t.Errorf("%s is not named in %q", name, err)
+		}
+	}
+}

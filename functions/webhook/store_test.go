@@ -1,0 +1,391 @@
+package main
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
+	streamtypes "github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
+
+	"connexease-functions/pkg/local/fixtures"
+)
+
+// leaves collects the scalar values of JSON, numbers as they are written.
+func leaves(t *testing.T, text []byte, into map[string]bool) {
+	t.Helper()
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	var tree any
+	if err := d.Decode(&tree); err != nil {
+		t.Fatalf("%q: %v", text, err)
+	}
+	var walk func(any)
+	walk = func(n any) {
+		switch n := n.(type) {
+		case map[string]any:
+			for _, v := range n {
+				walk(v)
+			}
+		case []any:
+			for _, v := range n {
+				walk(v)
+			}
+		default:
+			into[fmt.Sprint(n)] = true
+		}
+	}
+	walk(tree)
+}
+
+// updates returns what a reader of a body would call its updates, compact.
+func updates(t *testing.T, body []byte) (all []string) {
+	t.Helper()
+	var n struct {
+		Entry []struct {
+			Changes []struct{ Value json.RawMessage }
+		}
+	}
+	if json.Unmarshal(body, &n) != nil {
+		return nil
+	}
+	for _, e := range n.Entry {
+		for _, c := range e.Changes {
+			var lists map[string]json.RawMessage
+			if json.Unmarshal(c.Value, &lists) != nil {
+				continue
+			}
+			for _, name := range []string{"messages", "statuses", "message_echoes", "errors", "calls"} {
+				var elements []json.RawMessage
+				if lists["metadata"] == nil || json.Unmarshal(lists[name], &elements) != nil {
+					continue
+				}
+				for _, e := range elements {
+					var compact bytes.Buffer
+					if err := json.Compact(&compact, e); err != nil {
+						t.Fatal(err)
+					}
+					all = append(all, compact.String())
+				}
+			}
+		}
+	}
+	return all
+}
+
+// storedWhole fails the test where something of the body is not in the table.
+func storedWhole(t *testing.T, w *world, body []byte) {
+	t.Helper()
+	have, payloads := map[string]bool{"whatsapp": true, "whatsapp_business_account": true}, map[string]bool{}
+	for _, it := range w.items() {
+		for name := range it {
+			have[it.text(name)] = true
+		}
+		payloads[it.text("payload")] = true
+		for _, name := range []string{"payload", "contact_payload"} {
+			if text := it.text(name); json.Valid([]byte(text)) {
+				leaves(t, []byte(text), have)
+			}
+		}
+	}
+	want := map[string]bool{}
+	leaves(t, body, want)
+	for leaf := range want {
+		if !have[leaf] {
+			t.Errorf("%q is nowhere in the table", leaf)
+		}
+	}
+	for _, u := range updates(t, body) {
+		if !payloads[u] {
+			t.Errorf("no item has the payload %s", u)
+		}
+	}
+}
+
+func TestEveryPublicBodyIsStoredWhole(t *testing.T) {
+	files, _ := filepath.Glob("../../../shared/payloads/*/*.json")
+	if len(files) == 0 {
+		t.Skip("NOT RUN: there are no public bodies beside the project (../shared/payloads)")
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(filepath.Dir(file))+"/"+filepath.Base(file), func(t *testing.T) {
+			body, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := newWorld(t)
+			if a := w.deliver(string(body)); a.Status != 200 {
+				t.Fatalf("answered %d %s", a.Status, a.Body)
+			}
+			storedWhole(t, w, body)
+		})
+	}
+}
+
+func TestEveryFixtureIsStoredWhole(t *testing.T) {
+	for _, name := range fixtures.Names() {
+		t.Run(name, func(t *testing.T) {
+			body, err := fixtures.Body(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := newWorld(t)
+			if a := w.deliver(string(body)); a.Status != 200 {
+				t.Fatalf("answered %d %s", a.Status, a.Body)
+			}
+			storedWhole(t, w, body)
+		})
+	}
+}
+
+func fixture(t testing.TB, name string) string {
+	t.Helper()
+	body, err := fixtures.Body(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
+
+func TestAMessageHasItsDocumentedAttributes(t *testing.T) {
+	w := newWorld(t)
+	w.stored(fixture(t, "image"), 1)
+	it := w.one()
+	for name, want := range map[string]string{
+		"kind": "message", "direction": "in", "type": "image", "field": "messages", "contact": "15550100001",
+		"phone_number_id": "300000000000001", "display_phone_number": "15550100099", "waba_id": "400000000000001",
+		"text": "The broken part", "timestamp": "1764000000",
+		"pk": "wa#" + it.text("wamid"), "timeline_pk": "contact#15550100001",
+		"timeline_sk": "2025-11-24T16:00:00.000Z#" + it.text("wamid"),
+	} {
+		if it.text(name) != want {
+			t.Errorf("%s is %q, want %q", name, it.text(name), want)
+		}
+	}
+	if !strings.HasPrefix(it.text("sk"), "message#300000000000001#") {
+		t.Errorf("sk is %q", it.text("sk"))
+	}
+}
+
+func TestAStatusOfASendOfOursIsUnderItsMessageID(t *testing.T) {
+	id := "msg_abcdefghijklmnopqrstuvwxyz"
+	body := func(opaque string) string {
+		return strings.Replace(fixture(t, "status-read"), `"status": "read"`, `"status": "read", "biz_opaque_callback_data": "`+opaque+`"`, 1)
+	}
+	w := newWorld(t)
+	w.stored(body(id+".abcdefghijklmnop"), 1)
+	it := w.one()
+	if it.text("pk") != id || it.text("message_id") != id || !strings.HasPrefix(it.text("sk"), "status#read#1764000000#") {
+		t.Errorf("pk %q, sk %q, message_id %q", it.text("pk"), it.text("sk"), it.text("message_id"))
+	}
+	for _, foreign := range []string{"order-7", id, id + ".", id + ".short", "msg_1.abcdefghijklmnop", strings.ToUpper(id) + ".abcdefghijklmnop"} {
+		w := newWorld(t)
+		w.stored(body(foreign), 1)
+		if it := w.one(); it.text("pk") != "wa#"+it.text("wamid") || it.text("message_id") != "" {
+			t.Errorf("%q: pk %q", foreign, it.text("pk"))
+		}
+	}
+}
+
+func TestTwoAccountEventsWithEqualBytesAreTwoRows(t *testing.T) {
+	w := newWorld(t)
+	body := fixture(t, "account-review")
+	w.stored(body, 1)
+	w.stored(strings.Replace(body, "400000000000001", "400000000000002", 1), 1)
+	w.stored(strings.Replace(body, "1764000000", "1764000001", 1), 1)
+	w.stored(body, 1)
+	if n := len(w.items()); n != 3 {
+		t.Errorf("the table has %d items, want 3", n)
+	}
+}
+
+func TestAnyOrderAndAnyNumberOfRepeatsLeaveTheSameTable(t *testing.T) {
+	names := []string{"text", "image", "status-sent", "status-delivered", "status-read", "status-failed", "template-status", "batch", "history", "errors", "unexpected-extras", "dashboard-test"}
+	once, often := newWorld(t), newWorld(t)
+	for _, name := range names {
+		if a := once.deliver(fixture(t, name)); a.Status != 200 {
+			t.Fatal(a.Body)
+		}
+	}
+	shuffled := slices.Concat(names, names, names)
+	rand.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+	var all sync.WaitGroup
+	for part := range slices.Chunk(shuffled, 9) {
+		all.Go(func() {
+			for _, name := range part {
+				if a := often.deliver(fixture(t, name)); a.Status != 200 {
+					t.Error(a.Body)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if !reflect.DeepEqual(once.items(), often.items()) {
+		t.Errorf("the tables differ: %v and %v", slices.Sorted(maps.Keys(once.items())), slices.Sorted(maps.Keys(often.items())))
+	}
+	inserts, others := records(t, often)
+	if inserts != len(often.items()) || others != 0 {
+		t.Errorf("the stream has %d inserts and %d other records for %d items", inserts, others, len(often.items()))
+	}
+}
+
+// records counts what the table's stream tells.
+func records(t *testing.T, w *world) (inserts, others int) {
+	t.Helper()
+	client := dynamodbstreams.New(dynamodbstreams.Options{
+		Region: "us-east-1", BaseEndpoint: aws.String(backends.DynamoDBURL), Credentials: backends.DB.Options().Credentials,
+	})
+	streams, err := client.ListStreams(t.Context(), &dynamodbstreams.ListStreamsInput{TableName: &w.table})
+	if err != nil || len(streams.Streams) != 1 {
+		t.Fatalf("streams: %v", err)
+	}
+	described, err := client.DescribeStream(t.Context(), &dynamodbstreams.DescribeStreamInput{StreamArn: streams.Streams[0].StreamArn})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, shard := range described.StreamDescription.Shards {
+		start, err := client.GetShardIterator(t.Context(), &dynamodbstreams.GetShardIteratorInput{
+			StreamArn: streams.Streams[0].StreamArn, ShardId: shard.ShardId, ShardIteratorType: streamtypes.ShardIteratorTypeTrimHorizon,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for at := start.ShardIterator; at != nil; {
+			got, err := client.GetRecords(t.Context(), &dynamodbstreams.GetRecordsInput{ShardIterator: at})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range got.Records {
+				if r.EventName == streamtypes.OperationTypeInsert {
+					inserts++
+				} else {
+					others++
+				}
+			}
+			if at = got.NextShardIterator; len(got.Records) == 0 {
+				break
+			}
+		}
+	}
+	return inserts, others
+}
+
+// statuses returns a body with n statuses.
+func statuses(n int) string {
+	var list []string
+	for i := range n {
+		list = append(list, fmt.Sprintf(`{"id":"wamid.BATCH%d","status":"delivered","timestamp":"1764000000","recipient_id":"15550100001"}`, i))
+	}
+	return `{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages","value":{"messaging_product":"whatsapp","metadata":{"display_phone_number":"15550100099","phone_number_id":"3"},"statuses":[` + strings.Join(list, ",") + `]}}]}]}`
+}
+
+func TestEveryUpdateOfABatchIsAnItem(t *testing.T) {
+	for _, n := range []int{1, 2, 25, 26, 1000} {
+		w := newWorld(t)
+		w.stored(statuses(n), n)
+		if got := len(w.items()); got != n {
+			t.Errorf("%d statuses became %d items", n, got)
+		}
+	}
+}
+
+func TestAnUpdateOverTheItemLimitIsStoredWhole(t *testing.T) {
+	for name, text := range map[string]string{"ASCII": strings.Repeat("a", 900_000), "three bytes a character": strings.Repeat("\u20ac", 300_001)} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			body := strings.Replace(fixture(t, "text"), "Is the blue one back in stock?", text, 1)
+			w.stored(body, 1)
+			w.stored(body, 1)
+			payload, parts := "", 0
+			all := w.items()
+			for _, key := range slices.Sorted(maps.Keys(all)) {
+				if it := all[key]; it.text("kind") == "part" {
+					parts++
+					payload += it.text("payload")
+					if it.text("timeline_pk") != "" {
+						t.Error("a part is in the timeline")
+					}
+				}
+			}
+			var head tableItem
+			for _, it := range all {
+				if it.text("kind") == "message" {
+					head = it
+				}
+			}
+			if parts != 3 || head.text("parts") != "3" || len(head.text("payload_sha256")) != 64 || len(all) != 4 {
+				t.Fatalf("%d parts of %d items, head says %q", parts, len(all), head.text("parts"))
+			}
+			if u := updates(t, []byte(body)); payload != u[0] {
+				t.Error("the parts together are not the update")
+			}
+			if len(head.text("text")) > 512 {
+				t.Error("text is over 512 bytes")
+			}
+		})
+	}
+}
+
+func TestBytesThatAreNotUTF8AreKeptAsBinary(t *testing.T) {
+	w := newWorld(t)
+	body := strings.Replace(fixture(t, "text"), "Is the blue", "Is \xff\xfe blue", 1)
+	e := event("Bearer "+w.token, base64.StdEncoding.EncodeToString([]byte(body)))
+	e["isBase64Encoded"] = true
+	if a, err := w.invoke(e); err != nil || a.Status != 200 {
+		t.Fatalf("%v %s", err, a.Body)
+	}
+	if b, ok := w.one()["payload"].(*types.AttributeValueMemberB); !ok || !bytes.Contains(b.Value, []byte("\xff\xfe")) {
+		t.Error("the payload is not the bytes that came")
+	}
+}
+
+func TestWhatIsNoNotificationIsQuarantinedAndAnswered200(t *testing.T) {
+	for name, body := range map[string]string{
+		"no JSON": "hello from nowhere", "empty": "", "array": "[1,2]", "string": `"x"`, "null": "null",
+		"other object": `{"event":"test"}`, "no entries": `{"object":"whatsapp_business_account","entry":[]}`,
+		"entry is no list": `{"entry":{"id":"1"}}`, "truncated": `{"entry":[`, "deep": strings.Repeat("[", 20000) + strings.Repeat("]", 20000),
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.stored(body, 1)
+			w.stored(body, 1)
+			it := w.one()
+			if it.text("kind") != "quarantine" || !strings.HasPrefix(it.text("pk"), "event#quarantine#") || it.text("sk") != "event" || it.text("payload") != body || it.text("reason") == "" {
+				t.Errorf("got %v", it)
+			}
+		})
+	}
+}
+
+func TestIdentifiersOfAnyShapeAreStored(t *testing.T) {
+	for name, id := range map[string]string{
+		"empty": `""`, "null": `null`, "number": `12`, "object": `{"a":1}`, "10 kB": `"` + strings.Repeat("x", 10_000) + `"`,
+		"513 bytes": `"` + strings.Repeat("x", 513) + `"`, "512 bytes": `"` + strings.Repeat("x", 512) + `"`, "NUL": `"a\u0000b"`, "not ASCII": `"\u20ac"`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			body := `{"object":"whatsapp_business_account","entry":[{"id":` + id + `,"changes":[{"field":` + id + `,"value":{"messaging_product":"whatsapp","metadata":{"display_phone_number":` + id + `,"phone_number_id":` + id + `},"contacts":[{"wa_id":` + id + `}],"messages":[{"id":` + id + `,"from":` + id + `,"timestamp":` + id + `,"type":` + id + `},{"id":"wamid.fine","from":"15550100001","timestamp":"1764000000","type":"text","text":{"body":"hello"}}],"statuses":[{"id":` + id + `,"status":` + id + `,"timestamp":` + id + `,"recipient_id":` + id + `}]}}]}]}`
+			if a := w.deliver(body); a.Status != 200 {
+				t.Fatalf("answered %d %s", a.Status, a.Body)
+			}
+			storedWhole(t, w, []byte(body))
+			for _, it := range w.items() {
+				if it.text("kind") == "quarantine" {
+					t.Errorf("quarantined: %s", it.text("payload"))
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,136 @@
+package whatsapp
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strconv"
+	"testing"
+	"unicode/utf8"
+
+	"connexease-functions/pkg/local/fixtures"
+)
+
+// leaves collects every scalar of a JSON text as it is written, and the names of
+// members, so that duplicates and odd numbers count too.
+func leaves(text []byte, into map[string]bool) {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	for {
+		token, err := d.Token()
+		if err != nil {
+			return
+		}
+		if _, structure := token.(json.Delim); !structure {
+			into[fmt.Sprint(token)] = true
+		}
+	}
+}
+
+// FuzzSplit: whatever comes, every scalar and every member's name of it is in the
+// payload of an event or in one of its facts, and splitting again gives the same.
+func FuzzSplit(f *testing.F) {
+	for _, name := range fixtures.Names() {
+		body, err := fixtures.Body(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(body)
+	}
+	f.Add([]byte(`{"entry":[{"id":"1","id":"2","changes":[{"field":"a","field":"b","value":{"metadata":{},"metadata":{"phone_number_id":"1"},"contacts":[{}],"contacts":[{"wa_id":"1"}],"messages":[{}]},"value":1}],"changes":[]}],"entry":[3]}`))
+	f.Add([]byte(`{"entry":[{"changes":[{"field":"messages","value":{"messages":[{"id":"a"}],"m\u0065ssages":[{"id":"b"}]}}]}]}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		events := Split(body)
+		if len(events) == 0 {
+			t.Fatal("nothing came out")
+		}
+		if !json.Valid(body) {
+			if len(events) != 1 || !bytes.Equal(events[0].Payload, body) || events[0].Reason != ReasonNotJSON {
+				t.Fatalf("a body that is no JSON became %d events", len(events))
+			}
+			return
+		}
+		have := map[string]bool{}
+		for _, name := range []string{
+			"object", "entry", "id", "time", "changes", "field", "value", "messaging_product", "metadata", "phone_number_id",
+			"display_phone_number", "contacts", "messages", "message_echoes", "statuses", "history", "whatsapp", "whatsapp_business_account",
+		} {
+			have[name] = true
+		}
+		for _, e := range events {
+			leaves(e.Payload, have)
+			leaves(e.ContactPayload, have)
+			for _, fact := range []string{e.Field, e.WABAID, e.PhoneNumberID, e.DisplayPhoneNumber, e.Type} {
+				have[fact] = true
+			}
+			have[strconv.FormatInt(e.EntryTime, 10)] = true
+			if len(e.Text) > maxText || !utf8.ValidString(e.Text) {
+				t.Fatalf("text is %d bytes", len(e.Text))
+			}
+			for _, key := range []string{e.Key.Message, e.Key.Number, e.Key.Status, e.Key.Field, e.Contact, e.WAMID} {
+				if len(key) > maxIdentifier || !utf8.ValidString(key) {
+					t.Fatalf("a key is %d bytes", len(key))
+				}
+			}
+			if len(e.Key.Hash) != 16 || (e.Kind == KindMessage && e.Key.Message == "") {
+				t.Fatalf("keys are %+v", e.Key)
+			}
+		}
+		want := map[string]bool{}
+		leaves(body, want)
+		for leaf := range want {
+			if !have[leaf] {
+				t.Fatalf("%q of %s is lost", leaf, body)
+			}
+		}
+		if again := Split(body); !reflect.DeepEqual(events, again) {
+			t.Fatal("splitting twice gives two results")
+		}
+	})
+}
+
+func TestStatusesFoldInAnyOrder(t *testing.T) {
+	status := func(s string) Event { return Event{Status: s} }
+	for name, c := range map[string]struct {
+		in   []Event
+		want Folded
+	}{
+		"none":             {nil, Folded{}},
+		"out of order":     {[]Event{status("read"), status("sent"), status("delivered"), status("delivered")}, Folded{State: "read"}},
+		"played":           {[]Event{status("played"), status("read")}, Folded{State: "played"}},
+		"failed on one":    {[]Event{status("delivered"), {Status: "failed", ErrorCode: "131026"}, {Status: "failed", ErrorCode: "131026"}}, Folded{State: "delivered", Failed: true, ErrorCodes: []string{"131026"}}},
+		"failed, no error": {[]Event{status("failed")}, Folded{Failed: true}},
+		"others":           {[]Event{status("warning"), status("deleted"), status("warning")}, Folded{Others: []string{"deleted", "warning"}}},
+	} {
+		if got := Fold(c.in); !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%s: got %+v, want %+v", name, got, c.want)
+		}
+	}
+}
+
+func TestHistoryIsSplitAndItsDirectionsAreTold(t *testing.T) {
+	body, err := fixtures.Body("history")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range Split(body) {
+		got = append(got, fmt.Sprint(e.Kind, " ", e.Direction, " ", e.Contact, " ", e.Type))
+	}
+	want := []string{"message out 15550100001 text", "message in 15550100001 text", "message in 15550100002 media_placeholder", "event   history"}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestTimestampsAreReadInEveryFormSeen(t *testing.T) {
+	for text, want := range map[string]int64{
+		`"1764000000"`: 1764000000000, `1764000000`: 1764000000000, `1764000000123`: 1764000000123, `"soon"`: 0, `""`: 0, `null`: 0,
+		`-5`: 0, `1e9`: 0, `1764000000.5`: 0, `99999999999999999999`: 0, `{}`: 0, `20000000000`: 0,
+	} {
+		if got := milliseconds(raw(text)); got != want {
+			t.Errorf("%s: got %d, want %d", text, got, want)
+		}
+	}
+}
