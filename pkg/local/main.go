@@ -28,24 +28,29 @@ func main() {
 	port := flag.Int("port", 8080, "port of the API on 127.0.0.1; the control address has the next one")
 	backends := flag.Bool("backends", false, "start all but the functions, for sam local")
 	database := flag.String("dynamodb", "", "endpoint of a DynamoDB to use instead of starting DynamoDB Local")
+	state := flag.String("state", ".local", "folder for the environment file, logs and binaries")
 	flag.Parse()
-	if err := run(*port, *backends, *database); err != nil {
+	if err := run(*port, *backends, *database, *state); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(port int, backends bool, database string) error {
+func run(port int, backends bool, database, state string) error {
+	state, err := filepath.Abs(state)
+	if err != nil {
+		return err
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return fmt.Errorf("there is no folder to cache in: %w", err)
 	}
-	if err := os.MkdirAll(".local", 0o755); err != nil {
+	if err := os.MkdirAll(state, 0o755); err != nil {
 		return err
 	}
-	logs, err := os.Create(filepath.Join(".local", "functions.log"))
+	logs, err := os.Create(filepath.Join(state, "functions.log"))
 	if err != nil {
 		return err
 	}
@@ -56,7 +61,7 @@ func run(port int, backends bool, database string) error {
 	}
 	defer func() { _ = controlListener.Close() }()
 	s, err := stack.Start(ctx, stack.Options{
-		Root: ".", Port: port, Backends: backends, DynamoDB: database, Cache: filepath.Join(cache, "connexease-functions"),
+		Root: ".", State: state, Port: port, Backends: backends, DynamoDB: database, Cache: filepath.Join(cache, "connexease-functions"),
 		Progress: func(line string) { fmt.Println(line) }, Observe: printExchange, Logs: logs,
 	})
 	if err != nil {
@@ -67,11 +72,11 @@ func run(port int, backends bool, database string) error {
 	}
 	defer s.Close()
 	controlURL := "http://" + controlListener.Addr().String()
-	save := func() error { return writeEnvironment(s, controlURL) }
+	save := func() error { return writeEnvironment(s, state, controlURL) }
 	if err := save(); err != nil {
 		return err
 	}
-	defer func() { _ = os.Remove(filepath.Join(".local", "env")) }()
+	defer func() { _ = os.Remove(filepath.Join(state, "env")) }()
 	server := &http.Server{Handler: control.New(s, save), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = server.Serve(controlListener) }()
 	defer func() { _ = server.Close() }()
@@ -86,7 +91,7 @@ func run(port int, backends bool, database string) error {
 }
 
 // writeEnvironment writes .local/env, which any shell reads: . .local/env
-func writeEnvironment(s *stack.Stack, controlURL string) error {
+func writeEnvironment(s *stack.Stack, state, controlURL string) error {
 	secret, _ := s.Secrets.Current(stack.WebhookSecret)
 	env := s.Environment()
 	env["API_URL"] = s.APIURL
@@ -97,11 +102,11 @@ func writeEnvironment(s *stack.Stack, controlURL string) error {
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		fmt.Fprintf(&text, "export %s='%s'\n", name, strings.ReplaceAll(env[name], "'", `'\''`))
 	}
-	temporary := filepath.Join(".local", "env.new")
+	temporary := filepath.Join(state, "env.new")
 	if err := os.WriteFile(temporary, []byte(text.String()), 0o600); err != nil {
 		return err
 	}
-	return os.Rename(temporary, filepath.Join(".local", "env"))
+	return os.Rename(temporary, filepath.Join(state, "env"))
 }
 
 func printReady(s *stack.Stack, controlURL string, backends bool) {

@@ -84,7 +84,11 @@ func (c *Control) functions(w http.ResponseWriter, _ *http.Request) {
 	for _, f := range c.stack.Functions {
 		all = append(all, f.Status())
 	}
-	answer(w, http.StatusOK, map[string]any{"functions": all})
+	body := map[string]any{"functions": all}
+	if db := c.stack.Database; db != nil {
+		body["database"] = map[string]int{"pid": db.PID()}
+	}
+	answer(w, http.StatusOK, body)
 }
 
 func (c *Control) fixtures(w http.ResponseWriter, r *http.Request) {

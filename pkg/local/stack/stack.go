@@ -40,6 +40,7 @@ const (
 // Options of Start.
 type Options struct {
 	Root         string            // the project's folder
+	State        string            // folder for what is built
 	Port         int               // of the API; 0 takes a free one
 	Backends     bool              // everything but the functions
 	DynamoDB     string            // endpoint of a DynamoDB to use; empty starts DynamoDB Local
@@ -138,7 +139,7 @@ func buildFunctions(ctx context.Context, o Options, functions []template.Functio
 	o.Progress("Building the functions ...")
 	for _, f := range functions {
 		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-ldflags", "-s -w",
-			"-o", binary(o.Root, f), "./"+f.Folder)
+			"-o", binary(o, f), "./"+f.Folder)
 		build.Dir = o.Root
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
@@ -148,8 +149,8 @@ func buildFunctions(ctx context.Context, o Options, functions []template.Functio
 	return nil
 }
 
-func binary(root string, f template.Function) string {
-	return filepath.Join(root, ".local", "bin", filepath.Base(f.Folder))
+func binary(o Options, f template.Function) string {
+	return filepath.Join(o.State, "bin", filepath.Base(f.Folder))
 }
 
 func (s *Stack) startDatabase(ctx context.Context, o Options) error {
@@ -266,7 +267,7 @@ func (s *Stack) startFunctions(o Options, api net.Listener) error {
 			env[k] = v
 		}
 		function := lambdasim.New(lambdasim.Config{
-			Name: f.Name, Command: []string{binary(o.Root, f)}, Env: env, Timeout: f.Timeout,
+			Name: f.Name, Command: []string{binary(o, f)}, Env: env, Timeout: f.Timeout,
 			MemoryMB: f.MemoryMB, MaxProcesses: o.MaxProcesses, Logs: o.Logs,
 		})
 		s.Functions[f.Name] = function
