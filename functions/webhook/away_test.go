@@ -33,11 +33,23 @@ func refuse(w http.ResponseWriter, status int, code string) {
 
 func TestATableThatIsAwayIsToldAsSVC002(t *testing.T) {
 	for name, f := range map[string]fault{
-		"throttling":   func(w http.ResponseWriter, _ string, _ []byte) bool { refuse(w, 400, "ThrottlingException"); return true },
-		"server error": func(w http.ResponseWriter, _ string, _ []byte) bool { refuse(w, 500, "InternalServerError"); return true },
-		"no table":     func(w http.ResponseWriter, _ string, _ []byte) bool { refuse(w, 400, "ResourceNotFoundException"); return true },
-		"no access":    func(w http.ResponseWriter, _ string, _ []byte) bool { refuse(w, 400, "AccessDeniedException"); return true },
-		"reset":        func(http.ResponseWriter, string, []byte) bool { panic(http.ErrAbortHandler) },
+		"throttling": func(w http.ResponseWriter, _ string, _ []byte) bool {
+			refuse(w, 400, "ThrottlingException")
+			return true
+		},
+		"server error": func(w http.ResponseWriter, _ string, _ []byte) bool {
+			refuse(w, 500, "InternalServerError")
+			return true
+		},
+		"no table": func(w http.ResponseWriter, _ string, _ []byte) bool {
+			refuse(w, 400, "ResourceNotFoundException")
+			return true
+		},
+		"no access": func(w http.ResponseWriter, _ string, _ []byte) bool {
+			refuse(w, 400, "AccessDeniedException")
+			return true
+		},
+		"reset": func(http.ResponseWriter, string, []byte) bool { panic(http.ErrAbortHandler) },
 		"silence": func(w http.ResponseWriter, _ string, _ []byte) bool {
 			<-time.After(3 * time.Second)
 			w.WriteHeader(500)

@@ -4,6 +4,7 @@ package control
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -126,8 +127,8 @@ func (c *Control) trigger(w http.ResponseWriter, r *http.Request) {
 	}
 	v := fixtures.Variation{From: q.Get("from"), Text: q.Get("text")}
 	if q.Get("fresh") != "" {
-		v.Now = time.Now()
-		v.Suffix = "F" + strconv.FormatInt(v.Now.UnixNano(), 36)
+		v.Fresh, v.Now = true, time.Now()
+		v.NewID = func() string { return "wamid." + rand.Text() + rand.Text() }
 	}
 	if body, err = fixtures.Vary(body, v); err != nil {
 		fail(w, http.StatusInternalServerError, err)

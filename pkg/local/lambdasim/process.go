@@ -1,218 +1,232 @@
 package lambdasim
 
 import (
+	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
-	"strconv"
-	"strings"
-	"sync"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
 
-const runtimePath = "/2018-06-01/runtime/"
+const (
+	// termGrace is how long a process may take to end on SIGTERM. Lambda allows 500 ms (AWS: Lambda execution environment lifecycle).
+	termGrace = 500 * time.Millisecond
+	// pipeGrace bounds the wait for output after a process is gone, in case a child of its own still holds the pipe.
+	pipeGrace = time.Second
+	// connGrace bounds the wait for the connection of a process that is gone; its end is normally there at once.
+	connGrace = time.Second
+)
 
-// invocation is one request on its way through a process.
-type invocation struct {
-	id      string
-	payload []byte
-	timeout time.Duration
-	done    chan Result // takes the first result; later ones find it full
-}
+type state int
 
-func (i *invocation) finish(r Result) {
-	select {
-	case i.done <- r:
-	default:
-	}
-}
+const (
+	starting  state = iota // no "next" yet
+	idle                   // blocked in "next", listed in Function.idle
+	busy                   // has an invocation that is not answered
+	finishing              // has answered, has not come back for "next"
+	dying                  // will be reaped, takes nothing any more
+)
 
-// process is one process of a function with a Runtime API of its own, so that an
-// answer can only come from the process that was asked.
+// process is one execution environment: a child process and the Runtime API that only it talks to. The function's mutex guards the fields below it.
 type process struct {
-	name    string
-	arn     string
-	command *exec.Cmd
-	server  *http.Server
-	exited  chan struct{}
-	work    chan *invocation // handed out by "next"
+	f      *Function
+	cmd    *exec.Cmd
+	proc   *os.Process
+	server *http.Server
+	work   chan *invocation // room for the one invocation that an idle process is given
 
-	mu      sync.Mutex
-	current *invocation
+	state     state
+	inv       *invocation // of a busy or finishing process
+	conn      *apiConn    // the connection of the last "next"
+	timer     *time.Timer // of the init phase, then of the invocation
+	initError []byte      // what the process said of its failed init
+	initOver  bool        // the init phase took too long
+	stopping  atomic.Bool
 }
 
-// start starts a process. It serves once it has asked for its first invocation.
-func start(c Config, logs io.Writer) (*process, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+// run starts one process and stays with it until it is reaped.
+func (f *Function) run() {
+	p, listener, err := f.launch()
 	if err != nil {
-		return nil, err
+		f.mu.Lock()
+		f.live--
+		f.coming--
+		f.failOldest(func(inv *invocation) {
+			inv.done <- outcome{result: Result{RequestID: inv.id}, err: fmt.Errorf("%s: cannot be started: %w", f.cfg.Name, err)}
+		})
+		f.dispatch()
+		f.mu.Unlock()
+		return
 	}
-	p := &process{
-		name:   c.Name,
-		arn:    "arn:aws:lambda:" + c.Env["AWS_REGION"] + ":000000000000:function:" + c.Name,
-		exited: make(chan struct{}),
-		work:   make(chan *invocation),
-	}
-	p.server = &http.Server{Handler: p, ReadHeaderTimeout: 5 * time.Second}
-	p.command = exec.Command(c.Command[0], c.Command[1:]...)
-	p.command.Env = environment(c, listener.Addr().String())
-	p.command.Stdout, p.command.Stderr = logs, logs
-	// In a group of its own a terminal's Ctrl-C reaches the stack only, which ends its
-	// processes in order.
-	p.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := p.command.Start(); err != nil {
-		_ = listener.Close()
-		return nil, err
-	}
-	go func() { _ = p.server.Serve(listener) }()
-	go func() {
-		_ = p.command.Wait()
-		close(p.exited)
-		_ = p.server.Close()
-	}()
-	return p, nil
+	// Serving begins only now, so that no request of the child meets a half-made process; until then the kernel keeps its connection.
+	f.running.Go(func() { _ = p.server.Serve(listener) })
+	p.reap()
 }
 
-// environment returns what Lambda sets (AWS: "Defined runtime environment
-// variables") and the function's own.
-func environment(c Config, runtimeAPI string) []string {
-	memory := max(c.MemoryMB, 128)
-	env := map[string]string{
-		"AWS_LAMBDA_FUNCTION_NAME":        c.Name,
-		"AWS_LAMBDA_FUNCTION_VERSION":     "$LATEST",
-		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": strconv.Itoa(memory),
-		"AWS_LAMBDA_LOG_GROUP_NAME":       "/aws/lambda/" + c.Name,
-		"AWS_LAMBDA_LOG_STREAM_NAME":      "local",
-		"AWS_LAMBDA_LOG_FORMAT":           "JSON",
-		"AWS_LAMBDA_INITIALIZATION_TYPE":  "on-demand",
-		"AWS_EXECUTION_ENV":               "AWS_Lambda_provided.al2023",
-		"LAMBDA_TASK_ROOT":                "/var/task",
-		"TZ":                              ":UTC",
+func (f *Function) launch() (*process, net.Listener, error) {
+	if len(f.cfg.Command) == 0 {
+		return nil, nil, errors.New("no command")
 	}
-	for k, v := range c.Env {
-		env[k] = v
+	path, err := exec.LookPath(f.cfg.Command[0])
+	if err != nil {
+		return nil, nil, err
 	}
-	env["AWS_LAMBDA_RUNTIME_API"] = runtimeAPI
-	list := make([]string, 0, len(env))
-	for k, v := range env {
-		list = append(list, k+"="+v)
+	if path, err = filepath.Abs(path); err != nil {
+		return nil, nil, err
 	}
-	return list
+	tcp, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return nil, nil, fmt.Errorf("Runtime API: %w", err)
+	}
+	p := &process{f: f, work: make(chan *invocation, 1)}
+	p.server = newAPIServer(p)
+
+	p.cmd = exec.Command(path, f.cfg.Command[1:]...)
+	p.cmd.Env = environment(f.cfg, tcp.Addr().String(), filepath.Dir(path), time.Now())
+	p.cmd.Dir = filepath.Dir(path)
+	// A group of its own: Ctrl-C in a terminal reaches the stack, which then ends its functions in order.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	p.cmd.WaitDelay = pipeGrace
+	if f.cfg.Logs != nil {
+		lines := &lineWriter{sink: f.logs}
+		p.cmd.Stdout, p.cmd.Stderr = lines, lines
+	}
+	if err := p.cmd.Start(); err != nil {
+		_ = tcp.Close()
+		return nil, nil, err
+	}
+	p.proc = p.cmd.Process
+
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.procs[p] = struct{}{}
+	p.timer = time.AfterFunc(f.cfg.InitTimeout, p.expireInit)
+	if f.closed {
+		p.terminate()
+	}
+	return p, &apiListener{tcp}, nil
 }
 
-func (p *process) alive() bool {
-	select {
-	case <-p.exited:
-		return false
-	default:
-		return true
+// reap waits for the end of the process and settles what it leaves behind.
+func (p *process) reap() {
+	f := p.f
+	cause := p.cmd.Wait()
+	if lines, ok := p.cmd.Stdout.(*lineWriter); ok {
+		lines.flush()
 	}
-}
 
-func (p *process) kill() { _ = syscall.Kill(-p.command.Process.Pid, syscall.SIGKILL) }
+	f.mu.Lock()
+	f.unlist(p) // from here on nothing new is handed to it
+	open := p.state == busy
+	conn := p.conn
+	f.mu.Unlock()
+	// An invocation that died unread in the socket has not begun: another process takes it. Its connection ends with the process.
+	unread := open && conn != nil && conn.endedUnread(connGrace)
+	_ = p.server.Close()
 
-// run gives the process an invocation and waits for its end. taken is false where
-// the process ended without having asked for it.
-func (p *process) run(inv *invocation) (r Result, taken bool) {
-	initTimer := time.NewTimer(defaultInitTimeout)
-	defer initTimer.Stop()
-	select {
-	case p.work <- inv:
-	case <-p.exited:
-		return failure("Runtime.ExitError", fmt.Sprintf("RequestId: %s Error: Runtime exited before it took the request", inv.id)), false
-	case <-initTimer.C:
-		p.kill()
-		<-p.exited
-		return failure("Sandbox.Timedout", fmt.Sprintf("RequestId: %s Error: init timed out after 10.00 seconds", inv.id)), true
-	}
-	timer := time.NewTimer(inv.timeout)
-	defer timer.Stop()
-	select {
-	case r := <-inv.done:
-		return r, true
-	case <-timer.C:
-		p.kill()
-		<-p.exited
-		return failure("Sandbox.Timedout", fmt.Sprintf("RequestId: %s Error: Task timed out after %.2f seconds", inv.id, inv.timeout.Seconds())), true
-	case <-p.exited:
-		select {
-		case r := <-inv.done: // answered, then gone
-			return r, true
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p.timer.Stop()
+	delete(f.procs, p)
+	f.live--
+	was := p.state
+	p.state = dying
+	switch was {
+	case starting:
+		f.coming--
+		f.failOldest(func(inv *invocation) { f.answer(inv, p.initFailure(inv.id, cause), unhandled) })
+		if !f.closed {
+			f.logs.platform("platform.initRuntimeDone", "", p.initStatus())
+		}
+	case finishing:
+		f.coming--
+	case busy:
+		switch inv := p.inv; {
+		case unread:
+			f.handBack(p)
+		case f.closed:
+			f.refuse(inv)
 		default:
+			f.answer(inv, exitError(inv.id, cause), unhandled)
+			f.logs.platform("platform.runtimeDone", inv.id, "error")
 		}
-		return failure("Runtime.ExitError", fmt.Sprintf("RequestId: %s Error: Runtime exited with error: %s", inv.id, p.command.ProcessState)), true
+	}
+	f.dispatch()
+}
+
+// unlist takes an idle process out of the reach of dispatch. The mutex is held.
+func (f *Function) unlist(p *process) {
+	if p.state != idle {
+		return
+	}
+	p.state = dying
+	if i := slices.Index(f.idle, p); i >= 0 {
+		f.idle = slices.Delete(f.idle, i, i+1)
 	}
 }
 
-// ServeHTTP is the Runtime API (AWS: "Using the Lambda runtime API").
-func (p *process) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	path, ok := strings.CutPrefix(r.URL.Path, runtimePath)
+// expire ends a process whose invocation took too long, also one that has answered but does not come back for work: in AWS the time runs
+// until the next request for work.
+func (p *process) expire(inv *invocation) {
+	f := p.f
+	f.mu.Lock()
+	if p.inv != inv {
+		f.mu.Unlock()
+		return
+	}
+	switch p.state {
+	case busy:
+		f.answer(inv, timedOut(inv.id, f.cfg.Timeout), unhandled)
+	case finishing:
+		f.coming--
+	}
+	p.state, p.inv = dying, nil
+	f.mu.Unlock()
+	f.logs.platform("platform.runtimeDone", inv.id, "timeout")
+	p.kill()
+}
+
+func (p *process) expireInit() {
+	p.f.mu.Lock()
+	over := p.state == starting
+	p.initOver = over
+	p.f.mu.Unlock()
+	if over {
+		p.kill()
+	}
+}
+
+func (p *process) initFailure(id string, cause error) []byte {
 	switch {
-	case !ok:
-		http.NotFound(w, r)
-	case path == "invocation/next" && r.Method == http.MethodGet:
-		p.next(w, r)
-	case path == "init/error" && r.Method == http.MethodPost:
-		w.WriteHeader(http.StatusAccepted)
-	case r.Method == http.MethodPost:
-		parts := strings.Split(path, "/")
-		if len(parts) != 3 || parts[0] != "invocation" {
-			http.NotFound(w, r)
-			return
-		}
-		p.end(w, r, parts[1], parts[2])
-	default:
-		http.NotFound(w, r)
+	case p.initError != nil:
+		return p.initError
+	case p.initOver:
+		return timedOut(id, p.f.cfg.InitTimeout)
 	}
+	return exitError(id, cause)
 }
 
-func (p *process) next(w http.ResponseWriter, r *http.Request) {
-	select {
-	case inv := <-p.work:
-		p.mu.Lock()
-		p.current = inv
-		p.mu.Unlock()
-		h := w.Header()
-		h.Set("Content-Type", "application/json")
-		h.Set("Lambda-Runtime-Aws-Request-Id", inv.id)
-		h.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(time.Now().Add(inv.timeout).UnixMilli(), 10))
-		h.Set("Lambda-Runtime-Invoked-Function-Arn", p.arn)
-		h.Set("Lambda-Runtime-Trace-Id", "Root=1-00000000-000000000000000000000000;Sampled=0")
-		h.Set("Content-Length", strconv.Itoa(len(inv.payload)))
-		_, _ = w.Write(inv.payload)
-	case <-r.Context().Done():
-	case <-p.exited:
+func (p *process) initStatus() string {
+	if p.initOver {
+		return "timeout"
 	}
+	return "error"
 }
 
-func (p *process) end(w http.ResponseWriter, r *http.Request, id, what string) {
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxPayload+1))
-	p.mu.Lock()
-	inv := p.current
-	p.mu.Unlock()
-	w.Header().Set("Content-Type", "application/json")
-	result := Result{Payload: body}
-	switch {
-	case inv == nil || inv.id != id:
-		w.WriteHeader(http.StatusBadRequest)
-		_, _ = io.WriteString(w, `{"errorType":"InvalidRequestID","errorMessage":"Invalid request ID"}`)
-		return
-	case err != nil: // the process died while it answered
-		return
-	case len(body) > maxPayload:
-		inv.finish(failure("Function.ResponseSizeTooLarge", "Response payload size exceeded maximum allowed payload size (6291556 bytes)."))
-		w.WriteHeader(http.StatusRequestEntityTooLarge)
-		return
-	case what == "error":
-		result.FunctionError = "Unhandled"
-	case what != "response":
-		http.NotFound(w, r)
+func (p *process) kill() { _ = p.proc.Kill() }
+
+// terminate asks the process to end, and insists after a moment.
+func (p *process) terminate() {
+	if p.stopping.Swap(true) {
 		return
 	}
-	w.WriteHeader(http.StatusAccepted)
-	_, _ = io.WriteString(w, `{"status":"OK"}`)
-	inv.finish(result)
+	if p.proc.Signal(syscall.SIGTERM) == nil {
+		time.AfterFunc(termGrace, p.kill)
+	}
 }

@@ -72,11 +72,11 @@ type Stack struct {
 
 // Start starts the stack. Whatever it had started is ended again when it fails; its
 // error is one sentence that says what to do.
-func Start(ctx context.Context, o Options) (s *Stack, err error) {
+func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 	if o.Progress == nil {
 		o.Progress = func(string) {}
 	}
-	s = &Stack{Secrets: secretsim.New(time.Now), Functions: map[string]*lambdasim.Function{}, failed: make(chan error, 8)}
+	s := &Stack{Secrets: secretsim.New(time.Now), Functions: map[string]*lambdasim.Function{}, failed: make(chan error, 8)}
 	defer func() {
 		if err != nil {
 			s.Close()
@@ -299,7 +299,7 @@ func (s *Stack) Close() {
 			_ = server.Close()
 		}
 		for _, f := range s.Functions {
-			f.Close()
+			_ = f.Close()
 		}
 		if s.Database != nil {
 			s.Database.Stop()
