@@ -172,15 +172,6 @@ type answer struct {
 	Body    string            `json:"body"`
 }
 
-func (a answer) unified(t testing.TB) gateway.Response {
-	t.Helper()
-	var r gateway.Response
-	if err := json.Unmarshal([]byte(a.Body), &r); err != nil {
-		t.Fatalf("answer %q is not the unified response: %v", a.Body, err)
-	}
-	return r
-}
-
 func (a answer) code() string {
 	var r gateway.Response
 	if json.Unmarshal([]byte(a.Body), &r) != nil || r.Errors == nil {

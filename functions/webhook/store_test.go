@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	streamtypes "github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
@@ -387,5 +388,21 @@ func TestIdentifiersOfAnyShapeAreStored(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestAMessageCostsTwoWriteUnitsAndAStatusOne(t *testing.T) {
+	for name, want := range map[string]float64{"text": 2, "image": 2, "status-sent": 1, "status-read": 1, "status-contact": 1, "template-status": 2} {
+		w := newWorld(t)
+		w.stored(fixture(t, name), 1)
+		it := w.one()
+		it["pk"] = &types.AttributeValueMemberS{Value: it.text("pk") + "x"}
+		out, err := backends.DB.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &w.table, Item: it, ReturnConsumedCapacity: types.ReturnConsumedCapacityTotal})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := aws.ToFloat64(out.ConsumedCapacity.CapacityUnits); got != want {
+			t.Errorf("%s costs %v write units, want %v", name, got, want)
+		}
 	}
 }

@@ -3,7 +3,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"maps"
@@ -18,7 +17,6 @@ import (
 	"syscall"
 	"time"
 
-	"connexease-functions/pkg/gateway"
 	"connexease-functions/pkg/local/control"
 	"connexease-functions/pkg/local/lambdasim"
 	"connexease-functions/pkg/local/stack"
@@ -55,6 +53,7 @@ func run(port int, backends bool, database, state string) error {
 		return err
 	}
 	defer func() { _ = logs.Close() }()
+	seen := &summaries{next: logs}
 	controlListener, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port+1))
 	if err != nil {
 		return fmt.Errorf("port %d, for the control address, is taken. Mend it with: make run PORT=%d", port+1, port+10)
@@ -62,7 +61,7 @@ func run(port int, backends bool, database, state string) error {
 	defer func() { _ = controlListener.Close() }()
 	s, err := stack.Start(ctx, stack.Options{
 		Root: ".", State: state, Port: port, Backends: backends, DynamoDB: database, Cache: filepath.Join(cache, "connexease-functions"),
-		Progress: func(line string) { fmt.Println(line) }, Observe: printExchange, Logs: logs,
+		Progress: func(line string) { fmt.Println(line) }, Observe: func(x lambdasim.Exchange) { printExchange(x, seen) }, Logs: seen,
 	})
 	if err != nil {
 		if ctx.Err() != nil {
@@ -124,40 +123,4 @@ Ready. In another terminal, in this folder:
 API %s   control %s   function logs .local/functions.log   Ctrl-C ends everything.
 
 `, s.APIURL, controlURL)
-}
-
-// mends says what to do about a refusal on a laptop.
-var mends = map[string]string{
-	"AUTH_001": "use the secret of this run: . .local/env",
-	"AUTH_002": `add -H "Authorization: Bearer $WEBHOOK_SECRET" (after . .local/env)`,
-	"AUTH_003": "send exactly one value of the form: Bearer <token>",
-	"REQ_002":  "send less than 4 MiB",
-	"SVC_001":  "put a secret: curl -X PUT $CONTROL_URL/secrets/webhook",
-	"SVC_002":  "see .local/functions.log",
-}
-
-// printExchange prints a request's line.
-func printExchange(x lambdasim.Exchange) {
-	what := ""
-	var r struct {
-		Data   struct{ Events int }
-		Errors *gateway.Error
-	}
-	switch err := json.Unmarshal(x.Response, &r); {
-	case err != nil:
-	case x.RouteKey == "":
-		what = "no such route; there is POST /webhook"
-	case r.Errors != nil:
-		what = r.Errors.Error()
-		if mend := mends[r.Errors.Code]; mend != "" {
-			what += " -> " + mend
-		}
-	case x.Status >= http.StatusInternalServerError:
-		what = "the function failed -> see .local/functions.log"
-	case r.Data.Events == 1:
-		what = "1 event"
-	default:
-		what = strconv.Itoa(r.Data.Events) + " events"
-	}
-	fmt.Printf("%s  %s %s  %d  %d ms  %s\n", x.Time.Format(time.TimeOnly), x.Method, x.Path, x.Status, x.Duration.Milliseconds(), what)
 }

@@ -61,7 +61,7 @@ func (c *Cache[T]) Get(ctx context.Context) (value T, stale time.Duration, err e
 	}
 	if c.flight == nil && c.err != nil && now.Before(c.failed.Add(pause)) {
 		defer c.mu.Unlock()
-		return c.answer(now)
+		return c.answer(now, nil)
 	}
 	flight := c.start(ctx)
 	c.mu.Unlock()
@@ -92,22 +92,22 @@ func (c *Cache[T]) wait(ctx context.Context, flight <-chan struct{}) (T, time.Du
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	value, stale, err := c.answer(c.now())
-	if err == nil && !c.have {
-		err = late
-	}
-	return value, stale, err
+	return c.answer(c.now(), late)
 }
 
 func (c *Cache[T]) usable(now time.Time) bool {
 	return c.have && now.Before(c.expires.Add(c.limits.MaxStale))
 }
 
-func (c *Cache[T]) answer(now time.Time) (value T, stale time.Duration, err error) {
-	if !c.usable(now) {
-		return value, 0, c.err
+// answer returns the value where it may serve, else the reason why there is none.
+func (c *Cache[T]) answer(now time.Time, late error) (value T, stale time.Duration, err error) {
+	switch {
+	case c.usable(now):
+		return c.value, max(0, now.Sub(c.expires)), nil
+	case late != nil:
+		return value, 0, late
 	}
-	return c.value, max(0, now.Sub(c.expires)), nil
+	return value, 0, c.err
 }
 
 // start begins a load unless one is under way. The load outlives the caller that

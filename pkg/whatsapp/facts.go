@@ -4,14 +4,14 @@ import "slices"
 
 // facts are what one pass over an update finds out about it.
 type facts struct {
-	id, status                  raw
-	from, to, recipient, waID   string
-	userID                      string // business-scoped user id, whichever side names it
-	kind, text, code            string
-	opaque                      string
-	time                        int64
-	caption, button, template   string
-	interactive, system, errors raw
+	id, status                raw
+	from, to, recipient, waID string
+	userID                    string // business-scoped user id, whichever side names it
+	kind, text, code          string
+	opaque                    string
+	time                      int64
+	caption, button, template string
+	interactive, errors       raw
 }
 
 func readFacts(r raw) facts {

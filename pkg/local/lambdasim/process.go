@@ -82,7 +82,7 @@ func (f *Function) launch() (*process, net.Listener, error) {
 	}
 	tcp, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
-		return nil, nil, fmt.Errorf("Runtime API: %w", err)
+		return nil, nil, fmt.Errorf("listen for the Runtime API: %w", err)
 	}
 	p := &process{f: f, work: make(chan *invocation, 1)}
 	p.server = newAPIServer(p)
