@@ -13,7 +13,7 @@ help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 run: ## start everything on this machine (PORT=8080)
-	@go run ./pkg/local -port $(PORT)
+	@go build -o .local/bin/local ./pkg/local && exec .local/bin/local -end-with-parent -port $(PORT)
 
 test: ## all tests, with real processes and DynamoDB Local
 	go test -timeout 15m ./...

@@ -1,39 +1,100 @@
-// Package ledger decides about sends: which message an id names, and, from a
-// row's attempts and statuses, whether it may leave. It does no I/O.
 package ledger
 
-import "strings"
-
-const (
-	idPrefix = "msg_"
-	idLength = 26 // base32 characters, 130 bits
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"strings"
 )
 
-// ParseOpaque reads a status's biz_opaque_callback_data. It returns the id
-// ("msg_" and 26 base32 characters) of the send and the token of the attempt that
-// it came from, where the data has the form that our sends give it:
-// "msg_<id>.<token>".
-func ParseOpaque(data string) (id, token string, ok bool) {
-	id, token, ok = strings.Cut(data, ".")
-	if !ok || !isID(id) || len(token) != tokenLength || !isBase32(token) {
+const (
+	idPrefix    = "msg_"
+	idLength    = 26 // 130 bits
+	tokenLength = 16 // 80 bits
+	keyLimit    = 255
+	alphabet    = "abcdefghijklmnopqrstuvwxyz234567"
+)
+
+var base32Lower = base32.NewEncoding(alphabet).WithPadding(base32.NoPadding)
+
+// ID is the message id of a key in a scope: msg_ and 26 characters of lower-case
+// base32 (RFC 4648), the first 130 bits of SHA-256 over both, each with its length
+// before it, so that no scope and key run into another pair.
+func ID(scope, key string) string {
+	var data []byte
+	for _, part := range []string{scope, key} {
+		data = binary.BigEndian.AppendUint64(data, uint64(len(part)))
+		data = append(data, part...)
+	}
+	sum := sha256.Sum256(data)
+	return idPrefix + base32Lower.EncodeToString(sum[:])[:idLength]
+}
+
+// RandomID is the message id of a request without a key. The error is the reader's.
+func RandomID(rand io.Reader) (string, error) {
+	random, err := randomText(rand, idLength)
+	return idPrefix + random, err
+}
+
+// NewToken names one attempt: 16 characters of lower-case base32, 80 random bits, so
+// that nobody can guess it and forge a receipt. The error is the reader's.
+func NewToken(rand io.Reader) (string, error) {
+	return randomText(rand, tokenLength)
+}
+
+func randomText(rand io.Reader, length int) (string, error) {
+	random := make([]byte, (length*5+7)/8)
+	if _, err := io.ReadFull(rand, random); err != nil {
+		return "", fmt.Errorf("read random bytes: %w", err)
+	}
+	return base32Lower.EncodeToString(random)[:length], nil
+}
+
+// Opaque is the biz_opaque_callback_data of an attempt: WhatsApp hands it back in
+// the statuses of the message, and so links a receipt to the attempt that sent it.
+func Opaque(id, token string) string { return id + "." + token }
+
+// ParseOpaque takes apart what Opaque made. ok is false for anything else, whatever
+// its prefix.
+func ParseOpaque(s string) (id, token string, ok bool) {
+	id, token, _ = strings.Cut(s, ".")
+	if !ValidID(id) || !base32Text(token, tokenLength) {
 		return "", "", false
 	}
 	return id, token, true
 }
 
-// tokenLength is an attempt token's length: base32 characters, 80 bits.
-const tokenLength = 16
-
-func isID(s string) bool {
-	return len(s) == len(idPrefix)+idLength && strings.HasPrefix(s, idPrefix) && isBase32(s[len(idPrefix):])
+// ValidID tells whether s has the form of a message id.
+func ValidID(s string) bool {
+	return strings.HasPrefix(s, idPrefix) && base32Text(s[len(idPrefix):], idLength)
 }
 
-// isBase32 reports whether s is of RFC 4648's base32 alphabet in lower case.
-func isBase32(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; (c < 'a' || c > 'z') && (c < '2' || c > '7') {
+func base32Text(s string, length int) bool {
+	return len(s) == length && strings.Trim(s, alphabet) == ""
+}
+
+// ValidKey tells whether an idempotency key is one: 1 to 255 visible ASCII characters.
+func ValidKey(key string) bool {
+	if key == "" || len(key) > keyLimit {
+		return false
+	}
+	for i := range len(key) {
+		if key[i] <= ' ' || key[i] > '~' {
 			return false
 		}
 	}
 	return true
+}
+
+// Fingerprint tells one request from another under the same key: hexadecimal SHA-256
+// of the two switches and the body without insignificant whitespace. What does not
+// change the message (validity, choices about unknown outcomes) is no part of it.
+func Fingerprint(isFake, mmlite bool, compactedBody []byte) string {
+	hash := sha256.New()
+	fmt.Fprintf(hash, "is_fake=%t&mmlite=%t\n", isFake, mmlite)
+	hash.Write(compactedBody)
+	return hex.EncodeToString(hash.Sum(nil))
 }

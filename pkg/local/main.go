@@ -27,20 +27,24 @@ func main() {
 	backends := flag.Bool("backends", false, "start all but the functions, for sam local")
 	database := flag.String("dynamodb", "", "endpoint of a DynamoDB to use instead of starting DynamoDB Local")
 	state := flag.String("state", ".local", "folder for the environment file, logs and binaries")
+	follow := flag.Bool("end-with-parent", underGoRun(), "end when the process that started this one has ended")
 	flag.Parse()
-	if err := run(*port, *backends, *database, *state); err != nil {
+	if err := run(*port, *backends, *database, *state, *follow); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(port int, backends bool, database, state string) error {
+func run(port int, backends bool, database, state string, follow bool) error {
 	state, err := filepath.Abs(state)
 	if err != nil {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
+	if follow {
+		go endWithParent(stop)
+	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return fmt.Errorf("there is no folder to cache in: %w", err)
@@ -86,6 +90,24 @@ func run(port int, backends bool, database, state string) error {
 		return nil
 	case err := <-s.Failed():
 		return err
+	}
+}
+
+// underGoRun reports whether go run started this process. It passes no signal on, and
+// its death would leave the stack behind.
+func underGoRun() bool {
+	path, err := os.Executable()
+	return err == nil && strings.Contains(path, string(filepath.Separator)+"go-build")
+}
+
+// endWithParent calls end when the parent process has gone.
+func endWithParent(end func()) {
+	parent := os.Getppid()
+	for range time.Tick(200 * time.Millisecond) {
+		if os.Getppid() != parent {
+			end()
+			return
+		}
 	}
 }
 

@@ -71,9 +71,16 @@ func freePorts(t *testing.T) int {
 
 func start(t *testing.T) *running {
 	t.Helper()
-	r := &running{t: t, state: t.TempDir(), port: freePorts(t), ended: make(chan struct{}), env: map[string]string{}}
-	r.command = exec.Command(program, "-port", strconv.Itoa(r.port), "-state", r.state)
-	r.command.Dir = root
+	r := &running{t: t, state: t.TempDir(), port: freePorts(t)}
+	return await(t, r, exec.Command(program, "-port", strconv.Itoa(r.port), "-state", r.state), root)
+}
+
+// await starts a command that starts the stack, and waits until it serves.
+func await(t *testing.T, r *running, command *exec.Cmd, folder string) *running {
+	t.Helper()
+	r.command, r.ended, r.env = command, make(chan struct{}), map[string]string{}
+	r.command.Dir = folder
+	r.command.WaitDelay = time.Second // its output outlives a killed make
 	r.command.Stdout, r.command.Stderr = &r.output, &r.output
 	if err := r.command.Start(); err != nil {
 		t.Fatal(err)
@@ -244,6 +251,48 @@ func TestEverySignalEndsEverything(t *testing.T) {
 				t.Fatalf("the port is not free: %v", err)
 			}
 			_ = l.Close()
+		})
+	}
+}
+
+func TestEndingMakeOrGoRunEndsEverything(t *testing.T) {
+	for name, c := range map[string]struct {
+		command []string
+		signal  syscall.Signal
+	}{
+		"make, SIGTERM":   {[]string{"make", "run"}, syscall.SIGTERM},
+		"make, SIGKILL":   {[]string{"make", "run"}, syscall.SIGKILL},
+		"go run, SIGTERM": {[]string{"go", "run", "./pkg/local"}, syscall.SIGTERM},
+	} {
+		t.Run(name, func(t *testing.T) {
+			// A clone's worth of the project, so that its .local is not the user's.
+			folder := t.TempDir()
+			for _, part := range []string{"go.mod", "go.sum", "Makefile", "template.yaml", "functions", "pkg"} {
+				source, err := filepath.Abs(filepath.Join(root, part))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := os.Symlink(source, filepath.Join(folder, part)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			port := freePorts(t)
+			if c.command[0] == "make" {
+				c.command = append(c.command, fmt.Sprintf("PORT=%d", port))
+			} else {
+				c.command = append(c.command, "-port", strconv.Itoa(port))
+			}
+			r := await(t, &running{t: t, state: filepath.Join(folder, ".local"), port: port}, exec.Command(c.command[0], c.command[1:]...), folder)
+			r.trigger("text")
+			all, _ := r.processes()
+			if err := r.command.Process.Signal(c.signal); err != nil {
+				t.Fatal(err)
+			}
+			<-r.ended
+			for _, pid := range all {
+				r.until(fmt.Sprintf("process %d is gone", pid), func() bool { return gone(pid) })
+			}
+			r.until("the address is free", func() bool { return r.try(http.MethodGet, r.env["CONTROL_URL"]+"/functions", "") == "" })
 		})
 	}
 }

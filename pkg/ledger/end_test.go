@@ -1,0 +1,177 @@
+package ledger
+
+import (
+	"fmt"
+	"time"
+)
+
+// checkEnd looks at a world in which nobody is at work: what is there must be
+// explained, and whoever comes next must be brought to an end.
+func (w *world) checkEnd() string {
+	now := at(w.now)
+	f := Fold(now, w.row, w.statuses())
+	if w.promised && !w.record && !w.expired {
+		switch f.State {
+		case None, Released:
+			return fmt.Sprintf("a promised message is %s and no record is left", f.State)
+		case Queued:
+			if now.Before(w.row.ValidUntil) {
+				return "a promised message waits and no record is left"
+			}
+		}
+	}
+	far := now.Add(time.Hour)
+	f = Fold(far, w.row, w.statuses())
+	if f.State == Unknown && !w.excused {
+		return "the outcome is unknown although nothing went wrong"
+	}
+	if f.State == InFlight {
+		return "in flight for ever"
+	}
+	if f.State == Accepted && !w.truly(f.Outcome.Wamid) {
+		return "accepted, but nobody sent it: " + f.Outcome.Wamid
+	}
+	if problem := w.visitAlone(HTTP, far); problem != "" {
+		return problem
+	}
+	if w.record {
+		source := ByID
+		if w.sc.slots[0] == Bare {
+			source = Bare
+		}
+		return w.visitAlone(source, now)
+	}
+	return ""
+}
+
+// visitAlone lets one visit after the other come, without a fault, until the caller has
+// an answer that is not "busy", or the record is acknowledged.
+func (w *world) visitAlone(source Source, now time.Time) string {
+	row, statuses := w.row, w.statuses()
+	for range 12 {
+		r := w.request(source, tokens[len(tokens)-1], 0)
+		r.AnswerBy, r.ProcessEnds = now.Add(processLife), now.Add(processLife)
+		v, a := Begin(r, now)
+		for a.Do < DoAnswer {
+			switch a.Do {
+			case DoWrite:
+				next, err := Apply(row, a.Write)
+				if err != nil {
+					a = v.Wrote(now, Result{Refused: true, Image: row})
+					continue
+				}
+				row = next
+				a = v.Wrote(now, Result{Image: next})
+			case DoQuery:
+				a = v.Queried(now, statuses, true)
+			case DoPost:
+				if w.sc.choice != Resend && w.sent() > 0 {
+					return "a later visit sends it again"
+				}
+				if w.expired {
+					return "a later visit sends what was told as expired"
+				}
+				a = v.Posted(now, result(Accepted, r.Token), 0)
+			default:
+				return "unexpected action"
+			}
+		}
+		if a.Do == DoAcknowledge || a.Do == DoAnswer && a.Answer.Kind != Busy {
+			return ""
+		}
+		now = now.Add(max(a.Delay, a.Answer.RetryAfter, time.Second))
+	}
+	return "never brought to an end"
+}
+
+// encode writes down everything that the future of a world depends on.
+func (w *world) encode(b []byte) []byte {
+	b = append(b, byte(w.now), byte(w.faults), flags(w.forged, w.record, w.promised, w.expired, w.excused))
+	b = encodeRow(b, w.row)
+	for i := range w.sc.slots {
+		s := &w.slots[i]
+		b = append(b, byte(s.stage), flags(s.left, s.receipt))
+		if s.stage == idle {
+			continue
+		}
+		b = append(b, byte(s.claimed))
+		if s.delayed != nil {
+			b = append(b, byte(s.began))
+			b = encodeWrite(b, *s.delayed)
+		}
+		if s.stage == over {
+			continue
+		}
+		v := &s.visit
+		b = append(b, byte(s.began), byte(v.phase), byte(s.action.Do), byte(v.refusals),
+			flags(s.repeated, s.faulted, s.known, v.overUnknown, v.posted))
+		if s.action.Do == DoWrite {
+			b = encodeWrite(b, s.action.Write)
+		}
+		if v.own != nil {
+			b = append(b, v.own.State[:3]...)
+		}
+		b = append(b, byte(v.clock.Sub(start)/tick))
+		b = encodeRow(b, v.image)
+	}
+	return b
+}
+
+// encodeEnd writes down what checkEnd depends on.
+func (w *world) encodeEnd(b []byte) []byte {
+	b = append(b, "end"...)
+	b = append(b, byte(w.now), flags(w.forged, w.record, w.promised, w.expired, w.excused))
+	for i := range w.slots {
+		b = append(b, flags(w.slots[i].left, w.slots[i].receipt))
+	}
+	return encodeRow(b, w.row)
+}
+
+func flags(set ...bool) byte {
+	var b byte
+	for i, on := range set {
+		if on {
+			b |= 1 << i
+		}
+	}
+	return b
+}
+
+func encodeRow(b []byte, row *Send) []byte {
+	if row == nil {
+		return append(b, '-')
+	}
+	b = append(b, byte(row.V), byte(len(row.OnUnknown)), byte(len(row.Fingerprint)))
+	if !row.ValidUntil.IsZero() {
+		b = append(b, byte(row.ValidUntil.Sub(start)/(tick/2)))
+	}
+	for i, token := range tokens {
+		a, ok := row.Attempts[token]
+		if !ok {
+			continue
+		}
+		b = append(b, byte(i+100), byte(a.Lease.Sub(start)/tick))
+		if a.Outcome != nil {
+			b = append(b, a.Outcome.State[:3]...)
+		}
+	}
+	return append(b, '|')
+}
+
+func encodeWrite(b []byte, w Write) []byte {
+	b = append(b, w.Step[len(w.Step)-1])
+	b = append(b, w.Step[0])
+	for _, c := range w.If {
+		b = append(b, byte(c.V), byte(c.Time.Sub(start)/tick))
+	}
+	if w.Set.Outcome != nil {
+		b = append(b, w.Set.Outcome.State[:3]...)
+	}
+	if !w.Set.ValidUntil.IsZero() {
+		b = append(b, byte(w.Set.ValidUntil.Sub(start)/(tick/2)))
+	}
+	if w.Put != nil {
+		b = encodeRow(b, w.Put)
+	}
+	return append(b, '.')
+}

@@ -1,0 +1,151 @@
+package ledger
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"connexease-functions/pkg/gateway"
+)
+
+var lease = at(10)
+
+func attempt(state State) Attempt {
+	a := Attempt{Lease: lease}
+	if state != "" {
+		a.Outcome = &Outcome{State: state, HTTP: 418, Wamid: map[State]string{Accepted: "wamid.a"}[state], At: start}
+	}
+	return a
+}
+
+// row makes an image with one attempt of each state, "" being one without outcome.
+func row(states ...State) *Send {
+	s := &Send{ID: modelID, V: 7, Fingerprint: "same", Attempts: map[string]Attempt{}}
+	for i, state := range states {
+		s.Attempts[tokens[i]] = attempt(state)
+	}
+	return s
+}
+
+func until(s *Send, t time.Time) *Send {
+	s.ValidUntil, s.OnUnknown = t, Hold
+	return s
+}
+
+func TestTheFoldRowByRow(t *testing.T) {
+	before, after := lease.Add(-1), lease
+	vu := at(20)
+	mine := []Status{{Token: "slot0", Status: "failed", Wamid: "wamid.r"}}
+	forged := []Status{{Token: "forged", Status: "read", Wamid: "wamid.f"}, {Token: "", Status: "sent"}}
+	for _, tt := range []struct {
+		name     string
+		now      time.Time
+		row      *Send
+		statuses []Status
+		want     State
+	}{
+		{"1 an accepted attempt", after, row(Accepted), nil, Accepted},
+		{"1 accepted wins over all", before, until(row(Accepted, "", Unknown, Rejected), start), nil, Accepted},
+		{"1 any status of an attempt, failed too", after, row(Unknown), mine, Accepted},
+		{"1 a status wins over in flight", before, row(""), mine, Accepted},
+		{"1 a status wins over a rejection", after, row(Rejected), mine, Accepted},
+		{"1 a status wins over a release", after, row(Released), mine, Accepted},
+		{"a forged status proves nothing", after, row(Unknown), forged, Unknown},
+		{"2 in flight until the lease ends", before, row(""), nil, InFlight},
+		{"2 in flight wins over unknown and rejected", before, row("", Unknown, Rejected), nil, InFlight},
+		{"3 unknown from the end of the lease on", after, row(""), nil, Unknown},
+		{"3 an unknown outcome", before, row(Unknown), nil, Unknown},
+		{"3 unknown wins over rejected and expired", vu.Add(time.Hour), until(row(Unknown, Rejected), vu), nil, Unknown},
+		{"4 rejected", after, row(Rejected, Released), nil, Rejected},
+		{"4 rejected wins over expired and queued", after, until(row(Rejected), vu), nil, Rejected},
+		{"5 not expired until 60 s after", vu.Add(ExpiryMargin), until(row(), vu), nil, Queued},
+		{"5 expired 60 s after", vu.Add(ExpiryMargin + 1), until(row(), vu), nil, Expired},
+		{"5 expired wins over released", vu.Add(time.Hour), until(row(Released), vu), nil, Expired},
+		{"6 queued", start, until(row(), vu), nil, Queued},
+		{"6 queued although tried", after, until(row(Released, Released), vu), nil, Queued},
+		{"7 released", after, row(Released, Released), nil, Released},
+		{"8 none", after, nil, nil, None},
+		{"8 statuses without a row", after, nil, mine, None},
+	} {
+		if got := Fold(tt.now, tt.row, tt.statuses).State; got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestAReceiptAloneIsAnsweredAsTheGatewayWouldHave(t *testing.T) {
+	f := Fold(lease, row(""), []Status{
+		{Token: "slot0", Status: "read", Wamid: "wamid.late", Time: at(3)},
+		{Token: "forged", Status: "sent", Wamid: "wamid.forged", Time: at(0)},
+		{Token: "slot0", Status: "sent", Wamid: "", Time: at(1)},
+		{Token: "slot0", Status: "delivered", Wamid: "wamid.early", Time: at(2)},
+	})
+	if f.Outcome.HTTP != 200 || f.Outcome.Wamid != "wamid.early" {
+		t.Errorf("answer %+v", f.Outcome)
+	}
+	var answer gateway.Response
+	if err := json.Unmarshal(f.Outcome.Body, &answer); err != nil || !answer.IsSuccess {
+		t.Errorf("%s: %v", f.Outcome.Body, err)
+	}
+	if want := `{"messaging_product":"whatsapp","messages":[{"id":"wamid.early"}]}`; string(answer.Data) != want {
+		t.Errorf("data %s, want %s", answer.Data, want)
+	}
+	if want := []string{"wamid.early", "wamid.late"}; !slices.Equal(f.Wamids, want) {
+		t.Errorf("wamids %q, want %q", f.Wamids, want)
+	}
+	if len(f.Receipts) != 3 || f.Receipts[0].Status != "sent" {
+		t.Errorf("receipts %+v", f.Receipts)
+	}
+}
+
+func TestTheAnswerThatWasWrittenFirstStays(t *testing.T) {
+	s := row(Accepted, Accepted)
+	s.Attempts["slot1"].Outcome.Wamid, s.Attempts["slot1"].Outcome.At = "wamid.b", at(-1)
+	s.Wamid = "wamid.a"
+	if f := Fold(lease, s, nil); f.Outcome.Wamid != "wamid.a" {
+		t.Errorf("stored answer %+v", f.Outcome)
+	}
+	s.Wamid = ""
+	if f := Fold(lease, s, nil); f.Outcome.Wamid != "wamid.b" {
+		t.Errorf("without a wamid on the row, not the oldest: %+v", f.Outcome)
+	}
+}
+
+func TestTheLastReleaseSaysWhyItIsNotSent(t *testing.T) {
+	s := row(Released, Released)
+	s.Attempts["slot0"].Outcome.At, s.Attempts["slot0"].Outcome.Reason = at(2), "rate"
+	if f := Fold(lease, s, nil); f.Outcome == nil || f.Outcome.Reason != "rate" {
+		t.Errorf("last release %+v", f.Outcome)
+	}
+}
+
+func TestResendingEnds(t *testing.T) {
+	for _, tt := range []struct {
+		row  *Send
+		want bool
+	}{
+		{row(Unknown), true},
+		{row(Unknown, "", Released, Released, Released), true},
+		{row(Unknown, Unknown, ""), false},
+		{row(Unknown, Accepted, Unknown), false},
+		{row(Unknown, Rejected), false},
+	} {
+		if got := Fold(lease, tt.row, nil).MayResend; got != tt.want {
+			t.Errorf("%s: may resend %t", states(tt.row), got)
+		}
+	}
+}
+
+func states(s *Send) string {
+	text := ""
+	for _, token := range s.tokens() {
+		if o := s.Attempts[token].Outcome; o != nil {
+			text += string(o.State) + " "
+		} else {
+			text += "open "
+		}
+	}
+	return fmt.Sprintf("[%s]", text)
+}

@@ -1,0 +1,68 @@
+// Package ledger decides, without any I/O, whether a message may be sent, what is
+// written about it and what its caller is told. It exists so that the promise "once
+// per key" can be searched exhaustively instead of being hoped for.
+package ledger
+
+import "time"
+
+const (
+	// CallLimit bounds one call of the Gateway.
+	CallLimit = 20 * time.Second
+	// OutcomeReserve is what a call leaves for writing its outcome.
+	OutcomeReserve = 3 * time.Second
+	// ClaimNeeds is the time that must be left when a claim is written: one call and
+	// its outcome. With less, nothing is claimed.
+	ClaimNeeds = CallLimit + OutcomeReserve
+	// ShortestCall is the least time worth starting a call with: cut off earlier, it would
+	// only make a surely unsent message an unknown one.
+	ShortestCall = 5 * time.Second
+	// LeaseMargin is how long a lease outlives its process, so that no owner is at
+	// work, and none of its writes under way, when the lease ends.
+	LeaseMargin = 15 * time.Second
+	// ExpiryMargin is how much later than valid_until readers say "expired", so that
+	// a claim under way is never called expired.
+	ExpiryMargin = 60 * time.Second
+
+	// DefaultValidFor is the validity of a queued message that names none.
+	DefaultValidFor = 24 * time.Hour
+	// MaxValidFor stays below the queue's retention (14 days, the most that SQS
+	// allows), so that the ledger, not the queue, says when a message has expired.
+	MaxValidFor = 12 * 24 * time.Hour
+	// MinRowLife is how long a row lives after its last claim at least: longer than
+	// any queue record that may still name it.
+	MinRowLife = 15 * 24 * time.Hour
+	// MinStatusLife is how long statuses stored under an id of ours live at least: no
+	// row may outlive its receipts.
+	MinStatusLife = MinRowLife + 7*24*time.Hour
+
+	// MaxLeft is how many attempts of one key may have left before "resend" ends.
+	MaxLeft = 3
+	// KeptReleased is how many released attempts a row keeps, the newest: days of
+	// rate limiting must not outgrow an item (400 kB).
+	KeptReleased = 10
+
+	// rereads is how often an image is read again after a lost race.
+	rereads = 2
+	// shortDelay and shortSpread put a record back for 1 to 5 s: nothing is wrong
+	// with it, only this process cannot take it.
+	shortDelay  = time.Second
+	shortSpread = 4 * time.Second
+	// longestBackoff keeps 12 days of rate limiting well under 1,000 receives.
+	longestBackoff = 30 * time.Minute
+	// receiptWait lets a callback settle an unknown attempt before it is sent again.
+	receiptWait = 30 * time.Second
+)
+
+// Backoff is how long a queue record waits after a refusal that was no fault of the
+// message: at least what the Gateway asked for, and longer the older the record is.
+func Backoff(age, retryAfter time.Duration) time.Duration {
+	return max(retryAfter, min(age/10, longestBackoff), shortDelay)
+}
+
+// expiry is when a row that is written now may be deleted; zero means never.
+func expiry(now time.Time, retentionDays int) time.Time {
+	if retentionDays <= 0 {
+		return time.Time{}
+	}
+	return now.Add(max(time.Duration(retentionDays)*24*time.Hour, MinRowLife))
+}

@@ -1,0 +1,149 @@
+package ledger
+
+import (
+	"testing"
+	"time"
+)
+
+// mutation is the ledger with one rule taken out, made outside of the real code: by
+// forgetting a condition of a write, or by showing a visit a world in which the rule
+// would not have mattered.
+type mutation struct {
+	name     string
+	scenario string
+	breaks   string     // the property that must break, not just any
+	drop     ClauseKind // a condition that is forgotten
+	step     Step       // of this step only
+	write    func(w *world, slot int, wr Write) Write
+	image    func(w *world, slot int, image *Send) *Send
+	statuses func(w *world, slot int, statuses []Status) []Status
+	action   func(w *world, slot int, a Action) Action
+	noVoid   bool
+	// lateClock judges an image by a clock that was read after it.
+	lateClock bool
+}
+
+// settled shows an image whose attempts have outcomes that they do not have.
+func settled(pick func(w *world, a Attempt) bool, state State) func(*world, int, *Send) *Send {
+	return func(w *world, _ int, image *Send) *Send {
+		for token, a := range image.Attempts {
+			if pick(w, a) {
+				image.Attempts[token] = Attempt{Lease: a.Lease, Outcome: &Outcome{State: state, At: start}}
+			}
+		}
+		return image
+	}
+}
+
+func open(_ *world, a Attempt) bool { return a.Outcome == nil }
+
+func is(state State) func(*world, Attempt) bool {
+	return func(_ *world, a Attempt) bool { return a.Outcome != nil && a.Outcome.State == state }
+}
+
+// mutations names each rule and the world that cannot do without it.
+func mutations() []mutation {
+	versioned := func(w *world, _ int, wr Write) Write {
+		if wr.Step == Settle && w.row != nil {
+			// As if the owner wrote over the image of its claim.
+			wr.If = append([]Clause{{Kind: VersionIs, V: 1}}, wr.If...)
+		}
+		return wr
+	}
+	return []mutation{
+		{name: "claim0 without row absent", scenario: "two callers", breaks: "2 messages left", drop: RowAbsent, step: Claim0},
+		{name: "queue0 without row absent", scenario: "caller, queued, record", breaks: "messages left", drop: RowAbsent, step: Queue0},
+		{name: "claim1 without v = 0", scenario: "queued, record twice", breaks: "2 messages left", drop: VersionIs, step: Claim1},
+		{name: "claim1 without valid_until > now", scenario: "queued, caller, record", breaks: "posts after expired", drop: ValidAfter, step: Claim1},
+		{name: "claimN without v = seen", scenario: "queued, caller, record", breaks: "2 messages left", drop: VersionIs, step: ClaimN},
+		{name: "queueN without v = seen", scenario: "caller, queued, record", breaks: "queued a message again that was settled", drop: VersionIs, step: QueueN},
+		{name: "void without an open attempt", scenario: "two callers", breaks: "another request", drop: AttemptOpen, step: VoidOwn},
+		{name: "outcome only on the claim's version", scenario: "two callers who resend", breaks: "late truth of slot", write: versioned},
+		{name: "own token not looked for", scenario: "two callers", breaks: "unknown although nothing went wrong", image: func(_ *world, slot int, image *Send) *Send {
+			if a, ok := image.Attempts[tokens[slot]]; ok {
+				delete(image.Attempts, tokens[slot])
+				image.Attempts["stranger"] = a
+			}
+			return image
+		}},
+		{name: "a lease that ran out frees the key in hold", scenario: "two callers", breaks: "2 messages left",
+			image: settled(func(w *world, a Attempt) bool { return open(w, a) && !at(w.now).Before(a.Lease) }, Released)},
+		{name: "an attempt in flight does not matter", scenario: "two callers", breaks: "2 messages left",
+			image: settled(func(w *world, a Attempt) bool { return open(w, a) && at(w.now).Before(a.Lease) }, Released)},
+		{name: "an unknown outcome does not matter in hold", scenario: "two callers", breaks: "2 messages left", image: settled(is(Unknown), Released)},
+		{name: "a rejection does not matter", scenario: "two callers", breaks: "claimed over a rejected", image: settled(is(Rejected), Released)},
+		{name: "a rejection does not end resending", scenario: "two callers who resend", breaks: "claimed over a rejected", image: settled(is(Rejected), Unknown)},
+		{name: "resent without end", scenario: "two callers after two unknowns", breaks: "4 messages left", image: func(_ *world, _ int, image *Send) *Send {
+			delete(image.Attempts, "seed0")
+			return image
+		}},
+		{name: "receipts not read", scenario: "two callers", breaks: "although accepted was known",
+			statuses: func(*world, int, []Status) []Status { return nil }},
+		{name: "any receipt counts", scenario: "two callers", breaks: "nobody sent", statuses: func(w *world, _ int, statuses []Status) []Status {
+			var all []Status
+			for _, s := range statuses {
+				for _, token := range w.row.tokens() {
+					s.Token = token
+				}
+				all = append(all, s)
+			}
+			return all
+		}},
+		{name: "readers say expired at once", scenario: "queued, caller, record", breaks: "posts after expired", image: func(_ *world, slot int, image *Send) *Send {
+			if slot == 1 && !image.ValidUntil.IsZero() {
+				image.ValidUntil = image.ValidUntil.Add(-ExpiryMargin)
+			}
+			return image
+		}},
+		{name: "validity not looked at", scenario: "a record twice", breaks: "at or after valid_until", image: func(_ *world, _ int, image *Send) *Send {
+			if !image.ValidUntil.IsZero() {
+				image.ValidUntil = image.ValidUntil.Add(time.Hour)
+			}
+			return image
+		}},
+		{name: "a lost claim is not taken back", scenario: "two callers", breaks: "unknown although nothing went wrong", noVoid: true},
+		{name: "the clock is read after the row", scenario: "two callers", breaks: "although nothing went wrong", lateClock: true},
+		{name: "a failure told over an unknown attempt", scenario: "two callers who resend", breaks: "failure over a message that left",
+			action: func(w *world, slot int, a Action) Action {
+				v := &w.slots[slot].visit
+				if a.Do == DoAnswer && a.Answer.Kind == Uncertain && v.own != nil && v.own.State != Unknown {
+					a.Answer = Answer{Kind: Own, Outcome: v.own}
+				}
+				return a
+			}},
+		{name: "a released record is acknowledged", scenario: "a record twice", breaks: "no record is left", action: func(w *world, slot int, a Action) Action {
+			if o := w.slots[slot].visit.own; a.Do == DoLater && o != nil && o.State == Released {
+				a.Do = DoAcknowledge
+			}
+			return a
+		}},
+		{name: "a record is acknowledged while its message is in flight", scenario: "queued, caller, record", breaks: "no record is left",
+			action: func(w *world, slot int, a Action) Action {
+				if w.sc.slots[slot] == ByID && w.slots[slot].visit.own == nil && a.Do == DoLater {
+					a.Do = DoAcknowledge
+				}
+				return a
+			}},
+	}
+}
+
+func TestEveryConditionIsNeeded(t *testing.T) {
+	byName := map[string]scenario{}
+	for _, sc := range scenarios() {
+		byName[sc.name] = sc
+	}
+	for _, mut := range mutations() {
+		t.Run(mut.name, func(t *testing.T) {
+			t.Parallel()
+			sc, ok := byName[mut.scenario]
+			if !ok {
+				t.Fatalf("no scenario %q", mut.scenario)
+			}
+			s := explore(&sc, &mut)
+			if s.found == "" {
+				t.Fatalf("%q held in %d states", mut.breaks, s.states)
+			}
+			t.Logf("%d states: %s", s.states, s.found)
+		})
+	}
+}

@@ -1,0 +1,289 @@
+package ledger
+
+import "time"
+
+type phase int
+
+const (
+	phaseClaim  phase = iota // a claim or queueing is being written
+	phaseRead                // statuses are being read
+	phasePost                // the message is at the Gateway
+	phaseSettle              // the outcome is being written
+	phaseVoid                // a lost claim is being taken back
+	phaseQueue               // the id is being put on the queue
+	phaseEnded
+)
+
+// Visit is one request's way through the ledger. Its caller does what each Action
+// says, reports back by the method that the Action names, and decides nothing. now is
+// always the time of that report. A Visit belongs to one goroutine.
+type Visit struct {
+	req   *Request
+	phase phase
+	write Write
+	// clock was read before the image: an image is never judged by a later clock, or
+	// an outcome written in between would be taken for a lease that ran out.
+	clock       time.Time
+	image       *Send // as read, with the own attempt once it is claimed
+	refusals    int
+	overUnknown bool // claimed although an earlier attempt may have left
+	posted      bool
+	own         *Outcome
+	retryAfter  time.Duration
+	note        Note
+}
+
+// Begin starts a visit. The first write is made blindly, because most keys are new.
+func Begin(r *Request, now time.Time) (*Visit, Action) {
+	v := &Visit{req: r}
+	switch {
+	case r.Source == Async:
+		return v, v.issue(now, r.queue0(now))
+	case r.Source == ByID:
+		return v, v.claim(now, r.claim1(now))
+	default:
+		return v, v.first(now)
+	}
+}
+
+// first makes the row, when there is none.
+func (v *Visit) first(now time.Time) Action {
+	r := v.req
+	v.image = nil
+	switch {
+	case r.Source == ByID:
+		return v.acknowledge(NoteNoRow)
+	case r.Source == Async, r.Source == Bare && !now.Before(r.validUntil(now)):
+		return v.issue(now, r.queue0(now))
+	default:
+		return v.claim(now, r.claim0(now))
+	}
+}
+
+// claim writes a claim, if a call of the Gateway still fits behind it.
+func (v *Visit) claim(now time.Time, w Write) Action {
+	if v.req.AnswerBy.Sub(now) < ClaimNeeds {
+		return v.failed(NoTime, NoteNoTime)
+	}
+	return v.issue(now, w)
+}
+
+func (v *Visit) issue(now time.Time, w Write) Action {
+	v.phase, v.write, v.clock = phaseClaim, w, now
+	return Action{Do: DoWrite, Write: w}
+}
+
+// Wrote reports what became of a DoWrite.
+func (v *Visit) Wrote(now time.Time, r Result) Action {
+	switch v.phase {
+	case phaseClaim:
+		switch {
+		case r.Refused:
+			return v.refused(now, r.Image)
+		case r.Lost:
+			return v.lost()
+		default:
+			return v.landed(now, r.Image)
+		}
+	case phaseVoid:
+		return v.failed(TableFailed, NoteTableFailed)
+	case phaseSettle:
+		if r.Lost {
+			v.note = NoteOutcomeLost
+		} else if r.Refused && (r.Image == nil || r.Image.Attempts[v.req.Token].Outcome == nil) {
+			v.note = NoteRowGone
+		}
+		return v.finish(now)
+	}
+	panic("ledger: Wrote without a write")
+}
+
+// lost takes a claim back that may have landed: nothing was posted for it.
+func (v *Visit) lost() Action {
+	if v.write.Step == Queue0 || v.write.Step == QueueN {
+		return v.failed(TableFailed, NoteTableFailed)
+	}
+	v.phase = phaseVoid
+	return Action{Do: DoWrite, Write: v.req.outcome(VoidOwn, Outcome{State: Released, Reason: string(NoteTableFailed), At: v.clock})}
+}
+
+func (v *Visit) landed(now time.Time, image *Send) Action {
+	switch v.write.Step {
+	case Queue0:
+		if v.req.Source == Bare {
+			return v.acknowledge(NoteExpired)
+		}
+		return v.enqueue()
+	case QueueN:
+		return v.enqueue()
+	case Claim1:
+		return v.post(now, image)
+	default:
+		// The conditions of claim0 and claimN leave only one image to land on.
+		next, err := Apply(v.image, Write{Step: v.write.Step, ID: v.write.ID, Put: v.write.Put, Set: v.write.Set})
+		if err != nil {
+			panic(err)
+		}
+		return v.post(now, next)
+	}
+}
+
+func (v *Visit) enqueue() Action {
+	v.phase = phaseQueue
+	return Action{Do: DoEnqueue}
+}
+
+// refused reads the image on which a condition failed.
+func (v *Visit) refused(now time.Time, old *Send) Action {
+	v.refusals++
+	if old == nil {
+		if v.refusals > 1+rereads {
+			return v.busy(shortDelay, NoteContended)
+		}
+		return v.first(now)
+	}
+	// The write may have landed and only its answer been lost.
+	if own, ok := old.Attempts[v.req.Token]; ok && own.Outcome == nil {
+		return v.post(now, old)
+	}
+	v.image = old
+	switch {
+	case v.req.Source != ByID && old.Fingerprint != v.req.Fingerprint:
+		return v.keyReused()
+	case old.has(Accepted):
+		return v.stored(acceptedAnswer(old))
+	case v.req.Source == ByID && old.ValidUntil.IsZero():
+		return v.acknowledge(NoteNotQueued)
+	case v.refusals > 1+rereads:
+		return v.busy(shortDelay, NoteContended)
+	}
+	v.phase = phaseRead
+	return Action{Do: DoQuery}
+}
+
+// Queried reports the statuses under the id, or that they could not be read.
+func (v *Visit) Queried(now time.Time, statuses []Status, ok bool) Action {
+	if v.phase != phaseRead {
+		panic("ledger: Queried without a query")
+	}
+	if !ok {
+		return v.failed(TableFailed, NoteTableFailed)
+	}
+	f := Fold(v.clock, v.image, statuses)
+	switch f.State {
+	case Accepted, Rejected:
+		return v.stored(f.Outcome)
+	case InFlight:
+		return v.busy(f.LeaseEnds.Sub(now), "")
+	case Expired:
+		return v.late(f.Outcome)
+	case Unknown:
+		return v.unknown(now, f.MayResend)
+	case Queued:
+		return v.queued(now)
+	default:
+		return v.released(now)
+	}
+}
+
+func (v *Visit) unknown(now time.Time, mayResend bool) Action {
+	switch {
+	case v.choice() != Resend || !mayResend:
+		return v.uncertain()
+	case v.req.Source == Async:
+		v.overUnknown = true
+		return v.issue(now, v.req.queueN(now, v.image))
+	case !v.valid(now):
+		return v.uncertain()
+	}
+	v.overUnknown = true
+	return v.claim(now, v.req.claimN(now, v.image))
+}
+
+func (v *Visit) queued(now time.Time) Action {
+	switch {
+	case !v.valid(now) && v.req.Source.record():
+		return v.acknowledge(NoteExpired)
+	case !v.valid(now):
+		return v.busy(v.image.ValidUntil.Add(ExpiryMargin).Sub(now), "")
+	case v.req.Source == Async:
+		return v.enqueue()
+	}
+	return v.claimOver(now)
+}
+
+func (v *Visit) released(now time.Time) Action {
+	switch v.req.Source {
+	case Async:
+		v.overUnknown = false
+		return v.issue(now, v.req.queueN(now, v.image))
+	case ByID:
+		return v.acknowledge(NoteNotQueued)
+	}
+	return v.claimOver(now)
+}
+
+// claimOver claims where all earlier attempts surely sent nothing.
+func (v *Visit) claimOver(now time.Time) Action {
+	v.overUnknown = false
+	return v.claim(now, v.req.claimN(now, v.image))
+}
+
+// valid looks at the validity again, right before a claim.
+func (v *Visit) valid(now time.Time) bool {
+	return v.image.ValidUntil.IsZero() || now.Before(v.image.ValidUntil)
+}
+
+// choice is the request's own; a record that only names its row has the row's.
+func (v *Visit) choice() Choice {
+	if v.req.Source == ByID {
+		return v.image.OnUnknown
+	}
+	return v.req.choice()
+}
+
+func (v *Visit) post(now time.Time, image *Send) Action {
+	v.image = image
+	within := min(CallLimit, v.req.AnswerBy.Sub(now)-OutcomeReserve)
+	if within < ShortestCall {
+		return v.settle(Outcome{State: Released, Reason: string(NoteNoTime), At: now})
+	}
+	v.phase, v.posted = phasePost, true
+	return Action{Do: DoPost, Send: image, Within: within}
+}
+
+// Posted reports the outcome of a DoPost. retryAfter is what the Gateway asked for
+// with a 429, else zero.
+func (v *Visit) Posted(now time.Time, o Outcome, retryAfter time.Duration) Action {
+	if v.phase != phasePost {
+		panic("ledger: Posted without a post")
+	}
+	v.retryAfter = retryAfter
+	o.At = now
+	return v.settle(o)
+}
+
+func (v *Visit) settle(o Outcome) Action {
+	v.phase, v.own = phaseSettle, &o
+	w := v.req.outcome(Settle, o)
+	// What is decided next rests on the attempts with this one in its place.
+	if next, err := Apply(v.image, w); err == nil {
+		v.image = next
+	}
+	return Action{Do: DoWrite, Write: w}
+}
+
+// Enqueued reports whether the queue confirmed the id of a DoEnqueue. Without a key
+// nobody can repeat the request, so an unconfirmed one stays uncertain.
+func (v *Visit) Enqueued(ok bool) Action {
+	switch {
+	case v.phase != phaseQueue:
+		panic("ledger: Enqueued without a queue")
+	case ok:
+		return v.answer(Answer{Kind: Accepted202})
+	case !v.req.Keyed || v.overUnknown:
+		return v.uncertain()
+	default:
+		return v.answer(Answer{Kind: QueueFailed})
+	}
+}

@@ -1,0 +1,319 @@
+package ledger
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+)
+
+func wanting(source Source, choice Choice) *Request {
+	return &Request{
+		Source: source, ID: modelID, Token: "mine", AnswerBy: at(5).Add(28 * time.Second), ProcessEnds: at(5).Add(28 * time.Second),
+		Keyed: true, Fingerprint: "same", OnUnknown: choice, ValidFor: 30 * 24 * time.Hour, Sent: start,
+	}
+}
+
+// say is an action in one word.
+func say(a Action) string {
+	switch a.Do {
+	case DoWrite:
+		return string(a.Write.Step)
+	case DoAnswer:
+		if a.Answer.Outcome != nil {
+			return fmt.Sprintf("%s %s", a.Answer.Kind, a.Answer.Outcome.State)
+		}
+		return string(a.Answer.Kind)
+	default:
+		word := map[Do]string{DoQuery: "query", DoPost: "post", DoEnqueue: "enqueue", DoAcknowledge: "ack", DoLater: "later"}[a.Do]
+		for _, note := range a.Notes {
+			word += ": " + string(note)
+		}
+		return word
+	}
+}
+
+// meets lets a visit find an image at tick 5 and says what it does then.
+func meets(source Source, choice Choice, image *Send, statuses ...Status) (*Visit, Action) {
+	v, _ := Begin(wanting(source, choice), at(5))
+	a := v.Wrote(at(5), Result{Refused: true, Image: image})
+	if a.Do == DoQuery {
+		a = v.Queried(at(5), statuses, true)
+	}
+	return v, a
+}
+
+func TestTheFirstWriteIsMadeBlindly(t *testing.T) {
+	for source, want := range map[Source]string{HTTP: "claim0", Async: "queue0", Bare: "claim0", ByID: "claim1"} {
+		if _, a := Begin(wanting(source, Hold), at(5)); say(a) != want {
+			t.Errorf("source %d begins with %s, want %s", source, say(a), want)
+		}
+	}
+	old := wanting(Bare, Hold)
+	old.ValidFor = at(5).Sub(start)
+	if v, a := Begin(old, at(5)); say(a) != "queue0" || say(v.Wrote(at(5), Result{})) != "ack: expired" {
+		t.Errorf("a record that arrives expired: %s", say(a))
+	}
+}
+
+func TestEachStateIsAnsweredAsTheTableOfTheFoldSays(t *testing.T) {
+	far := at(1000)
+	resend := func(s *Send) *Send { s.OnUnknown = Resend; return s }
+	past := at(5)                           // validity ends now
+	expired := at(5).Add(-ExpiryMargin - 1) // readers say so
+	gone := func(s *Send) *Send {
+		for token, a := range s.Attempts {
+			a.Lease = at(5)
+			s.Attempts[token] = a
+		}
+		return s
+	}
+	type answers struct{ http, async, bare, byID string }
+	for _, tt := range []struct {
+		name     string
+		choice   Choice
+		image    *Send
+		statuses []Status
+		want     answers
+	}{
+		{"1 accepted", Hold, until(row(Accepted), far), nil, answers{"stored accepted", "stored accepted", "ack", "ack"}},
+		{"1 by a status", Hold, until(row(""), far), []Status{{Token: "slot0", Status: "sent", Wamid: "w"}}, answers{"stored accepted", "stored accepted", "ack", "ack"}},
+		{"2 in flight", Resend, resend(until(row(""), far)), nil, answers{"busy", "busy", "later", "later"}},
+		{"3 unknown", Hold, until(row(Unknown), far), nil, answers{"uncertain", "uncertain", "ack: held", "ack: held"}},
+		{"3 lease over", Hold, until(gone(row("")), far), nil, answers{"uncertain", "uncertain", "ack: held", "ack: held"}},
+		{"3 resend", Resend, resend(until(row(Unknown), far)), nil, answers{"claimN", "queueN", "claimN", "claimN"}},
+		{"3 resend, lease over", Resend, resend(until(gone(row("")), far)), nil, answers{"claimN", "queueN", "claimN", "claimN"}},
+		{"3 resend, validity over", Resend, resend(until(row(Unknown), past)), nil, answers{"uncertain", "queueN", "ack: held", "ack: held"}},
+		{"3 resend, one rejected", Resend, resend(until(row(Unknown, Rejected), far)), nil, answers{"uncertain", "uncertain", "ack: held", "ack: held"}},
+		{"3 resend, three left", Resend, resend(until(row(Unknown, Unknown, Unknown), far)), nil, answers{"uncertain", "uncertain", "ack: held", "ack: held"}},
+		{"4 rejected", Resend, resend(until(row(Rejected), far)), nil, answers{"stored rejected", "stored rejected", "ack", "ack"}},
+		{"5 expired", Resend, until(row(), expired), nil, answers{"late", "late", "ack: expired", "ack: expired"}},
+		{"5 expired, was tried", Hold, until(row(Released), expired), nil, answers{"late released", "late released", "ack: expired", "ack: expired"}},
+		{"6 queued", Hold, until(row(), far), nil, answers{"claimN", "enqueue", "claimN", "claimN"}},
+		{"6 queued, was tried", Hold, until(row(Released), at(5).Add(1)), nil, answers{"claimN", "enqueue", "claimN", "claimN"}},
+		{"6 past valid_until", Hold, until(row(), past), nil, answers{"busy", "busy", "ack: expired", "ack: expired"}},
+		{"7 released", Hold, row(Released), nil, answers{"claimN", "queueN", "claimN", "ack: not queued"}},
+		{"8 none", Hold, nil, nil, answers{"claim0", "queue0", "claim0", "ack: no row"}},
+	} {
+		for source, want := range map[Source]string{HTTP: tt.want.http, Async: tt.want.async, Bare: tt.want.bare, ByID: tt.want.byID} {
+			if _, a := meets(source, tt.choice, tt.image, tt.statuses...); say(a) != want {
+				t.Errorf("%s, source %d: %s, want %s", tt.name, source, say(a), want)
+			}
+		}
+	}
+}
+
+func TestAnImageIsReadInOrder(t *testing.T) {
+	foreign := func(s *Send) *Send { s.Fingerprint = "other"; return s }
+	mine := func(s *Send) *Send { s.Attempts["mine"] = attempt(""); return until(s, at(1000)) }
+	for _, tt := range []struct {
+		name   string
+		image  *Send
+		source Source
+		want   string
+	}{
+		{"my token first", mine(foreign(row(Accepted))), HTTP, "post"},
+		{"my token in a record", mine(row()), ByID, "post"},
+		{"then the fingerprint", foreign(row(Accepted)), HTTP, "key reused"},
+		{"then the fingerprint, of a bare record", foreign(row(Accepted)), Bare, "ack: key reused"},
+		{"our own record has none", until(foreign(row()), at(1000)), ByID, "query"},
+		{"then an accepted attempt", row(Accepted, Unknown), HTTP, "stored accepted"},
+		{"then the statuses", row(Rejected), HTTP, "query"},
+	} {
+		v, _ := Begin(wanting(tt.source, Hold), at(5))
+		if a := v.Wrote(at(5), Result{Refused: true, Image: tt.image}); say(a) != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, say(a), tt.want)
+		}
+	}
+}
+
+func TestOwnResults(t *testing.T) {
+	claimed := func(source Source, choice Choice, over ...State) *Visit {
+		image := until(row(over...), at(1000))
+		image.OnUnknown = choice
+		v, a := meets(source, choice, image)
+		if a.Do != DoWrite || a.Write.Step != ClaimN {
+			t.Fatalf("no claim: %s", say(a))
+		}
+		if a = v.Wrote(at(5), Result{}); a.Do != DoPost || a.Within != CallLimit {
+			t.Fatalf("no post within 20 s: %+v", a)
+		}
+		return v
+	}
+	for _, tt := range []struct {
+		name   string
+		source Source
+		choice Choice
+		over   []State
+		own    State
+		want   string
+	}{
+		{"accepted", HTTP, Hold, nil, Accepted, "own accepted"},
+		{"rejected", HTTP, Hold, nil, Rejected, "own rejected"},
+		{"released", HTTP, Hold, []State{Released}, Released, "own released"},
+		{"unknown", HTTP, Hold, nil, Unknown, "uncertain"},
+		{"accepted over unknown", HTTP, Resend, []State{Unknown}, Accepted, "own accepted"},
+		{"rejected over unknown", HTTP, Resend, []State{Unknown}, Rejected, "uncertain"},
+		{"released over unknown", HTTP, Resend, []State{Unknown}, Released, "uncertain"},
+		{"a record accepted", ByID, Hold, nil, Accepted, "ack"},
+		{"a record rejected", Bare, Resend, []State{Unknown}, Rejected, "ack"},
+		{"a record released", Bare, Hold, nil, Released, "later"},
+		{"a record unknown in hold", Bare, Hold, nil, Unknown, "ack: held"},
+		{"a record unknown, to be resent", ByID, Resend, []State{Unknown}, Unknown, "later"},
+		{"a record unknown for the third time", ByID, Resend, []State{Unknown, Unknown}, Unknown, "ack: held"},
+	} {
+		v := claimed(tt.source, tt.choice, tt.over...)
+		if a := v.Posted(at(6), Outcome{State: tt.own}, 0); say(a) != "outcome" || !a.Write.Set.Outcome.At.Equal(at(6)) {
+			t.Errorf("%s: %s %+v", tt.name, say(a), a.Write.Set.Outcome)
+		}
+		copied := *v
+		if a := v.Wrote(at(6), Result{}); say(a) != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, say(a), tt.want)
+		}
+		// The same is told when the outcome cannot be written; only it is counted.
+		a := copied.Wrote(at(6), Result{Lost: true})
+		if !slices.Contains(a.Notes, NoteOutcomeLost) {
+			t.Errorf("%s, not written: not counted in %q", tt.name, a.Notes)
+		}
+		if a.Notes = slices.DeleteFunc(a.Notes, func(n Note) bool { return n == NoteOutcomeLost }); say(a) != tt.want {
+			t.Errorf("%s, not written: %s, want %s", tt.name, say(a), tt.want)
+		}
+	}
+}
+
+func TestAWriteWhoseAnswerWasLostIsKnownByItsToken(t *testing.T) {
+	v, _ := Begin(wanting(HTTP, Hold), at(5))
+	v.Wrote(at(5), Result{})
+	v.Posted(at(5), Outcome{State: Rejected}, 0)
+	image := row()
+	image.Attempts["mine"] = attempt(Rejected)
+	again := *v
+	if a := v.Wrote(at(5), Result{Refused: true, Image: image}); len(a.Notes) > 0 {
+		t.Errorf("my own earlier outcome: %q", a.Notes)
+	}
+	if a := again.Wrote(at(5), Result{Refused: true}); !slices.Contains(a.Notes, NoteRowGone) || say(a) != "own rejected" {
+		t.Errorf("the row is gone: %s, %q", say(a), a.Notes)
+	}
+}
+
+func TestALostClaimIsTakenBackBeforeTheAnswer(t *testing.T) {
+	for source, want := range map[Source]string{HTTP: "table failed", Bare: "later: table failed", ByID: "later: table failed"} {
+		v, _ := Begin(wanting(source, Hold), at(5))
+		a := v.Wrote(at(5), Result{Lost: true})
+		if say(a) != "void" || a.Write.Set.Outcome.State != Released {
+			t.Fatalf("source %d: %s", source, say(a))
+		}
+		if a = v.Wrote(at(5), Result{Refused: true}); say(a) != want {
+			t.Errorf("source %d: %s, want %s", source, say(a), want)
+		}
+	}
+	v, _ := Begin(wanting(Async, Hold), at(5))
+	if a := v.Wrote(at(5), Result{Lost: true}); say(a) != "table failed" {
+		t.Errorf("queueing has nothing to take back: %s", say(a))
+	}
+	// "Nothing was sent" would be a lie over an attempt that may have left.
+	v, _ = meets(HTTP, Resend, row(Unknown))
+	v.Wrote(at(5), Result{Lost: true})
+	if a := v.Wrote(at(5), Result{}); say(a) != "uncertain" {
+		t.Errorf("over an unknown attempt: %s", say(a))
+	}
+}
+
+func TestUnreadableStatusesNeverClaimThatNothingWasSent(t *testing.T) {
+	for _, tt := range []struct {
+		image *Send
+		want  string
+	}{{row(Released), "table failed"}, {row(Unknown), "uncertain"}, {row(""), "uncertain"}} {
+		v, _ := Begin(wanting(HTTP, Hold), at(5))
+		v.Wrote(at(5), Result{Refused: true, Image: tt.image})
+		if a := v.Queried(at(5), nil, false); say(a) != tt.want {
+			t.Errorf("over %s: %s, want %s", states(tt.image), say(a), tt.want)
+		}
+	}
+}
+
+func TestWithTooLittleTimeNothingIsClaimedAndNothingPosted(t *testing.T) {
+	late := wanting(HTTP, Hold).AnswerBy.Add(-ClaimNeeds + 1)
+	for source, want := range map[Source]string{HTTP: "no time", Bare: "later: no time", ByID: "later: no time", Async: "queue0"} {
+		if _, a := Begin(wanting(source, Hold), late); say(a) != want {
+			t.Errorf("source %d: %s, want %s", source, say(a), want)
+		}
+	}
+	// The claim itself took too long: it is given back unposted.
+	v, _ := Begin(wanting(HTTP, Hold), late.Add(-1))
+	a := v.Wrote(late.Add(CallLimit-ShortestCall), Result{})
+	if say(a) != "outcome" || a.Write.Set.Outcome.State != Released {
+		t.Fatalf("%s %+v", say(a), a.Write.Set.Outcome)
+	}
+	if a = v.Wrote(late, Result{}); say(a) != "no time" {
+		t.Errorf("answer %s", say(a))
+	}
+}
+
+func TestARaceIsLostThreeTimesAtMost(t *testing.T) {
+	for source, want := range map[Source]string{HTTP: "busy", Async: "busy", Bare: "later: contended"} {
+		v, a := meets(source, Hold, row(Released))
+		for range rereads {
+			if a.Do != DoWrite {
+				t.Fatalf("source %d: %s", source, say(a))
+			}
+			a = v.Wrote(at(5), Result{Refused: true, Image: row(Released)})
+			a = v.Queried(at(5), nil, a.Do == DoQuery)
+		}
+		if a = v.Wrote(at(5), Result{Refused: true, Image: row(Released)}); say(a) != want {
+			t.Errorf("source %d: %s, want %s", source, say(a), want)
+		}
+	}
+}
+
+func TestWaitingIsAsLongAsItTakes(t *testing.T) {
+	inFlight := row("")
+	inFlight.Attempts["slot0"] = Attempt{Lease: at(6)}
+	if _, a := meets(HTTP, Hold, inFlight); a.Answer.RetryAfter != tick {
+		t.Errorf("in flight: again after %v", a.Answer.RetryAfter)
+	}
+	if _, a := meets(Bare, Hold, inFlight); a.Delay != tick {
+		t.Errorf("in flight: later after %v", a.Delay)
+	}
+	if _, a := meets(HTTP, Hold, until(row(), at(4))); a.Answer.RetryAfter != ExpiryMargin-tick {
+		t.Errorf("validity over: again after %v", a.Answer.RetryAfter)
+	}
+	v, _ := Begin(wanting(Bare, Hold), at(5))
+	v.Wrote(at(5), Result{})
+	v.Posted(at(5), Outcome{State: Released, HTTP: 429}, time.Minute)
+	if a := v.Wrote(at(5), Result{}); a.Delay != time.Minute || a.Spread <= 0 {
+		t.Errorf("rate limited: later after %v + %v", a.Delay, a.Spread)
+	}
+}
+
+func TestQueueingEndsWithTheQueue(t *testing.T) {
+	keyless := wanting(Async, Hold)
+	keyless.Keyed = false
+	for _, tt := range []struct {
+		name string
+		r    *Request
+		ok   bool
+		want string
+	}{
+		{"confirmed", wanting(Async, Hold), true, "queued"},
+		{"not confirmed", wanting(Async, Hold), false, "queue failed"},
+		{"not confirmed, without a key", keyless, false, "uncertain"},
+	} {
+		v, _ := Begin(tt.r, at(5))
+		v.Wrote(at(5), Result{})
+		if a := v.Enqueued(tt.ok); say(a) != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, say(a), tt.want)
+		}
+	}
+}
+
+func TestARecordOfOursNeedsNoFurtherRead(t *testing.T) {
+	v, a := Begin(wanting(ByID, Hold), at(5))
+	image, err := Apply(&Send{ID: modelID, Payload: []byte("hello"), ValidUntil: at(9)}, a.Write)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a = v.Wrote(at(5), Result{Image: image}); a.Do != DoPost || string(a.Send.Payload) != "hello" {
+		t.Errorf("%s %+v", say(a), a.Send)
+	}
+}

@@ -1,0 +1,358 @@
+package ledger
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// The model's clock ticks every 20 s. A process lives for 45 s, so it works in at most
+// three ticks and its lease ends with the third one after its begin.
+const (
+	tick        = 20 * time.Second
+	processLife = 45 * time.Second
+	lastTick    = 2 // of a process, counted from its begin
+	validity    = 30 * time.Second
+	maxSlots    = 4
+	modelID     = "msg_aaaaaaaaaaaaaaaaaaaaaaaaaa"
+	forgedToken = "forged"
+	forgedWamid = "wamid.forged"
+)
+
+var start = time.Unix(1_700_000_000, 0).UTC()
+
+var tokens = [...]string{"slot0", "slot1", "slot2", "slot3", "seed0", "seed1", "after0"}
+
+func at(n int) time.Time { return start.Add(time.Duration(n) * tick) }
+
+// scenario is one small world: who visits one key, and what may go wrong.
+type scenario struct {
+	name    string
+	slots   []Source
+	choice  Choice
+	faults  int // crashes, lost answers, delayed repeats and failed reads in all
+	horizon int // ticks
+	forged  bool
+	seed    *Send // the row at the beginning
+	ordered bool  // a slot begins only after the one before it
+}
+
+type stage uint8
+
+const (
+	idle stage = iota
+	acting
+	atGateway // the request has reached the Gateway, its answer is open
+	over
+)
+
+// slot is one visit in the model.
+type slot struct {
+	stage  stage
+	began  int
+	visit  Visit
+	action Action
+	// repeated: an answer to the pending write was lost, the SDK writes again.
+	repeated bool
+	// delayed is a first try of a write that has not landed yet, but still may.
+	delayed *Write
+	left    bool // the message truly left
+	receipt bool // its callback came
+	faulted bool // this visit's own reads or writes failed
+	known   bool // accepted was in the table when it began
+	claimed int  // rank of its claim among all claims
+}
+
+// world is one state of the model.
+type world struct {
+	sc       *scenario
+	mut      *mutation
+	now      int
+	row      *Send
+	slots    [maxSlots]slot
+	faults   int // left
+	forged   bool
+	record   bool // a queue record exists
+	promised bool // a caller or the queue was promised that it will be sent
+	expired  bool // "expired" was told
+	excused  bool // something happened that makes an unknown outcome honest
+	claims   int
+	seeded   int // attempts of the seed, all of which left
+	broken   string
+}
+
+func (w *world) breaks(format string, args ...any) {
+	if w.broken == "" {
+		w.broken = fmt.Sprintf(format, args...)
+	}
+}
+
+func newWorld(sc *scenario, mut *mutation) world {
+	w := world{sc: sc, mut: mut, faults: min(sc.faults, mostFaults), row: sc.seed}
+	for _, s := range sc.slots {
+		if s == Bare {
+			w.record, w.promised = true, true
+		}
+	}
+	if sc.seed != nil {
+		w.seeded, w.excused = len(sc.seed.Attempts), true
+	}
+	return w
+}
+
+func (w *world) request(source Source, token string, began int) *Request {
+	ends := at(began).Add(processLife)
+	return &Request{
+		Source: source, ID: modelID, Token: token, AnswerBy: ends, ProcessEnds: ends, Keyed: true,
+		Fingerprint: "same", OnUnknown: w.sc.choice, ValidFor: validity, Sent: start,
+	}
+}
+
+// statuses are what the table holds under the id.
+func (w *world) statuses() []Status {
+	var all []Status
+	for i := range w.sc.slots {
+		if w.slots[i].receipt {
+			all = append(all, Status{Token: tokens[i], Status: "sent", Wamid: "wamid." + tokens[i], Time: start})
+		}
+	}
+	if w.forged {
+		all = append(all, Status{Token: forgedToken, Status: "sent", Wamid: forgedWamid, Time: start})
+	}
+	return all
+}
+
+// known: the table proves that the message was accepted.
+func (w *world) known() bool {
+	if w.row != nil && w.row.has(Accepted) {
+		return true
+	}
+	for i := range w.slots {
+		if w.slots[i].receipt {
+			return true
+		}
+	}
+	return false
+}
+
+// sent counts the messages that truly left.
+func (w *world) sent() int {
+	n := w.seeded
+	for i := range w.slots {
+		if w.slots[i].left {
+			n++
+		}
+	}
+	return n
+}
+
+func (w *world) begin(i int) {
+	s := &w.slots[i]
+	s.stage, s.began, s.known = acting, w.now, w.known()
+	v, a := Begin(w.request(w.sc.slots[i], tokens[i], w.now), at(w.now))
+	s.visit = *v
+	w.take(i, a)
+}
+
+// step lets a visit move on and takes its next action.
+func (w *world) step(i int, next func(v *Visit, now time.Time) Action) {
+	v := w.slots[i].visit
+	a := next(&v, at(w.now))
+	w.slots[i].visit = v
+	w.slots[i].stage = acting
+	w.take(i, a)
+}
+
+// land applies a write to the row, as the table does; a mutation may forget a clause.
+func (w *world) land(i int, wr Write) Result {
+	if w.mut != nil && w.mut.drop != "" && (w.mut.step == "" || w.mut.step == wr.Step) {
+		var kept []Clause
+		for _, c := range wr.If {
+			if c.Kind != w.mut.drop {
+				kept = append(kept, c)
+			}
+		}
+		wr.If = kept
+	}
+	if w.mut != nil && w.mut.write != nil {
+		wr = w.mut.write(w, i, wr)
+	}
+	next, err := Apply(w.row, wr)
+	if err != nil {
+		if wr.Step == Settle && !w.holds(wr) {
+			w.breaks("the late truth of slot %d was refused", i)
+		}
+		return Result{Refused: true, Image: w.row}
+	}
+	switch wr.Step {
+	case Claim0, Claim1, ClaimN:
+		if w.row != nil && w.row.has(Rejected) {
+			w.breaks("slot %d claimed over a rejected attempt", i)
+		}
+		w.claims++
+		w.slots[i].claimed = w.claims
+		if w.slots[i].stage == over || w.slots[i].visit.phase != phaseClaim {
+			w.excused = true // it landed when its visit had given it up
+		}
+	case QueueN:
+		if w.row != nil && (w.row.has(Accepted) || w.row.has(Rejected)) {
+			w.breaks("slot %d queued a message again that was settled", i)
+		}
+	}
+	w.row = next
+	if wr.Step == Claim1 {
+		return Result{Image: next}
+	}
+	return Result{}
+}
+
+// holds: the outcome is in the row already.
+func (w *world) holds(wr Write) bool {
+	if w.row == nil {
+		return false
+	}
+	o := w.row.Attempts[wr.Set.Token].Outcome
+	return o != nil && o.State == wr.Set.Outcome.State
+}
+
+// String is one line of a counterexample.
+func (w *world) String() string {
+	text := fmt.Sprintf("tick %d", w.now)
+	if w.row != nil {
+		text += fmt.Sprintf(" row v%d", w.row.V)
+		for _, token := range w.row.tokens() {
+			text += " " + token
+			if o := w.row.Attempts[token].Outcome; o != nil {
+				text += "=" + string(o.State)
+			}
+		}
+	}
+	for i, source := range w.sc.slots {
+		s := &w.slots[i]
+		text += fmt.Sprintf(" | %d source %d stage %d phase %d do %d %s %s%s", i, source, s.stage, s.visit.phase, s.action.Do,
+			s.action.Write.Step, s.action.Answer.Kind, s.action.Notes)
+		if s.left {
+			text += " left"
+		}
+		if s.receipt {
+			text += " receipt"
+		}
+		if s.delayed != nil {
+			text += " delayed " + string(s.delayed.Step)
+		}
+	}
+	return text
+}
+
+// take looks at what a visit wants to do, and ends it where it is over.
+func (w *world) take(i int, a Action) {
+	s := &w.slots[i]
+	if w.mut != nil && w.mut.action != nil {
+		a = w.mut.action(w, i, a)
+	}
+	s.action, s.repeated = a, false
+	switch a.Do {
+	case DoWrite:
+		if a.Write.Step == ClaimN && w.row != nil && !w.row.ValidUntil.IsZero() && !at(w.now).Before(w.row.ValidUntil) {
+			w.breaks("slot %d claims at or after valid_until", i)
+		}
+	case DoPost:
+		w.checkPost(i)
+	case DoAnswer:
+		s.stage = over
+		w.checkAnswer(i, a.Answer)
+	case DoAcknowledge, DoLater:
+		s.stage = over
+		if s.known && !s.faulted && a.Do == DoLater {
+			w.breaks("slot %d puts a record back whose message is known as accepted", i)
+		}
+		if slices.Contains(a.Notes, NoteHeld) && !w.excused && !s.faulted {
+			w.breaks("slot %d gives a record up, although nothing went wrong", i)
+		}
+		if a.Do == DoAcknowledge {
+			w.record = false
+		}
+	}
+}
+
+func (w *world) checkPost(i int) {
+	if w.expired {
+		w.breaks("slot %d posts after expired was told", i)
+	}
+	if w.slots[i].known {
+		w.breaks("slot %d posts what was known as accepted when it began", i)
+	}
+	for j := range w.slots {
+		o := &w.slots[j]
+		if j != i && (o.stage == atGateway || o.stage == acting && o.action.Do == DoPost) {
+			w.breaks("slots %d and %d are both at work", i, j)
+		}
+	}
+}
+
+func (w *world) checkSent() {
+	n := w.sent()
+	if w.sc.choice != Resend && n > 1 {
+		w.breaks("%d messages left in hold", n)
+	}
+	if n > MaxLeft {
+		w.breaks("%d messages left with resend", n)
+	}
+}
+
+func (w *world) checkAnswer(i int, a Answer) {
+	s := &w.slots[i]
+	stored := a.Kind == Stored && a.Outcome.State == Accepted
+	if s.known && !s.faulted && !stored {
+		w.breaks("slot %d is told %q, although accepted was known", i, a.Kind)
+	}
+	switch a.Kind {
+	case Stored:
+		if stored && !w.truly(a.Outcome.Wamid) {
+			w.breaks("slot %d is told of a message that nobody sent: %s", i, a.Outcome.Wamid)
+		}
+	case Own, NoTime:
+		if a.Kind == Own && a.Outcome.State == Accepted {
+			break
+		}
+		for j := range w.slots {
+			if o := &w.slots[j]; j != i && o.left && o.claimed < s.claimed {
+				w.breaks("slot %d is told a failure over a message that left", i)
+			}
+		}
+		if w.seeded > 0 {
+			w.breaks("slot %d is told a failure over a message that may have left", i)
+		}
+	case TableFailed, QueueFailed:
+		if s.left {
+			w.breaks("slot %d is told that nothing was sent", i)
+		}
+	case Uncertain:
+		if !w.excused && !s.faulted {
+			w.breaks("slot %d is told that nobody knows, although nothing went wrong", i)
+		}
+	case KeyReused:
+		w.breaks("slot %d is told of another request", i)
+	case Late:
+		w.expired = true
+	case Accepted202:
+		w.promised = true
+	}
+}
+
+func (w *world) truly(wamid string) bool {
+	for i := range w.slots {
+		if w.slots[i].left && wamid == "wamid."+tokens[i] {
+			return true
+		}
+	}
+	return false
+}
+
+func result(state State, token string) Outcome {
+	o := Outcome{State: state}
+	if state == Accepted {
+		o.HTTP, o.Wamid = 200, "wamid."+token
+	}
+	return o
+}

@@ -1,0 +1,199 @@
+package ledger
+
+import "time"
+
+// Step names a write for logs and metrics.
+type Step string
+
+const (
+	Queue0  Step = "queue0"
+	Claim0  Step = "claim0"
+	Claim1  Step = "claim1"
+	ClaimN  Step = "claimN"
+	QueueN  Step = "queueN"
+	Settle  Step = "outcome"
+	VoidOwn Step = "void"
+)
+
+// ClauseKind is one kind of condition.
+type ClauseKind string
+
+const (
+	// RowAbsent: attribute_not_exists(pk).
+	RowAbsent ClauseKind = "row absent"
+	// VersionIs: v = Clause.V. A row that is not there fails it.
+	VersionIs ClauseKind = "version is"
+	// ValidAfter: valid_until > Clause.Time. A row without valid_until fails it.
+	ValidAfter ClauseKind = "valid after"
+	// AttemptOpen: attempts.<Clause.Token> exists and has no outcome.
+	AttemptOpen ClauseKind = "attempt open"
+)
+
+// Clause is one condition of a write; the field that its kind names is set.
+type Clause struct {
+	Kind  ClauseKind
+	V     int64
+	Time  time.Time
+	Token string
+}
+
+// Holds says whether the clause is true of an image; nil is a row that is not there.
+func (c Clause) Holds(row *Send) bool {
+	if row == nil || c.Kind == RowAbsent {
+		return row == nil && c.Kind == RowAbsent
+	}
+	switch c.Kind {
+	case VersionIs:
+		return row.V == c.V
+	case ValidAfter:
+		return row.ValidUntil.After(c.Time)
+	case AttemptOpen:
+		a, ok := row.Attempts[c.Token]
+		return ok && a.Outcome == nil
+	default:
+		return false
+	}
+}
+
+// Write is one conditional write of a row. All clauses of If must hold, and the old
+// image is asked for when they do not. Either Put is the whole new row, or Set
+// changes the row that is there and raises v by one.
+type Write struct {
+	Step Step
+	ID   string
+	If   []Clause
+	Put  *Send
+	Set  Update
+}
+
+// Update says what a write sets; what is zero stays as it is.
+type Update struct {
+	// Token and Lease add an attempt. With Outcome, Token names the attempt that gets it.
+	Token   string
+	Lease   time.Time
+	Outcome *Outcome
+	// Wamid is set only if the row has none yet.
+	Wamid string
+	// Drop removes attempts.
+	Drop []string
+	// ValidUntil and OnUnknown are set together.
+	ValidUntil time.Time
+	OnUnknown  Choice
+	// ClaimedAt puts the row into the timeline: its keys are set, at this time.
+	ClaimedAt time.Time
+	// Renew sets ExpiresAt, or removes it where ExpiresAt is zero (kept for ever).
+	Renew     bool
+	ExpiresAt time.Time
+}
+
+// ConditionError says that a clause did not hold. Old is the image at that moment,
+// nil if there is no row.
+type ConditionError struct {
+	Step Step
+	Old  *Send
+}
+
+func (e *ConditionError) Error() string {
+	return "ledger: condition of " + string(e.Step) + " does not hold"
+}
+
+// Apply is what a Write means: the new image of a row, nil being a row that is not
+// there, or a *ConditionError. The table does the same in one request.
+func Apply(row *Send, w Write) (*Send, error) {
+	for _, clause := range w.If {
+		if !clause.Holds(row) {
+			return nil, &ConditionError{Step: w.Step, Old: row}
+		}
+	}
+	if w.Put != nil {
+		return w.Put.clone(), nil
+	}
+	if row == nil {
+		// A DynamoDB update of a missing item creates it; only a condition prevents that.
+		row = &Send{ID: w.ID}
+	}
+	next, set := row.clone(), w.Set
+	next.V++
+	for _, token := range set.Drop {
+		delete(next.Attempts, token)
+	}
+	switch {
+	case set.Outcome != nil:
+		a := next.Attempts[set.Token]
+		a.Outcome = set.Outcome
+		next.Attempts[set.Token] = a
+	case set.Token != "":
+		next.Attempts[set.Token] = Attempt{Lease: set.Lease}
+	}
+	if next.Wamid == "" {
+		next.Wamid = set.Wamid
+	}
+	if !set.ValidUntil.IsZero() {
+		next.ValidUntil, next.OnUnknown = set.ValidUntil, set.OnUnknown
+	}
+	if !set.ClaimedAt.IsZero() {
+		next.ClaimedAt = set.ClaimedAt
+	}
+	if set.Renew {
+		next.ExpiresAt = set.ExpiresAt
+	}
+	return next, nil
+}
+
+func (r *Request) queue0(now time.Time) Write {
+	row := r.row(now)
+	row.ValidUntil, row.OnUnknown = r.validUntil(now), r.choice()
+	return Write{Step: Queue0, ID: r.ID, If: []Clause{{Kind: RowAbsent}}, Put: row}
+}
+
+func (r *Request) claim0(now time.Time) Write {
+	row := r.row(now)
+	row.V, row.ClaimedAt = 1, now
+	row.Attempts[r.Token] = Attempt{Lease: r.lease()}
+	if r.Source.record() {
+		row.ValidUntil, row.OnUnknown = r.validUntil(now), r.choice()
+	}
+	return Write{Step: Claim0, ID: r.ID, If: []Clause{{Kind: RowAbsent}}, Put: row}
+}
+
+func (r *Request) row(now time.Time) *Send {
+	return &Send{
+		ID: r.ID, Fingerprint: r.Fingerprint, Client: r.Client, Payload: r.Payload, IsFake: r.IsFake, MMLite: r.MMLite,
+		Attempts: map[string]Attempt{}, ExpiresAt: expiry(now, r.RetentionDays),
+	}
+}
+
+func (r *Request) claim1(now time.Time) Write {
+	return Write{
+		Step: Claim1, ID: r.ID,
+		If:  []Clause{{Kind: VersionIs, V: 0}, {Kind: ValidAfter, Time: now}},
+		Set: Update{Token: r.Token, Lease: r.lease(), ClaimedAt: now, Renew: true, ExpiresAt: expiry(now, r.RetentionDays)},
+	}
+}
+
+// claimN is conditioned on v, never on a flag that a release clears: a late repeat of
+// the release would free another owner's claim.
+func (r *Request) claimN(now time.Time, seen *Send) Write {
+	set := Update{Token: r.Token, Lease: r.lease(), Drop: seen.surplus(), Renew: true, ExpiresAt: expiry(now, r.RetentionDays)}
+	if seen.ClaimedAt.IsZero() {
+		set.ClaimedAt = now
+	}
+	return Write{Step: ClaimN, ID: r.ID, If: []Clause{{Kind: VersionIs, V: seen.V}}, Set: set}
+}
+
+// queueN renews the row's life as well: it must outlive the validity that it grants.
+func (r *Request) queueN(now time.Time, seen *Send) Write {
+	return Write{
+		Step: QueueN, ID: r.ID, If: []Clause{{Kind: VersionIs, V: seen.V}},
+		Set: Update{ValidUntil: r.validUntil(now), OnUnknown: r.choice(), Renew: true, ExpiresAt: expiry(now, r.RetentionDays)},
+	}
+}
+
+// outcome is conditioned on the own attempt only, so that a late truth is never refused.
+func (r *Request) outcome(step Step, o Outcome) Write {
+	w := Write{Step: step, ID: r.ID, If: []Clause{{Kind: AttemptOpen, Token: r.Token}}, Set: Update{Token: r.Token, Outcome: &o}}
+	if o.State == Accepted {
+		w.Set.Wamid = o.Wamid
+	}
+	return w
+}

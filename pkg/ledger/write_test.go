@@ -1,0 +1,188 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+)
+
+func TestEachConditionSaysWhatItMeans(t *testing.T) {
+	now := at(1)
+	for _, tt := range []struct {
+		clause Clause
+		row    *Send
+		want   bool
+	}{
+		{Clause{Kind: RowAbsent}, nil, true},
+		{Clause{Kind: RowAbsent}, row(), false},
+		{Clause{Kind: VersionIs, V: 0}, nil, false},
+		{Clause{Kind: VersionIs, V: 7}, row(), true},
+		{Clause{Kind: VersionIs, V: 6}, row(), false},
+		{Clause{Kind: ValidAfter, Time: now}, nil, false},
+		{Clause{Kind: ValidAfter, Time: now}, row(), false},
+		{Clause{Kind: ValidAfter, Time: now}, until(row(), now), false},
+		{Clause{Kind: ValidAfter, Time: now}, until(row(), now.Add(1)), true},
+		{Clause{Kind: AttemptOpen, Token: "slot0"}, nil, false},
+		{Clause{Kind: AttemptOpen, Token: "slot0"}, row(), false},
+		{Clause{Kind: AttemptOpen, Token: "slot0"}, row(""), true},
+		{Clause{Kind: AttemptOpen, Token: "slot0"}, row(Unknown), false},
+		{Clause{Kind: "unheard of"}, row(), false},
+	} {
+		if got := tt.clause.Holds(tt.row); got != tt.want {
+			t.Errorf("%q of %+v: %t", tt.clause.Kind, tt.row, got)
+		}
+	}
+}
+
+func TestARefusedWriteGivesTheOldImageAndChangesNothing(t *testing.T) {
+	old := row("")
+	for _, image := range []*Send{nil, old} {
+		_, err := Apply(image, (&Request{ID: modelID, Token: "another"}).outcome(Settle, Outcome{State: Accepted}))
+		var refused *ConditionError
+		if !errors.As(err, &refused) || refused.Old != image || refused.Step != Settle {
+			t.Errorf("over %v: %v", image, err)
+		}
+	}
+	if !reflect.DeepEqual(old, row("")) {
+		t.Errorf("the old image became %+v", old)
+	}
+}
+
+func TestWhatEachStepWrites(t *testing.T) {
+	now := at(5)
+	request := func(source Source) *Request {
+		return &Request{
+			Source: source, ID: modelID, Token: "slot3", ProcessEnds: at(7), RetentionDays: 30, Fingerprint: "same", Client: "crm",
+			Payload: []byte("{}"), IsFake: true, MMLite: true, OnUnknown: Resend, ValidFor: time.Hour, Sent: start,
+		}
+	}
+	fresh := func() *Send {
+		return &Send{
+			ID: modelID, Fingerprint: "same", Client: "crm", Payload: []byte("{}"), IsFake: true, MMLite: true,
+			Attempts: map[string]Attempt{}, ExpiresAt: now.Add(30 * 24 * time.Hour),
+		}
+	}
+	mine := Attempt{Lease: at(7).Add(LeaseMargin)}
+	outcome := Outcome{State: Accepted, Wamid: "wamid.x", At: now}
+	queued := func() *Send {
+		s := until(row(), at(50))
+		s.V = 0
+		return s
+	}
+	for _, tt := range []struct {
+		name  string
+		old   *Send
+		write Write
+		want  func(s *Send)
+		base  *Send
+	}{
+		{"queue0", nil, request(Async).queue0(now), func(s *Send) { s.ValidUntil, s.OnUnknown = now.Add(time.Hour), Resend }, fresh()},
+		{"queue0 of a record", nil, request(Bare).queue0(now), func(s *Send) { s.ValidUntil, s.OnUnknown = at(0).Add(time.Hour), Resend }, fresh()},
+		{"claim0", nil, request(HTTP).claim0(now), func(s *Send) { s.V, s.ClaimedAt, s.Attempts["slot3"] = 1, now, mine }, fresh()},
+		{"claim0 of a record", nil, request(Bare).claim0(now), func(s *Send) {
+			s.V, s.ClaimedAt, s.Attempts["slot3"] = 1, now, mine
+			s.ValidUntil, s.OnUnknown = at(0).Add(time.Hour), Resend
+		}, fresh()},
+		{"claim1", queued(), request(ByID).claim1(now), func(s *Send) {
+			s.V, s.ClaimedAt, s.Attempts["slot3"], s.ExpiresAt = 1, now, mine, now.Add(30*24*time.Hour)
+		}, queued()},
+		{"claimN", row(Released), request(HTTP).claimN(now, row(Released)), func(s *Send) {
+			s.V, s.ClaimedAt, s.Attempts["slot3"], s.ExpiresAt = 8, now, mine, now.Add(30*24*time.Hour)
+		}, row(Released)},
+		{"queueN", row(Released), request(Async).queueN(now, row(Released)), func(s *Send) {
+			s.V, s.ValidUntil, s.OnUnknown, s.ExpiresAt = 8, now.Add(time.Hour), Resend, now.Add(30*24*time.Hour)
+		}, row(Released)},
+		{"outcome", row(Released, "", "", ""), request(HTTP).outcome(Settle, outcome), func(s *Send) {
+			s.V, s.Wamid, s.Attempts["slot3"] = 8, "wamid.x", Attempt{Lease: lease, Outcome: &outcome}
+		}, row(Released, "", "", "")},
+	} {
+		got, err := Apply(tt.old, tt.write)
+		if err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+			continue
+		}
+		if tt.want(tt.base); !reflect.DeepEqual(got, tt.base) {
+			t.Errorf("%s wrote\n%+v, want\n%+v", tt.name, got, tt.base)
+		}
+	}
+}
+
+func TestTheFirstWamidAndTheFirstPlaceInTheTimelineStay(t *testing.T) {
+	s := row("", "")
+	s.Wamid, s.ClaimedAt = "wamid.first", at(1)
+	got, err := Apply(s, (&Request{Token: "slot1"}).outcome(Settle, Outcome{State: Accepted, Wamid: "wamid.second"}))
+	if err != nil || got.Wamid != "wamid.first" {
+		t.Errorf("wamid %q, %v", got.Wamid, err)
+	}
+	if w := (&Request{Token: "slot2"}).claimN(at(2), s); !w.Set.ClaimedAt.IsZero() {
+		t.Errorf("a further claim moves it in the timeline to %v", w.Set.ClaimedAt)
+	}
+}
+
+func TestAClaimKeepsTheNewestTenReleasedAttemptsAndAllOthers(t *testing.T) {
+	s := row("", Unknown, Rejected)
+	for i := range 15 {
+		a := attempt(Released)
+		a.Outcome.At = at(20 - i) // r00 is the newest
+		s.Attempts[fmt.Sprintf("r%02d", i)] = a
+	}
+	next, err := Apply(s, (&Request{Token: "mine"}).claimN(at(0), s))
+	if err != nil || len(next.Attempts) != 3+KeptReleased+1 {
+		t.Fatalf("%d attempts, %v", len(next.Attempts), err)
+	}
+	for _, token := range []string{"slot0", "slot1", "slot2", "r00", "r09", "mine"} {
+		if _, ok := next.Attempts[token]; !ok {
+			t.Errorf("%s was dropped", token)
+		}
+	}
+	if len(s.Attempts) != 18 {
+		t.Error("the old image lost attempts")
+	}
+}
+
+func TestARowOutlivesItsQueueRecordWhateverTheRetention(t *testing.T) {
+	now := at(0)
+	for days, want := range map[int]time.Time{0: {}, 1: now.Add(MinRowLife), 15: now.Add(MinRowLife), 365: now.Add(365 * 24 * time.Hour)} {
+		if got := expiry(now, days); !got.Equal(want) {
+			t.Errorf("%d days: expires %v, want %v", days, got, want)
+		}
+		w := (&Request{RetentionDays: days}).queueN(now, row())
+		if got, _ := Apply(row(), w); !got.ExpiresAt.Equal(want) {
+			t.Errorf("%d days: queueN leaves expiry at %v", days, got.ExpiresAt)
+		}
+	}
+	if MaxValidFor >= MinRowLife || MinStatusLife <= MinRowLife {
+		t.Error("lives are in the wrong order")
+	}
+}
+
+func TestValidityHasADefaultAndAnEnd(t *testing.T) {
+	for valid, want := range map[time.Duration]time.Duration{0: DefaultValidFor, time.Minute: time.Minute, 99 * 24 * time.Hour: MaxValidFor} {
+		if got := (&Request{Source: Async, ValidFor: valid}).validUntil(start).Sub(start); got != want {
+			t.Errorf("ValidFor %v is %v", valid, got)
+		}
+	}
+}
+
+func TestBackoffGrowsWithTheAgeOfTheRecord(t *testing.T) {
+	for _, tt := range []struct{ age, retryAfter, want time.Duration }{
+		{0, 0, time.Second},
+		{-time.Minute, 0, time.Second},
+		{10 * time.Second, 60 * time.Second, 60 * time.Second},
+		{time.Hour, time.Second, 6 * time.Minute},
+		{48 * time.Hour, time.Second, 30 * time.Minute},
+	} {
+		if got := Backoff(tt.age, tt.retryAfter); got != tt.want {
+			t.Errorf("Backoff(%v, %v) = %v, want %v", tt.age, tt.retryAfter, got, tt.want)
+		}
+	}
+	receives := 0
+	for age := time.Duration(0); age < MaxValidFor; age += Backoff(age, time.Second) {
+		receives++
+	}
+	if receives >= 700 {
+		t.Errorf("12 days of rate limiting take %d of 1,000 receives", receives)
+	}
+}
