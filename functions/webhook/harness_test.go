@@ -93,6 +93,7 @@ type world struct {
 	handler *handler
 	table   string
 	secret  string // its name
+	days    string // RETENTION_DAYS
 	token   string
 	logs    lockedBuffer
 	faults  atomic.Pointer[fault]
@@ -154,7 +155,7 @@ func (w *world) build(dynamoDB string) {
 		w.t.(interface{ Setenv(k, v string) }).Setenv(k, v)
 	}
 	h, err := build(func(name string) string {
-		return map[string]string{"TABLE_NAME": w.table, "WEBHOOK_SECRET_ID": w.secret, "AWS_LAMBDA_FUNCTION_NAME": "webhook"}[name]
+		return map[string]string{"TABLE_NAME": w.table, "WEBHOOK_SECRET_ID": w.secret, "RETENTION_DAYS": w.days, "AWS_LAMBDA_FUNCTION_NAME": "webhook"}[name]
 	})
 	if err != nil {
 		w.t.Fatal(err)

@@ -11,9 +11,11 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -115,6 +117,15 @@ func storedWhole(t *testing.T, w *world, body []byte) {
 	}
 }
 
+func deliveredWhole(t *testing.T, body []byte) {
+	t.Helper()
+	w := newWorld(t)
+	if a := w.deliver(string(body)); a.Status != 200 {
+		t.Fatalf("answered %d %s", a.Status, a.Body)
+	}
+	storedWhole(t, w, body)
+}
+
 func TestEveryPublicBodyIsStoredWhole(t *testing.T) {
 	files, _ := filepath.Glob("../../../shared/payloads/*/*.json")
 	if len(files) == 0 {
@@ -126,11 +137,7 @@ func TestEveryPublicBodyIsStoredWhole(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			w := newWorld(t)
-			if a := w.deliver(string(body)); a.Status != 200 {
-				t.Fatalf("answered %d %s", a.Status, a.Body)
-			}
-			storedWhole(t, w, body)
+			deliveredWhole(t, body)
 		})
 	}
 }
@@ -142,11 +149,7 @@ func TestEveryFixtureIsStoredWhole(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			w := newWorld(t)
-			if a := w.deliver(string(body)); a.Status != 200 {
-				t.Fatalf("answered %d %s", a.Status, a.Body)
-			}
-			storedWhole(t, w, body)
+			deliveredWhole(t, body)
 		})
 	}
 }
@@ -403,6 +406,30 @@ func TestAMessageCostsTwoWriteUnitsAndAStatusOne(t *testing.T) {
 		}
 		if got := aws.ToFloat64(out.ConsumedCapacity.CapacityUnits); got != want {
 			t.Errorf("%s costs %v write units, want %v", name, got, want)
+		}
+	}
+}
+
+func TestItemsExpireByTheDayOfReceiptAndReceiptsOutliveTheirSend(t *testing.T) {
+	day := time.Now().UTC().Truncate(24 * time.Hour)
+	ours := strings.Replace(fixture(t, "status-read"), `"status": "read"`, `"status": "read", "biz_opaque_callback_data": "msg_abcdefghijklmnopqrstuvwxyz.abcdefghijklmnop"`, 1)
+	for _, c := range []struct {
+		body, days string
+		want       int
+	}{
+		{fixture(t, "text"), "", 365}, {fixture(t, "text"), "7", 7}, {fixture(t, "text"), "0", 0},
+		{ours, "7", 22}, {ours, "30", 30}, {ours, "0", 0}, {fixture(t, "status-read"), "7", 7},
+	} {
+		w := newWorld(t)
+		w.days = c.days
+		w.build(backends.DynamoDBURL)
+		w.stored(c.body, 1)
+		want := ""
+		if c.want > 0 {
+			want = strconv.FormatInt(day.AddDate(0, 0, c.want).Unix(), 10)
+		}
+		if got := w.one().text("expires_at"); got != want {
+			t.Errorf("RETENTION_DAYS %q: expires_at is %q, want %q", c.days, got, want)
 		}
 	}
 }

@@ -53,8 +53,8 @@ type summaries struct {
 }
 
 // contents are the metrics of a summary line that count what was in a delivery.
-var contents = []struct{ metric, one string }{
-	{"Messages", "message"}, {"Statuses", "status"}, {"OtherEvents", "other event"}, {"Quarantined", "quarantined"}, {"Merged", "merged"},
+var contents = []struct{ metric, name string }{
+	{"Messages", "messages"}, {"Statuses", "statuses"}, {"OtherEvents", "other events"}, {"Quarantined", "quarantined"}, {"Merged", "merged"},
 }
 
 func (s *summaries) Write(b []byte) (int, error) {
@@ -66,7 +66,7 @@ func (s *summaries) Write(b []byte) (int, error) {
 		var parts []string
 		for _, c := range contents {
 			if n, ok := summary[c.metric].(float64); ok {
-				parts = append(parts, fmt.Sprintf("%.0f %s", n, c.one))
+				parts = append(parts, fmt.Sprintf("%s %.0f", c.name, n))
 			}
 		}
 		id, _ := summary["requestId"].(string)
