@@ -1,0 +1,227 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	path = "/v1/wa/message" // Connexease Gateway API: Send a message
+
+	maxAnswer = 1 << 20 // bytes; real answers have a few hundred
+	maxHeader = 64 << 10
+
+	// A frozen Lambda environment wakes with connections that the other side has
+	// closed long ago, and a message written to one of them has an unknown outcome.
+	idleTimeout = 4 * time.Second
+	// Until a connection is had nothing has left, so giving up early is free.
+	connectTimeout = 5 * time.Second
+)
+
+// Result is what a send came to. Its Kind is never empty.
+type Result struct {
+	Kind   Kind
+	Reason string // stable code, one of the Reason constants
+
+	Status     int           // HTTP status; 0 without an answer
+	Header     http.Header   // the answer's rate headers and Retry-After, nothing else
+	Body       []byte        // the answer as it came, at most 1 MiB of it
+	Response   Response      // what of Body could be read
+	Wamid      string        // WhatsApp message id, only with Accepted
+	RetryAfter time.Duration // as the answer asks; 0 to one hour
+
+	NotConnected bool  // surely not a byte has left
+	Err          error // why no connection was had; nil otherwise. Holds no credential and no content
+}
+
+// Client posts messages to the Gateway. It repeats nothing by itself: the Gateway has
+// no idempotency key, so a repeat can be a second message.
+type Client struct {
+	endpoint  string
+	transport http.RoundTripper
+	now       func() time.Time
+}
+
+// New returns a client for the Gateway at base, such as
+// https://proxy.gateway.connexease.com. The error says what is wrong with base.
+func New(base string) (*Client, error) {
+	u, err := url.Parse(base)
+	if err != nil {
+		return nil, errors.New("gateway base URL cannot be read")
+	}
+	if (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return nil, errors.New("gateway base URL must be https://host, without user, query and fragment")
+	}
+	return &Client{strings.TrimRight(u.String(), "/") + path, newTransport(), time.Now}, nil
+}
+
+func newTransport() *http.Transport {
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            (&net.Dialer{Timeout: connectTimeout, KeepAlive: 15 * time.Second}).DialContext,
+		TLSHandshakeTimeout:    connectTimeout,
+		TLSClientConfig:        &tls.Config{ClientSessionCache: tls.NewLRUClientSessionCache(0), MinVersion: tls.VersionTLS12},
+		ForceAttemptHTTP2:      true,
+		IdleConnTimeout:        idleTimeout,
+		MaxIdleConnsPerHost:    16,
+		MaxResponseHeaderBytes: maxHeader,
+		DisableCompression:     true,
+	}
+}
+
+// Close drops idle connections.
+func (c *Client) Close() {
+	if t, ok := c.transport.(interface{ CloseIdleConnections() }); ok {
+		t.CloseIdleConnections()
+	}
+}
+
+// Send posts a message once; ctx bounds the whole of it. isFake asks for the sandbox,
+// mmlite for the marketing messages lite route.
+func (c *Client) Send(ctx context.Context, apiKey string, body []byte, isFake, mmlite bool) Result {
+	return c.post(ctx, apiKey, body, isFake, mmlite, false)
+}
+
+// SendReceipt posts a read receipt or typing indicator: any 2xx is Accepted, without
+// a Wamid.
+func (c *Client) SendReceipt(ctx context.Context, apiKey string, body []byte, isFake, mmlite bool) Result {
+	return c.post(ctx, apiKey, body, isFake, mmlite, true)
+}
+
+func (c *Client) post(ctx context.Context, apiKey string, body []byte, isFake, mmlite, receipt bool) Result {
+	if !headerSafe(apiKey) {
+		return Result{Kind: Released, Reason: ReasonBadKey, NotConnected: true, Err: errors.New("API key is empty or has characters that no header can hold")}
+	}
+	var connected atomic.Bool
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+	})
+	request, err := http.NewRequestWithContext(traced, http.MethodPost, c.endpoint+query(isFake, mmlite), bytes.NewReader(body))
+	if err != nil { // the endpoint was parsed when the client was made
+		return Result{Kind: Released, Reason: ReasonNotConnected, NotConnected: true, Err: errors.New("request cannot be made")}
+	}
+	request.GetBody = nil // without it the transport cannot post a second time
+	request.Header.Set("Authorization", "Bearer "+apiKey)
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Accept", "application/json")
+
+	// RoundTrip instead of Client.Do: it follows no redirect and keeps no cookie.
+	response, err := c.transport.RoundTrip(request)
+	if err != nil {
+		if !connected.Load() {
+			return Result{Kind: Released, Reason: ReasonNotConnected, NotConnected: true, Err: fmt.Errorf("connect to the Gateway: %w", err)}
+		}
+		return Result{Kind: Unknown, Reason: lost(ctx, err)}
+	}
+	defer response.Body.Close()
+	return c.read(ctx, response, receipt)
+}
+
+// read takes what there is of an answer. Where it breaks off, its status and whatever
+// is complete still count: an id that was told is an id.
+func (c *Client) read(ctx context.Context, response *http.Response, receipt bool) Result {
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	r := Result{Status: response.StatusCode, Header: rateHeaders(response.Header)}
+	tooLarge := len(body) > maxAnswer
+	if tooLarge {
+		body = body[:maxAnswer]
+	}
+	r.Body = body
+	var id, code string
+	if !tooLarge {
+		r.Response = parse(body)
+		id = messageID(r.Response.Data)
+	}
+	if e := r.Response.Errors; e != nil {
+		code = e.Code
+		r.RetryAfter = RetryAfter(e.Params, response.Header, c.now())
+	} else {
+		r.RetryAfter = RetryAfter(nil, response.Header, c.now())
+	}
+	r.Kind, r.Reason = Classify(r.Status, code, id != "", receipt)
+	if r.Kind == Accepted {
+		r.Wamid = id
+	}
+	if r.Kind == Unknown && err != nil && r.Reason != ReasonRedirect {
+		r.Reason = lost(ctx, err)
+	}
+	return r
+}
+
+// parse reads what it can. A member of a wrong type leaves the others as they are.
+func parse(body []byte) Response {
+	var r Response
+	var wrongType *json.UnmarshalTypeError
+	if err := json.Unmarshal(body, &r); err != nil && !errors.As(err, &wrongType) {
+		return Response{}
+	}
+	return r
+}
+
+func messageID(data json.RawMessage) string {
+	var d struct {
+		Messages []struct {
+			ID string `json:"id"`
+		} `json:"messages"`
+	}
+	_ = json.Unmarshal(data, &d) // what could be read is there; the rest has no id
+	if len(d.Messages) == 0 {
+		return ""
+	}
+	return d.Messages[0].ID
+}
+
+func lost(ctx context.Context, err error) string {
+	var timeout net.Error
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return ReasonCanceled
+	case ctx.Err() != nil, errors.As(err, &timeout) && timeout.Timeout():
+		return ReasonTimeout
+	}
+	return ReasonBroken
+}
+
+func rateHeaders(h http.Header) http.Header {
+	kept := http.Header{}
+	for name, values := range h {
+		if name == "Retry-After" || strings.HasPrefix(name, "X-Ratelimit-") {
+			kept[name] = values
+		}
+	}
+	return kept
+}
+
+func query(isFake, mmlite bool) string {
+	switch {
+	case isFake && mmlite:
+		return "?is_fake=true&mmlite=true"
+	case isFake:
+		return "?is_fake=true"
+	case mmlite:
+		return "?mmlite=true"
+	}
+	return ""
+}
+
+// headerSafe keeps net/http from refusing the request with an error of its own.
+func headerSafe(key string) bool {
+	for i := range len(key) {
+		if key[i] <= ' ' || key[i] > '~' {
+			return false
+		}
+	}
+	return key != ""
+}

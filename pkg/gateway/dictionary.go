@@ -1,0 +1,77 @@
+package gateway
+
+import "net/http"
+
+// Kind says what a send came to. The words are stored in ledgers: they never change.
+type Kind string
+
+const (
+	Accepted Kind = "accepted" // the Gateway took it
+	Rejected Kind = "rejected" // it was refused for good
+	Released Kind = "released" // it has surely not left, and may be sent again
+	Unknown  Kind = "unknown"  // nobody can tell whether it left
+)
+
+// Reasons: stable codes beside a Kind.
+const (
+	ReasonAccepted        = "accepted"
+	ReasonInvalid         = "invalid"          // 400 and other 4xx
+	ReasonUpstream        = "refused_upstream" // GW_001: Meta refused, or failed
+	ReasonUnauthorized    = "unauthorized"     // 401
+	ReasonPaymentRequired = "payment_required" // 402
+	ReasonForbidden       = "forbidden"        // 403
+	ReasonRateLimited     = "rate_limited"     // 429
+	ReasonAuthService     = "auth_service"     // AUTH_004, AUTH_005: the Gateway could not look the key up
+	ReasonNotConnected    = "not_connected"    // no connection was had: not a byte has left
+	ReasonBadKey          = "bad_api_key"      // the API key cannot stand in a header: not a byte has left
+	ReasonTimeout         = "timeout"          // the context's deadline, after a connection was had
+	ReasonCanceled        = "canceled"         // the context was cancelled, after a connection was had
+	ReasonBroken          = "connection_lost"  // after a connection was had
+	ReasonRequestTimeout  = "request_timeout"  // 408: the Gateway, or something before it, gave up
+	ReasonRedirect        = "redirect"         // 3xx, not followed
+	ReasonUnreadable      = "unreadable"       // 2xx without a message id
+	ReasonServerError     = "server_error"     // 5xx without a code that says more
+	ReasonUnexpected      = "unexpected_status"
+)
+
+// Classify decides what an answer means. The status decides; among 5xx the error code
+// does. hasID says that the answer names a message id; a receipt (read, typing) has
+// none and needs none (Connexease Gateway API: Error codes).
+func Classify(status int, code string, hasID, receipt bool) (Kind, string) {
+	switch {
+	case status >= 200 && status < 300:
+		if hasID || receipt {
+			return Accepted, ReasonAccepted
+		}
+		return Unknown, ReasonUnreadable
+	case status >= 300 && status < 400:
+		return Unknown, ReasonRedirect
+	case status >= 400 && status < 500:
+		return classifyRefusal(status)
+	case status >= 500 && status < 600:
+		switch code {
+		case "GW_001":
+			return Rejected, ReasonUpstream
+		case "AUTH_004", "AUTH_005":
+			return Released, ReasonAuthService
+		}
+		return Unknown, ReasonServerError
+	}
+	return Unknown, ReasonUnexpected
+}
+
+func classifyRefusal(status int) (Kind, string) {
+	switch status {
+	case http.StatusUnauthorized:
+		return Released, ReasonUnauthorized
+	case http.StatusPaymentRequired:
+		return Released, ReasonPaymentRequired
+	case http.StatusForbidden:
+		return Released, ReasonForbidden
+	case http.StatusTooManyRequests:
+		return Released, ReasonRateLimited
+	case http.StatusRequestTimeout: // some of the request had arrived, perhaps all of it
+		return Unknown, ReasonRequestTimeout
+	}
+	return Rejected, ReasonInvalid
+}
