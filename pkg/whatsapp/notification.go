@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strconv"
+	"unicode/utf8"
 )
 
 // Split takes a webhook body apart into events, each on its own. Nothing is
@@ -83,10 +84,9 @@ func (s *splitter) entry(e raw) {
 	var left []member
 	var changes []raw
 	for i, m := range members {
-		last := isLast(members, i)
 		switch {
-		case m.key == "id" && last && s.identify(m.value):
-		case m.key == "time" && last && m.value.isInteger():
+		case m.key == "id" && isLast(members, i) && s.identify(m.value):
+		case m.key == "time" && isLast(members, i) && m.value.isInteger():
 			s.entryTime = m.value
 			s.time, _ = strconv.ParseInt(string(m.value), 10, 64)
 		case m.key == "changes" && m.value.isArray():
@@ -173,7 +173,7 @@ func (s *splitter) value(v raw) {
 			}
 		case m.key == "contacts" && isLast(members, i) && m.value.isArray():
 			contacts.add(m)
-		case m.value.isArray() && (hasMetadata || isUpdateList(m.key)):
+		case m.value.isArray() && (isUpdateList(m.key) || hasMetadata && isName(m.key)):
 			lists = append(lists, m)
 		default:
 			left = append(left, m)
@@ -204,6 +204,11 @@ func (s *splitter) value(v raw) {
 	if len(left) > 0 {
 		s.other("value", object(left), nil)
 	}
+}
+
+// isName reports whether a list's name can stand beside its elements as their type.
+func isName(key string) bool {
+	return key != "" && len(key) <= maxIdentifier && utf8.ValidString(key)
 }
 
 func isUpdateList(key string) bool {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"strconv"
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -40,6 +41,7 @@ func FuzzSplit(f *testing.F) {
 	}
 	f.Add([]byte(`{"entry":[{"id":"1","id":"2","changes":[{"field":"a","field":"b","value":{"metadata":{},"metadata":{"phone_number_id":"1"},"contacts":[{}],"contacts":[{"wa_id":"1"}],"messages":[{}]},"value":1}],"changes":[]}],"entry":[3]}`))
 	f.Add([]byte(`{"entry":[{"changes":[{"field":"messages","value":{"messages":[{"id":"a"}],"m\u0065ssages":[{"id":"b"}]}}]}]}`))
+	f.Add([]byte(`{"entry":[{"changes":[{"field":"messages","value":{"metadata":{},"` + strings.Repeat("n", 600) + `":[1],"":[2],"\xff":[3],"messages":[{"id":"a"}]}}]}]}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		events := Split(body)
 		if len(events) == 0 {
@@ -65,6 +67,9 @@ func FuzzSplit(f *testing.F) {
 				have[fact] = true
 			}
 			have[strconv.FormatInt(e.EntryTime, 10)] = true
+			if len(e.Type) > maxIdentifier || !utf8.ValidString(e.Type) {
+				t.Fatalf("type is %q", e.Type)
+			}
 			if len(e.Text) > maxText || !utf8.ValidString(e.Text) {
 				t.Fatalf("text is %d bytes", len(e.Text))
 			}
