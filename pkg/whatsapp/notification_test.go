@@ -41,7 +41,7 @@ func FuzzSplit(f *testing.F) {
 	}
 	f.Add([]byte(`{"entry":[{"id":"1","id":"2","changes":[{"field":"a","field":"b","value":{"metadata":{},"metadata":{"phone_number_id":"1"},"contacts":[{}],"contacts":[{"wa_id":"1"}],"messages":[{}]},"value":1}],"changes":[]}],"entry":[3]}`))
 	f.Add([]byte(`{"entry":[{"changes":[{"field":"messages","value":{"messages":[{"id":"a"}],"m\u0065ssages":[{"id":"b"}]}}]}]}`))
-	f.Add([]byte(`{"entry":[{"changes":[{"field":"messages","value":{"metadata":{},"` + strings.Repeat("n", 600) + `":[1],"":[2],"\xff":[3],"messages":[{"id":"a"}]}}]}]}`))
+	f.Add([]byte(`{"entry":[{"changes":[{"field":"messages","value":{"metadata":{},"` + strings.Repeat("n", 600) + `":[1],"":[2],"` + "\xff" + `":[3],"messages":[{"id":"a"}]}}]}]}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		events := Split(body)
 		if len(events) == 0 {
