@@ -90,16 +90,28 @@ func (w *writer) single(ctx context.Context, r row) {
 		w.lose(err, r)
 		return
 	}
-	q := whatsapp.Quarantine(e.Payload, whatsapp.ReasonRefused)
-	for _, qr := range rows(0, &q) {
-		if err := w.put(ctx, w.table.item(qr, &q, w.today)); err != nil {
-			w.lose(err, r)
-			return
-		}
+	bare := whatsapp.Quarantine(e.Payload, whatsapp.ReasonRefused)
+	full := e
+	full.Kind, full.Reason, full.Key = bare.Kind, bare.Reason, bare.Key
+	if err = w.quarantine(ctx, &full); invalid(err) { // the culprit is one of the facts
+		err = w.quarantine(ctx, &bare)
+	}
+	if err != nil {
+		w.lose(err, r)
+		return
 	}
 	w.mu.Lock()
 	w.quarantined++
 	w.mu.Unlock()
+}
+
+func (w *writer) quarantine(ctx context.Context, e *whatsapp.Event) error {
+	for _, r := range rows(0, e) {
+		if err := w.put(ctx, w.table.item(r, e, w.today)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (w *writer) put(ctx context.Context, it item) error {

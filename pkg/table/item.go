@@ -18,8 +18,9 @@ import (
 
 const (
 	// maxPayload is the largest payload, in bytes, that stays in its event's item:
-	// DynamoDB takes 400 KB, keys and all other attributes included.
-	maxPayload = 350_000
+	// DynamoDB takes 400 KB, keys and all other attributes included. A multiple of
+	// three, so that the base64 of binary parts can be joined.
+	maxPayload = 349_998
 	// statusDays is how long a status of a send of ours lives at the least. The
 	// send's own row lives 15 days from its last claim, and its receipts must
 	// outlive it.
@@ -115,6 +116,7 @@ func (t *Table) item(r row, e *whatsapp.Event, today time.Time) item {
 	set("type", e.Type)
 	set("field", e.Field)
 	set("reason", e.Reason)
+	set("thread_id", e.Thread)
 	set("contact", e.Contact)
 	set("phone_number_id", e.PhoneNumberID)
 	set("display_phone_number", e.DisplayPhoneNumber)

@@ -59,7 +59,10 @@ func (t *Table) Put(ctx context.Context, events []whatsapp.Event) Result {
 		for _, r := range rows(i, &events[i]) {
 			key := [2]string{r.pk, r.sk}
 			if at, ok := byKey[key]; ok {
-				kept[at].event = i
+				// What one of them knows and the other does not is kept.
+				if events[i].ContactPayload != nil || events[kept[at].event].ContactPayload == nil {
+					kept[at].event = i
+				}
 				if r.part == 0 {
 					res.Merged++
 				}

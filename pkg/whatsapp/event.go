@@ -4,9 +4,11 @@
 package whatsapp
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -35,6 +37,7 @@ const (
 	ReasonNotJSON         = "not_json"
 	ReasonNotNotification = "not_notification"
 	ReasonRefused         = "refused_by_table"
+	ReasonTooMany         = "too_many_updates"
 )
 
 const (
@@ -46,6 +49,9 @@ const (
 	// maxBeside is the largest contact, in bytes, that stands beside an event.
 	// A larger one is kept as an event of its own.
 	maxBeside = 4096
+	// maxEvents bounds what one body is split into. WhatsApp sends 1,000 updates at the
+	// most; a body of far more would need more memory and time than a request has.
+	maxEvents = 10_000
 )
 
 // Event is one update of a delivery: flat facts that people search for, and the
@@ -70,6 +76,8 @@ type Event struct {
 
 	Time      int64 // Unix milliseconds of the update; 0 where it has none
 	EntryTime int64 // the entry's own time as it came; 0 where it has none
+
+	Thread string // id of the history thread that the message was in
 
 	ContactPayload []byte // the contacts[] element that belongs to the event
 	Payload        []byte // the update itself, without insignificant whitespace
@@ -103,7 +111,7 @@ func hash(parts ...[]byte) string {
 // can be used as it is. Where there is nothing to identify by, the fallback is
 // hashed, so that such items do not pile up under one key.
 func identifier(r raw, fallback []byte) (key, value string) {
-	if s, ok := r.text(); ok {
+	if s, ok := r.text(); ok && !lossy(r, s) {
 		if s != "" && len(s) <= maxIdentifier {
 			return s, s
 		}
@@ -115,6 +123,14 @@ func identifier(r raw, fallback []byte) (key, value string) {
 		return hash(fallback), ""
 	}
 	return hash(r), ""
+}
+
+// lossy reports whether decoding replaced something, a lone surrogate, so that the
+// text no longer tells what came.
+func lossy(r raw, decoded string) bool {
+	const replacement = "\uFFFD"
+	return strings.Contains(decoded, replacement) && !bytes.Contains(r, []byte(replacement)) &&
+		!bytes.Contains(bytes.ToLower(r), []byte(`\ufffd`))
 }
 
 // milliseconds reads a timestamp: epoch seconds as a string (WhatsApp Cloud API)

@@ -6,7 +6,7 @@ import "slices"
 type facts struct {
 	id, status                raw
 	from, to, recipient, waID string
-	userID                    string // business-scoped user id, whichever side names it
+	userID, fromUser, toUser  string // business-scoped user ids
 	kind, text, code          string
 	opaque                    string
 	time                      int64
@@ -30,7 +30,11 @@ func readFacts(r raw) facts {
 			_, f.recipient = identifier(m.value, nil)
 		case "wa_id":
 			_, f.waID = identifier(m.value, nil)
-		case "from_user_id", "to_user_id", "recipient_user_id", "user_id":
+		case "from_user_id":
+			_, f.fromUser = identifier(m.value, nil)
+		case "to_user_id":
+			_, f.toUser = identifier(m.value, nil)
+		case "recipient_user_id", "user_id":
 			if _, id := identifier(m.value, nil); id != "" {
 				f.userID = id
 			}
@@ -126,30 +130,30 @@ func (l *contactList) index() {
 	delete(l.byID, "")
 }
 
-// of returns the contact with one of these identifiers; where one contact and one
-// update stand together, they belong together. The result may be nil.
-func (l *contactList) of(ids ...string) *contact {
-	for _, id := range ids {
-		if c := l.byID[id]; c != nil && id != "" {
-			return c
+// contactOf puts the contact that one of the names belongs to beside the event, and
+// returns who the event's contact is: the contact's wa_id, else the first name. Where
+// one contact and one update stand together they belong together, but whom the update
+// names itself does not depend on its neighbours.
+func (l *contactList) contactOf(e *Event, names ...string) string {
+	var found *contact
+	for _, name := range names {
+		if c := l.byID[name]; c != nil && found == nil {
+			found = c
 		}
 	}
-	if l.alone && len(l.all) == 1 {
-		return l.all[0]
+	named := first(names...)
+	if found == nil && l.alone && len(l.all) == 1 {
+		found = l.all[0]
+	} else if found != nil {
+		named = first(found.waID, named)
 	}
-	return nil
-}
-
-// attach puts the contact beside the event and returns its wa_id.
-func (c *contact) attach(e *Event) string {
-	if c == nil {
-		return ""
+	if found == nil {
+		return named
 	}
-	if len(c.raw) <= maxBeside {
-		e.ContactPayload = c.raw
-		c.used = true
+	if len(found.raw) <= maxBeside {
+		e.ContactPayload, found.used = found.raw, true
 	}
-	return c.waID
+	return first(named, found.waID)
 }
 
 // unused returns the contacts that stand beside no event, as the member that they

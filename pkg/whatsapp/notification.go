@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -42,7 +43,11 @@ func SplitCompact(body []byte) []Event {
 		return []Event{Quarantine(body, ReasonNotNotification)}
 	}
 	if len(left) > 0 {
+		s.entry0()
 		s.other("body", object(left), nil)
+	}
+	if s.tooMany {
+		return []Event{Quarantine(body, ReasonTooMany)}
 	}
 	return s.events
 }
@@ -59,7 +64,8 @@ func Quarantine(payload []byte, reason string) Event {
 
 // splitter walks down a body and remembers what belongs to the events below.
 type splitter struct {
-	events []Event
+	events  []Event
+	tooMany bool
 
 	entryID, entryTime raw // as they came
 	waba               string
@@ -69,13 +75,12 @@ type splitter struct {
 }
 
 type numberFacts struct {
-	raw             raw // phone_number_id as it came
-	key, id, digits string
+	raw              raw // phone_number_id as it came
+	key, id, display string
 }
 
 func (s *splitter) entry(e raw) {
-	s.entryID, s.entryTime, s.waba, s.time = nil, nil, "", 0
-	s.change0()
+	s.entry0()
 	if !e.isObject() {
 		s.other("entry", e, nil)
 		return
@@ -86,7 +91,7 @@ func (s *splitter) entry(e raw) {
 	for i, m := range members {
 		switch {
 		case m.key == "id" && isLast(members, i) && s.identify(m.value):
-		case m.key == "time" && isLast(members, i) && m.value.isInteger():
+		case m.key == "time" && isLast(members, i) && m.value.isInteger() && string(m.value) != "0":
 			s.entryTime = m.value
 			s.time, _ = strconv.ParseInt(string(m.value), 10, 64)
 		case m.key == "changes" && m.value.isArray():
@@ -108,6 +113,12 @@ func (s *splitter) entry(e raw) {
 	case len(left) > 0:
 		s.other("entry", object(left), nil)
 	}
+}
+
+// entry0 forgets the facts of the last entry.
+func (s *splitter) entry0() {
+	s.entryID, s.entryTime, s.waba, s.time = nil, nil, "", 0
+	s.change0()
 }
 
 func (s *splitter) identify(id raw) bool {
@@ -173,7 +184,7 @@ func (s *splitter) value(v raw) {
 			}
 		case m.key == "contacts" && isLast(members, i) && m.value.isArray():
 			contacts.add(m)
-		case m.value.isArray() && (isUpdateList(m.key) || hasMetadata && isName(m.key)):
+		case m.value.isArray() && (isUpdateList(m.key) || hasMetadata && isName(m.key) && ofObjects(m.value)):
 			lists = append(lists, m)
 		default:
 			left = append(left, m)
@@ -188,8 +199,8 @@ func (s *splitter) value(v raw) {
 			updates++
 		}
 	}
-	contacts.alone = updates == 1
-	s.events = slices.Grow(s.events, updates)
+	contacts.alone = updates == 1 && !slices.ContainsFunc(lists, func(l member) bool { return l.key == "history" })
+	s.events = slices.Grow(s.events, min(updates, maxEvents))
 	for _, l := range lists {
 		s.list(l, &contacts)
 	}
@@ -209,6 +220,17 @@ func (s *splitter) value(v raw) {
 // isName reports whether a list's name can stand beside its elements as their type.
 func isName(key string) bool {
 	return key != "" && len(key) <= maxIdentifier && utf8.ValidString(key)
+}
+
+// ofObjects reports whether a list is one of updates: of any other, order and repeats
+// may matter, so it stays whole.
+func ofObjects(list raw) bool {
+	for e := range list.elements() {
+		if !e.isObject() {
+			return false
+		}
+	}
+	return len(list) > len("[]")
 }
 
 func isUpdateList(key string) bool {
@@ -246,8 +268,8 @@ func (s *splitter) metadata(m raw) bool {
 			s.number.key, s.number.id = identifier(f.value, nil)
 			complete = complete && s.number.id != ""
 		case "display_phone_number":
-			_, s.number.digits = identifier(f.value, nil)
-			complete = complete && s.number.digits != ""
+			_, s.number.display = identifier(f.value, nil)
+			complete = complete && s.number.display != ""
 		default:
 			complete = false
 		}
@@ -322,7 +344,7 @@ func (s *splitter) thread(t raw, contacts *contactList) raw {
 func (s *splitter) base(kind Kind, payload raw) Event {
 	return Event{
 		Kind: kind, Field: s.field, WABAID: s.waba, EntryTime: s.time,
-		PhoneNumberID: s.number.id, DisplayPhoneNumber: s.number.digits,
+		PhoneNumberID: s.number.id, DisplayPhoneNumber: s.number.display,
 		Payload: payload,
 		Key:     Key{Field: s.fieldKey, Number: s.number.key},
 	}
@@ -330,7 +352,7 @@ func (s *splitter) base(kind Kind, payload raw) Event {
 
 // other adds an event that has no identifier of its own. What tells two of them
 // with equal bytes apart is the account, its time and the phone number, so these
-// are part of the hash. facts, where given, is searched for a time.
+// are part of the hash, and so is its type. facts, where given, is searched for a time.
 func (s *splitter) other(kind string, payload, facts raw) {
 	e := s.base(KindEvent, payload)
 	e.Type = kind
@@ -346,12 +368,15 @@ func (s *splitter) element(list string, r raw, contacts *contactList) {
 	e := s.base(KindEvent, r)
 	e.Type = list
 	f.fill(&e)
-	c := contacts.of(f.waID, f.from, f.to, f.userID)
-	e.Contact = first(c.attach(&e), f.waID, s.peer(f), f.userID)
+	e.Contact = contacts.contactOf(&e, f.waID, s.peer(f), f.userID, f.fromUser, f.toUser)
 	s.add(e)
 }
 
 func (s *splitter) add(e Event) {
+	if len(s.events) == maxEvents {
+		s.tooMany = true
+		return
+	}
 	if e.Kind == KindEvent {
 		if e.Time == 0 && s.entryTime != nil {
 			e.Time = milliseconds(s.entryTime)
@@ -362,7 +387,7 @@ func (s *splitter) add(e Event) {
 				context = append(context, c)
 			}
 		}
-		e.Key.Hash = hash(append(context, e.Payload)...)
+		e.Key.Hash = hash(append(context, []byte(e.Type), e.Payload)...)
 	} else {
 		e.Key.Hash = hash(e.Payload)
 	}
@@ -371,10 +396,25 @@ func (s *splitter) add(e Event) {
 
 // peer returns the other side of a message or call: whoever is not our number.
 func (s *splitter) peer(f facts) string {
-	if f.from != "" && f.from != s.number.digits {
+	if f.from != "" && !s.isOurs(f.from) {
 		return f.from
 	}
 	return first(f.to, f.from)
+}
+
+// isOurs compares digits only: display_phone_number comes with and without spaces.
+func (s *splitter) isOurs(number string) bool {
+	own := digits(s.number.display)
+	return own != "" && own == digits(number)
+}
+
+func digits(number string) string {
+	return strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
+		}
+		return r
+	}, number)
 }
 
 func (s *splitter) message(r raw, d Direction, thread string, contacts *contactList) {
@@ -388,16 +428,16 @@ func (s *splitter) message(r raw, d Direction, thread string, contacts *contactL
 	}
 	if d == "" { // history holds both directions
 		d = In
-		if f.from != "" && f.from == s.number.digits {
+		if s.isOurs(f.from) {
 			d = Out
 		}
 	}
-	e.Direction = d
-	other, c := f.from, contacts.of(f.from, f.userID)
+	e.Direction, e.Thread = d, thread
+	number, user := f.from, f.fromUser
 	if d == Out {
-		other, c = f.to, contacts.of(f.to, f.userID)
+		number, user = f.to, f.toUser
 	}
-	e.Contact = first(c.attach(&e), other, thread, f.userID)
+	e.Contact = contacts.contactOf(&e, number, thread, user, f.userID)
 	s.add(e)
 }
 
@@ -410,8 +450,7 @@ func (s *splitter) status(r raw, contacts *contactList) {
 	e.Key.Message, e.WAMID = identifier(f.id, r)
 	e.Key.Status, e.Status = identifier(f.status, nil)
 	e.Opaque = f.opaque
-	c := contacts.of(f.recipient, f.userID)
-	e.Contact = first(c.attach(&e), f.recipient, f.userID)
+	e.Contact = contacts.contactOf(&e, f.recipient, f.userID)
 	s.add(e)
 }
 

@@ -139,3 +139,81 @@ func TestTimestampsAreReadInEveryFormSeen(t *testing.T) {
 		}
 	}
 }
+
+// value is a body with one value.
+func value(field, v string) []byte {
+	return []byte(`{"entry":[{"id":"W","changes":[{"field":"` + field + `","value":` + v + `}]}]}`)
+}
+
+func contactsOf(events []Event) (all []string) {
+	for _, e := range events {
+		if e.Kind == KindMessage || e.Type == "calls" {
+			all = append(all, string(e.Direction)+" "+e.Contact)
+		}
+	}
+	return all
+}
+
+func TestEveryMessageIsFiledUnderItsOwnCustomer(t *testing.T) {
+	const metadata = `"metadata":{"display_phone_number":"+1 555-000-0000","phone_number_id":"P"}`
+	for name, c := range map[string]struct {
+		body []byte
+		want []string
+	}{
+		"history of three beside one contact": {value("history", `{`+metadata+`,"contacts":[{"wa_id":"111"}],"history":[{"threads":[{"id":"111","messages":[{"from":"111","id":"h1"}]},{"id":"222","messages":[{"from":"222","id":"h2"}]},{"id":"333","messages":[{"from":"15550000000","to":"333","id":"h3"}]}]}]}`), []string{"in 111", "in 222", "out 333"}},
+		"a call of ours":                      {value("calls", `{`+metadata+`,"calls":[{"id":"c","from":"15550000000","to":"888"}]}`), []string{" 888"}},
+		"another wa_id, alone":                {value("messages", `{`+metadata+`,"contacts":[{"wa_id":"525551"}],"messages":[{"from":"5215551","id":"k1"}]}`), []string{"in 5215551"}},
+		"another wa_id, in company":           {value("messages", `{`+metadata+`,"contacts":[{"wa_id":"525551"}],"messages":[{"from":"5215551","id":"k1"},{"from":"7","id":"k2"}]}`), []string{"in 5215551", "in 7"}},
+		"nobody named":                        {value("messages", `{`+metadata+`,"contacts":[{"wa_id":"525551"}],"messages":[{"id":"k1"}]}`), []string{"in 525551"}},
+		"an echo to a user id":                {value("smb_message_echoes", `{`+metadata+`,"message_echoes":[{"to_user_id":"US.cust","from_user_id":"US.biz","id":"e"}]}`), []string{"out US.cust"}},
+	} {
+		if got := contactsOf(Split(c.body)); !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+func TestDifferentUpdatesWithEqualBytesAreDifferentRows(t *testing.T) {
+	for _, body := range [][]byte{
+		value("messages", `{"metadata":{},"errors":[{"code":1}],"user_actions":[{"code":1}]}`),
+		[]byte(`{"foo":1,"entry":[{"foo":1,"changes":[{"value":{"messages":[{"id":"l1"}]}}]}]}`),
+	} {
+		seen := map[Key]bool{}
+		events := Split(body)
+		for _, e := range events {
+			seen[e.Key] = true
+		}
+		if len(seen) != len(events) {
+			t.Errorf("%s: %d events have %d keys", body, len(events), len(seen))
+		}
+	}
+}
+
+func TestAListThatIsNoneOfUpdatesStaysWhole(t *testing.T) {
+	events := Split(value("new_field", `{"metadata":{},"hours":[3,1,3],"none":[],"messages":[{"id":"a"}]}`))
+	if len(events) != 2 || string(events[1].Payload) != `{"hours":[3,1,3],"none":[]}` {
+		t.Errorf("got %d events, the last is %s", len(events), events[len(events)-1].Payload)
+	}
+}
+
+func TestTheBodysLeftoverBelongsToNoEntry(t *testing.T) {
+	events := Split([]byte(`{"foo":2,"entry":[{"id":"W1","time":1764000000,"changes":[{"field":"messages","value":{"messages":[{"id":"l1"}]}}]}]}`))
+	if last := events[len(events)-1]; last.Type != "body" || last.WABAID != "" || last.EntryTime != 0 || last.Time != 0 {
+		t.Errorf("got %+v", last)
+	}
+}
+
+func TestALoneSurrogateIsNoIdentifier(t *testing.T) {
+	a := Split(value("messages", `{"messages":[{"id":"\ud800"},{"id":"\ud801"},{"id":"\ufffd"}]}`))
+	if a[0].WAMID != "" || a[0].Key.Message == a[1].Key.Message || a[2].WAMID != "\ufffd" {
+		t.Errorf("got %+v", a)
+	}
+}
+
+func TestABodyOfTooManyUpdatesIsKeptWhole(t *testing.T) {
+	body := value("messages", `{"messages":[`+strings.TrimSuffix(strings.Repeat(`{},`, 20_000), ",")+`]}`)
+	events := Split(body)
+	if len(events) != 1 || events[0].Reason != ReasonTooMany || !bytes.Equal(events[0].Payload, body) {
+		t.Errorf("got %d events", len(events))
+	}
+}
