@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -77,8 +78,12 @@ func TestMain(m *testing.M) {
 	}())
 }
 
+// times are the only long numbers that log lines have: their digits may be anything.
+var times = regexp.MustCompile(`"Timestamp":\d+|"timestamp":"[^"]*"`)
+
 // scan returns what must never be in a log line of the tests' deliveries.
 func scan(log string) (leaks []string) {
+	log = times.ReplaceAllString(log, "")
 	for _, secret := range []string{"wamid", "15550", "16505", "5491", "9055", "msg_", "Bearer", "test-secret", "Ada", "Pablo", "Sheena", "hello from", "wa#", "contact#", "user.", "US."} {
 		if at := strings.Index(log, secret); at >= 0 {
 			leaks = append(leaks, log[max(0, at-40):min(len(log), at+60)])
