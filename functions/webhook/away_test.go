@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"connexease-functions/pkg/api"
+	"connexease-functions/pkg/local/harness"
 	"connexease-functions/pkg/secret"
 )
 
@@ -24,29 +24,22 @@ func (f fakeSource) Fetch(_ context.Context, stage string) (secret.Version, erro
 	return v, nil
 }
 
-// refuse answers an error as DynamoDB does.
-func refuse(w http.ResponseWriter, status int, code string) {
-	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
-	w.WriteHeader(status)
-	_, _ = io.WriteString(w, `{"__type":"com.amazonaws.dynamodb.v20120810#`+code+`","message":"asked for"}`)
-}
-
 func TestATableThatIsAwayIsToldAsSVC002(t *testing.T) {
-	for name, f := range map[string]fault{
+	for name, f := range map[string]harness.Fault{
 		"throttling": func(w http.ResponseWriter, _ string, _ []byte) bool {
-			refuse(w, 400, "ThrottlingException")
+			harness.Refuse(w, 400, "ThrottlingException")
 			return true
 		},
 		"server error": func(w http.ResponseWriter, _ string, _ []byte) bool {
-			refuse(w, 500, "InternalServerError")
+			harness.Refuse(w, 500, "InternalServerError")
 			return true
 		},
 		"no table": func(w http.ResponseWriter, _ string, _ []byte) bool {
-			refuse(w, 400, "ResourceNotFoundException")
+			harness.Refuse(w, 400, "ResourceNotFoundException")
 			return true
 		},
 		"no access": func(w http.ResponseWriter, _ string, _ []byte) bool {
-			refuse(w, 400, "AccessDeniedException")
+			harness.Refuse(w, 400, "AccessDeniedException")
 			return true
 		},
 		"reset": func(http.ResponseWriter, string, []byte) bool { panic(http.ErrAbortHandler) },
@@ -59,14 +52,14 @@ func TestATableThatIsAwayIsToldAsSVC002(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, body := range []string{fixture(t, "text"), statuses(30)} {
 				w := newWorld(t)
-				w.fault(f)
+				w.database.Set(f)
 				e := event("Bearer "+w.token, body)
 				e["requestContext"].(map[string]any)["timeEpoch"] = time.Now().Add(-3 * time.Second).UnixMilli() // leaves the least budget
 				a, err := w.invoke(e)
-				if err != nil || a.Status != 503 || a.code() != "SVC_002" {
+				if err != nil || a.Status != 503 || a.Code() != "SVC_002" {
 					t.Fatalf("%d %s %v", a.Status, a.Body, err)
 				}
-				w.faults.Store(nil)
+				w.database.Set(nil)
 				if a := w.deliver(body); a.Status != 200 {
 					t.Errorf("after that: %d %s", a.Status, a.Body)
 				}
@@ -80,15 +73,15 @@ func TestThrottlingAndResetsAreRetriedInsideTheBudget(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			var n atomic.Int64
-			w.fault(func(rw http.ResponseWriter, _ string, _ []byte) bool {
+			w.database.Set(func(rw http.ResponseWriter, _ string, _ []byte) bool {
 				switch n.Add(1) {
 				case 1:
-					refuse(rw, 400, "ProvisionedThroughputExceededException")
+					harness.Refuse(rw, 400, "ProvisionedThroughputExceededException")
 					return true
 				case 2:
 					panic(http.ErrAbortHandler)
 				case 3:
-					refuse(rw, 500, "InternalServerError")
+					harness.Refuse(rw, 500, "InternalServerError")
 					return true
 				}
 				return false
@@ -107,7 +100,7 @@ func TestThrottlingAndResetsAreRetriedInsideTheBudget(t *testing.T) {
 func TestUnprocessedItemsAreWrittenAgain(t *testing.T) {
 	w := newWorld(t)
 	var n atomic.Int64
-	w.fault(func(rw http.ResponseWriter, action string, body []byte) bool {
+	w.database.Set(func(rw http.ResponseWriter, action string, body []byte) bool {
 		if action != "BatchWriteItem" || n.Add(1) > 3 {
 			return false
 		}
@@ -133,9 +126,9 @@ func TestUnprocessedItemsAreWrittenAgain(t *testing.T) {
 
 func TestOneRefusedItemHarmsNoOther(t *testing.T) {
 	w := newWorld(t)
-	w.fault(func(rw http.ResponseWriter, action string, body []byte) bool {
+	w.database.Set(func(rw http.ResponseWriter, action string, body []byte) bool {
 		if strings.Contains(string(body), `wa#wamid.BATCH7"`) {
-			refuse(rw, 400, "ValidationException")
+			harness.Refuse(rw, 400, "ValidationException")
 			return true
 		}
 		return false
@@ -143,9 +136,9 @@ func TestOneRefusedItemHarmsNoOther(t *testing.T) {
 	w.stored(statuses(30), 30)
 	kinds := map[string]int{}
 	for _, it := range w.items() {
-		kinds[it.text("kind")]++
-		if it.text("kind") == "quarantine" && (!strings.Contains(it.text("payload"), "wamid.BATCH7") || it.text("reason") != "refused_by_table") {
-			t.Errorf("quarantined is %s for %s", it.text("payload"), it.text("reason"))
+		kinds[it.Text("kind")]++
+		if it.Text("kind") == "quarantine" && (!strings.Contains(it.Text("payload"), "wamid.BATCH7") || it.Text("reason") != "refused_by_table") {
+			t.Errorf("quarantined is %s for %s", it.Text("payload"), it.Text("reason"))
 		}
 	}
 	if kinds["status"] != 29 || kinds["quarantine"] != 1 {

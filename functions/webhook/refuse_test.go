@@ -11,6 +11,7 @@ import (
 
 	"connexease-functions/pkg/api"
 	"connexease-functions/pkg/auth"
+	"connexease-functions/pkg/local/harness"
 	"connexease-functions/pkg/local/secretsim"
 	"connexease-functions/pkg/secret"
 )
@@ -26,7 +27,7 @@ func TestHostileAuthorizationHeadersAreRefusedByTheirShape(t *testing.T) {
 		"Bearer undefined": "AUTH_001", "Bearer " + strings.Repeat("a", 8000): "AUTH_001", "Bearer [secret]": "AUTH_001",
 	} {
 		a, err := w.invoke(event(header, fixture(t, "text")))
-		if err != nil || a.Status != http.StatusUnauthorized || a.code() != code || a.Headers["www-authenticate"] != "Bearer" {
+		if err != nil || a.Status != http.StatusUnauthorized || a.Code() != code || a.Headers["www-authenticate"] != "Bearer" {
 			t.Errorf("%.40q: %d %s %v, want 401 %s", header, a.Status, a.Body, err, code)
 		}
 		if strings.Contains(a.Body, w.token) {
@@ -64,13 +65,13 @@ func TestBadTokensBuyNoCalls(t *testing.T) {
 	if n := len(calls(w)) - before; n > 4 {
 		t.Errorf("50 bad tokens made %d calls of Secrets Manager", n)
 	}
-	if n := w.calls.Load(); n != 0 {
+	if n := w.database.Calls.Load(); n != 0 {
 		t.Errorf("50 bad tokens made %d calls of DynamoDB", n)
 	}
 }
 
 func calls(w *world) (own []secretsim.Call) {
-	for _, c := range backends.Secrets.Calls() {
+	for _, c := range harness.Backends.Secrets.Calls() {
 		if c.SecretID == w.secret {
 			own = append(own, c)
 		}
@@ -83,7 +84,7 @@ func TestRotationRefusesNoValidRequest(t *testing.T) {
 	w.stored(fixture(t, "text"), 1)
 	old := w.token
 	w.token = "test-secret-new"
-	backends.Secrets.Put(w.secret, w.token)
+	harness.Backends.Secrets.Put(w.secret, w.token)
 	w.stored(fixture(t, "text"), 1) // the new one, at once: a mismatch refreshes early
 	for _, token := range []string{old, w.token, old} {
 		if a, _ := w.invoke(event("Bearer "+token, fixture(t, "text"))); a.Status != 200 {
@@ -94,9 +95,9 @@ func TestRotationRefusesNoValidRequest(t *testing.T) {
 		t.Error("no metric tells that the previous secret is still used")
 	}
 	// Put twice revokes at once: the first one is neither current nor previous.
-	backends.Secrets.Put(w.secret, "test-secret-a")
-	backends.Secrets.Put(w.secret, "test-secret-b")
-	w.build(backends.DynamoDBURL)
+	harness.Backends.Secrets.Put(w.secret, "test-secret-a")
+	harness.Backends.Secrets.Put(w.secret, "test-secret-b")
+	w.build(harness.Backends.DynamoDBURL)
 	if a, _ := w.invoke(event("Bearer "+old, "{}")); a.Status != 401 {
 		t.Errorf("a revoked secret: %d", a.Status)
 	}
@@ -122,18 +123,18 @@ func TestThePreviousSecretIsRefusedAfterItsGrace(t *testing.T) {
 
 func TestAMissingOrBlankSecretAnswersWithTheCommandThatMendsIt(t *testing.T) {
 	for name, prepare := range map[string]func(w *world){
-		"never put": func(w *world) { backends.Secrets.Delete(w.secret); backends.Secrets.Create(w.secret) },
-		"deleted":   func(w *world) { backends.Secrets.Delete(w.secret) },
-		"blank":     func(w *world) { backends.Secrets.Put(w.secret, " \n") },
+		"never put": func(w *world) { harness.Backends.Secrets.Delete(w.secret); harness.Backends.Secrets.Create(w.secret) },
+		"deleted":   func(w *world) { harness.Backends.Secrets.Delete(w.secret) },
+		"blank":     func(w *world) { harness.Backends.Secrets.Put(w.secret, " \n") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			prepare(w)
 			a := w.deliver(fixture(t, "text"))
-			if a.Status != 503 || a.code() != "SVC_001" || !strings.Contains(a.Body, "aws secretsmanager put-secret-value --secret-id "+w.secret) {
+			if a.Status != 503 || a.Code() != "SVC_001" || !strings.Contains(a.Body, "aws secretsmanager put-secret-value --secret-id "+w.secret) {
 				t.Errorf("%d %s", a.Status, a.Body)
 			}
-			if a, _ := w.invoke(event("Bearer ", "{}")); a.code() != "AUTH_003" {
+			if a, _ := w.invoke(event("Bearer ", "{}")); a.Code() != "AUTH_003" {
 				t.Errorf("a blank token with a blank secret: %s", a.Body)
 			}
 		})
@@ -143,15 +144,15 @@ func TestAMissingOrBlankSecretAnswersWithTheCommandThatMendsIt(t *testing.T) {
 func TestASecretThatIsUnreachableLaterStillServes(t *testing.T) {
 	w := newWorld(t)
 	w.stored(fixture(t, "text"), 1)
-	backends.Secrets.SetFault(secretsim.Fault{Status: 500, Code: "InternalServiceError"})
-	defer backends.Secrets.SetFault(secretsim.Fault{})
+	harness.Backends.Secrets.SetFault(secretsim.Fault{Status: 500, Code: "InternalServiceError"})
+	defer harness.Backends.Secrets.SetFault(secretsim.Fault{})
 	w.stored(fixture(t, "text"), 1)
 	if a, _ := w.invoke(event("Bearer wrong", "{}")); a.Status != 401 {
 		t.Errorf("a wrong token while Secrets Manager is away: %d %s", a.Status, a.Body)
 	}
 	fresh := newWorld(t)
 	a := fresh.deliver(fixture(t, "text"))
-	if a.Status != 503 || a.code() != "SVC_001" || !strings.Contains(a.Body, "aws secretsmanager get-secret-value") {
+	if a.Status != 503 || a.Code() != "SVC_001" || !strings.Contains(a.Body, "aws secretsmanager get-secret-value") {
 		t.Errorf("unreachable at the first request: %d %s", a.Status, a.Body)
 	}
 }
@@ -164,11 +165,11 @@ func TestBodiesAreDecodedAndBounded(t *testing.T) {
 		t.Errorf("base64: %d %s", a.Status, a.Body)
 	}
 	encoded["body"] = "%%%"
-	if a, _ := w.invoke(encoded); a.Status != 400 || a.code() != "REQ_001" {
+	if a, _ := w.invoke(encoded); a.Status != 400 || a.Code() != "REQ_001" {
 		t.Errorf("no base64: %d %s", a.Status, a.Body)
 	}
 	large := strings.Repeat("x", api.MaxBody+1)
-	if a := w.deliver(large); a.Status != 413 || a.code() != "REQ_002" {
+	if a := w.deliver(large); a.Status != 413 || a.Code() != "REQ_002" {
 		t.Errorf("too large: %d %s", a.Status, a.Body)
 	}
 	encoded["body"] = base64.StdEncoding.EncodeToString([]byte(large))

@@ -24,6 +24,7 @@ import (
 	streamtypes "github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
 
 	"connexease-functions/pkg/local/fixtures"
+	"connexease-functions/pkg/local/harness"
 )
 
 // leaves collects the scalar values of JSON, numbers as they are written.
@@ -94,11 +95,11 @@ func storedWhole(t *testing.T, w *world, body []byte) {
 	have, payloads := map[string]bool{"whatsapp": true, "whatsapp_business_account": true}, map[string]bool{}
 	for _, it := range w.items() {
 		for name := range it {
-			have[it.text(name)] = true
+			have[it.Text(name)] = true
 		}
-		payloads[it.text("payload")] = true
+		payloads[it.Text("payload")] = true
 		for _, name := range []string{"payload", "contact_payload"} {
-			if text := it.text(name); json.Valid([]byte(text)) {
+			if text := it.Text(name); json.Valid([]byte(text)) {
 				leaves(t, []byte(text), have)
 			}
 		}
@@ -171,15 +172,15 @@ func TestAMessageHasItsDocumentedAttributes(t *testing.T) {
 		"kind": "message", "direction": "in", "type": "image", "field": "messages", "contact": "15550100001",
 		"phone_number_id": "300000000000001", "display_phone_number": "15550100099", "waba_id": "400000000000001",
 		"text": "The broken part", "timestamp": "1764000000",
-		"pk": "wa#" + it.text("wamid"), "timeline_pk": "contact#15550100001",
-		"timeline_sk": "2025-11-24T16:00:00.000Z#" + it.text("wamid"),
+		"pk": "wa#" + it.Text("wamid"), "timeline_pk": "contact#15550100001",
+		"timeline_sk": "2025-11-24T16:00:00.000Z#" + it.Text("wamid"),
 	} {
-		if it.text(name) != want {
-			t.Errorf("%s is %q, want %q", name, it.text(name), want)
+		if it.Text(name) != want {
+			t.Errorf("%s is %q, want %q", name, it.Text(name), want)
 		}
 	}
-	if !strings.HasPrefix(it.text("sk"), "message#300000000000001#") {
-		t.Errorf("sk is %q", it.text("sk"))
+	if !strings.HasPrefix(it.Text("sk"), "message#300000000000001#") {
+		t.Errorf("sk is %q", it.Text("sk"))
 	}
 }
 
@@ -191,14 +192,14 @@ func TestAStatusOfASendOfOursIsUnderItsMessageID(t *testing.T) {
 	w := newWorld(t)
 	w.stored(body(id+".abcdefghijklmnop"), 1)
 	it := w.one()
-	if it.text("pk") != id || it.text("message_id") != id || !strings.HasPrefix(it.text("sk"), "status#read#1764000000#") {
-		t.Errorf("pk %q, sk %q, message_id %q", it.text("pk"), it.text("sk"), it.text("message_id"))
+	if it.Text("pk") != id || it.Text("message_id") != id || !strings.HasPrefix(it.Text("sk"), "status#read#1764000000#") {
+		t.Errorf("pk %q, sk %q, message_id %q", it.Text("pk"), it.Text("sk"), it.Text("message_id"))
 	}
 	for _, foreign := range []string{"order-7", id, id + ".", id + ".short", "msg_1.abcdefghijklmnop", strings.ToUpper(id) + ".abcdefghijklmnop"} {
 		w := newWorld(t)
 		w.stored(body(foreign), 1)
-		if it := w.one(); it.text("pk") != "wa#"+it.text("wamid") || it.text("message_id") != "" {
-			t.Errorf("%q: pk %q", foreign, it.text("pk"))
+		if it := w.one(); it.Text("pk") != "wa#"+it.Text("wamid") || it.Text("message_id") != "" {
+			t.Errorf("%q: pk %q", foreign, it.Text("pk"))
 		}
 	}
 }
@@ -249,7 +250,7 @@ func TestAnyOrderAndAnyNumberOfRepeatsLeaveTheSameTable(t *testing.T) {
 func records(t *testing.T, w *world) (inserts, others int) {
 	t.Helper()
 	client := dynamodbstreams.New(dynamodbstreams.Options{
-		Region: "us-east-1", BaseEndpoint: aws.String(backends.DynamoDBURL), Credentials: backends.DB.Options().Credentials,
+		Region: "us-east-1", BaseEndpoint: aws.String(harness.Backends.DynamoDBURL), Credentials: harness.Backends.DB.Options().Credentials,
 	})
 	streams, err := client.ListStreams(t.Context(), &dynamodbstreams.ListStreamsInput{TableName: &w.table})
 	if err != nil || len(streams.Streams) != 1 {
@@ -315,27 +316,27 @@ func TestAnUpdateOverTheItemLimitIsStoredWhole(t *testing.T) {
 			payload, parts := "", 0
 			all := w.items()
 			for _, key := range slices.Sorted(maps.Keys(all)) {
-				if it := all[key]; it.text("kind") == "part" {
+				if it := all[key]; it.Text("kind") == "part" {
 					parts++
-					payload += it.text("payload")
-					if it.text("timeline_pk") != "" {
+					payload += it.Text("payload")
+					if it.Text("timeline_pk") != "" {
 						t.Error("a part is in the timeline")
 					}
 				}
 			}
-			var head tableItem
+			var head harness.Item
 			for _, it := range all {
-				if it.text("kind") == "message" {
+				if it.Text("kind") == "message" {
 					head = it
 				}
 			}
-			if parts != 3 || head.text("parts") != "3" || len(head.text("payload_sha256")) != 64 || len(all) != 4 {
-				t.Fatalf("%d parts of %d items, head says %q", parts, len(all), head.text("parts"))
+			if parts != 3 || head.Text("parts") != "3" || len(head.Text("payload_sha256")) != 64 || len(all) != 4 {
+				t.Fatalf("%d parts of %d items, head says %q", parts, len(all), head.Text("parts"))
 			}
 			if u := updates(t, []byte(body)); payload != u[0] {
 				t.Error("the parts together are not the update")
 			}
-			if len(head.text("text")) > 512 {
+			if len(head.Text("text")) > 512 {
 				t.Error("text is over 512 bytes")
 			}
 		})
@@ -366,7 +367,7 @@ func TestWhatIsNoNotificationIsQuarantinedAndAnswered200(t *testing.T) {
 			w.stored(body, 1)
 			w.stored(body, 1)
 			it := w.one()
-			if it.text("kind") != "quarantine" || !strings.HasPrefix(it.text("pk"), "event#quarantine#") || it.text("sk") != "event" || it.text("payload") != body || it.text("reason") == "" {
+			if it.Text("kind") != "quarantine" || !strings.HasPrefix(it.Text("pk"), "event#quarantine#") || it.Text("sk") != "event" || it.Text("payload") != body || it.Text("reason") == "" {
 				t.Errorf("got %v", it)
 			}
 		})
@@ -386,8 +387,8 @@ func TestIdentifiersOfAnyShapeAreStored(t *testing.T) {
 			}
 			storedWhole(t, w, []byte(body))
 			for _, it := range w.items() {
-				if it.text("kind") == "quarantine" {
-					t.Errorf("quarantined: %s", it.text("payload"))
+				if it.Text("kind") == "quarantine" {
+					t.Errorf("quarantined: %s", it.Text("payload"))
 				}
 			}
 		})
@@ -399,8 +400,8 @@ func TestAMessageCostsTwoWriteUnitsAndAStatusOne(t *testing.T) {
 		w := newWorld(t)
 		w.stored(fixture(t, name), 1)
 		it := w.one()
-		it["pk"] = &types.AttributeValueMemberS{Value: it.text("pk") + "x"}
-		out, err := backends.DB.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &w.table, Item: it, ReturnConsumedCapacity: types.ReturnConsumedCapacityTotal})
+		it["pk"] = &types.AttributeValueMemberS{Value: it.Text("pk") + "x"}
+		out, err := harness.Backends.DB.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &w.table, Item: it, ReturnConsumedCapacity: types.ReturnConsumedCapacityTotal})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -418,17 +419,17 @@ func TestItemsExpireByTheDayOfReceiptAndReceiptsOutliveTheirSend(t *testing.T) {
 		want       int
 	}{
 		{fixture(t, "text"), "", 365}, {fixture(t, "text"), "7", 7}, {fixture(t, "text"), "0", 0},
-		{ours, "7", 22}, {ours, "30", 30}, {ours, "0", 0}, {fixture(t, "status-read"), "7", 7},
+		{ours, "7", 22}, {ours, "30", 37}, {ours, "0", 0}, {fixture(t, "status-read"), "7", 7},
 	} {
 		w := newWorld(t)
 		w.days = c.days
-		w.build(backends.DynamoDBURL)
+		w.build(harness.Backends.DynamoDBURL)
 		w.stored(c.body, 1)
 		want := ""
 		if c.want > 0 {
 			want = strconv.FormatInt(day.AddDate(0, 0, c.want).Unix(), 10)
 		}
-		if got := w.one().text("expires_at"); got != want {
+		if got := w.one().Text("expires_at"); got != want {
 			t.Errorf("RETENTION_DAYS %q: expires_at is %q, want %q", c.days, got, want)
 		}
 	}

@@ -12,7 +12,29 @@ type Answer struct {
 	Status  int               `json:"statusCode"`
 	Headers map[string]string `json:"headers"`
 	Body    string            `json:"body"`
+	// Failure names a failure for Step Functions; empty for a success.
+	Failure Failure `json:"-"`
+	// Code is the error code that Body has; empty for a success.
+	Code string `json:"-"`
 }
+
+// Failure is the name of a Lambda error, for the Retry and Catch of Step Functions.
+type Failure string
+
+// The names of failures. InFlight, GatewayUnavailable, ServiceUnavailable and
+// RateLimited are safe to repeat under the same key.
+const (
+	InvalidMessage     Failure = "InvalidMessage"
+	InFlight           Failure = "InFlight"
+	OutcomeUnknown     Failure = "OutcomeUnknown"
+	GatewayUnavailable Failure = "GatewayUnavailable"
+	ServiceUnavailable Failure = "ServiceUnavailable"
+	PaymentRequired    Failure = "PaymentRequired"
+	RateLimited        Failure = "RateLimited"
+	Rejected           Failure = "Rejected"
+	// UnsupportedEvent: the function was invoked by a service that it does not serve.
+	UnsupportedEvent Failure = "UnsupportedEvent"
+)
 
 // Code names one of our own failures. The Gateway's own codes pass through.
 type Code string
@@ -24,31 +46,57 @@ const (
 	MalformedToken   Code = "AUTH_003"
 	MalformedRequest Code = "REQ_001"
 	RequestTooLarge  Code = "REQ_002"
+	NoSuchMessage    Code = "REQ_003"
+	BrokenLimits     Code = "MSG_001"
+	KeyInFlight      Code = "IDEM_001"
+	KeyReused        Code = "IDEM_002"
+	MalformedKey     Code = "IDEM_003"
+	Uncertain        Code = "SEND_001"
+	NotReached       Code = "SEND_002"
+	RefusedUnread    Code = "SEND_003" // its status is the Gateway's
+	Expired          Code = "SEND_004"
 	SecretMissing    Code = "SVC_001"
 	TableUnavailable Code = "SVC_002"
+	APIKeyRefused    Code = "SVC_003"
+	QueueUnconfirmed Code = "SVC_004"
 )
 
 // failures is the one table of our failures: what each code means on the wire.
 var failures = map[Code]struct {
 	status             int
+	failure            Failure
 	group, description string
 }{
-	WrongToken:       {http.StatusUnauthorized, "UNAUTHORIZED", "The bearer token is not accepted."},
-	NoToken:          {http.StatusUnauthorized, "UNAUTHORIZED", "The Authorization header is missing."},
-	MalformedToken:   {http.StatusUnauthorized, "UNAUTHORIZED", "The Authorization header is not of the form: Bearer <token>."},
-	MalformedRequest: {http.StatusBadRequest, "BAD_REQUEST", "The request body cannot be decoded."},
-	RequestTooLarge:  {http.StatusRequestEntityTooLarge, "PAYLOAD_TOO_LARGE", "The request body is larger than 4 MiB."},
-	SecretMissing:    {http.StatusServiceUnavailable, "SERVICE_UNAVAILABLE", "A secret is missing or cannot be read."},
-	TableUnavailable: {http.StatusServiceUnavailable, "SERVICE_UNAVAILABLE", "The table is not available."},
+	WrongToken:       {http.StatusUnauthorized, InvalidMessage, "UNAUTHORIZED", "The bearer token is not accepted."},
+	NoToken:          {http.StatusUnauthorized, InvalidMessage, "UNAUTHORIZED", "The Authorization header is missing."},
+	MalformedToken:   {http.StatusUnauthorized, InvalidMessage, "UNAUTHORIZED", "The Authorization header is not of the form: Bearer <token>."},
+	MalformedRequest: {http.StatusBadRequest, InvalidMessage, "BAD_REQUEST", "The request body cannot be decoded."},
+	RequestTooLarge:  {http.StatusRequestEntityTooLarge, InvalidMessage, "PAYLOAD_TOO_LARGE", "The request body is larger than 4 MiB."},
+	NoSuchMessage:    {http.StatusNotFound, InvalidMessage, "NOT_FOUND", "There is no such message."},
+	BrokenLimits:     {http.StatusBadRequest, InvalidMessage, "BAD_REQUEST", "The message breaks limits that are known; params says which, and what would be right."},
+	KeyInFlight:      {http.StatusConflict, InFlight, "CONFLICT", "A request with this idempotency key is under way. Repeat it after Retry-After seconds."},
+	KeyReused:        {http.StatusUnprocessableEntity, InvalidMessage, "UNPROCESSABLE_ENTITY", "This idempotency key belongs to another request. Nothing was sent."},
+	MalformedKey:     {http.StatusBadRequest, InvalidMessage, "BAD_REQUEST", "An idempotency key has 1 to 255 visible ASCII characters."},
+	Uncertain:        {http.StatusGatewayTimeout, OutcomeUnknown, "GATEWAY_TIMEOUT", "Nobody can tell yet whether the message left, so it is not sent again. Its status callback settles it: look it up by params.id."},
+	NotReached:       {http.StatusServiceUnavailable, GatewayUnavailable, "SERVICE_UNAVAILABLE", "The Gateway was not reached. Nothing was sent; it is safe to repeat the request."},
+	RefusedUnread:    {http.StatusBadGateway, Rejected, "REJECTED", "The Gateway refused the message, and gave no reason that can be read."},
+	Expired:          {http.StatusGone, Rejected, "GONE", "The message's validity ended before it could be sent. It was not sent."},
+	SecretMissing:    {http.StatusServiceUnavailable, ServiceUnavailable, "SERVICE_UNAVAILABLE", "A secret is missing or cannot be read."},
+	TableUnavailable: {http.StatusServiceUnavailable, ServiceUnavailable, "SERVICE_UNAVAILABLE", "The table is not available."},
+	APIKeyRefused:    {http.StatusServiceUnavailable, ServiceUnavailable, "SERVICE_UNAVAILABLE", "The Gateway refused this installation's API key. Nothing was sent; your own key is fine."},
+	QueueUnconfirmed: {http.StatusServiceUnavailable, ServiceUnavailable, "SERVICE_UNAVAILABLE", "The queue did not confirm the message. Repeat the request with the same idempotency key."},
 }
 
 // Success answers 200 with data, which must marshal to JSON.
-func Success(data any) Answer {
+func Success(data any) Answer { return Succeed(http.StatusOK, data) }
+
+// Succeed answers a status of success with data, which must marshal to JSON.
+func Succeed(status int, data any) Answer {
 	body, err := json.Marshal(data)
 	if err != nil {
 		panic(err) // data is a type of ours
 	}
-	return answer(http.StatusOK, gateway.Response{IsSuccess: true, Data: body})
+	return answer(status, gateway.Response{IsSuccess: true, Data: body})
 }
 
 // Fail answers one of our failures in the unified response. A description, where
@@ -61,6 +109,7 @@ func Fail(code Code, description string, params map[string]any) Answer {
 	a := answer(f.status, gateway.Response{Errors: &gateway.Error{
 		Code: string(code), Group: f.group, Description: description, Params: params,
 	}})
+	a.Code, a.Failure = string(code), f.failure
 	switch f.status {
 	case http.StatusUnauthorized:
 		a.Headers["www-authenticate"] = "Bearer"
@@ -70,14 +119,19 @@ func Fail(code Code, description string, params map[string]any) Answer {
 	return a
 }
 
+// Pass answers with the Gateway's own answer, JSON as it came.
+func Pass(status int, body []byte) Answer {
+	return Answer{Status: status, Headers: headers(), Body: string(body)}
+}
+
+func headers() map[string]string {
+	return map[string]string{"content-type": "application/json", "cache-control": "no-store"}
+}
+
 func answer(status int, r gateway.Response) Answer {
 	body, err := json.Marshal(r)
 	if err != nil {
 		panic(err) // every field marshals
 	}
-	return Answer{
-		Status:  status,
-		Headers: map[string]string{"content-type": "application/json", "cache-control": "no-store"},
-		Body:    string(body),
-	}
+	return Pass(status, body)
 }

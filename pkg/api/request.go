@@ -28,6 +28,7 @@ type Request struct {
 	Path     map[string]string
 	Query    map[string]string
 	Received time.Time // when API Gateway took the request; zero where not said
+	ID       string    // API Gateway's id of the request
 	header   map[string]string
 	body     string
 	base64   bool
@@ -44,6 +45,7 @@ type event struct {
 	RequestContext struct {
 		HTTP      *struct{ Method string } `json:"http"`
 		TimeEpoch int64                    `json:"timeEpoch"`
+		RequestID string                   `json:"requestId"`
 	} `json:"requestContext"`
 }
 
@@ -59,7 +61,7 @@ func ReadRequest(payload []byte) (Request, error) {
 	if e.Version != "2.0" || e.RequestContext.HTTP == nil {
 		return Request{}, ErrNotHTTP
 	}
-	r := Request{RouteKey: e.RouteKey, Path: e.Path, Query: e.Query, header: e.Headers, body: e.Body, base64: e.Base64}
+	r := Request{RouteKey: e.RouteKey, Path: e.Path, Query: e.Query, ID: e.RequestContext.RequestID, header: e.Headers, body: e.Body, base64: e.Base64}
 	if e.RequestContext.TimeEpoch > 0 {
 		r.Received = time.UnixMilli(e.RequestContext.TimeEpoch)
 	}
@@ -69,15 +71,21 @@ func ReadRequest(payload []byte) (Request, error) {
 // Header returns a header's value by its name in any case: API Gateway's names are
 // in lower case, those of sam local in Title-Case.
 func (r Request) Header(name string) string {
+	v, _ := r.HasHeader(name)
+	return v
+}
+
+// HasHeader is Header, and tells an empty value from none.
+func (r Request) HasHeader(name string) (value string, there bool) {
 	if v, ok := r.header[strings.ToLower(name)]; ok {
-		return v
+		return v, true
 	}
 	for k, v := range r.header {
 		if strings.EqualFold(k, name) {
-			return v
+			return v, true
 		}
 	}
-	return ""
+	return "", false
 }
 
 // Body decodes the body. It returns ErrTooLarge or ErrBase64.

@@ -30,10 +30,12 @@ const (
 	MaxValidFor = 12 * 24 * time.Hour
 	// MinRowLife is how long a row lives after its last claim at least: longer than
 	// any queue record that may still name it.
-	MinRowLife = 15 * 24 * time.Hour
-	// MinStatusLife is how long statuses stored under an id of ours live at least: no
-	// row may outlive its receipts.
-	MinStatusLife = MinRowLife + 7*24*time.Hour
+	MinRowLife = minRowDays * day
+	day        = 24 * time.Hour
+	minRowDays = 15
+	// receiptDays is how much longer than a row its statuses live: a row that outlived
+	// its receipts would call a message unknown that is known to have left.
+	receiptDays = 7
 
 	// MaxLeft is how many attempts of one key may have left before "resend" ends.
 	MaxLeft = 3
@@ -64,5 +66,13 @@ func expiry(now time.Time, retentionDays int) time.Time {
 	if retentionDays <= 0 {
 		return time.Time{}
 	}
-	return now.Add(max(time.Duration(retentionDays)*24*time.Hour, MinRowLife))
+	return now.Add(max(time.Duration(retentionDays)*day, MinRowLife))
+}
+
+// StatusDays is for how many days a status of a send of ours is kept; 0 means for ever.
+func StatusDays(retentionDays int) int {
+	if retentionDays <= 0 {
+		return 0
+	}
+	return max(retentionDays, minRowDays) + receiptDays
 }

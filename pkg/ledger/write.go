@@ -13,6 +13,8 @@ const (
 	QueueN  Step = "queueN"
 	Settle  Step = "outcome"
 	VoidOwn Step = "void"
+	// RefuseRecord is of no visit: see Refused.
+	RefuseRecord Step = "refuse"
 )
 
 // ClauseKind is one kind of condition.
@@ -196,4 +198,14 @@ func (r *Request) outcome(step Step, o Outcome) Write {
 		w.Set.Wamid = o.Wamid
 	}
 	return w
+}
+
+// Refused records a queue record that was refused before any claim: a row of its own,
+// rejected from the start. The row is never claimed; a repeat finds it there.
+func Refused(r *Request, now time.Time, o Outcome) Write {
+	row := r.row(now)
+	o.State, o.At = Rejected, now
+	row.V = 1
+	row.Attempts[r.Token] = Attempt{Lease: now, Outcome: &o}
+	return Write{Step: RefuseRecord, ID: r.ID, If: []Clause{{Kind: RowAbsent}}, Put: row}
 }

@@ -153,8 +153,13 @@ func TestARowOutlivesItsQueueRecordWhateverTheRetention(t *testing.T) {
 			t.Errorf("%d days: queueN leaves expiry at %v", days, got.ExpiresAt)
 		}
 	}
-	if MaxValidFor >= MinRowLife || MinStatusLife <= MinRowLife {
-		t.Error("lives are in the wrong order")
+	if MaxValidFor >= MinRowLife {
+		t.Error("a record may outlive its row")
+	}
+	for days, want := range map[int]int{0: 0, 1: 22, 15: 22, 30: 37, 365: 372} {
+		if got := StatusDays(days); got != want {
+			t.Errorf("%d days: statuses are kept for %d, want %d", days, got, want)
+		}
 	}
 }
 

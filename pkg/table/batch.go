@@ -39,7 +39,7 @@ func (w *writer) batch(ctx context.Context, all []row) {
 		pending[[2]string{r.pk, r.sk}] = r
 		requests[i] = types.WriteRequest{PutRequest: &types.PutRequest{Item: w.item(r)}}
 	}
-	err := w.attempts(ctx, func(ctx context.Context) (again bool, err error) {
+	err := attempts(ctx, w.retried, func(ctx context.Context) (again bool, err error) {
 		out, err := w.table.client.BatchWriteItem(ctx, &dynamodb.BatchWriteItemInput{
 			RequestItems: map[string][]types.WriteRequest{w.table.name: requests},
 		})
@@ -115,15 +115,16 @@ func (w *writer) quarantine(ctx context.Context, e *whatsapp.Event) error {
 }
 
 func (w *writer) put(ctx context.Context, it item) error {
-	return w.attempts(ctx, func(ctx context.Context) (bool, error) {
+	return attempts(ctx, w.retried, func(ctx context.Context) (bool, error) {
 		_, err := w.table.client.PutItem(ctx, &dynamodb.PutItemInput{TableName: &w.table.name, Item: it})
 		return err != nil, err
 	})
 }
 
 // attempts calls until call says that no other try is wanted, the error is final,
-// or another wait and call would not fit before ctx ends.
-func (w *writer) attempts(ctx context.Context, call func(context.Context) (again bool, err error)) error {
+// or another wait and call would not fit before ctx ends. retried is told of each
+// further try.
+func attempts(ctx context.Context, retried func(), call func(context.Context) (again bool, err error)) error {
 	for wait := firstWait; ; wait = min(2*wait, maxWait) {
 		one, cancel := context.WithTimeout(ctx, callTimeout)
 		again, err := call(one)
@@ -142,7 +143,7 @@ func (w *writer) attempts(ctx context.Context, call func(context.Context) (again
 			return err
 		case <-timer.C:
 		}
-		w.retried()
+		retried()
 	}
 }
 

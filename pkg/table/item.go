@@ -21,10 +21,6 @@ const (
 	// DynamoDB takes 400 KB, keys and all other attributes included. A multiple of
 	// three, so that the base64 of binary parts can be joined.
 	maxPayload = 349_998
-	// statusDays is how long a status of a send of ours lives at the least. The
-	// send's own row lives 15 days from its last claim, and its receipts must
-	// outlive it.
-	statusDays = 22
 )
 
 type item = map[string]types.AttributeValue
@@ -146,7 +142,7 @@ func (t *Table) days(e *whatsapp.Event) int {
 		return 0
 	}
 	if _, _, ours := ledger.ParseOpaque(e.Opaque); ours && e.Kind == whatsapp.KindStatus {
-		return max(t.retentionDays, statusDays)
+		return ledger.StatusDays(t.retentionDays)
 	}
 	return t.retentionDays
 }

@@ -17,12 +17,14 @@ import (
 const Namespace = "Connexease"
 
 // allowed are the keys that may be written. Values are counts, durations, ids of
-// requests, and words from fixed sets: never an identifier of a person or message.
+// requests, words from fixed sets, names of clients, and ids that say nothing of a
+// person: a send's own (msg_…), an SQS record's. Never a wamid: it holds a phone number.
 var allowed = map[string]bool{
 	slog.TimeKey: true, slog.LevelKey: true, slog.MessageKey: true,
 	"requestId": true, "FunctionName": true, "_aws": true,
 	"outcome": true, "reason": true, "status": true, "error": true, "operation": true,
 	"events": true, "bytes": true, "variable": true, "mend": true,
+	"source": true, "client": true, "code": true, "messageId": true, "recordId": true,
 }
 
 // Unit of a metric (Amazon CloudWatch: MetricDatum).

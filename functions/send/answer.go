@@ -1,0 +1,158 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"connexease-functions/pkg/api"
+	"connexease-functions/pkg/gateway"
+	"connexease-functions/pkg/ledger"
+	"connexease-functions/pkg/secret"
+)
+
+// tell puts into words what the ledger decided to answer.
+func (h *handler) tell(v *visit) api.Answer {
+	id := map[string]any{"id": v.request.ID}
+	var a api.Answer
+	switch told := v.end.Answer; told.Kind {
+	case ledger.Own:
+		a = h.own(v.result)
+	case ledger.Stored:
+		a = stored(told.Outcome)
+	case ledger.Busy:
+		a = api.Fail(api.KeyInFlight, "", id)
+		a.Headers["retry-after"] = seconds(told.RetryAfter)
+	case ledger.KeyReused:
+		a = api.Fail(api.KeyReused, "", nil)
+	case ledger.Uncertain:
+		a = api.Fail(api.Uncertain, "", id)
+	case ledger.Late:
+		if o := told.Outcome; o != nil && o.Reason != "" {
+			id["reason"] = o.Reason
+		}
+		a = api.Fail(api.Expired, "", id)
+	case ledger.Accepted202:
+		a = api.Succeed(http.StatusAccepted, map[string]string{"id": v.request.ID, "status": "queued"})
+	case ledger.QueueFailed:
+		a = api.Fail(api.QueueUnconfirmed, "", id)
+	case ledger.TableFailed:
+		a = api.Fail(api.TableUnavailable, "The table is not available. Nothing was sent.", nil)
+	case ledger.NoTime:
+		a = api.Fail(api.NotReached, "Too little time was left for a call of the Gateway. Nothing was sent; it is safe to repeat the request.", nil)
+	default:
+		panic("send: unknown answer " + string(told.Kind))
+	}
+	a.Headers["message-id"] = v.request.ID
+	if v.end.Answer.Replayed {
+		a.Headers["idempotent-replayed"] = "true"
+	}
+	return a
+}
+
+// own answers with what the Gateway just said.
+func (h *handler) own(r *gateway.Result) api.Answer {
+	var a api.Answer
+	switch {
+	case r.Reason == gateway.ReasonBadKey:
+		return h.noAPIKey("has characters that no header can hold")
+	case r.NotConnected:
+		return api.Fail(api.NotReached, "", nil)
+	case refusesKey(*r):
+		a = api.Fail(api.APIKeyRefused, "", nil)
+	default:
+		a = pass(r.Kind, r.Status, r.Body, r.Wamid)
+	}
+	for name, values := range r.Header {
+		a.Headers[strings.ToLower(name)] = strings.Join(values, ",")
+	}
+	if r.Status == http.StatusTooManyRequests && r.RetryAfter > 0 {
+		a.Headers["retry-after"] = seconds(r.RetryAfter)
+	}
+	return a
+}
+
+// stored answers with what an earlier attempt was told.
+func stored(o *ledger.Outcome) api.Answer {
+	a := pass(gateway.Kind(o.State), o.HTTP, o.Body, o.Wamid)
+	if c := api.Code(a.Code); c == api.RequestTooLarge || c == api.MalformedRequest || c == api.BrokenLimits {
+		a.Failure = api.InvalidMessage // refused by us, as a record
+	}
+	return a
+}
+
+// pass hands the Gateway's answer on as it is. What no client could read takes the
+// unified shape.
+func pass(kind gateway.Kind, status int, body []byte, wamid string) api.Answer {
+	readable := members(body) != nil
+	switch {
+	case kind == gateway.Accepted && !readable && wamid == "":
+		return api.Success(map[string]bool{"success": true})
+	case kind == gateway.Accepted && !readable:
+		return api.Success(map[string]any{"messaging_product": "whatsapp", "messages": []map[string]string{{"id": wamid}}})
+	case kind == gateway.Accepted:
+		return api.Pass(status, body)
+	case !readable:
+		a := api.Fail(api.RefusedUnread, "", nil)
+		if status >= http.StatusBadRequest {
+			a.Status = status
+		}
+		a.Failure = failureOf(kind, status)
+		return a
+	}
+	a := api.Pass(status, body)
+	a.Code, a.Failure = codeOf(body), failureOf(kind, status)
+	return a
+}
+
+func failureOf(kind gateway.Kind, status int) api.Failure {
+	switch {
+	case status == http.StatusPaymentRequired:
+		return api.PaymentRequired
+	case status == http.StatusTooManyRequests:
+		return api.RateLimited
+	case kind == gateway.Released && status >= http.StatusInternalServerError:
+		return api.GatewayUnavailable
+	case kind == gateway.Unknown:
+		return api.OutcomeUnknown
+	}
+	return api.Rejected
+}
+
+var codeForm = regexp.MustCompile(`^[A-Z]{2,10}_[0-9]{3}$`)
+
+// codeOf returns the error code of a unified response, for logs: anything but a code
+// stays out of them.
+func codeOf(body []byte) string {
+	var r struct {
+		Errors struct{ Code string } `json:"errors"`
+	}
+	if json.Unmarshal(body, &r) != nil || !codeForm.MatchString(r.Errors.Code) {
+		return ""
+	}
+	return r.Errors.Code
+}
+
+// seconds rounds up, so that nobody comes too early.
+func seconds(d time.Duration) string {
+	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
+}
+
+func (h *handler) noAPIKey(what string) api.Answer {
+	return api.Fail(api.SecretMissing, fmt.Sprintf("The Gateway's API key %s. Nothing was sent. Put it in: "+
+		"aws secretsmanager put-secret-value --secret-id %s --secret-string <API key>", what, h.gatewaySecret), nil)
+}
+
+// keyFailed answers a request for which the API key could not be had.
+func (h *handler) keyFailed(err error) api.Answer {
+	if errors.Is(err, secret.ErrMissing) {
+		return h.noAPIKey("has no value")
+	}
+	return api.Fail(api.SecretMissing, fmt.Sprintf("The Gateway's API key cannot be read. Nothing was sent. See why: "+
+		"aws secretsmanager get-secret-value --secret-id %s --query CreatedDate", h.gatewaySecret), nil)
+}

@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"time"
+
+	"connexease-functions/pkg/gateway"
+	"connexease-functions/pkg/ledger"
+	"connexease-functions/pkg/secret"
+	"connexease-functions/pkg/table"
+	"connexease-functions/pkg/whatsapp"
+)
+
+const (
+	// claimLimit bounds the write of a claim, readLimit the reading of statuses: what
+	// they take is missing from the call.
+	claimLimit = 4 * time.Second
+	readLimit  = 3 * time.Second
+	// leastForOutcome is given to the write of an outcome whatever the clock says.
+	leastForOutcome = time.Second
+	// enqueueLimit bounds the sending of an id to the queue.
+	enqueueLimit = 5 * time.Second
+	// patience is how long a queue record waits in process for a rate limit's end.
+	patience = 2 * time.Second
+
+	// An item has 400 KB: the message, and what the Gateway said to its attempts.
+	largestAnswer = 64 << 10
+	largestNotice = 4 << 10 // of an attempt that may be followed by others
+	longestWamid  = 512     // characters seen: 38 to 82
+)
+
+// visit is one request's way through the ledger, and what came of it.
+type visit struct {
+	request ledger.Request
+	about   table.About
+	key     secret.Value
+
+	end    ledger.Action   // DoAnswer, DoAcknowledge or DoLater
+	result *gateway.Result // of the own call; nil without one
+	called time.Duration   // how long the Gateway took
+	err    error           // the last one of AWS
+}
+
+// deliver takes a request through the ledger: claim, post, settle. It decides nothing.
+func (h *handler) deliver(ctx context.Context, v *visit) {
+	way, action := ledger.Begin(&v.request, h.now())
+	for {
+		switch action.Do {
+		case ledger.DoWrite:
+			result := h.write(ctx, v, action.Write)
+			action = way.Wrote(h.now(), result)
+		case ledger.DoQuery:
+			reading, cancel := context.WithDeadline(ctx, h.until(v, readLimit))
+			statuses, err := h.table.Statuses(reading, v.request.ID)
+			cancel()
+			if err != nil {
+				v.err = err
+			}
+			action = way.Queried(h.now(), statuses, err == nil)
+		case ledger.DoPost:
+			outcome, retryAfter := h.post(ctx, v, action.Send, action.Within)
+			action = way.Posted(h.now(), outcome, retryAfter)
+		case ledger.DoEnqueue:
+			sending, cancel := context.WithDeadline(ctx, h.until(v, enqueueLimit))
+			err := h.queue.sendID(sending, v.request.ID)
+			cancel()
+			if err != nil {
+				v.err = err
+			}
+			action = way.Enqueued(err == nil)
+		default:
+			v.end = action
+			return
+		}
+	}
+}
+
+func (h *handler) until(v *visit, limit time.Duration) time.Time {
+	at := h.now().Add(limit)
+	if v.request.AnswerBy.Before(at) {
+		return v.request.AnswerBy
+	}
+	return at
+}
+
+func (h *handler) write(ctx context.Context, v *visit, w ledger.Write) ledger.Result {
+	end := h.until(v, claimLimit)
+	if w.Step == ledger.Settle || w.Step == ledger.VoidOwn {
+		end = v.request.AnswerBy
+		if least := h.now().Add(leastForOutcome); end.Before(least) {
+			end = least
+		}
+	}
+	writing, cancel := context.WithDeadline(ctx, end)
+	defer cancel()
+	result, err := h.table.WriteSend(writing, w, v.about)
+	if err != nil {
+		v.err = err
+	}
+	return result
+}
+
+// post calls the Gateway for one attempt. Calls that surely sent nothing are repeated
+// inside it: with another API key, and for queue records after a short rate limit.
+func (h *handler) post(ctx context.Context, v *visit, send *ledger.Send, within time.Duration) (ledger.Outcome, time.Duration) {
+	started := h.now()
+	end := started.Add(within)
+	calling, cancel := context.WithDeadline(ctx, end)
+	defer cancel()
+	body := withOpaque(send.Payload, ledger.Opaque(v.request.ID, v.request.Token))
+	waits := time.Duration(0)
+	if v.request.Source == ledger.Bare || v.request.Source == ledger.ByID {
+		waits = patience
+	}
+	r := h.call(calling, &v.key, waits, end, func(ctx context.Context, key string) gateway.Result {
+		return h.gateway.Send(ctx, key, body, send.IsFake, send.MMLite)
+	})
+	v.result, v.called = &r, h.now().Sub(started)
+	return outcome(r), r.RetryAfter
+}
+
+// call repeats what surely sent nothing, while another call fits before end.
+func (h *handler) call(ctx context.Context, key *secret.Value, patience time.Duration, end time.Time, send func(context.Context, string) gateway.Result) gateway.Result {
+	for changed := false; ; {
+		r := send(ctx, key.Reveal())
+		wait := time.Duration(0)
+		switch {
+		case refusesKey(r) && !changed:
+			other, is := h.apiKey.other(ctx, *key)
+			if !is {
+				return r
+			}
+			*key, changed = other, true
+		case r.Status == http.StatusTooManyRequests && r.RetryAfter <= patience && patience > 0:
+			wait = max(r.RetryAfter, patience/10)
+			patience -= wait
+		default:
+			return r
+		}
+		if end.Sub(h.now()) < wait+ledger.ShortestCall {
+			return r
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return r
+		}
+	}
+}
+
+// refusesKey tells whether the Gateway refuses this installation's own key. Its other
+// 401, for the WhatsApp account's credentials, has another code.
+func refusesKey(r gateway.Result) bool {
+	if r.Status != http.StatusUnauthorized {
+		return false
+	}
+	e := r.Response.Errors
+	return e == nil || e.Code == "" || strings.HasPrefix(e.Code, "AUTH_")
+}
+
+// outcome is what the ledger keeps of an answer.
+func outcome(r gateway.Result) ledger.Outcome {
+	o := ledger.Outcome{State: ledger.State(r.Kind), HTTP: r.Status, Reason: r.Reason, Body: r.Body}
+	if len(r.Wamid) <= longestWamid {
+		o.Wamid = r.Wamid
+	}
+	most := largestNotice
+	if r.Kind == gateway.Accepted || r.Kind == gateway.Rejected {
+		most = largestAnswer
+	}
+	if len(o.Body) > most || len(o.Body) == 0 {
+		o.Body = nil
+	}
+	return o
+}
+
+// withOpaque adds biz_opaque_callback_data to a compacted body, unless the caller has
+// used it. It goes last, behind a null that may be there: the last of equals counts.
+func withOpaque(body []byte, opaque string) []byte {
+	summary, faults := whatsapp.Check(body)
+	if summary.HasOpaque || len(faults) > 0 && faults[0].Malformed() {
+		return body
+	}
+	value, _ := json.Marshal(opaque) // a string always marshals
+	out := make([]byte, 0, len(body)+len(value)+32)
+	out = append(out, body[:len(body)-1]...)
+	if len(body) > len("{}") {
+		out = append(out, ',')
+	}
+	out = append(out, `"biz_opaque_callback_data":`...)
+	return append(append(out, value...), '}')
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda/messages"
+
+	"connexease-functions/pkg/api"
+	"connexease-functions/pkg/auth"
+	"connexease-functions/pkg/gateway"
+	"connexease-functions/pkg/table"
+	"connexease-functions/pkg/telemetry"
+)
+
+// handler is the function: an event of one of four sources in, that source's answer out.
+type handler struct {
+	clients       *auth.Credentials
+	verifier      *auth.Verifier
+	apiKey        *apiKey
+	table         *table.Table
+	queue         queue
+	gateway       *gateway.Client
+	log           *telemetry.Log
+	retentionDays int
+	clientsSecret string // names, for commands that people run
+	gatewaySecret string
+	now           func() time.Time
+	random        io.Reader
+	lastRequest   atomic.Value // id of the last HTTP request
+}
+
+// The sources of events, as logs show them.
+const (
+	sourceHTTP   = "http"
+	sourceSQS    = "sqs"
+	sourceEvent  = "event"
+	sourceDirect = "direct"
+)
+
+// Invoke implements lambda.Handler.
+func (h *handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	source, why := discriminate(payload)
+	switch source {
+	case sourceHTTP:
+		return h.http(ctx, payload)
+	case sourceSQS:
+		return h.records(ctx, payload)
+	case sourceEvent:
+		return h.forward(ctx, payload)
+	case sourceDirect:
+		return h.direct(ctx, payload)
+	}
+	h.log.Line(ctx, slog.LevelError, "event refused", slog.String("reason", why.reason))
+	return nil, messages.InvokeResponse_Error{Type: string(why.failure), Message: why.text}
+}
+
+// refusal says why an event is of no source.
+type refusal struct {
+	reason  string // stable word
+	failure api.Failure
+	text    string
+}
+
+// What is said of an event that is of no source, or of several.
+var (
+	notJSON = refusal{"not_json", api.InvalidMessage, "The event is not a JSON object."}
+	noKind  = refusal{"no_source", api.InvalidMessage, `The event is none of: an HTTP API request (payload format 2.0), SQS records, an EventBridge event, ` +
+		`{"message": {…}, "idempotencyKey": "…"}.`}
+	several     = refusal{"ambiguous", api.UnsupportedEvent, "The event has the marks of more than one source. Nothing was sent."}
+	otherRecord = refusal{"other_records", api.UnsupportedEvent, "The event has Records of a service other than SQS. Let it go through the outbound queue."}
+	otherHTTP   = refusal{"other_http", api.UnsupportedEvent, "The event is an HTTP request of another form. Use an HTTP API with payload format version 2.0."}
+)
+
+// discriminate tells the sources apart by what AWS documents of each event. An event
+// with the marks of two is refused: a message must not leave on a guess.
+func discriminate(payload []byte) (source string, why refusal) {
+	var e map[string]json.RawMessage // exact names, unlike a struct
+	if json.Unmarshal(payload, &e) != nil || e == nil {
+		return "", notJSON
+	}
+	has := func(names ...string) bool {
+		for _, name := range names {
+			if e[name] == nil {
+				return false
+			}
+		}
+		return true
+	}
+	var found []string
+	if has("requestContext") || has("httpMethod") {
+		found = append(found, sourceHTTP)
+	}
+	if has("Records") {
+		found = append(found, sourceSQS)
+	}
+	if has("detail-type", "source", "detail") {
+		found = append(found, sourceEvent)
+	}
+	if has("message") {
+		found = append(found, sourceDirect)
+	}
+	switch {
+	case len(found) == 0:
+		return "", noKind
+	case len(found) > 1:
+		return "", several
+	case found[0] == sourceHTTP && !isHTTP(e["requestContext"], e["version"]):
+		return "", otherHTTP
+	case found[0] == sourceSQS && !isSQS(e["Records"]):
+		return "", otherRecord
+	}
+	return found[0], refusal{}
+}
+
+// isHTTP: AWS, "Create AWS Lambda proxy integrations for HTTP APIs", payload format 2.0.
+func isHTTP(context, version json.RawMessage) bool {
+	var c struct {
+		HTTP *struct{} `json:"http"`
+	}
+	return string(version) == `"2.0"` && json.Unmarshal(context, &c) == nil && c.HTTP != nil
+}
+
+// isSQS: AWS, "Using Lambda with Amazon SQS", eventSource.
+func isSQS(records json.RawMessage) bool {
+	var all []struct {
+		Source string `json:"eventSource"`
+	}
+	if json.Unmarshal(records, &all) != nil || len(all) == 0 {
+		return false
+	}
+	for _, r := range all {
+		if r.Source != "aws:sqs" {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"net/http/httptest"
+	"os"
+	"testing"
+	"time"
+
+	"connexease-functions/pkg/local/gatewaysim"
+	"connexease-functions/pkg/local/harness"
+	"connexease-functions/pkg/local/queuesim"
+	"connexease-functions/pkg/telemetry"
+)
+
+func TestMain(m *testing.M) {
+	os.Exit(harness.Run(m, []string{
+		"wamid", "1555010", "Bearer", "client-key", "gateway-key", "Hello", "secret-text", "idem-", "wa#", "contact#", "biz_opaque",
+	}))
+}
+
+const clientKey, otherKey, gatewayKey = "client-key-of-crm", "client-key-of-shop", "gateway-key-1"
+
+// world is a handler with a table, a queue, a simulated Gateway, secrets, and a
+// DynamoDB that misbehaves on demand.
+type world struct {
+	t        testing.TB
+	handler  *handler
+	env      map[string]string
+	table    string
+	database *harness.Proxy
+	gateway  *gatewaysim.Server
+	queues   *queuesim.Server
+	logs     harness.Buffer
+	lambda   time.Duration // the function's timeout
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	w := &world{t: t, table: harness.NewTable(t), database: harness.NewProxy(t, harness.Backends.DynamoDBURL), lambda: 28 * time.Second}
+	gatewaySecret, clientsSecret := harness.Name("gateway"), harness.Name("clients")
+	harness.Backends.Secrets.Put(gatewaySecret, gatewayKey)
+	harness.Backends.Secrets.Put(clientsSecret, `{"crm":["`+clientKey+`","client-key-old"],"shop":"`+otherKey+`"}`)
+
+	w.gateway = gatewaysim.New(gatewaysim.Config{
+		APIKeys: func() []string {
+			key, _ := harness.Backends.Secrets.Current(gatewaySecret)
+			return []string{key}
+		},
+		Limits: gatewaysim.Limits{PerSecond: 100_000, PerMinute: 1_000_000},
+	})
+	t.Cleanup(w.gateway.Close)
+	base, err := w.gateway.Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.queues = queuesim.New(time.Now)
+	server := httptest.NewServer(w.queues)
+	t.Cleanup(server.Close)
+	w.queues.SetBase(server.URL)
+	if err := w.queues.AddQueue(queuesim.QueueConfig{Name: "outbound", VisibilityTimeout: 180 * time.Second}); err != nil {
+		t.Fatal(err)
+	}
+	w.env = map[string]string{
+		"TABLE_NAME": w.table, "GATEWAY_URL": base, "GATEWAY_KEY_SECRET_ID": gatewaySecret, "CLIENT_KEYS_SECRET_ID": clientsSecret,
+		"QUEUE_URL": w.queues.URL("outbound"), "RETENTION_DAYS": "", "AWS_LAMBDA_FUNCTION_NAME": "send",
+	}
+	for k, v := range harness.Backends.Environment() {
+		t.(interface{ Setenv(k, v string) }).Setenv(k, v)
+	}
+	t.(interface{ Setenv(k, v string) }).Setenv("AWS_ENDPOINT_URL_DYNAMODB", w.database.URL)
+	t.(interface{ Setenv(k, v string) }).Setenv("AWS_ENDPOINT_URL_SQS", server.URL)
+	w.start()
+	return w
+}
+
+// start makes a handler as main does: a process of its own, with nothing cached.
+func (w *world) start() {
+	w.t.Helper()
+	h, err := build(func(name string) string { return w.env[name] })
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	h.log = telemetry.New(io.MultiWriter(&w.logs, &harness.Logs), "send", time.Now)
+	w.handler = h
+}
+
+// post sends a body over HTTP; headers come in pairs.
+func (w *world) post(body string, headers ...string) harness.Answer {
+	w.t.Helper()
+	return w.request(w.event(body, headers...))
+}
+
+func (w *world) event(body string, headers ...string) map[string]any {
+	e := harness.Event(routeSend, "Bearer "+clientKey, body)
+	for i := 0; i+1 < len(headers); i += 2 {
+		e["headers"].(map[string]string)[headers[i]] = headers[i+1]
+	}
+	return e
+}
+
+func (w *world) request(e map[string]any) harness.Answer {
+	w.t.Helper()
+	a, err := harness.Request(w.t, w.handler, w.lambda, e)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return a
+}
+
+// seen is what a look-up shows.
+type seen struct {
+	ID, State, Status, Explanation, Wamid, Type, Reason string
+	Failed                                              bool
+	IsFake                                              bool `json:"is_fake"`
+	Attempts                                            int
+	Answer                                              *struct {
+		HTTP int
+		Body json.RawMessage
+	}
+	Statuses []struct {
+		Status string
+		Errors json.RawMessage
+	}
+}
+
+func (w *world) lookUp(id string) seen {
+	w.t.Helper()
+	e := harness.Event(routeByID, "Bearer "+clientKey, "")
+	e["pathParameters"] = map[string]string{"id": id}
+	a := w.request(e)
+	var r struct{ Data seen }
+	if err := json.Unmarshal([]byte(a.Body), &r); err != nil || a.Status != 200 {
+		w.t.Fatalf("look-up of %s: %d %s", id, a.Status, a.Body)
+	}
+	return r.Data
+}
+
+// direct invokes the function with an envelope.
+func (w *world) direct(envelope string) ([]byte, error) {
+	w.t.Helper()
+	return harness.Invoke(w.t, w.handler, w.lambda, []byte(envelope))
+}
+
+// sqs invokes the function with records, and returns which are to come again.
+func (w *world) sqs(bodies ...string) (again []string) {
+	w.t.Helper()
+	type record map[string]any
+	var all []record
+	for _, body := range bodies {
+		all = append(all, record{
+			"messageId": harness.Name("record"), "receiptHandle": "none", "body": body, "eventSource": "aws:sqs",
+			"attributes": map[string]string{"SentTimestamp": "1767225600000"},
+		})
+	}
+	return w.batch(all)
+}
+
+func (w *world) batch(records any) (again []string) {
+	w.t.Helper()
+	out, err := harness.Invoke(w.t, w.handler, w.lambda, map[string]any{"Records": records})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var r struct {
+		BatchItemFailures []struct{ ItemIdentifier string }
+	}
+	if err := json.Unmarshal(out, &r); err != nil {
+		w.t.Fatal(err)
+	}
+	for _, f := range r.BatchItemFailures {
+		again = append(again, f.ItemIdentifier)
+	}
+	return again
+}
+
+const hello = `{"messaging_product":"whatsapp","to":"+15550100001","type":"text","text":{"body":"Hello"}}`

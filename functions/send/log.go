@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+
+	"connexease-functions/pkg/api"
+	"connexease-functions/pkg/gateway"
+	"connexease-functions/pkg/ledger"
+	"connexease-functions/pkg/telemetry"
+)
+
+// line is what one request's or record's summary line tells.
+type line struct {
+	started time.Time
+	source  string
+	client  string
+	record  string // SQS message id
+	id      string // msg_…
+	outcome string // see outcomeOf
+	reason  string // stable word for why
+	code    string
+	receipt bool
+	stale   time.Duration
+	called  time.Duration
+	result  *gateway.Result
+	notes   []ledger.Note
+	err     error
+}
+
+func (h *handler) begin(source string) line { return line{started: h.now(), source: source} }
+
+// visit takes over what came of a way through the ledger.
+func (l *line) visit(v *visit) {
+	l.id, l.called, l.result, l.notes = v.request.ID, v.called, v.result, v.end.Notes
+	if v.err != nil {
+		l.err = v.err
+	}
+	switch {
+	case v.result != nil:
+		l.outcome, l.reason = string(v.result.Kind), v.result.Reason
+		if l.code = ""; v.result.Response.Errors != nil {
+			l.code = codeOf(v.result.Body)
+		}
+	case v.end.Do == ledger.DoAnswer:
+		l.outcome = string(v.end.Answer.Kind)
+	case v.end.Do == ledger.DoAcknowledge && len(v.end.Notes) == 0:
+		l.outcome = "settled" // by an earlier attempt
+	}
+	if len(v.end.Notes) > 0 && l.reason == "" {
+		l.reason = string(v.end.Notes[0])
+	}
+}
+
+func (l *line) has(note ledger.Note) bool { return slices.Contains(l.notes, note) }
+
+func (l *line) is(kind gateway.Kind) bool {
+	return l.result != nil && l.result.Kind == kind && !l.receipt
+}
+
+func (h *handler) summarise(ctx context.Context, l *line, answer api.Answer) {
+	if l.code == "" {
+		l.code = answer.Code
+	}
+	if l.outcome == "" {
+		if l.outcome = "answered"; answer.Status >= http.StatusBadRequest {
+			l.outcome = "refused"
+		}
+	}
+	level := slog.LevelInfo
+	switch {
+	case answer.Status >= 500 || l.is(gateway.Unknown) || l.has(ledger.NoteOutcomeLost):
+		level = slog.LevelError
+	case answer.Status >= 400 || l.outcome == "refused" || l.outcome == "later":
+		level = slog.LevelWarn
+	}
+	count := func(name string, is bool) telemetry.Metric {
+		m := telemetry.Metric{Name: name, Unit: telemetry.Count}
+		if is {
+			m.Value = 1
+		}
+		return m
+	}
+	milliseconds := func(name string, d time.Duration) telemetry.Metric {
+		return telemetry.Metric{Name: name, Unit: telemetry.Milliseconds, Value: float64(d.Microseconds()) / 1000}
+	}
+	metrics := []telemetry.Metric{
+		count("Sent", l.is(gateway.Accepted)),
+		count("Rejected", l.is(gateway.Rejected)),
+		count("NotSent", l.is(gateway.Released)),
+		count("OutcomeUnknown", l.is(gateway.Unknown)),
+		count("Receipts", l.receipt && l.result != nil),
+		count("Queued", l.outcome == string(ledger.Accepted202)),
+		count("Replayed", l.outcome == string(ledger.Stored)),
+		count("RateLimited", l.reason == gateway.ReasonRateLimited),
+		count("GatewayRefusedKey", l.result != nil && refusesKey(*l.result)),
+		count("PaymentRequired", l.reason == gateway.ReasonPaymentRequired),
+		count("RecordsLater", l.outcome == "later"),
+		count("RecordsRefused", l.record != "" && l.outcome == "refused"),
+		count("RecordsExpired", l.has(ledger.NoteExpired) || l.outcome == "expired"),
+		count("RecordsHeld", l.has(ledger.NoteHeld)),
+		count("RecordsWithoutRow", l.has(ledger.NoteNoRow) || l.has(ledger.NoteNotQueued)),
+		count("OutcomeLost", l.has(ledger.NoteOutcomeLost)),
+		count("RowGone", l.has(ledger.NoteRowGone)),
+		count("TableUnavailable", l.has(ledger.NoteTableFailed)),
+		count("TooLate", l.has(ledger.NoteNoTime)),
+		count("QueueUnavailable", l.reason == "queue_unavailable" || l.outcome == string(ledger.QueueFailed)),
+		count("SecretUnavailable", l.reason == "api_key_unavailable" || l.reason == "clients_unavailable" || l.reason == "clients_invalid"),
+		count("RefusedNoToken", l.reason == "no_token"),
+		count("RefusedMalformedToken", l.reason == "malformed_token"),
+		count("RefusedWrongToken", l.reason == "wrong_token"),
+		count("RefusedMessage", l.reason == "invalid"),
+		{Name: "SecretStaleness", Unit: telemetry.Seconds, Value: l.stale.Seconds()},
+		milliseconds("Duration", h.now().Sub(l.started)),
+		milliseconds("GatewayDuration", l.called),
+	}
+	attrs := []slog.Attr{slog.String("source", l.source), slog.String("outcome", l.outcome)}
+	for _, a := range []struct{ key, value string }{
+		{"client", l.client}, {"reason", l.reason}, {"code", l.code}, {"messageId", l.id}, {"recordId", l.record},
+	} {
+		if a.value != "" {
+			attrs = append(attrs, slog.String(a.key, a.value))
+		}
+	}
+	if answer.Status != 0 {
+		attrs = append(attrs, slog.Int("status", answer.Status))
+	}
+	if l.err != nil {
+		attrs = append(attrs, telemetry.ErrorAttr(l.err))
+	}
+	h.log.Summary(ctx, level, "send", metrics, attrs...)
+}

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"connexease-functions/pkg/api"
+	"connexease-functions/pkg/ledger"
+	"connexease-functions/pkg/whatsapp"
+)
+
+const lookUpLimit = 10 * time.Second
+
+// lookup names a message: by its id, by WhatsApp's, or by the id that SQS gave the
+// record that it came in.
+type lookup struct{ id, wamid, record string }
+
+// view is what a client sees of a message.
+type view struct {
+	ID          string      `json:"id"`
+	State       string      `json:"state"`            // see states
+	Status      string      `json:"status,omitempty"` // sent, delivered, read, played: the highest that was told
+	Failed      bool        `json:"failed,omitempty"` // WhatsApp told a failure
+	Explanation string      `json:"explanation"`
+	Wamid       string      `json:"wamid,omitempty"`
+	Type        string      `json:"type,omitempty"`
+	IsFake      bool        `json:"is_fake,omitempty"`
+	Reason      string      `json:"reason,omitempty"` // why it was not sent, or its outcome is unknown
+	SentAt      *time.Time  `json:"first_attempt_at,omitempty"`
+	ValidUntil  *time.Time  `json:"valid_until,omitempty"`
+	Answer      *viewAnswer `json:"answer,omitempty"` // the Gateway's, or what the message was refused with
+	Statuses    []viewState `json:"statuses"`
+	Attempts    int         `json:"attempts"`
+}
+
+type viewAnswer struct {
+	HTTP int             `json:"http"`
+	Body json.RawMessage `json:"body,omitempty"`
+}
+
+type viewState struct {
+	Status string          `json:"status"`
+	At     *time.Time      `json:"at,omitempty"`
+	Errors json.RawMessage `json:"errors,omitempty"`
+}
+
+// states are the words for what the ledger knows, and what they mean.
+var states = map[ledger.State]struct{ word, explanation string }{
+	ledger.Queued:   {"queued", "It waits in the queue and has not been sent."},
+	ledger.InFlight: {"in_flight", "It is being sent."},
+	ledger.Accepted: {"accepted", "The Gateway took it."},
+	ledger.Rejected: {"rejected", "It was refused and not sent; answer says why."},
+	ledger.Expired:  {"expired", "Its validity ended before it could be sent. It was not sent."},
+	ledger.Released: {"not_sent", "It was surely not sent. The same request with the same key sends it."},
+	ledger.Unknown:  {"unknown", "Nobody can tell yet whether it was sent. A status of WhatsApp settles it; it is not sent again meanwhile."},
+}
+
+// lookUp answers with all that is known of a message. Another client's message is
+// answered as one that is not there.
+func (h *handler) lookUp(ctx context.Context, client string, by lookup, l *line) api.Answer {
+	reading, cancel := context.WithTimeout(ctx, lookUpLimit)
+	defer cancel()
+	l.outcome = "looked_up"
+	id := by.id
+	switch {
+	case id != "":
+	case by.wamid != "":
+		var err error
+		if id, err = h.table.FindSend(reading, by.wamid); err != nil {
+			return h.unread(err, l)
+		}
+	case by.record != "":
+		id = ledger.ID(sourceSQS, by.record)
+	default:
+		return api.Fail(api.BrokenLimits, "Say which message: /v1/wa/message/{id}, ?wamid= or ?sqs_message_id=.", map[string]any{"id": "a message id such as msg_…"})
+	}
+	if !ledger.ValidID(id) {
+		return h.noSuch(l)
+	}
+	now := h.now()
+	row, about, statuses, err := h.table.LookUp(reading, id)
+	if err != nil {
+		return h.unread(err, l)
+	}
+	if row == nil || row.Client != client {
+		return h.noSuch(l)
+	}
+	l.id = id
+	folded := ledger.Fold(now, row, statuses)
+	receipts := folded.Receipts
+	for _, wamid := range folded.Wamids {
+		more, err := h.table.StatusesOf(reading, wamid)
+		if err != nil {
+			return h.unread(err, l)
+		}
+		receipts = append(receipts, more...)
+	}
+	return api.Success(describe(row, about.Type, folded, receipts))
+}
+
+func (h *handler) noSuch(l *line) api.Answer {
+	l.reason = "no_such_message"
+	return api.Fail(api.NoSuchMessage, "", nil)
+}
+
+func (h *handler) unread(err error, l *line) api.Answer {
+	l.err = err
+	return api.Fail(api.TableUnavailable, "", nil)
+}
+
+func describe(row *ledger.Send, kind string, f ledger.Folded, receipts []ledger.Status) view {
+	words := states[f.State]
+	v := view{
+		ID: row.ID, State: words.word, Explanation: words.explanation, Type: kind, IsFake: row.IsFake,
+		Attempts: len(row.Attempts), Statuses: []viewState{}, SentAt: timeOf(row.ClaimedAt), ValidUntil: timeOf(row.ValidUntil),
+	}
+	if len(f.Wamids) > 0 {
+		v.Wamid = f.Wamids[0]
+	}
+	if o := f.Outcome; o != nil {
+		if o.HTTP != 0 {
+			v.Answer = &viewAnswer{HTTP: o.HTTP}
+			if json.Valid(o.Body) {
+				v.Answer.Body = o.Body
+			}
+		}
+		if f.State != ledger.Accepted {
+			v.Reason = o.Reason
+		}
+	}
+	if f.State == ledger.Unknown {
+		v.Reason = unknownReason(row)
+	}
+	slices.SortStableFunc(receipts, func(a, b ledger.Status) int { return a.Time.Compare(b.Time) })
+	var told []whatsapp.Event
+	for _, r := range receipts {
+		if r.Status == "" { // a part of a payload
+			continue
+		}
+		told = append(told, whatsapp.Event{Status: r.Status})
+		v.Statuses = append(v.Statuses, viewState{Status: r.Status, At: timeOf(r.Time), Errors: r.Errors})
+	}
+	if len(told) > 0 {
+		folded := whatsapp.Fold(told)
+		v.Status, v.Failed = folded.State, folded.Failed
+		v.Explanation = strings.Join(explain(folded, receipts), " ")
+	}
+	return v
+}
+
+// explain says in words what the statuses say.
+func explain(f whatsapp.Folded, receipts []ledger.Status) []string {
+	words := []string{map[string]string{
+		"": "The Gateway took it.", "sent": "WhatsApp sent it.", "delivered": "It was delivered.", "read": "It was read.", "played": "It was played.",
+	}[f.State]}
+	if !f.Failed {
+		return words
+	}
+	words = append(words, "WhatsApp could not deliver it, at least on one device.")
+	seen := map[string]bool{}
+	for _, r := range receipts {
+		var errors []struct {
+			Title   string `json:"title"`
+			Message string `json:"message"`
+			Data    struct {
+				Details string `json:"details"`
+			} `json:"error_data"`
+		}
+		_ = json.Unmarshal(r.Errors, &errors) // what can be read is told
+		for _, e := range errors {
+			for _, text := range []string{e.Data.Details, e.Message, e.Title} {
+				if text == "" {
+					continue
+				}
+				if text = strings.TrimSuffix(text, ".") + "."; !seen[text] {
+					seen[text] = true
+					words = append(words, text)
+				}
+				break
+			}
+		}
+	}
+	return words
+}
+
+// unknownReason is why the outcome of the last attempt that may have left is unknown.
+func unknownReason(row *ledger.Send) string {
+	var last ledger.Attempt
+	for _, a := range row.Attempts {
+		open := a.Outcome == nil || a.Outcome.State == ledger.Unknown
+		if open && a.Lease.After(last.Lease) {
+			last = a
+		}
+	}
+	if last.Outcome == nil {
+		return "process_ended"
+	}
+	return last.Outcome.Reason
+}
+
+func timeOf(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}

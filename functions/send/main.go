@@ -1,0 +1,108 @@
+// Command send is the Lambda function that sends WhatsApp messages through the
+// Connexease Gateway, once per idempotency key.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"connexease-functions/pkg/auth"
+	"connexease-functions/pkg/gateway"
+	"connexease-functions/pkg/secret"
+	"connexease-functions/pkg/table"
+	"connexease-functions/pkg/telemetry"
+)
+
+const (
+	// refreshCooldown is how often at the most a client's unknown key makes the
+	// function read the client keys before their time.
+	refreshCooldown = 30 * time.Second
+	// keyCooldown is the same for an API key that the Gateway refuses.
+	keyCooldown = time.Minute
+)
+
+func main() {
+	h, err := build(os.Getenv)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	h.warm()
+	lambda.Start(h)
+}
+
+// build puts the function together. It fails only on bad configuration: what is
+// missing or away in AWS is told to each request.
+func build(lookup func(string) string) (*handler, error) {
+	c, err := readSettings(lookup)
+	if err != nil {
+		return nil, err
+	}
+	client, err := gateway.New(c.gateway)
+	if err != nil {
+		return nil, fmt.Errorf("configuration: GATEWAY_URL: %w", err)
+	}
+	// Lambda gives region, credentials and endpoints by the environment alone; the
+	// full loader would look for files and link three more services.
+	env, err := config.NewEnvConfig()
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	cfg := aws.Config{
+		Region:        env.Region,
+		Credentials:   credentials.StaticCredentialsProvider{Value: env.Credentials},
+		ConfigSources: []any{env},
+	}
+	db := dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) {
+		o.Retryer = aws.NopRetryer{} // the table repeats, within the request's budget
+		// One host for every call, so that the connection made at start is the one used.
+		o.AccountIDEndpointMode = aws.AccountIDEndpointModeDisabled
+	})
+	secrets := secretsmanager.NewFromConfig(cfg)
+	clients := secret.NewCache(auth.Clients(secret.Manager{Client: secrets, ID: c.clientsSecret}), secret.DefaultLimits, time.Now)
+	source := secret.Manager{Client: secrets, ID: c.gatewaySecret}
+	return &handler{
+		clients:  clients,
+		verifier: auth.NewVerifier(clients, refreshCooldown, time.Now),
+		apiKey: &apiKey{
+			cache: secret.NewCache(func(ctx context.Context) (secret.Value, error) {
+				v, err := source.Fetch(ctx, secret.Current)
+				return v.Value, err
+			}, secret.DefaultLimits, time.Now),
+			now: time.Now,
+		},
+		table:         table.New(db, c.table, c.retentionDays, time.Now),
+		queue:         queue{sqs.NewFromConfig(cfg), c.queue},
+		gateway:       client,
+		log:           telemetry.New(os.Stdout, c.function, time.Now),
+		retentionDays: c.retentionDays,
+		clientsSecret: secret.Name(c.clientsSecret),
+		gatewaySecret: secret.Name(c.gatewaySecret),
+		now:           time.Now,
+		random:        rand.Reader,
+	}, nil
+}
+
+// warm reads the secrets and connects to DynamoDB at the same time, before the first
+// request. Failures are not told: the request that meets them will be.
+func (h *handler) warm() {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	var all sync.WaitGroup
+	all.Go(func() { _, _, _ = h.clients.Get(ctx) })
+	all.Go(func() { _, _, _ = h.apiKey.cache.Get(ctx) })
+	all.Go(func() { h.table.Connect(ctx) })
+	all.Wait()
+}

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+
+	"connexease-functions/pkg/api"
+	"connexease-functions/pkg/auth"
+	"connexease-functions/pkg/ledger"
+	"connexease-functions/pkg/table"
+	"connexease-functions/pkg/whatsapp"
+)
+
+// order is a message that is to be sent, and how.
+type order struct {
+	scope, key     string // key: empty without one
+	client         string // who may look it up
+	body           []byte // compacted
+	summary        whatsapp.Summary
+	isFake, mmlite bool
+	onUnknown      ledger.Choice
+	validFor       time.Duration // 0: the standard
+}
+
+func (o *order) about() table.About {
+	contact := strings.TrimPrefix(o.summary.To, "+")
+	if contact == "" {
+		contact = o.summary.Recipient
+	}
+	return table.About{Type: o.summary.Type, Contact: contact, Text: o.summary.Text}
+}
+
+func (o *order) fingerprint() string { return ledger.Fingerprint(o.isFake, o.mmlite, o.body) }
+
+// faults are what is wrong with a request: where, and what would be right.
+type faults map[string]any
+
+func (f faults) add(path, rule string) {
+	if before, ok := f[path].(string); ok {
+		rule = before + "; " + rule
+	}
+	f[path] = rule
+}
+
+// read checks a message's body, and puts what is wrong into f. Where the body cannot
+// be read at all, it returns the answer to that.
+func (o *order) read(body []byte, f faults) *api.Answer {
+	if len(body) > table.MaxSend {
+		a := api.Fail(api.RequestTooLarge, "The message is larger than 256 KiB.", nil)
+		return &a
+	}
+	summary, found := whatsapp.Check(body)
+	for _, one := range found {
+		if one.Malformed() {
+			a := api.Fail(api.MalformedRequest, "The message is not "+one.Rule+".", nil)
+			return &a
+		}
+		f.add(one.Path, one.Rule)
+	}
+	if _, _, ours := ledger.ParseOpaque(summary.Opaque); ours {
+		f.add("biz_opaque_callback_data", "not of the form msg_<id>.<attempt>, by which this product knows its own receipts")
+	}
+	var compact bytes.Buffer
+	compact.Grow(len(body))
+	_ = json.Compact(&compact, body) // valid JSON: it was read
+	o.body, o.summary = compact.Bytes(), summary
+	return nil
+}
+
+// verdict is the answer to all faults at once; nil without any.
+func (f faults) verdict() *api.Answer {
+	if len(f) == 0 {
+		return nil
+	}
+	a := api.Fail(api.BrokenLimits, "", f)
+	return &a
+}
+
+func (o *order) setOnUnknown(value string, path string, f faults) {
+	switch c := ledger.Choice(value); c {
+	case "", ledger.Hold, ledger.Resend:
+		o.onUnknown = c
+	default:
+		f.add(path, "hold or resend")
+	}
+}
+
+func (o *order) setValidFor(seconds string, path string, f faults) {
+	if seconds == "" {
+		return
+	}
+	most := int(ledger.MaxValidFor / time.Second)
+	n, err := strconv.Atoi(seconds)
+	if err != nil || n < 1 || n > most {
+		f.add(path, "a whole number of seconds from 1 to "+strconv.Itoa(most)+" (12 days)")
+		return
+	}
+	o.validFor = time.Duration(n) * time.Second
+}
+
+// envelope is what queue records, EventBridge details and direct invocations wrap a
+// message in. A member of another name is a fault: it may be a misspelt key.
+func (o *order) envelope(members map[string]json.RawMessage, f faults) *api.Answer {
+	text := func(name string) string {
+		var s string
+		if v, there := members[name]; there && json.Unmarshal(v, &s) != nil {
+			f.add(name, "a string")
+		}
+		return s
+	}
+	flag := func(name string) (is bool) {
+		if v, there := members[name]; there && json.Unmarshal(v, &is) != nil {
+			f.add(name, "true or false")
+		}
+		return is
+	}
+	for name := range members {
+		switch name {
+		case "message", "idempotencyKey", "validFor", "onUnknown", "reader", "isFake", "mmlite":
+		default:
+			f.add(name, "absent: an envelope has message, idempotencyKey, validFor, onUnknown, reader, isFake, mmlite")
+		}
+	}
+	key := text("idempotencyKey")
+	if key != "" || members["idempotencyKey"] != nil && string(members["idempotencyKey"]) != "null" {
+		if !ledger.ValidKey(key) {
+			f.add("idempotencyKey", "1 to 255 visible ASCII characters")
+		}
+		o.key = key
+	}
+	if reader := text("reader"); reader != "" {
+		if !auth.ValidClient(reader) {
+			f.add("reader", "the name of a client: 1 to 64 letters, digits, dots, hyphens and underscores")
+		} else {
+			o.client = reader
+		}
+	}
+	if v := members["validFor"]; v != nil && string(v) != "null" {
+		o.setValidFor(string(v), "validFor", f)
+	}
+	o.setOnUnknown(text("onUnknown"), "onUnknown", f)
+	o.isFake, o.mmlite = flag("isFake"), flag("mmlite")
+	return o.read(members["message"], f)
+}
+
+// members reads an object by its exact names; nil for anything else.
+func members(b []byte) map[string]json.RawMessage {
+	var m map[string]json.RawMessage
+	if json.Unmarshal(b, &m) != nil {
+		return nil
+	}
+	return m
+}

@@ -1,0 +1,88 @@
+package auth
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"connexease-functions/pkg/secret"
+)
+
+// ErrClients says that the secret with the client keys is not the JSON that it should
+// be. What it holds is never quoted.
+var ErrClients = errors.New(`client keys are not JSON of the form {"name": "key", "other": ["new key", "old key"]}`)
+
+// clientName bounds a client's name: it stands in logs and items.
+const clientName = 64
+
+// ValidClient tells whether a name is 1 to 64 letters, digits, dots, hyphens and
+// underscores.
+func ValidClient(name string) bool {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+	return name != "" && len(name) <= clientName && strings.Trim(name, letters) == ""
+}
+
+// Clients loads the current version of the secret that names each client's keys:
+// one, or several while they rotate. Only the current version counts, so that a key
+// that is taken out is refused once the cache has expired. It returns ErrClients for
+// anything but names with keys, and for a key under two names.
+func Clients(source secret.Source) func(context.Context) ([]Credential, error) {
+	return func(ctx context.Context) ([]Credential, error) {
+		v, err := source.Fetch(ctx, secret.Current)
+		if err != nil {
+			return nil, err
+		}
+		return readClients(v.Value.Reveal())
+	}
+}
+
+func readClients(text string) ([]Credential, error) {
+	decoder := json.NewDecoder(strings.NewReader(text))
+	if open, err := decoder.Token(); err != nil || open != json.Delim('{') {
+		return nil, ErrClients
+	}
+	var all []Credential
+	names, keys := map[string]bool{}, map[string]bool{}
+	for decoder.More() {
+		token, err := decoder.Token()
+		if err != nil {
+			return nil, ErrClients
+		}
+		name, _ := token.(string) // an object's members begin with their names
+		var value any
+		if err := decoder.Decode(&value); err != nil {
+			return nil, ErrClients
+		}
+		if !ValidClient(name) || names[name] {
+			return nil, fmt.Errorf("%w: a name is no name, or there twice", ErrClients)
+		}
+		names[name] = true
+		list, ok := value.([]any)
+		if !ok {
+			list = []any{value}
+		}
+		for _, one := range list {
+			key, ok := one.(string)
+			if !ok || key != strings.TrimSpace(key) || keys[key] {
+				return nil, fmt.Errorf("%w: a key is no text, or there twice", ErrClients)
+			}
+			keys[key] = true
+			c, err := NewCredential(name, secret.NewValue(key), time.Time{})
+			if err != nil {
+				return nil, fmt.Errorf("%w: a key is empty", ErrClients)
+			}
+			all = append(all, c)
+		}
+	}
+	if _, err := decoder.Token(); err != nil {
+		return nil, ErrClients
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, ErrClients
+	}
+	return all, nil
+}

@@ -1,0 +1,78 @@
+package harness
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"connexease-functions/pkg/gateway"
+)
+
+// Answer is what a caller of API Gateway would see.
+type Answer struct {
+	Status  int               `json:"statusCode"`
+	Headers map[string]string `json:"headers"`
+	Body    string            `json:"body"`
+}
+
+// Code is the error code; empty for a success.
+func (a Answer) Code() string {
+	var r gateway.Response
+	if json.Unmarshal([]byte(a.Body), &r) != nil || r.Errors == nil {
+		return ""
+	}
+	return r.Errors.Code
+}
+
+// Event is an HTTP API event as a map, so that tests can bend it. The route is a
+// method and a path; an empty authorization is no header.
+func Event(route, authorization, body string) map[string]any {
+	method, path, _ := strings.Cut(route, " ")
+	headers := map[string]string{"content-type": "application/json"}
+	if authorization != "" {
+		headers["authorization"] = authorization
+	}
+	return map[string]any{
+		"version": "2.0", "routeKey": route, "rawPath": path, "headers": headers,
+		"requestContext": map[string]any{"http": map[string]string{"method": method, "path": path}, "timeEpoch": time.Now().UnixMilli(), "requestId": Name("r")},
+		"body":           body, "isBase64Encoded": false,
+	}
+}
+
+// Handler is a Lambda function.
+type Handler interface {
+	Invoke(ctx context.Context, payload []byte) ([]byte, error)
+}
+
+// Invoke runs a handler with an event of any shape, as Lambda does with a deadline.
+func Invoke(t testing.TB, h Handler, timeout time.Duration, e any) ([]byte, error) {
+	t.Helper()
+	payload, ok := e.([]byte)
+	if !ok {
+		var err error
+		if payload, err = json.Marshal(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
+	defer cancel()
+	return h.Invoke(lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{AwsRequestID: "request-1"}), payload)
+}
+
+// Request runs a handler with an HTTP API event.
+func Request(t testing.TB, h Handler, timeout time.Duration, e any) (Answer, error) {
+	t.Helper()
+	out, err := Invoke(t, h, timeout, e)
+	if err != nil {
+		return Answer{}, err
+	}
+	var a Answer
+	if err := json.Unmarshal(out, &a); err != nil {
+		t.Fatal(err)
+	}
+	return a, nil
+}

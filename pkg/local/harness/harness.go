@@ -1,0 +1,150 @@
+// Package harness is what the tests of both functions stand on: one DynamoDB Local and
+// one Secrets Manager endpoint for a package's tests, a table for each test, a DynamoDB
+// that misbehaves on demand, and a scan of everything that was logged.
+package harness
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"connexease-functions/pkg/local/stack"
+	"connexease-functions/pkg/local/template"
+)
+
+// root is the project's folder, seen from a function's.
+const root = "../.."
+
+// Backends are those of the package whose tests run.
+var Backends *stack.Stack
+
+// Logs holds what all handlers of the run logged, for the scan at its end.
+var Logs Buffer
+
+// Run starts the backends, runs the tests, and fails when a log line of any of them
+// holds one of the leaks.
+func Run(m *testing.M, leaks []string) int {
+	cache, err := os.UserCacheDir()
+	if err == nil {
+		Backends, err = stack.Start(context.Background(), stack.Options{
+			Root: root, Backends: true, Cache: filepath.Join(cache, "connexease-functions"),
+			Progress: func(line string) { fmt.Println(line) },
+		})
+	}
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	defer Backends.Close()
+	code := m.Run()
+	if found := Scan(Logs.String(), leaks); len(found) > 0 {
+		fmt.Printf("--- FAIL: the logs of all tests hold secrets or personal data: %q\n", found)
+		return 1
+	}
+	return code
+}
+
+// times are the only long numbers that log lines have: their digits may be anything.
+// So may those of ids, which say nothing of a person.
+var times = regexp.MustCompile(`"Timestamp":\d+|"timestamp":"[^"]*"|"(messageId|recordId)":"[^"]*"`)
+
+// Scan returns the leaks that a log holds, each with what stands around it.
+func Scan(log string, leaks []string) (found []string) {
+	log = times.ReplaceAllString(log, "")
+	for _, leak := range leaks {
+		if at := strings.Index(log, leak); at >= 0 {
+			found = append(found, log[max(0, at-40):min(len(log), at+60)])
+		}
+	}
+	return found
+}
+
+// Buffer is a bytes.Buffer for several writers.
+type Buffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (b *Buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+// String returns all that was written.
+func (b *Buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+var names atomic.Int64
+
+// Name returns a name that no other test has.
+func Name(prefix string) string { return prefix + strconv.FormatInt(names.Add(1), 10) }
+
+// NewTable creates a table as template.yaml describes it.
+func NewTable(t testing.TB) (name string) {
+	t.Helper()
+	name = Name("Events")
+	tpl, err := template.Load(filepath.Join(root, "template.yaml"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tables, err := tpl.Tables()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tables[0].TableName = &name
+	if _, err := Backends.DB.CreateTable(t.Context(), tables[0]); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// Item is an item of the table.
+type Item map[string]types.AttributeValue
+
+// Text returns an attribute's value as text; empty for other types than S, N and B.
+func (i Item) Text(name string) string {
+	switch v := i[name].(type) {
+	case *types.AttributeValueMemberS:
+		return v.Value
+	case *types.AttributeValueMemberN:
+		return v.Value
+	case *types.AttributeValueMemberB:
+		return string(v.Value)
+	}
+	return ""
+}
+
+// Items returns a whole table by "pk sk".
+func Items(t testing.TB, table string) map[string]Item {
+	t.Helper()
+	all := map[string]Item{}
+	pages := dynamodb.NewScanPaginator(Backends.DB, &dynamodb.ScanInput{TableName: &table, ConsistentRead: aws.Bool(true)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, it := range page.Items {
+			item := Item(it)
+			all[item.Text("pk")+" "+item.Text("sk")] = item
+		}
+	}
+	return all
+}

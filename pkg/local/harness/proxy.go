@@ -1,0 +1,86 @@
+package harness
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// Fault takes a call; it returns true where it has answered. action is the operation's
+// name, such as PutItem.
+type Fault func(w http.ResponseWriter, action string, body []byte) bool
+
+// Proxy is an AWS endpoint that misbehaves on demand.
+type Proxy struct {
+	URL    string
+	Calls  atomic.Int64
+	faults atomic.Pointer[Fault]
+}
+
+// NewProxy stands before an AWS endpoint until the test has ended.
+func NewProxy(t testing.TB, endpoint string) *Proxy {
+	t.Helper()
+	target, err := url.Parse(endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Proxy{}
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		_, action, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+		if action != "" {
+			p.Calls.Add(1)
+		}
+		if f := p.faults.Load(); f != nil && (*f)(w, action, body) {
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	p.URL = server.URL
+	return p
+}
+
+// Set sets the fault; nil ends it.
+func (p *Proxy) Set(f Fault) {
+	if f == nil {
+		p.faults.Store(nil)
+		return
+	}
+	p.faults.Store(&f)
+}
+
+// Forward passes a call on to the endpoint and returns its answer, for faults that
+// lose an answer after the call has landed.
+func Forward(endpoint, action string, body []byte) (status int, answer []byte) {
+	r, err := http.NewRequest(http.MethodPost, endpoint, bytes.NewReader(body))
+	if err != nil {
+		return 0, nil
+	}
+	r.Header.Set("X-Amz-Target", "DynamoDB_20120810."+action)
+	r.Header.Set("Content-Type", "application/x-amz-json-1.0")
+	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0")
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return 0, nil
+	}
+	defer func() { _ = response.Body.Close() }()
+	answer, _ = io.ReadAll(response.Body)
+	return response.StatusCode, answer
+}
+
+// Refuse answers an error as DynamoDB does.
+func Refuse(w http.ResponseWriter, status int, code string) {
+	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, `{"__type":"com.amazonaws.dynamodb.v20120810#`+code+`","message":"asked for"}`)
+}

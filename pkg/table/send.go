@@ -1,0 +1,327 @@
+package table
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"connexease-functions/pkg/ledger"
+)
+
+const (
+	// sendKey is the sort key of a send's row.
+	sendKey = "send"
+	// maxIndexed is the longest identifier, in bytes, that becomes an index key; as
+	// for events.
+	maxIndexed = 512
+	// MaxSend is the largest body of a send, in bytes. It stays in one item (400 KB)
+	// with the answers to its attempts.
+	MaxSend = 256 << 10
+)
+
+// About is what people search a send by.
+type About struct {
+	Type    string // message type
+	Contact string // the customer, as in events: digits without a +, or a user or group id
+	Text    string // at most 512 bytes
+}
+
+// WriteSend does one write of the ledger, and repeats it until it has an answer or ctx
+// ends. A condition that fails is a Result, not an error; the error says why a write
+// is Lost.
+func (t *Table) WriteSend(ctx context.Context, w ledger.Write, about About) (ledger.Result, error) {
+	var refused *types.ConditionalCheckFailedException
+	var image item
+	err := attempts(ctx, func() {}, func(ctx context.Context) (again bool, err error) {
+		image, err = t.writeSend(ctx, w, about)
+		return err != nil && !errors.As(err, &refused), err
+	})
+	switch {
+	case refused != nil:
+		return ledger.Result{Refused: true, Image: readSend(refused.Item)}, nil
+	case err != nil:
+		return ledger.Result{Lost: true}, err
+	}
+	return ledger.Result{Image: readSend(image)}, nil
+}
+
+func (t *Table) writeSend(ctx context.Context, w ledger.Write, about About) (image item, err error) {
+	e := expression{names: map[string]string{}, values: item{}}
+	condition := e.conditions(w.If)
+	if w.Put != nil {
+		_, err := t.client.PutItem(ctx, &dynamodb.PutItemInput{
+			TableName: &t.name, Item: sendItem(w.Put, about), ConditionExpression: &condition,
+			ExpressionAttributeNames: e.names, ExpressionAttributeValues: e.used(),
+			ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+		})
+		return nil, err
+	}
+	update := e.update(w.ID, w.Set)
+	in := &dynamodb.UpdateItemInput{
+		TableName: &t.name, Key: item{"pk": str(w.ID), "sk": str(sendKey)},
+		ConditionExpression: &condition, UpdateExpression: &update,
+		ExpressionAttributeNames: e.names, ExpressionAttributeValues: e.used(),
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	}
+	if w.Step == ledger.Claim1 {
+		in.ReturnValues = types.ReturnValueAllNew // the payload, without a read
+	}
+	out, err := t.client.UpdateItem(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	return out.Attributes, nil
+}
+
+// expression collects what the expressions of one write name.
+type expression struct {
+	names  map[string]string
+	values item
+}
+
+// used is nil without values: DynamoDB refuses an empty map.
+func (e *expression) used() item {
+	if len(e.values) == 0 {
+		return nil
+	}
+	return e.values
+}
+
+// path returns a document path in placeholders.
+func (e *expression) path(parts ...string) string {
+	for i, p := range parts {
+		parts[i] = "#" + p // tokens are letters and digits
+		e.names[parts[i]] = p
+	}
+	return strings.Join(parts, ".")
+}
+
+func (e *expression) value(name string, v types.AttributeValue) string {
+	e.values[":"+name] = v
+	return ":" + name
+}
+
+func (e *expression) conditions(clauses []ledger.Clause) string {
+	all := make([]string, len(clauses))
+	for i, c := range clauses {
+		switch c.Kind {
+		case ledger.RowAbsent:
+			all[i] = "attribute_not_exists(" + e.path("pk") + ")"
+		case ledger.VersionIs:
+			all[i] = e.path("v") + " = " + e.value("seen", num(c.V))
+		case ledger.ValidAfter:
+			all[i] = e.path("valid_until") + " > " + e.value("now", num(c.Time.UnixMilli()))
+		case ledger.AttemptOpen:
+			all[i] = "attribute_exists(" + e.path("attempts", c.Token) + ") AND attribute_not_exists(" + e.path("attempts", c.Token, "outcome") + ")"
+		default:
+			panic("table: unknown clause " + string(c.Kind))
+		}
+	}
+	return strings.Join(all, " AND ")
+}
+
+func (e *expression) update(id string, u ledger.Update) string {
+	set := []string{e.path("v") + " = " + e.path("v") + " + " + e.value("one", num(1))}
+	var remove []string
+	assign := func(name string, v types.AttributeValue) {
+		set = append(set, e.path(name)+" = "+e.value(name, v))
+	}
+	switch {
+	case u.Outcome != nil:
+		set = append(set, e.path("attempts", u.Token, "outcome")+" = "+e.value("outcome", outcomeValue(u.Outcome)))
+	case u.Token != "":
+		set = append(set, e.path("attempts", u.Token)+" = "+e.value("attempt", attemptValue(ledger.Attempt{Lease: u.Lease})))
+	}
+	if indexed(u.Wamid) {
+		set = append(set, e.path("sent_wamid")+" = if_not_exists("+e.path("sent_wamid")+", "+e.value("wamid", str(u.Wamid))+")")
+	}
+	for _, token := range u.Drop {
+		remove = append(remove, e.path("attempts", token))
+	}
+	if !u.ValidUntil.IsZero() {
+		assign("valid_until", num(u.ValidUntil.UnixMilli()))
+		assign("on_unknown", str(string(u.OnUnknown)))
+	}
+	if !u.ClaimedAt.IsZero() {
+		assign("timeline_sk", str(timelineKey(u.ClaimedAt, id)))
+		assign("timestamp", num(u.ClaimedAt.Unix()))
+	}
+	switch {
+	case u.Renew && u.ExpiresAt.IsZero():
+		remove = append(remove, e.path("expires_at"))
+	case u.Renew:
+		assign("expires_at", num(u.ExpiresAt.Unix()))
+	}
+	text := "SET " + strings.Join(set, ", ")
+	if len(remove) > 0 {
+		text += " REMOVE " + strings.Join(remove, ", ")
+	}
+	return text
+}
+
+func indexed(id string) bool { return id != "" && len(id) <= maxIndexed }
+
+func timelineKey(at time.Time, id string) string {
+	return at.UTC().Format(timelineTime) + "#" + id
+}
+
+// sendItem makes a send's row. The id of WhatsApp is in sent_wamid alone: as wamid it
+// would be in the timeline too, and each outcome would pay for a write there.
+func sendItem(s *ledger.Send, about About) item {
+	it := item{
+		"pk": str(s.ID), "sk": str(sendKey), "kind": str("send"), "direction": str("out"), "message_id": str(s.ID),
+		"v": num(s.V), "payload": payload(s.Payload, utf8.Valid(s.Payload)), "fingerprint": str(s.Fingerprint),
+		"attempts": attemptsValue(s.Attempts),
+	}
+	set := func(name, value string) {
+		if value != "" {
+			it[name] = str(value)
+		}
+	}
+	set("type", about.Type)
+	set("text", about.Text)
+	set("client", s.Client)
+	if indexed(about.Contact) {
+		set("contact", about.Contact)
+		// Without timeline_sk, which the first claim sets, the row is in no timeline.
+		set("timeline_pk", "contact#"+about.Contact)
+	}
+	if s.IsFake {
+		it["is_fake"] = &types.AttributeValueMemberBOOL{Value: true}
+	}
+	if s.MMLite {
+		it["mmlite"] = &types.AttributeValueMemberBOOL{Value: true}
+	}
+	if !s.ValidUntil.IsZero() {
+		it["valid_until"], it["on_unknown"] = num(s.ValidUntil.UnixMilli()), str(string(s.OnUnknown))
+	}
+	if !s.ClaimedAt.IsZero() {
+		it["timeline_sk"], it["timestamp"] = str(timelineKey(s.ClaimedAt, s.ID)), num(s.ClaimedAt.Unix())
+	}
+	if !s.ExpiresAt.IsZero() {
+		it["expires_at"] = num(s.ExpiresAt.Unix())
+	}
+	return it
+}
+
+func attemptsValue(attempts map[string]ledger.Attempt) types.AttributeValue {
+	m := item{}
+	for token, a := range attempts {
+		m[token] = attemptValue(a)
+	}
+	return &types.AttributeValueMemberM{Value: m}
+}
+
+func attemptValue(a ledger.Attempt) types.AttributeValue {
+	m := item{"lease": num(a.Lease.UnixMilli())}
+	if a.Outcome != nil {
+		m["outcome"] = outcomeValue(a.Outcome)
+	}
+	return &types.AttributeValueMemberM{Value: m}
+}
+
+func outcomeValue(o *ledger.Outcome) types.AttributeValue {
+	m := item{"state": str(string(o.State)), "at": num(o.At.UnixMilli())}
+	if o.HTTP != 0 {
+		m["http"] = num(int64(o.HTTP))
+	}
+	if o.Body != nil {
+		m["body"] = payload(o.Body, utf8.Valid(o.Body))
+	}
+	if o.Reason != "" {
+		m["reason"] = str(o.Reason)
+	}
+	if o.Wamid != "" {
+		m["wamid"] = str(o.Wamid)
+	}
+	return &types.AttributeValueMemberM{Value: m}
+}
+
+// readSend reads a row; nil for an item that is not there.
+func readSend(it item) *ledger.Send {
+	if len(it) == 0 {
+		return nil
+	}
+	s := &ledger.Send{
+		ID: text(it["pk"]), V: integer(it["v"]), Fingerprint: text(it["fingerprint"]), Client: text(it["client"]),
+		Payload: content(it["payload"]), IsFake: truth(it["is_fake"]), MMLite: truth(it["mmlite"]), Wamid: text(it["sent_wamid"]),
+		ValidUntil: millis(it["valid_until"]), OnUnknown: ledger.Choice(text(it["on_unknown"])),
+		Attempts: map[string]ledger.Attempt{},
+	}
+	if at, _, ok := strings.Cut(text(it["timeline_sk"]), "#"); ok {
+		s.ClaimedAt, _ = time.Parse(timelineTime, at)
+	}
+	if n := integer(it["expires_at"]); n != 0 {
+		s.ExpiresAt = time.Unix(n, 0).UTC()
+	}
+	for token, v := range members(it["attempts"]) {
+		m := members(v)
+		a := ledger.Attempt{Lease: millis(m["lease"])}
+		if o := members(m["outcome"]); o != nil {
+			a.Outcome = &ledger.Outcome{
+				State: ledger.State(text(o["state"])), HTTP: int(integer(o["http"])), Body: content(o["body"]),
+				Reason: text(o["reason"]), Wamid: text(o["wamid"]), At: millis(o["at"]),
+			}
+		}
+		s.Attempts[token] = a
+	}
+	return s
+}
+
+func members(v types.AttributeValue) item {
+	if m, ok := v.(*types.AttributeValueMemberM); ok {
+		return m.Value
+	}
+	return nil
+}
+
+func truth(v types.AttributeValue) bool {
+	b, ok := v.(*types.AttributeValueMemberBOOL)
+	return ok && b.Value
+}
+
+func integer(v types.AttributeValue) int64 {
+	if n, ok := v.(*types.AttributeValueMemberN); ok {
+		i, _ := strconv.ParseInt(n.Value, 10, 64)
+		return i
+	}
+	return 0
+}
+
+// millis reads a time in epoch milliseconds; zero for none.
+func millis(v types.AttributeValue) time.Time {
+	if n := integer(v); n != 0 {
+		return time.UnixMilli(n).UTC()
+	}
+	return time.Time{}
+}
+
+func content(v types.AttributeValue) []byte {
+	switch v := v.(type) {
+	case *types.AttributeValueMemberS:
+		return []byte(v.Value)
+	case *types.AttributeValueMemberB:
+		return v.Value
+	}
+	return nil
+}
+
+// FindSend returns the id of the send to which the Gateway answered with this id of
+// WhatsApp; empty where there is none. The index follows the table within moments.
+func (t *Table) FindSend(ctx context.Context, wamid string) (id string, err error) {
+	if !indexed(wamid) {
+		return "", nil
+	}
+	err = t.query(ctx, &dynamodb.QueryInput{
+		IndexName: aws.String("sent_wamid"), KeyConditionExpression: aws.String("sent_wamid = :wamid"),
+		ExpressionAttributeValues: item{":wamid": str(wamid)},
+	}, func(it item) { id = text(it["pk"]) })
+	return id, err
+}

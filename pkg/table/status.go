@@ -1,0 +1,92 @@
+package table
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"connexease-functions/pkg/ledger"
+)
+
+// Statuses returns the statuses stored under an id of ours, read consistently.
+func (t *Table) Statuses(ctx context.Context, id string) ([]ledger.Status, error) {
+	return t.statuses(ctx, id)
+}
+
+// StatusesOf returns the statuses stored under an id of WhatsApp: those of messages
+// whose caller used biz_opaque_callback_data.
+func (t *Table) StatusesOf(ctx context.Context, wamid string) ([]ledger.Status, error) {
+	if !indexed(wamid) {
+		return nil, nil
+	}
+	return t.statuses(ctx, "wa#"+wamid)
+}
+
+func (t *Table) statuses(ctx context.Context, pk string) (all []ledger.Status, err error) {
+	err = t.query(ctx, &dynamodb.QueryInput{
+		ConsistentRead:         aws.Bool(true),
+		KeyConditionExpression: aws.String("pk = :pk AND begins_with(sk, :status)"),
+		ExpressionAttributeValues: item{
+			":pk": str(pk), ":status": str("status#"),
+		},
+	}, func(it item) { all = append(all, readStatus(it)) })
+	return all, err
+}
+
+// LookUp returns a send's row, nil where there is none, and the statuses under its id,
+// in one consistent read.
+func (t *Table) LookUp(ctx context.Context, id string) (row *ledger.Send, about About, statuses []ledger.Status, err error) {
+	err = t.query(ctx, &dynamodb.QueryInput{
+		ConsistentRead:            aws.Bool(true),
+		KeyConditionExpression:    aws.String("pk = :pk"),
+		ExpressionAttributeValues: item{":pk": str(id)},
+	}, func(it item) {
+		if text(it["sk"]) == sendKey {
+			row, about = readSend(it), About{Type: text(it["type"]), Contact: text(it["contact"]), Text: text(it["text"])}
+			return
+		}
+		statuses = append(statuses, readStatus(it))
+	})
+	return row, about, statuses, err
+}
+
+// readStatus reads a status row. Which attempt it belongs to, and its errors, are in
+// the payload only; one that is split into parts belongs to nobody.
+func readStatus(it item) ledger.Status {
+	var p struct {
+		Opaque any             `json:"biz_opaque_callback_data"`
+		Errors json.RawMessage `json:"errors"`
+	}
+	_ = json.Unmarshal(content(it["payload"]), &p) // what cannot be read has no token
+	opaque, _ := p.Opaque.(string)
+	_, token, _ := ledger.ParseOpaque(opaque)
+	s := ledger.Status{Token: token, Status: text(it["status"]), Wamid: text(it["wamid"]), Errors: p.Errors}
+	if n := integer(it["timestamp"]); n != 0 {
+		s.Time = time.Unix(n, 0).UTC()
+	}
+	return s
+}
+
+// query reads every page, repeating what fails until ctx ends.
+func (t *Table) query(ctx context.Context, in *dynamodb.QueryInput, each func(item)) error {
+	in.TableName = &t.name
+	for {
+		var out *dynamodb.QueryOutput
+		err := attempts(ctx, func() {}, func(ctx context.Context) (again bool, err error) {
+			out, err = t.client.Query(ctx, in)
+			return err != nil, err
+		})
+		if err != nil {
+			return err
+		}
+		for _, it := range out.Items {
+			each(it)
+		}
+		if in.ExclusiveStartKey = out.LastEvaluatedKey; len(in.ExclusiveStartKey) == 0 {
+			return nil
+		}
+	}
+}
