@@ -165,7 +165,10 @@ func refusesKey(r gateway.Result) bool {
 
 // outcome is what the ledger keeps of an answer.
 func outcome(r gateway.Result) ledger.Outcome {
-	o := ledger.Outcome{State: ledger.State(r.Kind), HTTP: r.Status, Reason: r.Reason, Body: r.Body}
+	o := ledger.Outcome{State: ledger.State(r.Kind), HTTP: r.Status, Body: r.Body}
+	if r.Kind != gateway.Accepted {
+		o.Reason = r.Reason
+	}
 	if len(r.Wamid) <= longestWamid {
 		o.Wamid = r.Wamid
 	}

@@ -2,6 +2,7 @@ package table
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"strconv"
 	"strings"
@@ -238,10 +239,23 @@ func outcomeValue(o *ledger.Outcome) types.AttributeValue {
 	if o.Reason != "" {
 		m["reason"] = str(o.Reason)
 	}
-	if o.Wamid != "" {
+	if o.Wamid != idIn(o.Body) { // once is enough: the first kB of a row is the cheap one
 		m["wamid"] = str(o.Wamid)
 	}
 	return &types.AttributeValueMemberM{Value: m}
+}
+
+// idIn returns the message id that the Gateway's answer holds; empty where it has none.
+func idIn(answer []byte) string {
+	var r struct {
+		Data struct {
+			Messages []struct{ ID string } `json:"messages"`
+		} `json:"data"`
+	}
+	if json.Unmarshal(answer, &r) != nil || len(r.Data.Messages) == 0 {
+		return ""
+	}
+	return r.Data.Messages[0].ID
 }
 
 // readSend reads a row; nil for an item that is not there.
@@ -268,6 +282,9 @@ func readSend(it item) *ledger.Send {
 			a.Outcome = &ledger.Outcome{
 				State: ledger.State(text(o["state"])), HTTP: int(integer(o["http"])), Body: content(o["body"]),
 				Reason: text(o["reason"]), Wamid: text(o["wamid"]), At: millis(o["at"]),
+			}
+			if o["wamid"] == nil {
+				a.Outcome.Wamid = idIn(a.Outcome.Body)
 			}
 		}
 		s.Attempts[token] = a

@@ -142,6 +142,14 @@ func (s *Server) SetWebhookURL(url string) {
 	s.webhook = url
 }
 
+// SetLimits sets the rate limits from now on; 0 leaves one as it is.
+func (s *Server) SetLimits(l Limits) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.config.Limits.PerSecond = cmp.Or(l.PerSecond, s.config.Limits.PerSecond)
+	s.config.Limits.PerMinute = cmp.Or(l.PerMinute, s.config.Limits.PerMinute)
+}
+
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path != path {

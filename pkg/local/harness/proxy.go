@@ -2,11 +2,13 @@ package harness
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -21,7 +23,11 @@ type Proxy struct {
 	URL    string
 	Calls  atomic.Int64
 	faults atomic.Pointer[Fault]
+	meter  atomic.Pointer[Meter]
 }
+
+// Meter takes the capacity that one call consumed, as DynamoDB tells it.
+type Meter func(action string, units float64)
 
 // NewProxy stands before an AWS endpoint until the test has ended.
 func NewProxy(t testing.TB, endpoint string) *Proxy {
@@ -32,6 +38,7 @@ func NewProxy(t testing.TB, endpoint string) *Proxy {
 	}
 	p := &Proxy{}
 	proxy := httputil.NewSingleHostReverseProxy(target)
+	proxy.ModifyResponse = p.measure
 	proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -42,6 +49,11 @@ func NewProxy(t testing.TB, endpoint string) *Proxy {
 		}
 		if f := p.faults.Load(); f != nil && (*f)(w, action, body) {
 			return
+		}
+		if p.meter.Load() != nil && len(body) > 0 {
+			body = append([]byte(`{"ReturnConsumedCapacity":"TOTAL",`), bytes.TrimPrefix(body, []byte("{"))...)
+			r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+			r.Header.Set("Content-Length", strconv.Itoa(len(body)))
 		}
 		proxy.ServeHTTP(w, r)
 	}))
@@ -57,6 +69,28 @@ func (p *Proxy) Set(f Fault) {
 		return
 	}
 	p.faults.Store(&f)
+}
+
+// Measure tells m of each call from now on.
+func (p *Proxy) Measure(m Meter) { p.meter.Store(&m) }
+
+func (p *Proxy) measure(response *http.Response) error {
+	m := p.meter.Load()
+	if m == nil {
+		return nil
+	}
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return err
+	}
+	response.Body = io.NopCloser(bytes.NewReader(body))
+	var told struct {
+		ConsumedCapacity struct{ CapacityUnits float64 }
+	}
+	_ = json.Unmarshal(body, &told) // a failed condition tells none
+	_, action, _ := strings.Cut(response.Request.Header.Get("X-Amz-Target"), ".")
+	(*m)(action, told.ConsumedCapacity.CapacityUnits)
+	return nil
 }
 
 // Forward passes a call on to the endpoint and returns its answer, for faults that

@@ -1,11 +1,16 @@
-// Command empty is what the webhook function is measured against: a handler that does
+// Command empty is what the functions are measured against: a handler that does
 // nothing, or, on demand, the same calls of AWS as a first request makes.
 package main
 
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
 	"os"
+	"strings"
 	"sync"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -30,39 +35,89 @@ func (h handler) Invoke(ctx context.Context, _ []byte) ([]byte, error) {
 
 func main() {
 	var h handler
-	if os.Getenv("CALLS") != "" {
-		h.calls = sameCalls()
+	switch os.Getenv("CALLS") {
+	case "webhook":
+		h.calls = newCaller().webhook
+	case "send":
+		h.calls = newCaller().send
 	}
 	lambda.Start(h)
 }
 
-// sameCalls reads both versions of the secret and puts one item.
-func sameCalls() func(context.Context) error {
+// caller makes the calls of AWS and the Gateway that a first request makes.
+type caller struct {
+	db      *dynamodb.Client
+	secrets *secretsmanager.Client
+	item    map[string]types.AttributeValue
+}
+
+func newCaller() *caller {
 	env, err := config.NewEnvConfig()
 	if err != nil {
 		panic(err)
 	}
 	cfg := aws.Config{Region: env.Region, Credentials: credentials.StaticCredentialsProvider{Value: env.Credentials}, ConfigSources: []any{env}}
-	db, secrets := dynamodb.NewFromConfig(cfg), secretsmanager.NewFromConfig(cfg)
-	var once sync.Once
-	fetch := func(ctx context.Context) {
-		for _, stage := range []string{"AWSCURRENT", "AWSPREVIOUS"} {
-			_, _ = secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{
-				SecretId: aws.String(os.Getenv("WEBHOOK_SECRET_ID")), VersionStage: aws.String(stage),
-			})
-		}
-	}
+	c := &caller{dynamodb.NewFromConfig(cfg), secretsmanager.NewFromConfig(cfg), map[string]types.AttributeValue{}}
 	var fields map[string]string
 	if err := json.Unmarshal([]byte(os.Getenv("ITEM")), &fields); err != nil {
 		panic(err)
 	}
-	item := map[string]types.AttributeValue{}
 	for k, v := range fields {
-		item[k] = &types.AttributeValueMemberS{Value: v}
+		c.item[k] = &types.AttributeValueMemberS{Value: v}
 	}
-	return func(ctx context.Context) error {
-		once.Do(func() { fetch(ctx) })
-		_, err := db.PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String(os.Getenv("TABLE_NAME")), Item: item})
+	return c
+}
+
+func (c *caller) secret(ctx context.Context, variable, stage string) string {
+	out, err := c.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(os.Getenv(variable)), VersionStage: &stage})
+	if err != nil {
+		return "" // there is no previous version
+	}
+	return aws.ToString(out.SecretString)
+}
+
+// webhook reads both versions of the secret and puts one item.
+func (c *caller) webhook(ctx context.Context) error {
+	for _, stage := range []string{"AWSCURRENT", "AWSPREVIOUS"} {
+		c.secret(ctx, "WEBHOOK_SECRET_ID", stage)
+	}
+	_, err := c.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String(os.Getenv("TABLE_NAME")), Item: c.item})
+	return err
+}
+
+// send reads two secrets at once, claims, posts and settles.
+func (c *caller) send(ctx context.Context) error {
+	var both sync.WaitGroup
+	both.Go(func() { c.secret(ctx, "CLIENT_KEYS_SECRET_ID", "AWSCURRENT") })
+	key := ""
+	both.Go(func() { key = c.secret(ctx, "GATEWAY_KEY_SECRET_ID", "AWSCURRENT") })
+	both.Wait()
+	pk := c.item["pk"].(*types.AttributeValueMemberS)
+	pk.Value += "C" + os.Getenv("SUFFIX")
+	name := aws.String(os.Getenv("TABLE_NAME"))
+	if _, err := c.db.PutItem(ctx, &dynamodb.PutItemInput{
+		TableName: name, Item: c.item, ConditionExpression: aws.String("attribute_not_exists(pk)"),
+	}); err != nil {
 		return err
 	}
+	body := strings.NewReader(`{"messaging_product":"whatsapp","to":"15550100001","type":"text","text":{"body":"Hello"}}`)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, os.Getenv("GATEWAY_URL")+"/v1/wa/message", body)
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Authorization", "Bearer "+key)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	answer, err := io.ReadAll(response.Body)
+	if err = errors.Join(err, response.Body.Close()); err != nil || response.StatusCode != http.StatusOK {
+		return fmt.Errorf("the Gateway answers %d: %w", response.StatusCode, err)
+	}
+	_, err = c.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: name, Key: map[string]types.AttributeValue{"pk": c.item["pk"], "sk": c.item["sk"]},
+		ConditionExpression: aws.String("attribute_exists(pk)"), UpdateExpression: aws.String("SET answer = :a"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{":a": &types.AttributeValueMemberS{Value: string(answer)}},
+	})
+	return err
 }

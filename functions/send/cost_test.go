@@ -1,0 +1,41 @@
+package main
+
+import (
+	"maps"
+	"sync"
+	"testing"
+)
+
+func TestASendCostsFourWriteUnitsAndNoRead(t *testing.T) {
+	template := `{"messaging_product":"whatsapp","to":"15550100001","type":"template","template":{"name":"order_shipped","language":{"code":"en"},` +
+		`"components":[{"type":"body","parameters":[{"type":"text","text":"Ada"},{"type":"text","text":"4711"}]}]}}`
+	for name, c := range map[string]struct {
+		body    string
+		headers []string
+		want    map[string]float64
+	}{
+		// The claim: row and timeline. The outcome: row and sent_wamid.
+		"text":     {hello, nil, map[string]float64{"PutItem": 2, "UpdateItem": 2}},
+		"template": {template, nil, map[string]float64{"PutItem": 2, "UpdateItem": 2}},
+		// A row that is only queued is in no index.
+		"queued": {hello, []string{"prefer", "respond-async"}, map[string]float64{"PutItem": 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			var mu sync.Mutex
+			got := map[string]float64{}
+			w.database.Measure(func(action string, units float64) {
+				mu.Lock()
+				defer mu.Unlock()
+				got[action] += units
+			})
+			if a := w.post(c.body, c.headers...); a.Status >= 300 {
+				t.Fatalf("answered %d %s", a.Status, a.Body)
+			}
+			delete(got, "") // the connection that is opened at start
+			if !maps.Equal(got, c.want) {
+				t.Errorf("consumed %v, want %v", got, c.want)
+			}
+		})
+	}
+}
