@@ -51,18 +51,36 @@ func metaRefuses(m map[string]any) string {
 	return ""
 }
 
-// sent is Meta's answer to a message that it took. The sandbox has no contacts.
-func sent(m map[string]any, wamid string, isFake bool) map[string]any {
-	data := map[string]any{"messaging_product": "whatsapp", "messages": []any{map[string]any{"id": wamid}}}
+// taking is Meta's answer to a message that it took, its members in Meta's order.
+type taking struct {
+	Product  string       `json:"messaging_product"`
+	Contacts []recipient  `json:"contacts,omitempty"`
+	Messages []identified `json:"messages"`
+}
+
+type recipient struct {
+	Input  string `json:"input"`
+	WaID   string `json:"wa_id,omitempty"`
+	UserID string `json:"user_id,omitempty"`
+}
+
+type identified struct {
+	ID string `json:"id"`
+}
+
+// sent answers for a message that was taken. The sandbox has no contacts.
+func sent(m map[string]any, wamid string, isFake bool) taking {
+	t := taking{Product: "whatsapp", Messages: []identified{{wamid}}}
 	if isFake {
-		return data
+		return t
 	}
 	if to := text(m, "to"); to != "" {
-		data["contacts"] = []any{map[string]any{"input": to, "wa_id": strings.TrimPrefix(to, "+")}}
+		t.Contacts = []recipient{{Input: to, WaID: strings.TrimPrefix(to, "+")}}
 	} else {
-		data["contacts"] = []any{map[string]any{"input": text(m, "recipient"), "user_id": text(m, "recipient")}}
+		user := text(m, "recipient")
+		t.Contacts = []recipient{{Input: user, UserID: user}}
 	}
-	return data
+	return t
 }
 
 // wamid returns an id in the form that real ones have, the recipient's number inside.

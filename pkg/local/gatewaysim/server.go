@@ -197,17 +197,27 @@ func (a answer) write(w http.ResponseWriter) {
 
 func jsonHeader() http.Header { return http.Header{"Content-Type": {"application/json"}} }
 
+// unified is every answer's shape, its members in the Gateway's order.
+type unified struct {
+	IsSuccess bool     `json:"isSuccess"`
+	Data      any      `json:"data,omitempty"`
+	Errors    *failure `json:"errors,omitempty"`
+}
+
+type failure struct {
+	Code        string         `json:"code"`
+	Group       string         `json:"group"`
+	Description string         `json:"description"`
+	Params      map[string]any `json:"params,omitempty"`
+}
+
 func success(data any) answer {
-	body, _ := json.Marshal(map[string]any{"isSuccess": true, "data": data})
+	body, _ := json.Marshal(unified{IsSuccess: true, Data: data})
 	return answer{status: http.StatusOK, header: jsonHeader(), body: body}
 }
 
 func refuse(status int, code, group, description string, params map[string]any) answer {
-	e := map[string]any{"code": code, "group": group, "description": description}
-	if params != nil {
-		e["params"] = params
-	}
-	body, _ := json.Marshal(map[string]any{"isSuccess": false, "errors": e})
+	body, _ := json.Marshal(unified{Errors: &failure{code, group, description, params}})
 	return answer{status: status, header: jsonHeader(), body: body}
 }
 
