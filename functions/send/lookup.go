@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -134,7 +135,9 @@ func describe(row *ledger.Send, kind string, f ledger.Folded, receipts []ledger.
 	if f.State == ledger.Unknown {
 		v.Reason = unknownReason(row)
 	}
-	slices.SortStableFunc(receipts, func(a, b ledger.Status) int { return a.Time.Compare(b.Time) })
+	slices.SortStableFunc(receipts, func(a, b ledger.Status) int {
+		return cmp.Or(a.Time.Compare(b.Time), whatsapp.Rank(a.Status)-whatsapp.Rank(b.Status))
+	})
 	var told []whatsapp.Event
 	for _, r := range receipts {
 		if r.Status == "" { // a part of a payload

@@ -7,6 +7,15 @@ import "slices"
 // "delivered").
 var rank = []string{"sent", "delivered", "read", "played"}
 
+// Rank orders statuses that have the same time: sent, delivered, read, played, and
+// whatever else after them.
+func Rank(status string) int {
+	if at := slices.Index(rank, status); at >= 0 {
+		return at
+	}
+	return len(rank)
+}
+
 // Folded is what all statuses of a message say together.
 type Folded struct {
 	State      string   // the highest of sent, delivered, read, played; empty before any

@@ -133,6 +133,23 @@ func (s *Server) Wake() {
 	s.wake()
 }
 
+// EndVisibility makes every message of a queue visible now, as if its visibility
+// timeout or delay had passed.
+func (s *Server) EndVisibility(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	q, now := s.queues[name], s.now()
+	if q == nil {
+		return
+	}
+	for _, m := range q.messages {
+		if m.visibleAt.After(now) {
+			m.visibleAt, m.inFlight = now, false
+		}
+	}
+	s.wake()
+}
+
 func (s *Server) wake() {
 	close(s.changed)
 	s.changed = make(chan struct{})

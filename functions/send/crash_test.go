@@ -1,0 +1,195 @@
+package main
+
+import (
+	"bytes"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"connexease-functions/pkg/ledger"
+	"connexease-functions/pkg/local/gatewaysim"
+	"connexease-functions/pkg/local/harness"
+)
+
+// death is a moment at which the function's process is killed.
+type death struct {
+	name string
+	// arm makes it happen once; it returns when it has.
+	arm func(p *processes) (happened func() bool)
+	// taken is how many messages have left by then; state is what a look-up says in
+	// the end.
+	taken int
+	state string
+}
+
+// onCall kills at a call of DynamoDB, after it has landed or before it could.
+func onCall(is func(action string, body []byte) bool, landed bool) func(p *processes) func() bool {
+	return func(p *processes) func() bool {
+		var once sync.Once
+		dead := make(chan struct{})
+		p.database.Set(func(_ http.ResponseWriter, action string, body []byte) bool {
+			if !is(action, body) {
+				return false
+			}
+			once.Do(func() {
+				if landed {
+					harness.Forward(harness.Backends.DynamoDBURL, action, body)
+				}
+				p.database.Set(nil)
+				p.kill()
+				close(dead)
+			})
+			panic(http.ErrAbortHandler)
+		})
+		return func() bool {
+			select {
+			case <-dead:
+				return true
+			default:
+				return false
+			}
+		}
+	}
+}
+
+func isClaim(action string, body []byte) bool {
+	return action == "PutItem" && bytes.Contains(body, []byte(`"attempts"`))
+}
+
+func isOutcome(action string, body []byte) bool {
+	return action == "UpdateItem" && bytes.Contains(body, []byte(`"outcome"`))
+}
+
+var deaths = []death{
+	{"before the claim", onCall(isClaim, false), 0, ""},
+	{"after the claim", onCall(isClaim, true), 0, "unknown"},
+	{"while the Gateway holds the answer", func(p *processes) func() bool {
+		before := len(p.stack.Gateway.Messages())
+		if err := p.stack.Gateway.SetFaults(gatewaysim.Faults{{Kind: gatewaysim.Slow, Times: 1, DelayMS: 60_000}}); err != nil {
+			p.t.Fatal(err)
+		}
+		var once sync.Once
+		return func() bool {
+			if len(p.stack.Gateway.Messages()) == before {
+				return false
+			}
+			once.Do(p.kill)
+			return true
+		}
+	}, 1, "accepted"},
+	{"before the outcome is written", onCall(isOutcome, false), 1, "accepted"},
+	{"after the outcome was written", onCall(isOutcome, true), 1, "accepted"},
+}
+
+func TestAProcessThatIsKilledWhileItServesACallerSendsNothingTwice(t *testing.T) {
+	p := startProcesses(t)
+	for i, d := range deaths {
+		t.Run(d.name, func(t *testing.T) {
+			key := "idem-crash-" + strings.ReplaceAll(d.name, " ", "-")
+			id := ledger.ID("http/default", key)
+			happened := d.arm(p)
+			answered := make(chan httpAnswer, 1)
+			go func() { answered <- p.call(http.MethodPost, "/v1/wa/message", numbered(i), "Idempotency-Key", key) }()
+			p.until("it was killed", happened)
+			if a := <-answered; a.status != 500 || a.body != `{"message":"Internal Server Error"}` {
+				t.Errorf("the caller is answered %d %s", a.status, a.body)
+			}
+			if d.state == "accepted" {
+				// Its callbacks say what the process could not.
+				p.until("its receipts are there", func() bool { state, status := p.state(id); return state == "accepted" && status == "read" })
+			}
+			repeat := func() httpAnswer {
+				return p.call(http.MethodPost, "/v1/wa/message", numbered(i), "Idempotency-Key", key)
+			}
+			a := repeat()
+			times, wamid := p.taken(id)
+			switch d.state {
+			case "": // nothing was there: the repeat is the first
+				if a.status != 200 || times != 1 {
+					t.Errorf("the repeat is answered %d %s, %d taken", a.status, a.body, times)
+				}
+			case "accepted":
+				if a.status != 200 || a.header.Get("Idempotent-Replayed") != "true" || !strings.Contains(a.body, wamid) || times != 1 {
+					t.Errorf("the repeat is answered %d %s, %d taken", a.status, a.body, times)
+				}
+			default:
+				if a.status != 409 || a.header.Get("Retry-After") == "" || times != 0 {
+					t.Errorf("the repeat is answered %d %s, %d taken", a.status, a.body, times)
+				}
+				p.held(id, key, i)
+			}
+		})
+	}
+}
+
+// held expects a message that is never sent, because nobody can tell whether it was.
+func (p *processes) held(id, key string, n int) {
+	p.t.Helper()
+	h, timeout := p.later()
+	e := harness.Event(routeSend, "Bearer "+p.stack.ClientKey(), numbered(n))
+	e["headers"].(map[string]string)["idempotency-key"] = key
+	e["requestContext"].(map[string]any)["timeEpoch"] = time.Now().Add(time.Minute).UnixMilli()
+	a, err := harness.Request(p.t, h, timeout, e)
+	if err != nil || a.Status != 504 || a.Code() != "SEND_001" || !strings.Contains(a.Body, id) {
+		p.t.Errorf("after its lease: %d %s %v", a.Status, a.Body, err)
+	}
+	look := harness.Event(routeByID, "Bearer "+p.stack.ClientKey(), "")
+	look["pathParameters"] = map[string]string{"id": id}
+	if a, err = harness.Request(p.t, h, timeout, look); err != nil || !strings.Contains(a.Body, `"state":"unknown"`) || !strings.Contains(a.Body, `"reason":"process_ended"`) {
+		p.t.Errorf("look-up: %d %s %v", a.Status, a.Body, err)
+	}
+	if times, _ := p.taken(id); times != 0 {
+		p.t.Errorf("%d messages left", times)
+	}
+}
+
+func TestAProcessThatIsKilledWhileItServesTheQueueSendsNothingTwice(t *testing.T) {
+	p := startProcesses(t)
+	for i, d := range deaths {
+		t.Run(d.name, func(t *testing.T) {
+			key := "idem-crash-queue-" + strings.ReplaceAll(d.name, " ", "-")
+			id := ledger.ID("sqs", key)
+			body := `{"message":` + numbered(100+i) + `,"idempotencyKey":"` + key + `","reader":"default"}`
+			happened := d.arm(p)
+			p.enqueue(body)
+			p.until("it was killed", happened)
+			if d.state == "accepted" {
+				p.until("its receipts are there", func() bool { state, status := p.state(id); return state == "accepted" && status == "read" })
+			}
+			if d.state == "unknown" {
+				// In flight as far as anybody knows: the record waits for the lease's end.
+				p.until("the record came again and waits", func() bool {
+					p.stack.Queues.EndVisibility("OutboundQueue")
+					state, _ := p.state(id)
+					return state == "in_flight"
+				})
+				h, timeout := p.later()
+				out, err := harness.Invoke(t, h, timeout, map[string]any{"Records": []any{map[string]any{
+					"messageId": "again", "receiptHandle": "none", "body": body, "eventSource": "aws:sqs", "attributes": map[string]string{},
+				}}})
+				if err != nil || string(out) != `{"batchItemFailures":[]}` {
+					t.Errorf("after its lease the record is answered %s %v", out, err)
+				}
+				if times, _ := p.taken(id); times != 0 {
+					t.Errorf("%d messages left", times)
+				}
+				if _, err := p.sqs.PurgeQueue(t.Context(), purge(p.stack.QueueURL)); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			p.until("the record is done", func() bool {
+				p.stack.Queues.EndVisibility("OutboundQueue")
+				return p.stack.Queues.Idle("OutboundQueue")
+			})
+			if state, _ := p.state(id); state != "accepted" {
+				t.Errorf("the message is %s", state)
+			}
+			if times, _ := p.taken(id); times != 1 {
+				t.Errorf("%d messages left", times)
+			}
+		})
+	}
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"connexease-functions/pkg/local/gatewaysim"
+	"connexease-functions/pkg/local/harness"
+	"connexease-functions/pkg/local/stack"
+	"connexease-functions/pkg/telemetry"
+)
+
+// processes are the real binaries of both functions, their DynamoDB behind a proxy.
+type processes struct {
+	t        *testing.T
+	stack    *stack.Stack
+	database *harness.Proxy
+	sqs      *sqs.Client
+}
+
+func startProcesses(t *testing.T) *processes {
+	t.Helper()
+	p := &processes{t: t, database: harness.NewProxy(t, harness.Backends.DynamoDBURL)}
+	var err error
+	p.stack, err = stack.Start(t.Context(), stack.Options{Root: "../..", State: t.TempDir(), DynamoDB: p.database.URL, Logs: &harness.Logs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.stack.Close)
+	p.stack.Gateway.SetLimits(gatewaysim.Limits{PerSecond: 1e6, PerMinute: 1e6})
+	p.sqs = sqs.New(sqs.Options{
+		Region: stack.Region, BaseEndpoint: aws.String(p.stack.SQSURL), Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
+	})
+	return p
+}
+
+func (p *processes) kill() {
+	for _, pid := range p.stack.Functions["SendFunction"].Status().PIDs {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+}
+
+// later is a handler of this process whose clock is a minute ahead: every lease of the
+// killed ones is over. Its own calls have their usual time all the same.
+func (p *processes) later() (h *handler, timeout time.Duration) {
+	p.t.Helper()
+	env := p.stack.Environment()
+	for k, v := range env {
+		p.t.Setenv(k, v)
+	}
+	h, err := build(func(name string) string {
+		return map[string]string{
+			"TABLE_NAME": p.stack.TableName, "GATEWAY_URL": p.stack.GatewayURL, "GATEWAY_KEY_SECRET_ID": "GatewayKeySecret",
+			"CLIENT_KEYS_SECRET_ID": "ClientKeysSecret", "QUEUE_URL": p.stack.QueueURL, "AWS_LAMBDA_FUNCTION_NAME": "send",
+		}[name]
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	h.now = func() time.Time { return time.Now().Add(time.Minute) }
+	h.log = telemetry.New(&harness.Logs, "send", time.Now)
+	return h, 28*time.Second + time.Minute
+}
+
+type httpAnswer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func (p *processes) call(method, path, body string, headers ...string) httpAnswer {
+	r, err := http.NewRequest(method, p.stack.APIURL+path, strings.NewReader(body))
+	if err != nil {
+		p.t.Error(err)
+		return httpAnswer{}
+	}
+	r.Header.Set("Authorization", "Bearer "+p.stack.ClientKey())
+	r.Header.Set("Content-Type", "application/json")
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		p.t.Error(err)
+		return httpAnswer{}
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		p.t.Error(err)
+	}
+	return httpAnswer{response.StatusCode, response.Header, string(text)}
+}
+
+// state is a look-up's; empty for a message that is not there.
+func (p *processes) state(id string) (state, status string) {
+	a := p.call(http.MethodGet, "/v1/wa/message/"+id, "")
+	var r struct {
+		Data struct{ State, Status string }
+	}
+	if a.status == 200 && json.Unmarshal([]byte(a.body), &r) != nil {
+		p.t.Errorf("look-up: %s", a.body)
+	}
+	return r.Data.State, r.Data.Status
+}
+
+func (p *processes) enqueue(body string) {
+	p.t.Helper()
+	if _, err := p.sqs.SendMessage(p.t.Context(), &sqs.SendMessageInput{QueueUrl: &p.stack.QueueURL, MessageBody: &body}); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *processes) until(what string, is func() bool) {
+	p.t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	end := time.After(time.Minute)
+	for !is() {
+		select {
+		case <-tick.C:
+		case <-end:
+			p.t.Fatalf("waited too long until %s", what)
+		}
+	}
+}
+
+// taken is how many messages of an id the Gateway took, and the last one's wamid.
+func (p *processes) taken(id string) (times int, wamid string) {
+	for _, m := range p.stack.Gateway.Messages() {
+		if strings.Contains(string(m.Body), id+".") {
+			times, wamid = times+1, m.Wamid
+		}
+	}
+	return times, wamid
+}
+
+func numbered(n int) string {
+	return fmt.Sprintf(`{"messaging_product":"whatsapp","to":"1555010%04d","type":"text","text":{"body":"Hello %d"}}`, n%10000, n)
+}
+
+func purge(url string) *sqs.PurgeQueueInput { return &sqs.PurgeQueueInput{QueueUrl: &url} }
