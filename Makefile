@@ -15,8 +15,9 @@ help: ## list the targets
 run: ## start everything on this machine (PORT=8080)
 	@go build -o .local/bin/local ./pkg/local && exec .local/bin/local -end-with-parent -port $(PORT)
 
+# One package at a time: several hold functions to their seconds on a DynamoDB Local of their own.
 test: ## all tests, with real processes and DynamoDB Local
-	go test -timeout 15m ./...
+	go test -p 1 -timeout 15m ./...
 
 lint: ## gofmt, go vet for Linux and macOS, staticcheck
 	@test -z "$$(gofmt -l functions pkg)" || { echo "not gofmt-ed:"; gofmt -l functions pkg; exit 1; }
@@ -41,6 +42,7 @@ trigger: ## list the fixtures, or deliver one (NAME=image REPEAT=2 FROM=1555... 
 
 build: ## build the functions for Lambda into bin/
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(LAMBDA_ARCH) go build $(BUILD_FLAGS) -o bin/webhook/bootstrap ./functions/webhook
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(LAMBDA_ARCH) go build $(BUILD_FLAGS) -o bin/send/bootstrap ./functions/send
 
 # SAM calls this for each function and says where it wants the binary.
 build-%Function:

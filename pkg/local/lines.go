@@ -5,54 +5,142 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"connexease-functions/pkg/gateway"
 	"connexease-functions/pkg/local/lambdasim"
+	"connexease-functions/pkg/local/stack"
 )
 
-// mends says what to do about a refusal on a laptop.
-var mends = map[string]string{
-	"AUTH_001": "use the secret of this run: . .local/env",
-	"AUTH_002": `add -H "Authorization: Bearer $WEBHOOK_SECRET" (after . .local/env)`,
-	"AUTH_003": "send exactly one value of the form: Bearer <token>",
-	"REQ_002":  "send less than 4 MiB",
-	"SVC_001":  "put a secret: curl -X PUT $CONTROL_URL/secrets/webhook",
-	"SVC_002":  "see .local/functions.log",
-}
-
-// printExchange prints a request's line.
+// printExchange prints a request's line: its route, never its path, which may have a
+// phone number in it.
 func printExchange(x lambdasim.Exchange, seen *summaries) {
-	what := ""
+	route, what := x.RouteKey, ""
 	var r struct{ Errors *gateway.Error }
 	switch err := json.Unmarshal(x.Response, &r); {
-	case err != nil:
 	case x.RouteKey == "":
-		what = "no such route; there is POST /webhook"
+		route = x.Method + " " + masked(x.Path)
+		what = "no such route; there are POST /webhook, POST /v1/wa/message, GET /v1/wa/message/{id}"
+	case err != nil:
 	case r.Errors != nil:
-		what = r.Errors.Error()
-		if mend := mends[r.Errors.Code]; mend != "" {
-			what += " -> " + mend
-		}
+		what = refusal(x.RouteKey, r.Errors)
 	case x.Status >= http.StatusInternalServerError:
 		what = "the function failed -> see .local/functions.log"
 	default:
-		what = seen.of(x.FunctionRequestID)
+		what = strings.Join(seen.of(x.FunctionRequestID, 1), ", ")
 	}
-	fmt.Printf("%s  %s %s  %d  %d ms  %s\n", x.Time.Format(time.TimeOnly), x.Method, x.Path, x.Status, x.Duration.Milliseconds(), what)
+	fmt.Printf("%s  %s  %d  %d ms  %s\n", x.Time.Format(time.TimeOnly), route, x.Status, x.Duration.Milliseconds(), what)
 }
 
-// summaries passes the functions' log on and remembers what each delivery held.
+// printBatch prints the line of a batch that came from a queue.
+func printBatch(b stack.Batch, seen *summaries) {
+	what, again := "", ""
+	if b.Failed > 0 {
+		again = fmt.Sprintf(", %d to come again", b.Failed)
+	}
+	switch {
+	case b.Err != nil:
+		what = "the function did not run: " + masked(b.Err.Error())
+	case b.FunctionError != "":
+		what = "the function failed -> see .local/functions.log"
+	default:
+		what = strings.Join(seen.of(b.RequestID, b.Records), ", ")
+	}
+	fmt.Printf("%s  %s  records %d%s  %d ms  %s\n", b.Time.Format(time.TimeOnly), b.Queue, b.Records, again, b.Duration.Milliseconds(), what)
+}
+
+// printInvocation prints the line of a run that the Lambda endpoint caused.
+func printInvocation(i lambdasim.Invocation, seen *summaries) {
+	how, what := "invoke", ""
+	if i.Attempt > 0 {
+		how = fmt.Sprintf("invoke (event, attempt %d)", i.Attempt)
+	}
+	if i.Result.FunctionError == "" {
+		what = strings.Join(seen.of(i.Result.RequestID, 1), ", ")
+	} else {
+		var e struct{ ErrorType string }
+		_ = json.Unmarshal(i.Result.Payload, &e) // without a type it is still a failure
+		what = "failed: " + masked(e.ErrorType)
+	}
+	fmt.Printf("%s  %s %s  %d ms  %s\n", i.Time.Format(time.TimeOnly), how, i.Function, i.Duration.Milliseconds(), what)
+}
+
+// longNumber is what may be a phone number. The Gateway's descriptions are not ours.
+var longNumber = regexp.MustCompile(`\d{7,}`)
+
+func masked(text string) string { return longNumber.ReplaceAllString(text, "…") }
+
+// refusal says why a request was refused and what to do about it on a laptop.
+func refusal(routeKey string, e *gateway.Error) string {
+	what := e.Error()
+	if e.Code == "MSG_001" {
+		for _, path := range slices.Sorted(maps.Keys(e.Params)) {
+			what += fmt.Sprintf(" %s: %v;", path, e.Params[path])
+		}
+		what = strings.TrimSuffix(what, ";")
+	}
+	what = masked(what)
+	table := sendMends
+	if strings.HasSuffix(routeKey, " /webhook") {
+		table = webhookMends
+	}
+	if mend := table[e.Code]; mend != "" {
+		if id, ok := e.Params["id"].(string); ok {
+			mend = strings.ReplaceAll(mend, "<id>", id)
+		}
+		what += " -> " + mend
+	}
+	return what
+}
+
+// What to do about a refusal, by its code.
+var (
+	webhookMends = map[string]string{
+		"AUTH_001": "use the secret of this run: . .local/env",
+		"AUTH_002": `add -H "Authorization: Bearer $WEBHOOK_SECRET" (after . .local/env)`,
+		"AUTH_003": "send exactly one value of the form: Bearer <token>",
+		"REQ_001":  "send what base64 makes of the body, or the body itself",
+		"REQ_002":  "send less than 4 MiB",
+		"SVC_001":  "put a secret: curl -X PUT $CONTROL_URL/secrets/webhook",
+		"SVC_002":  "see .local/functions.log",
+	}
+	sendMends = map[string]string{
+		"AUTH_001": "use the client key of this run, $CLIENT_KEY: . .local/env",
+		"AUTH_002": `add -H "Authorization: Bearer $CLIENT_KEY" (after . .local/env)`,
+		"AUTH_003": "send exactly one value of the form: Bearer <client key>",
+		"REQ_001":  "send WhatsApp's message, a JSON object, as the body",
+		"REQ_002":  "name media by id or link; they do not go into the body",
+		"REQ_003":  "use the Message-Id of the answer, and the key of the client that sent it",
+		"MSG_001":  "send it as said; nothing was sent or claimed",
+		"IDEM_001": "repeat it after the answer's Retry-After",
+		"IDEM_002": "use another Idempotency-Key, or repeat the first request as it was",
+		"IDEM_003": "use 1 to 255 visible ASCII characters",
+		"SEND_001": `see what is known: curl $API_URL/v1/wa/message/<id> -H "Authorization: Bearer $CLIENT_KEY"`,
+		"SEND_002": "repeat the request; curl $CONTROL_URL/gateway/faults shows what the simulated Gateway does",
+		"SEND_003": "curl $CONTROL_URL/gateway/faults shows what the simulated Gateway does",
+		"SEND_004": "send it as a new message, with a new key or a longer Valid-For",
+		"SVC_001":  "put the secret: curl -X PUT $CONTROL_URL/secrets/gateway (or clients)",
+		"SVC_002":  "see .local/functions.log",
+		"SVC_003":  "give both sides a new key: curl -X PUT $CONTROL_URL/secrets/gateway",
+		"SVC_004":  "repeat the request with the same Idempotency-Key",
+		"RATE_001": "wait as long as params.retry_after says; curl $CONTROL_URL/gateway/faults shows if it was asked for",
+	}
+)
+
+// summaries passes the functions' log on and remembers what each invocation held.
 type summaries struct {
 	next io.Writer
 	mu   sync.Mutex
-	held map[string]string // by request id, until asked for
+	held map[string][]string // by request id, until asked for
 }
 
-// contents are the metrics of a summary line that count what was in a delivery.
+// contents are the metrics of a delivery's line that count what was in it.
 var contents = []struct{ metric, name string }{
 	{"Messages", "messages"}, {"Statuses", "statuses"}, {"OtherEvents", "other events"}, {"Quarantined", "quarantined"}, {"Merged", "merged"},
 }
@@ -63,35 +151,55 @@ func (s *summaries) Write(b []byte) (int, error) {
 		if json.Unmarshal(line, &summary) != nil {
 			continue
 		}
-		var parts []string
-		for _, c := range contents {
-			if n, ok := summary[c.metric].(float64); ok {
-				parts = append(parts, fmt.Sprintf("%s %.0f", c.name, n))
-			}
-		}
 		id, _ := summary["requestId"].(string)
 		s.mu.Lock()
 		if len(s.held) > 1000 || s.held == nil { // nobody asked for those
-			s.held = map[string]string{}
+			s.held = map[string][]string{}
 		}
-		s.held[id] = strings.Join(parts, ", ")
+		switch summary["message"] {
+		case "delivery":
+			s.held[id] = append(s.held[id], delivered(summary))
+		case "send":
+			s.held[id] = append(s.held[id], sent(summary))
+		}
 		s.mu.Unlock()
 	}
 	return s.next.Write(b)
 }
 
-// of returns what a request's delivery held. The log line travels by another way than
-// the answer, so it may be a moment late.
-func (s *summaries) of(requestID string) string {
-	for range 50 {
-		s.mu.Lock()
-		text, ok := s.held[requestID]
-		delete(s.held, requestID)
-		s.mu.Unlock()
-		if ok {
-			return text
+func delivered(summary map[string]any) string {
+	var parts []string
+	for _, c := range contents {
+		if n, ok := summary[c.metric].(float64); ok {
+			parts = append(parts, fmt.Sprintf("%s %.0f", c.name, n))
 		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// sent tells what came of a message: outcome, why, and its id.
+func sent(summary map[string]any) string {
+	var parts []string
+	for _, name := range []string{"outcome", "reason", "code", "messageId"} {
+		if text, _ := summary[name].(string); text != "" && !slices.Contains(parts, text) {
+			parts = append(parts, text)
+		}
+	}
+	return strings.Join(parts, " ")
+}
+
+// of returns what an invocation held, when it has want lines. The log travels by
+// another way than the answer, so it may be a moment late.
+func (s *summaries) of(requestID string, want int) []string {
+	for wait := 50; ; wait-- {
+		s.mu.Lock()
+		held := s.held[requestID]
+		if len(held) >= want || wait == 0 {
+			delete(s.held, requestID)
+			s.mu.Unlock()
+			return held
+		}
+		s.mu.Unlock()
 		time.Sleep(2 * time.Millisecond)
 	}
-	return ""
 }

@@ -65,7 +65,10 @@ func run(port int, backends bool, database, state string, follow bool) error {
 	defer func() { _ = controlListener.Close() }()
 	s, err := stack.Start(ctx, stack.Options{
 		Root: ".", State: state, Port: port, Backends: backends, DynamoDB: database, Cache: filepath.Join(cache, "connexease-functions"),
-		Progress: func(line string) { fmt.Println(line) }, Observe: func(x lambdasim.Exchange) { printExchange(x, seen) }, Logs: seen,
+		Progress: func(line string) { fmt.Println(line) }, Logs: seen,
+		Observe:           func(x lambdasim.Exchange) { printExchange(x, seen) },
+		ObserveBatch:      func(b stack.Batch) { printBatch(b, seen) },
+		ObserveInvocation: func(i lambdasim.Invocation) { printInvocation(i, seen) },
 	})
 	if err != nil {
 		if ctx.Err() != nil {
@@ -86,7 +89,8 @@ func run(port int, backends bool, database, state string, follow bool) error {
 	printReady(s, controlURL, backends)
 	select {
 	case <-ctx.Done():
-		fmt.Println("\nEnding ...")
+		stop() // a second Ctrl-C ends the process at once, and all others with it
+		fmt.Println("\nEnding when what is under way is done; Ctrl-C again ends at once ...")
 		return nil
 	case err := <-s.Failed():
 		return err
@@ -117,8 +121,11 @@ func writeEnvironment(s *stack.Stack, state, controlURL string) error {
 	env := s.Environment()
 	env["API_URL"] = s.APIURL
 	env["CONTROL_URL"] = controlURL
+	env["GATEWAY_URL"] = s.GatewayURL
+	env["QUEUE_URL"] = s.QueueURL
 	env["TABLE_NAME"] = s.TableName
 	env["WEBHOOK_SECRET"] = secret
+	env["CLIENT_KEY"] = s.ClientKey()
 	var text strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		fmt.Fprintf(&text, "export %s='%s'\n", name, strings.ReplaceAll(env[name], "'", `'\''`))
@@ -139,10 +146,26 @@ func printReady(s *stack.Stack, controlURL string, backends bool) {
 Ready. In another terminal, in this folder:
 
   . .local/env
+
+A message comes in:
+
   curl -X POST $API_URL/webhook -H "Authorization: Bearer $WEBHOOK_SECRET" -d @pkg/local/fixtures/data/text.json
+
+One goes out, to a simulated Gateway; run it twice and it is sent once:
+
+  curl -X POST $API_URL/v1/wa/message -H "Authorization: Bearer $CLIENT_KEY" -H "Idempotency-Key: first" -d '%[1]s'
+
+The same by the queue, and what became of it ({id} is in the answer):
+
+  curl -X POST $API_URL/v1/wa/message -H "Authorization: Bearer $CLIENT_KEY" -H "Idempotency-Key: second" -H "Prefer: respond-async" -d '%[1]s'
+  curl $API_URL/v1/wa/message/{id} -H "Authorization: Bearer $CLIENT_KEY"
+
+Everything that is stored, and what the Gateway took:
+
   curl $CONTROL_URL/items
+  curl $CONTROL_URL/gateway/messages
 
-API %s   control %s   function logs .local/functions.log   Ctrl-C ends everything.
+API %[2]s   control %[3]s   function logs .local/functions.log   Ctrl-C ends everything.
 
-`, s.APIURL, controlURL)
+`, `{"messaging_product":"whatsapp","to":"15550100001","type":"text","text":{"body":"Hello"}}`, s.APIURL, controlURL)
 }

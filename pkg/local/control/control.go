@@ -9,8 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,13 +36,36 @@ type Control struct {
 func New(s *stack.Stack, rotated func() error) *Control {
 	c := &Control{stack: s, rotated: rotated}
 	c.mux.HandleFunc("GET /{$}", c.index)
-	c.mux.HandleFunc("GET /items", c.items)
-	c.mux.HandleFunc("GET /conversations/{contact}", c.conversation)
-	c.mux.HandleFunc("GET /functions", c.functions)
-	c.mux.HandleFunc("GET /trigger", c.fixtures)
-	c.mux.HandleFunc("POST /trigger/{name}", c.trigger)
-	c.mux.HandleFunc("PUT /secrets/{name}", c.putSecret)
+	for _, route := range c.routes() {
+		pattern, _, _ := strings.Cut(route.pattern, "?")
+		c.mux.HandleFunc(pattern, route.handle)
+	}
 	return c
+}
+
+type route struct {
+	pattern string // with the query's names
+	handle  http.HandlerFunc
+}
+
+// routes are those that the index lists.
+func (c *Control) routes() []route {
+	return []route{
+		{"GET /items?kind=&contact=&client=&since=&until=&limit=", c.items},
+		{"GET /conversations/{contact}", c.conversation},
+		{"GET /functions", c.functions},
+		{"GET /queues", c.queues},
+		{"GET /trigger", c.fixtures},
+		{"POST /trigger/{name}?repeat=&from=&text=&fresh=", c.trigger},
+		{"GET /gateway/messages", c.messages},
+		{"GET /gateway/faults", c.faults},
+		{"PUT /gateway/faults", c.putFaults},
+		{"GET /gateway/callbacks", c.callbacks},
+		{"PUT /gateway/callbacks", c.putCallbacks},
+		{"GET /gateway/limits", c.limits},
+		{"PUT /gateway/limits", c.putLimits},
+		{"PUT /secrets/{name}", c.putSecret},
+	}
 }
 
 // ServeHTTP refuses a foreign Host header, so that no page in a browser can read the
@@ -74,16 +99,17 @@ func fail(w http.ResponseWriter, status int, err error) {
 }
 
 func (c *Control) index(w http.ResponseWriter, _ *http.Request) {
-	answer(w, http.StatusOK, map[string][]string{"routes": {
-		"GET /items?kind=&contact=&since=&until=&limit=", "GET /conversations/{contact}", "GET /functions",
-		"GET /trigger", "POST /trigger/{name}?repeat=&from=&text=&fresh=", "PUT /secrets/{name}",
-	}})
+	var all []string
+	for _, route := range c.routes() {
+		all = append(all, route.pattern)
+	}
+	answer(w, http.StatusOK, map[string][]string{"routes": all})
 }
 
 func (c *Control) functions(w http.ResponseWriter, _ *http.Request) {
 	all := []lambdasim.Status{}
-	for _, f := range c.stack.Functions {
-		all = append(all, f.Status())
+	for _, name := range slices.Sorted(maps.Keys(c.stack.Functions)) {
+		all = append(all, c.stack.Functions[name].Status())
 	}
 	body := map[string]any{"functions": all}
 	if db := c.stack.Database; db != nil {
@@ -165,34 +191,4 @@ func (c *Control) deliver(r *http.Request, body []byte) (int, json.RawMessage, e
 	defer func() { _ = response.Body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxRequest))
 	return response.StatusCode, text, err
-}
-
-// putSecret gives a secret a new current version: the body's, or a random one.
-func (c *Control) putSecret(w http.ResponseWriter, r *http.Request) {
-	name, ok := map[string]string{"webhook": stack.WebhookSecret, stack.WebhookSecret: stack.WebhookSecret}[r.PathValue("name")]
-	if !ok {
-		fail(w, http.StatusNotFound, fmt.Errorf("there is no secret %q; there is: webhook", r.PathValue("name")))
-		return
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
-	if err != nil {
-		fail(w, http.StatusRequestEntityTooLarge, err)
-		return
-	}
-	value := strings.TrimSpace(string(body))
-	var wrapped struct {
-		Value *string `json:"value"`
-	}
-	if json.Unmarshal(body, &wrapped) == nil && wrapped.Value != nil {
-		value = *wrapped.Value
-	}
-	if value == "" {
-		value = stack.NewSecret(48)
-	}
-	id := c.stack.Secrets.Put(name, value)
-	if err := c.rotated(); err != nil {
-		fail(w, http.StatusInternalServerError, err)
-		return
-	}
-	answer(w, http.StatusOK, map[string]string{"name": name, "versionId": id, "value": value})
 }

@@ -18,22 +18,40 @@ import (
 	"connexease-functions/pkg/whatsapp"
 )
 
-// record is an item with plain values: text, numbers as they are, Binary as base64.
+// record is an item with plain values: text, numbers as they are, Binary as base64,
+// maps and lists of those.
 type record map[string]any
 
 func plain(item map[string]types.AttributeValue) record {
 	r := record{}
 	for name, v := range item {
-		switch v := v.(type) {
-		case *types.AttributeValueMemberS:
-			r[name] = v.Value
-		case *types.AttributeValueMemberN:
-			r[name] = json.Number(v.Value)
-		case *types.AttributeValueMemberB:
-			r[name] = base64.StdEncoding.EncodeToString(v.Value)
-		}
+		r[name] = plainValue(v)
 	}
 	return r
+}
+
+func plainValue(v types.AttributeValue) any {
+	switch v := v.(type) {
+	case *types.AttributeValueMemberS:
+		return v.Value
+	case *types.AttributeValueMemberN:
+		return json.Number(v.Value)
+	case *types.AttributeValueMemberB:
+		return base64.StdEncoding.EncodeToString(v.Value)
+	case *types.AttributeValueMemberBOOL:
+		return v.Value
+	case *types.AttributeValueMemberM:
+		return plain(v.Value)
+	case *types.AttributeValueMemberL:
+		all := make([]any, len(v.Value))
+		for i, one := range v.Value {
+			all[i] = plainValue(one)
+		}
+		return all
+	case *types.AttributeValueMemberSS:
+		return v.Value
+	}
+	return nil // NULL; the product writes no other sets
 }
 
 func (r record) text(name string) string {
@@ -74,6 +92,9 @@ func (c *Control) items(w http.ResponseWriter, r *http.Request) {
 			continue
 		}
 		if contact := q.Get("contact"); contact != "" && item.text("contact") != contact {
+			continue
+		}
+		if client := q.Get("client"); client != "" && item.text("client") != client {
 			continue
 		}
 		if at := epoch(item); (bounds[0] != 0 && at < bounds[0]) || (bounds[1] != 0 && at > bounds[1]) {
@@ -155,23 +176,16 @@ func join(all []record) []record {
 // conversation lists what was said with a contact, in order: one Query of the index.
 func (c *Control) conversation(w http.ResponseWriter, r *http.Request) {
 	contact := r.PathValue("contact")
-	found := []record{}
-	pages := dynamodb.NewQueryPaginator(c.stack.DB, &dynamodb.QueryInput{
+	found, err := c.query(r.Context(), &dynamodb.QueryInput{
 		TableName: aws.String(c.stack.TableName), IndexName: aws.String("timeline"),
 		KeyConditionExpression: aws.String("timeline_pk = :contact"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{
 			":contact": &types.AttributeValueMemberS{Value: "contact#" + contact},
 		},
 	})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(r.Context())
-		if err != nil {
-			fail(w, http.StatusBadGateway, err)
-			return
-		}
-		for _, item := range page.Items {
-			found = append(found, plain(item))
-		}
+	if err != nil {
+		fail(w, http.StatusBadGateway, err)
+		return
 	}
 	for _, item := range found {
 		if item.text("direction") != string(whatsapp.Out) {
@@ -185,24 +199,25 @@ func (c *Control) conversation(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, map[string]any{"contact": contact, "items": found})
 }
 
-// state folds the statuses of a message that went out into it.
+// state folds the statuses of a message that went out into it. Those of a send whose
+// caller used the opaque data are under WhatsApp's id.
 func (c *Control) state(ctx context.Context, item record) error {
-	var statuses []whatsapp.Event
-	pages := dynamodb.NewQueryPaginator(c.stack.DB, &dynamodb.QueryInput{
-		TableName:              aws.String(c.stack.TableName),
-		KeyConditionExpression: aws.String("pk = :pk AND begins_with(sk, :status)"),
-		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":pk":     &types.AttributeValueMemberS{Value: item.text("pk")},
-			":status": &types.AttributeValueMemberS{Value: "status#"},
-		},
-	})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return err
+	rows, err := c.under(ctx, item.text("pk"))
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		if wamid := r.text("sent_wamid"); wamid != "" {
+			more, err := c.under(ctx, "wa#"+wamid)
+			if err != nil {
+				return err
+			}
+			rows = append(rows, more...)
 		}
-		for _, s := range page.Items {
-			r := plain(s)
+	}
+	var statuses []whatsapp.Event
+	for _, r := range rows {
+		if r.text("kind") == string(whatsapp.KindStatus) {
 			statuses = append(statuses, whatsapp.Event{Status: r.text("status"), ErrorCode: r.text("error_code")})
 		}
 	}
@@ -214,4 +229,28 @@ func (c *Control) state(ctx context.Context, item record) error {
 		item["failed"], item["error_codes"] = true, folded.ErrorCodes
 	}
 	return nil
+}
+
+// under returns the rows of a partition key.
+func (c *Control) under(ctx context.Context, pk string) ([]record, error) {
+	return c.query(ctx, &dynamodb.QueryInput{
+		TableName:                 aws.String(c.stack.TableName),
+		KeyConditionExpression:    aws.String("pk = :pk"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{":pk": &types.AttributeValueMemberS{Value: pk}},
+	})
+}
+
+func (c *Control) query(ctx context.Context, in *dynamodb.QueryInput) ([]record, error) {
+	found := []record{}
+	pages := dynamodb.NewQueryPaginator(c.stack.DB, in)
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, item := range page.Items {
+			found = append(found, plain(item))
+		}
+	}
+	return found, nil
 }

@@ -135,13 +135,18 @@ func (f *Function) Name() string { return f.cfg.Name }
 // FunctionError; an error is returned only where there is no result: ErrTooLarge, ErrClosed, the context's error when it ended first (with
 // ErrAbandoned where a process is already at work), or a binary that cannot be started. The payload must not be changed afterwards.
 func (f *Function) Invoke(ctx context.Context, payload []byte) (Result, error) {
+	return f.invoke(ctx, newUUID(), payload)
+}
+
+// invoke is Invoke under a request id that was given before: repeats of an asynchronous invocation keep it.
+func (f *Function) invoke(ctx context.Context, id string, payload []byte) (Result, error) {
 	if len(payload) > MaxRequestBytes {
 		return Result{}, fmt.Errorf("%s: %w (%d bytes)", f.cfg.Name, ErrTooLarge, len(payload))
 	}
 	if err := ctx.Err(); err != nil {
 		return Result{}, fmt.Errorf("%s: not invoked: %w", f.cfg.Name, err)
 	}
-	inv := &invocation{id: newUUID(), payload: payload, done: make(chan outcome, 1)}
+	inv := &invocation{id: id, payload: payload, done: make(chan outcome, 1)}
 
 	f.mu.Lock()
 	if f.closed {

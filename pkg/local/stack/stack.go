@@ -1,31 +1,28 @@
 // Package stack starts everything that the product needs on one machine, and ends
-// it: DynamoDB Local, a Secrets Manager endpoint, and the function binaries behind an
-// HTTP API, as template.yaml says.
+// it: DynamoDB Local, endpoints of Secrets Manager, SQS and Lambda, a simulated Gateway,
+// and the function binaries behind an HTTP API and their queues, as template.yaml says.
 package stack
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"connexease-functions/pkg/local/dynamodblocal"
+	"connexease-functions/pkg/local/gatewaysim"
 	"connexease-functions/pkg/local/lambdasim"
+	"connexease-functions/pkg/local/queuesim"
 	"connexease-functions/pkg/local/secretsim"
 	"connexease-functions/pkg/local/template"
 )
@@ -37,6 +34,9 @@ const (
 	secretKey = "local"
 )
 
+// endGrace is how long requests that are under way may take when the stack ends.
+const endGrace = 3 * time.Second
+
 // Options of Start.
 type Options struct {
 	Root         string            // the project's folder
@@ -45,11 +45,15 @@ type Options struct {
 	Backends     bool              // everything but the functions
 	DynamoDB     string            // endpoint of a DynamoDB to use; empty starts DynamoDB Local
 	Cache        string            // folder that keeps DynamoDB Local
-	Overrides    map[string]string // template parameters
+	Overrides    map[string]string // template parameters; GatewayUrl is the simulated Gateway's where it is not given
 	MaxProcesses int               // of each function; 0 is the simulator's own bound
+	RetryDelays  []time.Duration   // before repeats of asynchronous invocations; none: the simulator's own
 	Progress     func(string)      // takes a line per slow step; may be nil
-	Observe      func(lambdasim.Exchange)
-	Logs         io.Writer // what the functions write; may be nil
+	Logs         io.Writer         // what the functions write; may be nil
+
+	Observe           func(lambdasim.Exchange)   // each request to the API; may be nil
+	ObserveBatch      func(Batch)                // each batch that a queue's mapping took to a function; may be nil
+	ObserveInvocation func(lambdasim.Invocation) // each run that the Lambda endpoint caused; may be nil
 }
 
 // Stack is what runs.
@@ -57,17 +61,29 @@ type Stack struct {
 	APIURL      string
 	SecretsURL  string
 	DynamoDBURL string
+	SQSURL      string
+	LambdaURL   string
+	GatewayURL  string // of the simulated Gateway
 	TableName   string
+	QueueURL    string   // of OutboundQueue
+	QueueNames  []string // all of the template's queues
 
 	DB        *dynamodb.Client
 	Secrets   *secretsim.Server
-	Database  *dynamodblocal.Server // nil where the endpoint was given
-	Functions map[string]*lambdasim.Function
+	Queues    *queuesim.Server
+	Gateway   *gatewaysim.Server
+	Database  *dynamodblocal.Server          // nil where the endpoint was given
+	Functions map[string]*lambdasim.Function // by logical id; none with Backends
 
-	tpl     *template.Template
-	failed  chan error
-	servers []*http.Server
-	close   sync.Once
+	options   Options
+	tpl       *template.Template
+	functions []template.Function
+	failed    chan error
+	servers   []*http.Server
+	lambda    *lambdasim.InvokeAPI
+	polling   context.CancelFunc // ends the queues' mappings
+	mappings  sync.WaitGroup
+	close     sync.Once
 }
 
 // Start starts the stack. Whatever it had started is ended again when it fails; its
@@ -76,15 +92,18 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 	if o.Progress == nil {
 		o.Progress = func(string) {}
 	}
-	s := &Stack{Secrets: secretsim.New(time.Now), Functions: map[string]*lambdasim.Function{}, failed: make(chan error, 8)}
+	if o.Logs != nil {
+		o.Logs = &lines{next: o.Logs}
+	}
+	s := &Stack{
+		Secrets: secretsim.New(time.Now), Queues: queuesim.New(time.Now), Functions: map[string]*lambdasim.Function{},
+		options: o, failed: make(chan error, 8),
+	}
 	defer func() {
 		if err != nil {
 			s.Close()
 		}
 	}()
-	if s.tpl, err = template.Load(filepath.Join(o.Root, "template.yaml"), o.Overrides); err != nil {
-		return nil, err
-	}
 	api, err := listen(o.Port)
 	if err != nil {
 		return nil, err
@@ -95,8 +114,10 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 			_ = api.Close()
 		}
 	}()
-	functions, err := s.tpl.Functions()
-	if err != nil {
+	if err := s.startGateway(); err != nil {
+		return nil, err
+	}
+	if err := s.readTemplate(); err != nil {
 		return nil, err
 	}
 	built := make(chan error, 1)
@@ -105,9 +126,9 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 			built <- nil
 			return
 		}
-		built <- buildFunctions(ctx, o, functions)
+		built <- s.buildFunctions(ctx)
 	}()
-	dbErr := s.startDatabase(ctx, o)
+	dbErr := s.startDatabase(ctx)
 	if err := errors.Join(dbErr, <-built); err != nil {
 		return nil, err
 	}
@@ -118,12 +139,40 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 		return nil, err
 	}
 	if o.Backends {
+		// Somebody else serves the API on its port.
+		if _, err := s.startFunctions(nil); err != nil {
+			return nil, err
+		}
 		return s, api.Close()
 	}
-	if err := s.startFunctions(o, api); err != nil {
+	routes, err := s.startFunctions(s.functions)
+	if err != nil {
 		return nil, err
 	}
+	s.serve(api, lambdasim.NewGateway(routes, o.Observe))
+	s.startMappings()
 	return s, nil
+}
+
+// readTemplate reads what is to be started. The queues come first: their addresses are
+// in the functions' environment.
+func (s *Stack) readTemplate() error {
+	overrides := maps.Clone(s.options.Overrides)
+	if overrides == nil {
+		overrides = map[string]string{}
+	}
+	if _, given := overrides[gatewayParameter]; !given {
+		overrides[gatewayParameter] = s.GatewayURL
+	}
+	var err error
+	if s.tpl, err = template.Load(filepath.Join(s.options.Root, "template.yaml"), overrides); err != nil {
+		return err
+	}
+	if err := s.startQueues(); err != nil {
+		return err
+	}
+	s.functions, err = s.tpl.Functions()
+	return err
 }
 
 // listen takes a port on 127.0.0.1.
@@ -133,104 +182,6 @@ func listen(port int) (net.Listener, error) {
 		return nil, &dynamodblocal.Mend{Problem: fmt.Sprintf("Port %d is taken", port), Command: fmt.Sprintf("make run PORT=%d", port+10)}
 	}
 	return l, err
-}
-
-func buildFunctions(ctx context.Context, o Options, functions []template.Function) error {
-	o.Progress("Building the functions ...")
-	for _, f := range functions {
-		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-ldflags", "-s -w",
-			"-o", binary(o, f), "./"+f.Folder)
-		build.Dir = o.Root
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			return fmt.Errorf("go build ./%s failed:\n%s", f.Folder, strings.TrimSpace(string(out)))
-		}
-	}
-	return nil
-}
-
-func binary(o Options, f template.Function) string {
-	return filepath.Join(o.State, "bin", filepath.Base(f.Folder))
-}
-
-func (s *Stack) startDatabase(ctx context.Context, o Options) error {
-	s.DynamoDBURL = o.DynamoDB
-	if o.DynamoDB == "" {
-		folder, err := dynamodblocal.Install(ctx, o.Cache, o.Progress)
-		if err != nil {
-			return err
-		}
-		o.Progress("Starting DynamoDB Local ...")
-		if s.Database, err = dynamodblocal.Start(ctx, folder); err != nil {
-			return err
-		}
-		s.DynamoDBURL = s.Database.Endpoint()
-		go func() {
-			<-s.Database.Done()
-			s.fail(errors.New("DynamoDB Local has ended"))
-		}()
-	}
-	s.DB = dynamodb.New(dynamodb.Options{
-		Region: Region, BaseEndpoint: aws.String(s.DynamoDBURL),
-		Credentials: credentials.NewStaticCredentialsProvider(accessKey, secretKey, ""),
-	})
-	return nil
-}
-
-// createTables makes the template's tables, where a given DynamoDB does not have them.
-func (s *Stack) createTables(ctx context.Context) error {
-	tables, err := s.tpl.Tables()
-	if err != nil {
-		return err
-	}
-	have, err := s.DB.ListTables(ctx, &dynamodb.ListTablesInput{})
-	if err != nil {
-		return fmt.Errorf("DynamoDB at %s does not answer: %w", s.DynamoDBURL, err)
-	}
-	for _, table := range tables {
-		s.TableName = aws.ToString(table.TableName)
-		there := false
-		for _, name := range have.TableNames {
-			there = there || name == s.TableName
-		}
-		if there {
-			continue
-		}
-		if _, err := s.DB.CreateTable(ctx, table); err != nil {
-			return fmt.Errorf("create table %s: %w", s.TableName, err)
-		}
-	}
-	return nil
-}
-
-func (s *Stack) startSecrets() error {
-	secrets, err := s.tpl.Secrets()
-	if err != nil {
-		return err
-	}
-	for _, secret := range secrets {
-		s.Secrets.Create(secret.Name)
-		if secret.Generated > 0 {
-			s.Secrets.Put(secret.Name, NewSecret(secret.Generated))
-		}
-	}
-	l, err := listen(0)
-	if err != nil {
-		return err
-	}
-	s.SecretsURL = "http://" + l.Addr().String()
-	s.serve(l, s.Secrets)
-	return nil
-}
-
-// NewSecret returns random letters and digits, as Secrets Manager generates them
-// without punctuation.
-func NewSecret(length int) string {
-	text := ""
-	for len(text) < length {
-		text += rand.Text()
-	}
-	return text[:length]
 }
 
 func (s *Stack) serve(l net.Listener, h http.Handler) {
@@ -243,44 +194,29 @@ func (s *Stack) serve(l net.Listener, h http.Handler) {
 	}()
 }
 
+// serveAnywhere serves on a free port and returns the address.
+func (s *Stack) serveAnywhere(h http.Handler) (url string, err error) {
+	l, err := listen(0)
+	if err != nil {
+		return "", err
+	}
+	s.serve(l, h)
+	return "http://" + l.Addr().String(), nil
+}
+
 // Environment returns what makes any AWS tool use this stack.
 func (s *Stack) Environment() map[string]string {
 	return map[string]string{
 		"AWS_ENDPOINT_URL_DYNAMODB":        s.DynamoDBURL,
 		"AWS_ENDPOINT_URL_SECRETS_MANAGER": s.SecretsURL,
+		"AWS_ENDPOINT_URL_SQS":             s.SQSURL,
+		"AWS_ENDPOINT_URL_LAMBDA":          s.LambdaURL,
 		"AWS_REGION":                       Region,
 		"AWS_DEFAULT_REGION":               Region,
 		"AWS_ACCESS_KEY_ID":                accessKey,
 		"AWS_SECRET_ACCESS_KEY":            secretKey,
 	}
 }
-
-func (s *Stack) startFunctions(o Options, api net.Listener) error {
-	functions, err := s.tpl.Functions()
-	if err != nil {
-		return err
-	}
-	var routes []lambdasim.Route
-	for _, f := range functions {
-		env := s.Environment()
-		for k, v := range f.Environment {
-			env[k] = v
-		}
-		function := lambdasim.New(lambdasim.Config{
-			Name: f.Name, Command: []string{binary(o, f)}, Env: env, Timeout: f.Timeout,
-			MemoryMB: f.MemoryMB, MaxProcesses: o.MaxProcesses, Logs: o.Logs,
-		})
-		s.Functions[f.Name] = function
-		for _, r := range f.Routes {
-			routes = append(routes, lambdasim.Route{Method: r.Method, Path: r.Path, Function: function})
-		}
-	}
-	s.serve(api, lambdasim.NewGateway(routes, o.Observe))
-	return nil
-}
-
-// WebhookSecret is the logical id of the secret that the webhook verifies with.
-const WebhookSecret = "WebhookSecret"
 
 func (s *Stack) fail(err error) {
 	select {
@@ -292,11 +228,25 @@ func (s *Stack) fail(err error) {
 // Failed tells when a part has ended on its own: the rest is of no use then.
 func (s *Stack) Failed() <-chan error { return s.failed }
 
-// Close ends every part and waits for its processes.
+// Close ends every part and waits for its processes. What was taken from a queue, or
+// was taken as an asynchronous invocation, is done first, while all it needs still runs.
 func (s *Stack) Close() {
 	s.close.Do(func() {
-		for _, server := range s.servers {
-			_ = server.Close()
+		if s.polling != nil {
+			s.polling()
+		}
+		s.mappings.Wait()
+		if s.lambda != nil {
+			s.lambda.Close()
+		}
+		if s.Gateway != nil {
+			s.Gateway.Close()
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), endGrace)
+		defer cancel()
+		for i := len(s.servers) - 1; i >= 0; i-- { // the API before what it needs
+			_ = s.servers[i].Shutdown(ctx)
+			_ = s.servers[i].Close()
 		}
 		for _, f := range s.Functions {
 			_ = f.Close()
@@ -305,4 +255,16 @@ func (s *Stack) Close() {
 			s.Database.Stop()
 		}
 	})
+}
+
+// lines lets several functions write to one place.
+type lines struct {
+	mu   sync.Mutex
+	next io.Writer
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.next.Write(b)
 }

@@ -1,6 +1,8 @@
 package template
 
 import (
+	"encoding/json"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -9,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"go.yaml.in/yaml/v3"
+
+	"connexease-functions/pkg/local/queuesim"
 )
 
 // Function is an AWS::Serverless::Function.
@@ -19,6 +23,9 @@ type Function struct {
 	MemoryMB    int
 	Environment map[string]string
 	Routes      []Route
+	Mappings    []queuesim.Mapping // without Invoke
+	Retries     int                // of an asynchronous invocation; AWS's default is 2
+	OnFailure   string             // queue that takes an asynchronous invocation that failed; empty: none
 }
 
 // Route is an HttpApi event of a function.
@@ -45,27 +52,56 @@ func (t *Template) Functions() ([]Function, error) {
 			find(n, "Properties", "Environment", "Variables"),
 		} {
 			if err := t.each(variables, func(name string, v *yaml.Node) error {
+				if v, err = t.pick(v); err != nil || v == nil {
+					return err
+				}
 				f.Environment[name], err = t.value(v)
 				return err
 			}); err != nil {
 				return err
 			}
 		}
-		err = t.each(find(n, "Properties", "Events"), func(_ string, e *yaml.Node) error {
-			if kind := find(e, "Type"); kind == nil || kind.Value != "HttpApi" {
-				return nil
+		if err := t.each(find(n, "Properties", "Events"), func(_ string, e *yaml.Node) error { return t.event(e, &f) }); err != nil {
+			return err
+		}
+		asynchronous := find(n, "Properties", "EventInvokeConfig")
+		if f.Retries, err = t.whole(find(asynchronous, "MaximumRetryAttempts"), "MaximumRetryAttempts", 2); err != nil {
+			return err
+		}
+		if failed := find(asynchronous, "DestinationConfig", "OnFailure"); failed != nil {
+			if f.OnFailure, err = t.target(failed, "Destination", "AWS::SQS::Queue"); err != nil {
+				return err
 			}
-			method, path := find(e, "Properties", "Method"), find(e, "Properties", "Path")
-			if method == nil || path == nil {
-				return t.at(e, "the HttpApi event has no Method or no Path")
-			}
-			f.Routes = append(f.Routes, Route{strings.ToUpper(method.Value), path.Value})
-			return nil
-		})
+		}
 		all = append(all, f)
-		return err
+		return nil
 	})
 	return all, err
+}
+
+// event adds what an event of a function asks for. Events of other sources do not
+// happen on a laptop.
+func (t *Template) event(e *yaml.Node, f *Function) error {
+	kind := find(e, "Type")
+	switch {
+	case kind == nil:
+		return t.at(e, "the event has no Type")
+	case kind.Value == "HttpApi":
+		method, path := find(e, "Properties", "Method"), find(e, "Properties", "Path")
+		if method == nil || path == nil {
+			return t.at(e, "the HttpApi event has no Method or no Path")
+		}
+		f.Routes = append(f.Routes, Route{strings.ToUpper(method.Value), path.Value})
+	case kind.Value == "SQS":
+		m, enabled, err := t.mapping(e)
+		if err != nil {
+			return err
+		}
+		if enabled {
+			f.Mappings = append(f.Mappings, m)
+		}
+	}
+	return nil
 }
 
 func (t *Template) each(n *yaml.Node, visit func(name string, value *yaml.Node) error) error {
@@ -82,27 +118,50 @@ func (t *Template) each(n *yaml.Node, visit func(name string, value *yaml.Node) 
 
 // number returns a function's property, the Globals' one, or the standard.
 func (t *Template) number(n *yaml.Node, name string, standard int) (int, error) {
-	for _, v := range []*yaml.Node{find(n, "Properties", name), find(t.root, "Globals", "Function", name)} {
-		if v == nil {
-			continue
-		}
-		text, err := t.value(v)
-		if err != nil {
-			return 0, err
-		}
-		number, err := strconv.Atoi(text)
-		if err != nil {
-			return 0, t.at(v, "%s is not a whole number", name)
-		}
-		return number, nil
+	standard, err := t.whole(find(t.root, "Globals", "Function", name), name, standard)
+	if err != nil {
+		return 0, err
 	}
-	return standard, nil
+	return t.whole(find(n, "Properties", name), name, standard)
+}
+
+// whole returns a whole number, or the standard where there is none.
+func (t *Template) whole(n *yaml.Node, name string, standard int) (int, error) {
+	n, err := t.pick(n)
+	if n == nil {
+		return standard, err
+	}
+	text, err := t.value(n)
+	if err != nil {
+		return 0, err
+	}
+	number, err := strconv.Atoi(text)
+	if err != nil {
+		return 0, t.at(n, "%s is not a whole number", name)
+	}
+	return number, nil
 }
 
 // Secret is an AWS::SecretsManager::Secret.
 type Secret struct {
 	Name      string // logical id
 	Generated int    // length of the value that is made for it; 0 for a secret without a value
+	Template  string // JSON object that the generated text becomes a member of; empty: the text alone
+	Key       string // name of that member
+}
+
+// Value makes the secret's first value around the text that was generated for it.
+func (s Secret) Value(generated string) (string, error) {
+	if s.Template == "" && s.Key == "" {
+		return generated, nil
+	}
+	var members map[string]any
+	if err := json.Unmarshal([]byte(s.Template), &members); err != nil || members == nil || s.Key == "" {
+		return "", fmt.Errorf("%s: SecretStringTemplate must be a JSON object, with a GenerateStringKey beside it", s.Name)
+	}
+	members[s.Key] = generated
+	value, err := json.Marshal(members)
+	return string(value), err
 }
 
 // Secrets returns the secrets.
@@ -110,10 +169,19 @@ func (t *Template) Secrets() ([]Secret, error) {
 	var all []Secret
 	err := t.resources("AWS::SecretsManager::Secret", func(id string, n *yaml.Node) error {
 		s := Secret{Name: id}
-		if length := find(n, "Properties", "GenerateSecretString", "PasswordLength"); length != nil {
+		generate := find(n, "Properties", "GenerateSecretString")
+		if generate != nil {
 			var err error
-			if s.Generated, err = strconv.Atoi(length.Value); err != nil {
-				return t.at(length, "PasswordLength is not a whole number")
+			// AWS's default length is 32.
+			if s.Generated, err = t.whole(find(generate, "PasswordLength"), "PasswordLength", 32); err != nil {
+				return err
+			}
+			for name, into := range map[string]*string{"SecretStringTemplate": &s.Template, "GenerateStringKey": &s.Key} {
+				if v := find(generate, name); v != nil {
+					if *into, err = t.value(v); err != nil {
+						return err
+					}
+				}
 			}
 		}
 		all = append(all, s)

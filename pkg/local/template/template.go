@@ -62,12 +62,20 @@ func (t *Template) at(n *yaml.Node, format string, args ...any) error {
 	return fmt.Errorf("%s:%d: %s", t.path, n.Line, fmt.Sprintf(format, args...))
 }
 
-// resources calls visit for each resource of a type, in their order.
+// resources calls visit for each resource of a type whose condition holds, in their
+// order.
 func (t *Template) resources(kind string, visit func(id string, n *yaml.Node) error) error {
 	all := find(t.root, "Resources")
 	for i := 0; i+1 < len(all.Content); i += 2 {
 		n := all.Content[i+1]
-		if k := find(n, "Type"); k != nil && k.Value == kind {
+		if k := find(n, "Type"); k == nil || k.Value != kind {
+			continue
+		}
+		made, err := t.exists(n)
+		if err != nil {
+			return err
+		}
+		if made {
 			if err := visit(all.Content[i].Value, n); err != nil {
 				return err
 			}
@@ -78,8 +86,12 @@ func (t *Template) resources(kind string, visit func(id string, n *yaml.Node) er
 
 var placeholder = regexp.MustCompile(`\$\{([A-Za-z0-9.:]+)\}`)
 
-// value resolves a scalar: text, !Ref, !GetAtt and !Sub.
+// value resolves a scalar: text, !Ref, !GetAtt, !Sub and !If. AWS::NoValue is empty.
 func (t *Template) value(n *yaml.Node) (string, error) {
+	n, err := t.pick(n)
+	if n == nil {
+		return "", err
+	}
 	switch n.Tag {
 	case "!Ref":
 		return t.reference(n, n.Value)

@@ -3,9 +3,15 @@ package template
 import (
 	"os"
 	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"connexease-functions/pkg/gateway"
+	"connexease-functions/pkg/local/queuesim"
 )
 
 func load(t *testing.T, text string) *Template {
@@ -74,8 +80,210 @@ func TestTheProjectsTemplateSaysWhatTheLaptopRuns(t *testing.T) {
 		}
 	}
 	secrets, err := tpl.Secrets()
-	if err != nil || len(secrets) != 1 || secrets[0] != (Secret{"WebhookSecret", 48}) {
+	if want := []Secret{
+		{Name: "WebhookSecret", Generated: 48}, {Name: "GatewayKeySecret"},
+		{Name: "ClientKeysSecret", Generated: 48, Template: "{}", Key: "default"},
+	}; err != nil || !slices.Equal(secrets, want) {
 		t.Errorf("secrets are %v, %v", secrets, err)
+	}
+}
+
+func TestTheProjectsSendHalfIsFedByItsQueue(t *testing.T) {
+	tpl, err := Load("../../../template.yaml", map[string]string{"GatewayUrl": "http://127.0.0.1:1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	functions, err := tpl.Functions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(functions, func(f Function) bool { return f.Name == "SendFunction" })
+	if i < 0 {
+		t.Fatal("there is no SendFunction")
+	}
+	if want := (Function{
+		Name: "SendFunction", Folder: "functions/send", Timeout: 28 * time.Second, MemoryMB: 512,
+		Environment: map[string]string{
+			"TABLE_NAME": "EventsTable", "GATEWAY_URL": "http://127.0.0.1:1", "GATEWAY_KEY_SECRET_ID": "GatewayKeySecret",
+			"CLIENT_KEYS_SECRET_ID": "ClientKeysSecret", "QUEUE_URL": "OutboundQueue", "RETENTION_DAYS": "365",
+		},
+		Routes:   []Route{{"POST", "/v1/wa/message"}, {"GET", "/v1/wa/message/{id}"}, {"GET", "/v1/wa/message"}},
+		Mappings: []queuesim.Mapping{{Queue: "OutboundQueue", BatchSize: 10, MaxConcurrency: 2}},
+		Retries:  2, OnFailure: "FailedInvocations",
+	}); !reflect.DeepEqual(functions[i], want) {
+		t.Errorf("got %+v\nwant %+v", functions[i], want)
+	}
+	queues, err := tpl.Queues()
+	const day = 24 * time.Hour
+	if want := []queuesim.QueueConfig{
+		{Name: "OutboundDeadLetters", Retention: 14 * day},
+		{Name: "FailedInvocations", Retention: 14 * day},
+		{Name: "OutboundQueue", VisibilityTimeout: 180 * time.Second, Retention: 14 * day, DeadLetter: "OutboundDeadLetters", MaxReceiveCount: 1000},
+	}; err != nil || !sameQueues(queues, want) {
+		t.Errorf("queues are %+v, %v", queues, err)
+	}
+	for _, q := range queues {
+		if n := find(tpl.root, "Resources", q.Name, "Properties", "SqsManagedSseEnabled"); n == nil || n.Value != "true" {
+			t.Errorf("%s is not encrypted", q.Name)
+		}
+		for _, m := range functions[i].Mappings {
+			if q.Name == m.Queue && q.VisibilityTimeout < 6*functions[i].Timeout {
+				t.Errorf("%s: visibility %v is less than six times the function's %v", q.Name, q.VisibilityTimeout, functions[i].Timeout)
+			}
+		}
+	}
+}
+
+func TestEachFunctionMayDoWhatItDoesAndNothingElse(t *testing.T) {
+	tpl, err := Load("../../../template.yaml", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for function, want := range map[string]string{
+		"WebhookFunction": "dynamodb:BatchWriteItem dynamodb:PutItem secretsmanager:GetSecretValue",
+		// The mapping's own permissions and that of the OnFailure destination are added by SAM.
+		"SendFunction": "dynamodb:PutItem dynamodb:Query dynamodb:UpdateItem secretsmanager:GetSecretValue sqs:ChangeMessageVisibility sqs:SendMessage",
+	} {
+		var got []string
+		for _, policy := range find(tpl.root, "Resources", function, "Properties", "Policies").Content {
+			for _, statement := range find(policy, "Statement").Content {
+				action := find(statement, "Action")
+				for _, one := range append(slices.Clone(action.Content), action) {
+					if one.Value != "" {
+						got = append(got, one.Value)
+					}
+				}
+				if resource := find(statement, "Resource"); strings.Contains(resource.Value, "*") {
+					t.Errorf("%s: permission for %s", function, resource.Value)
+				}
+			}
+		}
+		slices.Sort(got)
+		if text := strings.Join(slices.Compact(got), " "); text != want {
+			t.Errorf("%s may do %s", function, text)
+		}
+	}
+}
+
+func TestTheGatewayUrlIsWhatTheClientTakes(t *testing.T) {
+	tpl, err := Load("../../../template.yaml", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parameter := find(tpl.root, "Parameters", "GatewayUrl")
+	allowed := regexp.MustCompile(find(parameter, "AllowedPattern").Value)
+	for url, want := range map[string]bool{
+		find(parameter, "Default").Value: true, "https://api.gateway.connexease.com": true, "http://127.0.0.1:8080": true, "https://h/base/": true, "https://h/": true,
+		"": false, "gateway.example": false, "ftp://h": false, "https://": false, "https://h?x=1": false, "https://h/p?x": false, "https://h#f": false,
+		"https://user@h": false, "https://user:pass@h": false, "https://h /": false,
+	} {
+		_, refused := gateway.New(url)
+		if allowed.MatchString(url) != want || (refused == nil) != want {
+			t.Errorf("%q: allowed %t, the client says %v, want %t", url, allowed.MatchString(url), refused, want)
+		}
+	}
+}
+
+// sameQueues compares without the order of those that do not depend on each other.
+func sameQueues(got, want []queuesim.QueueConfig) bool {
+	for i, q := range got {
+		if j := slices.IndexFunc(got, func(d queuesim.QueueConfig) bool { return d.Name == q.DeadLetter }); j > i || !slices.Contains(want, q) {
+			return false
+		}
+	}
+	return len(got) == len(want)
+}
+
+func TestQueuesComeWithWhatTheirFunctionsNeed(t *testing.T) {
+	tpl := load(t, `
+Parameters:
+  Stage: {Type: String, Default: dev}
+Conditions:
+  IsProd: !Equals [!Ref Stage, prod]
+  IsNot: !Not [!Condition IsProd]
+  Both: !And [!Condition IsNot, !Equals [a, a]]
+  Either: !Or [!Condition IsProd, !Equals [a, b]]
+Resources:
+  First: {Type: AWS::SQS::Queue, Properties: {RedrivePolicy: {deadLetterTargetArn: !GetAtt Second.Arn, maxReceiveCount: !If [IsNot, 3, 5]}}}
+  Second: {Type: AWS::SQS::Queue, Properties: {DelaySeconds: 7, RedrivePolicy: {deadLetterTargetArn: !GetAtt Third.Arn, maxReceiveCount: 1}}}
+  Third: {Type: AWS::SQS::Queue, Properties: {VisibilityTimeout: !If [Both, !Ref AWS::NoValue, 9]}}
+  Fourth: {Type: AWS::SQS::Queue, Condition: Either}
+  AFunction:
+    Type: AWS::Serverless::Function
+    Properties:
+      Timeout: !If [IsProd, 1, 2]
+      Environment: {Variables: {A: !If [IsProd, x, !Ref AWS::NoValue], B: !If [Either, x, !Ref Stage]}}
+      EventInvokeConfig: {MaximumRetryAttempts: 0}
+      Events:
+        Q: {Type: SQS, Properties: {Queue: !GetAtt First.Arn}}
+        Off: {Type: SQS, Properties: {Queue: !GetAtt First.Arn, Enabled: false}}
+        Other: {Type: Schedule}
+`)
+	queues, err := tpl.Queues()
+	if want := []queuesim.QueueConfig{
+		{Name: "Third"}, {Name: "Second", Delay: 7 * time.Second, DeadLetter: "Third", MaxReceiveCount: 1}, {Name: "First", DeadLetter: "Second", MaxReceiveCount: 3},
+	}; err != nil || !slices.Equal(queues, want) {
+		t.Errorf("queues are %+v, %v", queues, err)
+	}
+	functions, err := tpl.Functions()
+	if err != nil || len(functions) != 1 {
+		t.Fatalf("%d functions, %v", len(functions), err)
+	}
+	if want := (Function{
+		Name: "AFunction", Folder: "functions/a", Timeout: 2 * time.Second, MemoryMB: 128, Environment: map[string]string{"B": "dev"},
+		Mappings: []queuesim.Mapping{{Queue: "First", WholeBatch: true}},
+	}); !reflect.DeepEqual(functions[0], want) {
+		t.Errorf("got %+v\nwant %+v", functions[0], want)
+	}
+}
+
+func TestAFaultyQueueIsOneSentenceWithItsLine(t *testing.T) {
+	const queue, event = "Resources:\n  Q:\n    Type: AWS::SQS::Queue\n    Properties:\n      ", "Resources:\n  Q: {Type: AWS::SQS::Queue}\n  AFunction:\n    Type: AWS::Serverless::Function\n    Properties:\n      "
+	for text, want := range map[string]string{
+		queue + "DelaySeconds: soon\n":                                                     ":5: DelaySeconds is not a whole number",
+		queue + "FifoQueue: true\n":                                                        ":5: a FIFO queue cannot be had on a laptop",
+		queue + "RedrivePolicy: {maxReceiveCount: 1}\n":                                    ":5: there is no deadLetterTargetArn",
+		queue + "RedrivePolicy: {deadLetterTargetArn: !Ref Q}\n":                           ":5: deadLetterTargetArn must be !GetAtt <resource>.Arn",
+		queue + "RedrivePolicy: {deadLetterTargetArn: !GetAtt X.Arn}\n":                    ":5: X is no AWS::SQS::Queue of this template",
+		queue + "DelaySeconds: !If [No, 1, 2]\n":                                           ":5: there is no condition No",
+		queue + "DelaySeconds: !If [No, 1]\n":                                              ":5: !If takes a condition and two values",
+		event + "Events: {E: {Type: SQS}}\n":                                               ":6: the SQS event has no Properties",
+		event + "Events: {E: {Properties: {}}}\n":                                          ":6: the event has no Type",
+		event + "Events: {E: {Type: SQS, Properties: {Queue: !Ref Q}}}\n":                  ":6: Queue must be !GetAtt <resource>.Arn",
+		event + "Events: {E: {Type: SQS, Properties: {FilterCriteria: {}}}}\n":             ":6: FilterCriteria cannot be had on a laptop",
+		event + "EventInvokeConfig: {DestinationConfig: {OnFailure: {Type: SNS}}}\n":       ":6: there is no Destination",
+		event + "Timeout: !If [C, 1, 2]\nConditions:\n  C: !Condition C\n":                 ":8: the conditions go round in a circle",
+		event + "Timeout: !If [C, 1, 2]\nConditions:\n  C: !Equals [1]\n":                  ":8: cannot be resolved on a laptop: !Equals",
+		event + "Timeout: !If [C, 1, 2]\nConditions:\n  C: !Not [!Equals [!Ref N, 1]]\n":   ":8: there is no resource or parameter N",
+		event + "Timeout: !If [C, 1, 2]\nConditions:\n  C: !And [!Equals [a, a], other]\n": ":8: cannot be resolved on a laptop: !!str",
+	} {
+		tpl := load(t, text)
+		_, err := tpl.Queues()
+		if err == nil {
+			_, err = tpl.Functions()
+		}
+		if err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%s\ngot %v, want …%s", text, err, want)
+		}
+	}
+}
+
+func TestAGeneratedSecretIsWrappedAsItsTemplateSays(t *testing.T) {
+	for _, c := range []struct {
+		secret Secret
+		want   string
+	}{
+		{Secret{}, "abc"},
+		{Secret{Template: "{}", Key: "default"}, `{"default":"abc"}`},
+		{Secret{Template: `{"user":"x","n":1}`, Key: "password"}, `{"n":1,"password":"abc","user":"x"}`},
+		{Secret{Template: "[]", Key: "k"}, ""},
+		{Secret{Template: "null", Key: "k"}, ""},
+		{Secret{Template: "{}"}, ""},
+		{Secret{Key: "k"}, ""},
+	} {
+		if got, err := c.secret.Value("abc"); got != c.want || (err == nil) != (c.want != "") {
+			t.Errorf("%+v: %q, %v", c.secret, got, err)
+		}
 	}
 }
 
@@ -84,7 +292,7 @@ func TestAFaultyTemplateIsOneSentenceWithItsLine(t *testing.T) {
 		"unknown reference": {"Resources:\n  AFunction:\n    Type: AWS::Serverless::Function\n    Properties:\n      Environment:\n        Variables:\n          X: !Ref Nobody\n", "template.yaml:7: there is no resource or parameter Nobody"},
 		"no default":        {"Parameters:\n  P: {Type: String}\nResources:\n  AFunction:\n    Type: AWS::Serverless::Function\n    Properties:\n      Timeout: !Ref P\n", "template.yaml:7: parameter P has no default"},
 		"not a number":      {"Resources:\n  AFunction:\n    Type: AWS::Serverless::Function\n    Properties:\n      Timeout: soon\n", "template.yaml:5: Timeout is not a whole number"},
-		"other intrinsic":   {"Resources:\n  AFunction:\n    Type: AWS::Serverless::Function\n    Properties:\n      Timeout: !If [A, 1, 2]\n", "template.yaml:5: cannot be resolved on a laptop: !If"},
+		"other intrinsic":   {"Resources:\n  AFunction:\n    Type: AWS::Serverless::Function\n    Properties:\n      Timeout: !Select [A, 1, 2]\n", "template.yaml:5: cannot be resolved on a laptop: !Select"},
 		"no path":           {"Resources:\n  AFunction:\n    Type: AWS::Serverless::Function\n    Properties:\n      Events:\n        E:\n          Type: HttpApi\n", "template.yaml:7: the HttpApi event has no Method or no Path"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,0 +1,283 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+)
+
+const hello = `{"messaging_product":"whatsapp","to":"15550100001","type":"text","text":{"body":"Hello"}}`
+
+// call makes a request as a client of the send endpoint.
+func (r *running) call(method, url, key, body string, headers ...string) (*http.Response, string) {
+	r.t.Helper()
+	request, err := http.NewRequest(method, url, strings.NewReader(body))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+key)
+	request.Header.Set("Content-Type", "application/json")
+	for i := 0; i < len(headers); i += 2 {
+		request.Header.Set(headers[i], headers[i+1])
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return response, string(text)
+}
+
+func (r *running) send(body string, headers ...string) (*http.Response, string) {
+	r.t.Helper()
+	return r.call(http.MethodPost, r.env["API_URL"]+"/v1/wa/message", r.env["CLIENT_KEY"], body, headers...)
+}
+
+// reread takes over what the stack has written anew.
+func (r *running) reread() {
+	r.t.Helper()
+	text, err := os.ReadFile(filepath.Join(r.state, "env"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`export (\w+)='(.*)'`).FindAllStringSubmatch(string(text), -1) {
+		r.env[m[1]] = m[2]
+	}
+}
+
+type taken struct {
+	Count    int
+	Messages []struct {
+		Wamid     string
+		Times     int
+		Callbacks []struct {
+			Status string
+			Answer int
+		}
+	}
+}
+
+// calledBack waits until the Gateway took n messages and has told the webhook all of them.
+func (r *running) calledBack(n int) (all taken) {
+	r.t.Helper()
+	r.until("the Gateway has called back", func() bool {
+		all = taken{}
+		r.json(http.MethodGet, "/gateway/messages", "", &all)
+		for _, m := range all.Messages {
+			if len(m.Callbacks) != 3 {
+				return false
+			}
+		}
+		return all.Count == n
+	})
+	return all
+}
+
+func TestAMessageGoesOutOnceFromEverySourceAndComesBackAsRead(t *testing.T) {
+	r := start(t)
+	first, answer := r.send(hello, "Idempotency-Key", "first")
+	again, same := r.send(hello, "Idempotency-Key", "first")
+	if first.StatusCode != 200 || again.StatusCode != 200 || answer != same || again.Header.Get("Idempotent-Replayed") != "true" {
+		t.Errorf("%d %s, again %d %s", first.StatusCode, answer, again.StatusCode, same)
+	}
+	queued, _ := r.send(hello, "Idempotency-Key", "second", "Prefer", "respond-async")
+	client := sqs.New(sqs.Options{
+		Region: r.env["AWS_REGION"], BaseEndpoint: aws.String(r.env["AWS_ENDPOINT_URL_SQS"]),
+		Credentials: credentials.NewStaticCredentialsProvider(r.env["AWS_ACCESS_KEY_ID"], r.env["AWS_SECRET_ACCESS_KEY"], ""),
+	})
+	_, err := client.SendMessage(context.Background(), &sqs.SendMessageInput{QueueUrl: aws.String(r.env["QUEUE_URL"]), MessageBody: aws.String(hello)})
+	if err != nil || queued.StatusCode != http.StatusAccepted {
+		t.Fatalf("queued %d, %v", queued.StatusCode, err)
+	}
+	invoked, direct := r.call(http.MethodPost, r.env["AWS_ENDPOINT_URL_LAMBDA"]+"/2015-03-31/functions/SendFunction/invocations", "",
+		`{"idempotencyKey":"third","message":`+hello+`}`)
+	if invoked.StatusCode != 200 || invoked.Header.Get("X-Amz-Function-Error") != "" {
+		t.Errorf("direct: %d %s", invoked.StatusCode, direct)
+	}
+
+	all := r.calledBack(4)
+	for _, m := range all.Messages {
+		if m.Times != 1 || m.Callbacks[0].Status != "sent" || m.Callbacks[2].Status != "read" || m.Callbacks[2].Answer != 200 {
+			t.Errorf("the Gateway took %+v", m)
+		}
+	}
+	if !strings.Contains(answer, all.Messages[0].Wamid) {
+		t.Errorf("answer %s is not that of %s", answer, all.Messages[0].Wamid)
+	}
+	var queues struct {
+		Queues map[string]struct{ Visible, Delayed int }
+	}
+	r.json(http.MethodGet, "/queues", "", &queues)
+	if q, there := queues.Queues["OutboundQueue"]; !there || q.Visible+q.Delayed != 0 || len(queues.Queues) != 3 {
+		t.Errorf("queues are %+v", queues)
+	}
+
+	mine := r.items("?client=default&kind=send")
+	if mine.Count != 2 || r.items("?kind=send").Count != 4 || r.items("?client=nobody").Count != 0 {
+		t.Fatalf("%d sends of the client, %d in all", mine.Count, r.items("?kind=send").Count)
+	}
+	for _, item := range mine.Items {
+		attempts, _ := item["attempts"].(map[string]any)
+		for _, attempt := range attempts {
+			if outcome, _ := attempt.(map[string]any)["outcome"].(map[string]any); outcome["state"] != "accepted" {
+				t.Errorf("attempt %v", attempt)
+			}
+		}
+		if len(attempts) != 1 {
+			t.Errorf("attempts are %v", item["attempts"])
+		}
+	}
+	var said listing
+	r.json(http.MethodGet, "/conversations/15550100001", "", &said)
+	if len(said.Items) != 4 {
+		t.Errorf("the conversation has %d items", len(said.Items))
+	}
+	for _, item := range said.Items {
+		if item["kind"] != "send" || item["direction"] != "out" || item["state"] != "read" {
+			t.Errorf("the conversation has %v", item)
+		}
+	}
+	found, view := r.call(http.MethodGet, r.env["API_URL"]+"/v1/wa/message/"+queued.Header.Get("Message-Id"), r.env["CLIENT_KEY"], "")
+	if found.StatusCode != 200 || !strings.Contains(view, `"status":"read"`) {
+		t.Errorf("look-up: %d %s", found.StatusCode, view)
+	}
+	refused, _ := r.call(http.MethodPost, r.env["API_URL"]+"/v1/wa/message", "wrong", hello)
+	if refused.StatusCode != http.StatusUnauthorized {
+		t.Errorf("a wrong key: %d", refused.StatusCode)
+	}
+	if _, text := r.send(strings.Replace(hello, `"Hello"`, `""`, 1)); !strings.Contains(text, "MSG_001") {
+		t.Errorf("no text: %s", text)
+	}
+
+	_ = r.command.Process.Signal(syscall.SIGTERM)
+	<-r.ended
+	_, lines, _ := strings.Cut(r.output.String(), "Ctrl-C ends everything.")
+	for _, want := range []string{
+		`POST /v1/wa/message  200  \d+ ms  accepted msg_\w+`,
+		`POST /v1/wa/message  200  \d+ ms  stored msg_\w+`,
+		`POST /v1/wa/message  202  \d+ ms  queued msg_\w+`,
+		`OutboundQueue  records 1  \d+ ms  accepted msg_\w+`,
+		`invoke SendFunction  \d+ ms  accepted msg_\w+`,
+		`POST /webhook  200  \d+ ms  statuses 1`,
+		`GET /v1/wa/message/\{id\}  200  \d+ ms  looked_up msg_\w+`,
+		`POST /v1/wa/message  401  \d+ ms  AUTH_001: .* -> use the client key of this run, \$CLIENT_KEY: . .local/env`,
+		`POST /v1/wa/message  400  \d+ ms  MSG_001: .* text.body: .* -> `,
+	} {
+		if !regexp.MustCompile(`(?m)^\d\d:\d\d:\d\d  ` + want + `.*$`).MatchString(lines) {
+			t.Errorf("no line like %s in\n%s", want, lines)
+		}
+	}
+	for _, secret := range []string{r.env["CLIENT_KEY"], r.env["WEBHOOK_SECRET"], "15550100001", "wamid."} {
+		if strings.Contains(lines, secret) {
+			t.Errorf("%s is on the lines:\n%s", secret, lines)
+		}
+	}
+}
+
+func TestTheControlAddressTurnsTheGateway(t *testing.T) {
+	r := start(t)
+	control := func(method, path, body string) (int, string) {
+		t.Helper()
+		response, text := r.call(method, r.env["CONTROL_URL"]+path, "", body)
+		return response.StatusCode, strings.TrimSpace(text)
+	}
+	for _, c := range []struct {
+		path, body, want string
+		status           int
+	}{
+		{"/gateway/faults", `[{"kind":"slow","delay":3}]`, `unknown field \"delay\"; want a JSON array of faults; [] is none, with the members kind, times, share, delay_ms`, 400},
+		{"/gateway/faults", `[{"kind":"slow"}]`, "slow needs delay_ms", 400},
+		{"/gateway/faults", `{"kind":"refuse"}`, "want a JSON array of faults", 400},
+		{"/gateway/faults", `null`, "want a JSON array of faults", 400},
+		{"/gateway/faults", ``, "want a JSON array of faults", 400},
+		{"/gateway/faults", `[] []`, "want a JSON array of faults", 400},
+		{"/gateway/faults", `[{"kind":"rate_limit","times":1}]`, `[{"kind":"rate_limit","times":1}]`, 200},
+		{"/gateway/callbacks", `{"of":true}`, `unknown field \"of\"; want a JSON object`, 400},
+		{"/gateway/callbacks", `{"loss":2}`, "loss and fail_share must be between 0 and 1", 400},
+		{"/gateway/callbacks", `{"off":true}`, `{"off":true}`, 200},
+		{"/gateway/limits", `{"per_hour":1}`, `unknown field \"per_hour\"; want a JSON object; what is left out stays as it is, with the members per_second, per_minute`, 400},
+		{"/gateway/limits", `{"per_second":-1}`, "must be at least 1", 400},
+		{"/gateway/limits", `{"per_second":40}`, `{"per_second":40,"per_minute":4800}`, 200},
+		{"/secrets/clients", `{"a":[]}`, `client \"a\" needs a key`, 400},
+		{"/secrets/clients", `{}`, "want a JSON object of client name", 400},
+		{"/secrets/clients", `["a"]`, "want a JSON object of client name", 400},
+		{"/secrets/nobody", ``, "there are: webhook, gateway, clients", 404},
+	} {
+		if status, text := control(http.MethodPut, c.path, c.body); status != c.status || !strings.Contains(text, c.want) {
+			t.Errorf("PUT %s %s: %d %s", c.path, c.body, status, text)
+		}
+	}
+	for path, want := range map[string]string{
+		"/gateway/faults": `[{"kind":"rate_limit","times":1}]`, "/gateway/callbacks": `{"off":true}`, "/gateway/limits": `{"per_second":40,"per_minute":4800}`,
+	} {
+		if _, text := control(http.MethodGet, path, ""); text != want {
+			t.Errorf("GET %s: %s", path, text)
+		}
+	}
+	if limited, text := r.send(hello); limited.StatusCode != http.StatusTooManyRequests || !strings.Contains(text, "RATE_001") {
+		t.Errorf("the fault is answered %d %s", limited.StatusCode, text)
+	}
+	if _, text := control(http.MethodGet, "/gateway/faults", ""); text != "[]" {
+		t.Errorf("a fault of one time is still there: %s", text)
+	}
+
+	// The Gateway takes its new key at once; the function has the old one in its cache.
+	if status, text := control(http.MethodPut, "/secrets/gateway", "new-gateway-key"); status != 200 {
+		t.Fatalf("%d %s", status, text)
+	}
+	for key, want := range map[string]int{"new-gateway-key": 200, "old": 401} {
+		if answer, text := r.call(http.MethodPost, r.env["GATEWAY_URL"]+"/v1/wa/message", key, hello); answer.StatusCode != want {
+			t.Errorf("the Gateway answers key %s %d %s", key, answer.StatusCode, text)
+		}
+	}
+	if sent, text := r.send(hello); sent.StatusCode != 200 {
+		t.Errorf("after the rotation: %d %s", sent.StatusCode, text)
+	}
+
+	before := r.env["CLIENT_KEY"]
+	control(http.MethodPut, "/secrets/clients", `{"crm":["crm-new","crm-old"],"default":"mine"}`)
+	r.reread()
+	if r.env["CLIENT_KEY"] != "mine" {
+		t.Errorf("the environment file has the key %s", r.env["CLIENT_KEY"])
+	}
+	_, text := control(http.MethodPut, "/secrets/clients", "")
+	r.reread()
+	var put struct{ Value string }
+	var clients struct {
+		CRM     []string
+		Default string
+	}
+	if json.Unmarshal([]byte(text), &put) != nil || json.Unmarshal([]byte(put.Value), &clients) != nil ||
+		!slices.Equal(clients.CRM, []string{"crm-new", "crm-old"}) || len(clients.Default) != 48 || clients.Default != r.env["CLIENT_KEY"] {
+		t.Errorf("a new default key: %s", text)
+	}
+	if sent, text := r.send(hello); sent.StatusCode != 200 {
+		t.Errorf("the new client key: %d %s", sent.StatusCode, text)
+	}
+	if refused, _ := r.call(http.MethodPost, r.env["API_URL"]+"/v1/wa/message", before, hello); refused.StatusCode != http.StatusUnauthorized {
+		t.Errorf("the old client key: %d", refused.StatusCode)
+	}
+
+	_, index := control(http.MethodGet, "/", "")
+	for _, route := range []string{"GET /gateway/messages", "PUT /gateway/faults", "PUT /gateway/callbacks", "GET /queues", "PUT /secrets/{name}", "GET /items?kind=&contact=&client="} {
+		if !strings.Contains(index, route) {
+			t.Errorf("the index has no %s: %s", route, index)
+		}
+	}
+}

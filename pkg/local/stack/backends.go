@@ -1,0 +1,150 @@
+package stack
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"connexease-functions/pkg/local/dynamodblocal"
+	"connexease-functions/pkg/local/gatewaysim"
+)
+
+// Logical ids of the template that the laptop knows.
+const (
+	WebhookSecret    = "WebhookSecret"    // what the webhook verifies with
+	GatewayKeySecret = "GatewayKeySecret" // the Gateway's API key
+	ClientKeysSecret = "ClientKeysSecret" // the keys of the send endpoint's callers
+
+	outboundQueue    = "OutboundQueue"
+	gatewayParameter = "GatewayUrl"
+)
+
+// keyLength is that of the secrets that are made here, in characters.
+const keyLength = 48
+
+// startGateway starts the simulated Gateway. Its callbacks go to the API's port, whoever
+// serves there.
+func (s *Stack) startGateway() (err error) {
+	s.Gateway = gatewaysim.New(gatewaysim.Config{
+		APIKeys: func() []string {
+			if key, ok := s.Secrets.Current(GatewayKeySecret); ok {
+				return []string{key}
+			}
+			return nil
+		},
+		WebhookURL: s.APIURL + "/webhook",
+		WebhookSecret: func() string {
+			secret, _ := s.Secrets.Current(WebhookSecret)
+			return secret
+		},
+	})
+	s.GatewayURL, err = s.Gateway.Listen("127.0.0.1:0")
+	return err
+}
+
+func (s *Stack) startDatabase(ctx context.Context) error {
+	o := s.options
+	s.DynamoDBURL = o.DynamoDB
+	if o.DynamoDB == "" {
+		folder, err := dynamodblocal.Install(ctx, o.Cache, o.Progress)
+		if err != nil {
+			return err
+		}
+		o.Progress("Starting DynamoDB Local ...")
+		if s.Database, err = dynamodblocal.Start(ctx, folder); err != nil {
+			return err
+		}
+		s.DynamoDBURL = s.Database.Endpoint()
+		go func() {
+			<-s.Database.Done()
+			s.fail(errors.New("DynamoDB Local has ended"))
+		}()
+	}
+	s.DB = dynamodb.New(dynamodb.Options{
+		Region: Region, BaseEndpoint: aws.String(s.DynamoDBURL),
+		Credentials: credentials.NewStaticCredentialsProvider(accessKey, secretKey, ""),
+	})
+	return nil
+}
+
+// createTables makes the template's tables, where a given DynamoDB does not have them.
+func (s *Stack) createTables(ctx context.Context) error {
+	tables, err := s.tpl.Tables()
+	if err != nil {
+		return err
+	}
+	have, err := s.DB.ListTables(ctx, &dynamodb.ListTablesInput{})
+	if err != nil {
+		return fmt.Errorf("DynamoDB at %s does not answer: %w", s.DynamoDBURL, err)
+	}
+	for _, table := range tables {
+		s.TableName = aws.ToString(table.TableName)
+		if slices.Contains(have.TableNames, s.TableName) {
+			continue
+		}
+		if _, err := s.DB.CreateTable(ctx, table); err != nil {
+			return fmt.Errorf("create table %s: %w", s.TableName, err)
+		}
+	}
+	return nil
+}
+
+// startSecrets gives every secret a value, the Gateway's key included: in AWS somebody
+// puts that in.
+func (s *Stack) startSecrets() error {
+	secrets, err := s.tpl.Secrets()
+	if err != nil {
+		return err
+	}
+	for _, secret := range secrets {
+		s.Secrets.Create(secret.Name)
+		if secret.Name == GatewayKeySecret {
+			secret.Generated = keyLength
+		}
+		if secret.Generated == 0 {
+			continue
+		}
+		value, err := secret.Value(NewSecret(secret.Generated))
+		if err != nil {
+			return err
+		}
+		s.Secrets.Put(secret.Name, value)
+	}
+	s.SecretsURL, err = s.serveAnywhere(s.Secrets)
+	return err
+}
+
+// NewSecret returns random letters and digits, as Secrets Manager generates them
+// without punctuation.
+func NewSecret(length int) string {
+	text := ""
+	for len(text) < length {
+		text += rand.Text()
+	}
+	return text[:length]
+}
+
+// ClientKey returns the key of the client "default", or "" where the secret has none.
+func (s *Stack) ClientKey() string {
+	text, _ := s.Secrets.Current(ClientKeysSecret)
+	var clients struct{ Default json.RawMessage }
+	if json.Unmarshal([]byte(text), &clients) != nil {
+		return ""
+	}
+	var key string
+	var keys []string
+	if json.Unmarshal(clients.Default, &key) == nil {
+		return key
+	}
+	if json.Unmarshal(clients.Default, &keys) == nil && len(keys) > 0 {
+		return keys[0]
+	}
+	return ""
+}

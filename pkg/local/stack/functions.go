@@ -1,0 +1,61 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"connexease-functions/pkg/local/lambdasim"
+	"connexease-functions/pkg/local/template"
+)
+
+func (s *Stack) buildFunctions(ctx context.Context) error {
+	s.options.Progress("Building the functions ...")
+	for _, f := range s.functions {
+		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-ldflags", "-s -w",
+			"-o", s.binary(f), "./"+f.Folder)
+		build.Dir = s.options.Root
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := build.CombinedOutput(); err != nil {
+			return fmt.Errorf("go build ./%s failed:\n%s", f.Folder, strings.TrimSpace(string(out)))
+		}
+	}
+	return nil
+}
+
+func (s *Stack) binary(f template.Function) string {
+	return filepath.Join(s.options.State, "bin", filepath.Base(f.Folder))
+}
+
+// startFunctions puts the functions behind the Lambda endpoint, and returns their
+// routes. No process starts before the first invocation.
+func (s *Stack) startFunctions(functions []template.Function) ([]lambdasim.Route, error) {
+	l, err := listen(0)
+	if err != nil {
+		return nil, err
+	}
+	s.LambdaURL = "http://" + l.Addr().String()
+	var routes []lambdasim.Route
+	var targets []lambdasim.Target
+	for _, f := range functions {
+		env := s.Environment()
+		for k, v := range f.Environment {
+			env[k] = v
+		}
+		function := lambdasim.New(lambdasim.Config{
+			Name: f.Name, Command: []string{s.binary(f)}, Env: env, Timeout: f.Timeout,
+			MemoryMB: f.MemoryMB, MaxProcesses: s.options.MaxProcesses, Logs: s.options.Logs,
+		})
+		s.Functions[f.Name] = function
+		for _, r := range f.Routes {
+			routes = append(routes, lambdasim.Route{Method: r.Method, Path: r.Path, Function: function})
+		}
+		targets = append(targets, lambdasim.Target{Function: function, Retries: f.Retries, OnFailure: s.onFailure(f)})
+	}
+	s.lambda = lambdasim.NewInvokeAPI(targets, s.options.RetryDelays, s.options.ObserveInvocation)
+	s.serve(l, s.lambda)
+	return routes, nil
+}

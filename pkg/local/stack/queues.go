@@ -1,0 +1,131 @@
+package stack
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"connexease-functions/pkg/local/queuesim"
+	"connexease-functions/pkg/local/template"
+)
+
+// Batch is one batch of records that a queue's mapping took to a function.
+type Batch struct {
+	Time          time.Time
+	Queue         string
+	Function      string
+	Records       int
+	Failed        int // those that the function reported as failed, or all where it failed itself
+	Duration      time.Duration
+	RequestID     string // Lambda's, as in the function's logs
+	FunctionError string
+	Err           error // the function did not run
+}
+
+// startQueues starts the SQS endpoint with the template's queues.
+func (s *Stack) startQueues() error {
+	queues, err := s.tpl.Queues()
+	if err != nil {
+		return err
+	}
+	for _, q := range queues {
+		if err := s.Queues.AddQueue(q); err != nil {
+			return err
+		}
+		s.QueueNames = append(s.QueueNames, q.Name)
+	}
+	if s.SQSURL, err = s.serveAnywhere(s.Queues); err != nil {
+		return err
+	}
+	s.Queues.SetBase(s.SQSURL)
+	if slices.Contains(s.QueueNames, outboundQueue) {
+		s.QueueURL = s.Queues.URL(outboundQueue)
+	}
+	s.tpl.Resolve = func(id, attribute string) (string, error) {
+		switch {
+		case !slices.Contains(s.QueueNames, id):
+			return id, nil
+		case attribute == "" || attribute == "QueueUrl":
+			return s.Queues.URL(id), nil
+		case attribute == "Arn":
+			return queuesim.ARN(id), nil
+		case attribute == "QueueName":
+			return id, nil
+		}
+		return "", fmt.Errorf("a queue has no attribute %s", attribute)
+	}
+	return nil
+}
+
+// startMappings feeds the functions from their queues until Close.
+func (s *Stack) startMappings() {
+	var ctx context.Context
+	ctx, s.polling = context.WithCancel(context.Background())
+	for _, f := range s.functions {
+		for _, m := range f.Mappings {
+			m.Invoke = s.invoke(f.Name, m)
+			s.mappings.Go(func() {
+				if err := s.Queues.Run(ctx, m); err != nil {
+					s.fail(err)
+				}
+			})
+		}
+	}
+}
+
+// invoke runs a function with batches of a mapping. The end of polling does not end an
+// invocation: its messages would be left in flight.
+func (s *Stack) invoke(function string, m queuesim.Mapping) func(context.Context, []byte) ([]byte, string, error) {
+	return func(ctx context.Context, payload []byte) ([]byte, string, error) {
+		start := time.Now()
+		result, err := s.Functions[function].Invoke(context.WithoutCancel(ctx), payload)
+		if s.options.ObserveBatch != nil {
+			b := Batch{
+				Time: start, Queue: m.Queue, Function: function, Records: members(payload, "Records"), Duration: time.Since(start),
+				RequestID: result.RequestID, FunctionError: result.FunctionError, Err: err,
+			}
+			switch {
+			case err != nil || result.FunctionError != "":
+				b.Failed = b.Records
+			case !m.WholeBatch:
+				b.Failed = members(result.Payload, "batchItemFailures")
+			}
+			s.options.ObserveBatch(b)
+		}
+		return result.Payload, result.FunctionError, err
+	}
+}
+
+// members counts those of a list in an object.
+func members(payload []byte, list string) int {
+	var o map[string]json.RawMessage
+	var all []json.RawMessage
+	if json.Unmarshal(payload, &o) != nil || json.Unmarshal(o[list], &all) != nil {
+		return 0
+	}
+	return len(all)
+}
+
+// onFailure returns what takes a function's failed asynchronous invocations to the
+// queue that the template names for them.
+func (s *Stack) onFailure(f template.Function) func(record []byte) {
+	if f.OnFailure == "" {
+		return nil
+	}
+	client := sqs.New(sqs.Options{
+		Region: Region, BaseEndpoint: aws.String(s.SQSURL),
+		Credentials: credentials.NewStaticCredentialsProvider(accessKey, secretKey, ""),
+	})
+	url := s.Queues.URL(f.OnFailure)
+	return func(record []byte) {
+		if _, err := client.SendMessage(context.Background(), &sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String(string(record))}); err != nil {
+			s.options.Progress(fmt.Sprintf("%s: a failed invocation could not be put into %s: %v", f.Name, f.OnFailure, err))
+		}
+	}
+}

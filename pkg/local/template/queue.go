@@ -1,0 +1,119 @@
+package template
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"connexease-functions/pkg/local/queuesim"
+)
+
+// Queues returns the queues, named by their logical ids; a dead-letter queue comes
+// before those that name it.
+func (t *Template) Queues() ([]queuesim.QueueConfig, error) {
+	var all []queuesim.QueueConfig
+	err := t.resources("AWS::SQS::Queue", func(id string, n *yaml.Node) error {
+		if fifo := find(n, "Properties", "FifoQueue"); fifo != nil && fifo.Value != "false" {
+			return t.at(fifo, "a FIFO queue cannot be had on a laptop")
+		}
+		q := queuesim.QueueConfig{Name: id}
+		for _, p := range []struct {
+			name string
+			into *time.Duration
+		}{
+			{"VisibilityTimeout", &q.VisibilityTimeout}, {"DelaySeconds", &q.Delay}, {"MessageRetentionPeriod", &q.Retention},
+		} {
+			seconds, err := t.whole(find(n, "Properties", p.name), p.name, 0)
+			if err != nil {
+				return err
+			}
+			*p.into = time.Duration(seconds) * time.Second
+		}
+		redrive := find(n, "Properties", "RedrivePolicy")
+		if redrive != nil {
+			var err error
+			if q.DeadLetter, err = t.target(redrive, "deadLetterTargetArn", "AWS::SQS::Queue"); err != nil {
+				return err
+			}
+			if q.MaxReceiveCount, err = t.whole(find(redrive, "maxReceiveCount"), "maxReceiveCount", 0); err != nil {
+				return err
+			}
+		}
+		all = append(all, q)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return deadLettersFirst(all), nil
+}
+
+// deadLettersFirst keeps the order otherwise. What waits for itself in a circle stays
+// at the end, to be refused by name where it is added.
+func deadLettersFirst(all []queuesim.QueueConfig) []queuesim.QueueConfig {
+	var ordered []queuesim.QueueConfig
+	for len(all) > 0 {
+		ready := slices.IndexFunc(all, func(q queuesim.QueueConfig) bool {
+			return !slices.ContainsFunc(all, func(other queuesim.QueueConfig) bool { return other.Name == q.DeadLetter })
+		})
+		if ready < 0 {
+			return append(ordered, all...)
+		}
+		ordered = append(ordered, all[ready])
+		all = slices.Delete(all, ready, ready+1)
+	}
+	return ordered
+}
+
+// target returns the logical id of a resource that a property names by !GetAtt X.Arn.
+func (t *Template) target(n *yaml.Node, name, kind string) (string, error) {
+	arn, err := t.pick(find(n, name))
+	if err != nil {
+		return "", err
+	}
+	if arn == nil {
+		return "", t.at(n, "there is no %s", name)
+	}
+	id, isARN := strings.CutSuffix(arn.Value, ".Arn")
+	if arn.Tag != "!GetAtt" || !isARN {
+		return "", t.at(arn, "%s must be !GetAtt <resource>.Arn", name)
+	}
+	if k := find(t.root, "Resources", id, "Type"); k == nil || k.Value != kind {
+		return "", t.at(arn, "%s is no %s of this template", id, kind)
+	}
+	return id, nil
+}
+
+// mapping reads an SQS event of a function.
+func (t *Template) mapping(e *yaml.Node) (m queuesim.Mapping, enabled bool, err error) {
+	p := find(e, "Properties")
+	if p == nil {
+		return m, false, t.at(e, "the SQS event has no Properties")
+	}
+	if on := find(p, "Enabled"); on != nil && on.Value == "false" {
+		return m, false, nil
+	}
+	if filter := find(p, "FilterCriteria"); filter != nil {
+		return m, false, t.at(filter, "FilterCriteria cannot be had on a laptop")
+	}
+	if m.Queue, err = t.target(p, "Queue", "AWS::SQS::Queue"); err != nil {
+		return m, false, err
+	}
+	if m.BatchSize, err = t.whole(find(p, "BatchSize"), "BatchSize", 0); err != nil {
+		return m, false, err
+	}
+	if m.MaxConcurrency, err = t.whole(find(p, "ScalingConfig", "MaximumConcurrency"), "MaximumConcurrency", 0); err != nil {
+		return m, false, err
+	}
+	m.WholeBatch = true
+	if types := find(p, "FunctionResponseTypes"); types != nil {
+		for _, one := range types.Content {
+			if one.Value == "ReportBatchItemFailures" {
+				m.WholeBatch = false
+			}
+		}
+	}
+	return m, true, nil
+}
