@@ -1,6 +1,6 @@
 # GNU make 3.81 suffices. "make" alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fuzz bench trigger build clean
+.PHONY: help run test lint fuzz bench trigger build check delete clean
 
 PORT ?= 8080
 FUZZTIME ?= 20s
@@ -51,6 +51,12 @@ build: ## build the functions for Lambda into bin/
 # SAM calls this for each function and says where it wants the binary.
 build-%Function:
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(LAMBDA_ARCH) go build $(BUILD_FLAGS) -o "$(ARTIFACTS_DIR)/bootstrap" ./functions/$(shell echo $* | tr A-Z a-z)
+
+check: ## try a deployed stack as its users do, or the laptop's (STACK=name or local)
+	@sh .ops/check "$(STACK)"
+
+delete: ## delete a deployed stack, what is named and confirmed only (STACK=name)
+	@sh .ops/delete "$(STACK)"
 
 clean: ## remove what was built
 	rm -rf bin .local .aws-sam
