@@ -148,10 +148,15 @@ func (h *handler) noAPIKey(what string) api.Answer {
 		"aws secretsmanager put-secret-value --secret-id %s --secret-string <API key>", what, h.gatewaySecret), nil)
 }
 
+var errUnusableKey = errors.New("the API key has characters that no header can hold")
+
 // keyFailed answers a request for which the API key could not be had.
 func (h *handler) keyFailed(err error) api.Answer {
 	if errors.Is(err, secret.ErrMissing) {
 		return h.noAPIKey("has no value")
+	}
+	if errors.Is(err, errUnusableKey) {
+		return h.noAPIKey("has characters that no header can hold")
 	}
 	return api.Fail(api.SecretMissing, fmt.Sprintf("The Gateway's API key cannot be read. Nothing was sent. See why: "+
 		"aws secretsmanager get-secret-value --secret-id %s --query CreatedDate", h.gatewaySecret), nil)

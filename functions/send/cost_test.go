@@ -4,6 +4,8 @@ import (
 	"maps"
 	"sync"
 	"testing"
+
+	"connexease-functions/pkg/local/cost"
 )
 
 func TestASendCostsFourWriteUnitsAndNoRead(t *testing.T) {
@@ -15,10 +17,10 @@ func TestASendCostsFourWriteUnitsAndNoRead(t *testing.T) {
 		want    map[string]float64
 	}{
 		// The claim: row and timeline. The outcome: row and sent_wamid.
-		"text":     {hello, nil, map[string]float64{"PutItem": 2, "UpdateItem": 2}},
-		"template": {template, nil, map[string]float64{"PutItem": 2, "UpdateItem": 2}},
+		"text":     {hello, nil, map[string]float64{"PutItem": cost.ClaimWrites, "UpdateItem": cost.OutcomeWrites}},
+		"template": {template, nil, map[string]float64{"PutItem": cost.ClaimWrites, "UpdateItem": cost.OutcomeWrites}},
 		// A row that is only queued is in no index.
-		"queued": {hello, []string{"prefer", "respond-async"}, map[string]float64{"PutItem": 1}},
+		"queued": {hello, []string{"prefer", "respond-async"}, map[string]float64{"PutItem": cost.QueueWrites}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

@@ -25,6 +25,9 @@ const (
 	enqueueLimit = 5 * time.Second
 	// patience is how long a queue record waits in process for a rate limit's end.
 	patience = 2 * time.Second
+	// leastWait is what it waits where the answer asks for less, or does not say: the
+	// Gateway's shorter limit is one of a second.
+	leastWait = time.Second
 
 	// An item has 400 KB: the message, and what the Gateway said to its attempts.
 	largestAnswer = 64 << 10
@@ -88,7 +91,7 @@ func (h *handler) until(v *visit, limit time.Duration) time.Time {
 
 func (h *handler) write(ctx context.Context, v *visit, w ledger.Write) ledger.Result {
 	end := h.until(v, claimLimit)
-	if w.Step == ledger.Settle || w.Step == ledger.VoidOwn {
+	if w.Step == ledger.Settle {
 		end = v.request.AnswerBy
 		if least := h.now().Add(leastForOutcome); end.Before(least) {
 			end = least
@@ -134,8 +137,8 @@ func (h *handler) call(ctx context.Context, key *secret.Value, patience time.Dur
 				return r
 			}
 			*key, changed = other, true
-		case r.Status == http.StatusTooManyRequests && r.RetryAfter <= patience && patience > 0:
-			wait = max(r.RetryAfter, patience/10)
+		case r.Status == http.StatusTooManyRequests && max(r.RetryAfter, leastWait) <= patience:
+			wait = max(r.RetryAfter, leastWait)
 			patience -= wait
 		default:
 			return r

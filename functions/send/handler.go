@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -68,8 +69,9 @@ type refusal struct {
 
 // What is said of an event that is of no source, or of several.
 var (
-	notJSON = refusal{"not_json", api.InvalidMessage, "The event is not a JSON object."}
-	noKind  = refusal{"no_source", api.InvalidMessage, `The event is none of: an HTTP API request (payload format 2.0), SQS records, an EventBridge event, ` +
+	notJSON  = refusal{"not_json", api.InvalidMessage, "The event is not a JSON object."}
+	repeated = refusal{"repeated_member", api.InvalidMessage, "The event has a member twice. Nothing was sent."}
+	noKind   = refusal{"no_source", api.InvalidMessage, `The event is none of: an HTTP API request (payload format 2.0), SQS records, an EventBridge event, ` +
 		`{"message": {…}, "idempotencyKey": "…"}.`}
 	several     = refusal{"ambiguous", api.UnsupportedEvent, "The event has the marks of more than one source. Nothing was sent."}
 	otherRecord = refusal{"other_records", api.UnsupportedEvent, "The event has Records of a service other than SQS. Let it go through the outbound queue."}
@@ -79,9 +81,12 @@ var (
 // discriminate tells the sources apart by what AWS documents of each event. An event
 // with the marks of two is refused: a message must not leave on a guess.
 func discriminate(payload []byte) (source string, why refusal) {
-	var e map[string]json.RawMessage // exact names, unlike a struct
-	if json.Unmarshal(payload, &e) != nil || e == nil {
+	e := members(payload)
+	if e == nil {
 		return "", notJSON
+	}
+	if len(e) != countMembers(payload) {
+		return "", repeated
 	}
 	has := func(names ...string) bool {
 		for _, name := range names {
@@ -117,26 +122,40 @@ func discriminate(payload []byte) (source string, why refusal) {
 	return found[0], refusal{}
 }
 
+// countMembers counts the members of an object that is known to be valid. Readers
+// differ about which of two equal names counts.
+func countMembers(object []byte) (n int) {
+	d := json.NewDecoder(bytes.NewReader(object))
+	var skipped json.RawMessage
+	_, _ = d.Token()
+	for ; d.More(); n++ {
+		_, _ = d.Token()
+		_ = d.Decode(&skipped)
+	}
+	return n
+}
+
 // isHTTP: AWS, "Create AWS Lambda proxy integrations for HTTP APIs", payload format 2.0.
 func isHTTP(context, version json.RawMessage) bool {
-	var c struct {
-		HTTP *struct{} `json:"http"`
-	}
-	return string(version) == `"2.0"` && json.Unmarshal(context, &c) == nil && c.HTTP != nil
+	return isText(version, "2.0") && members(members(context)["http"]) != nil
 }
 
 // isSQS: AWS, "Using Lambda with Amazon SQS", eventSource.
 func isSQS(records json.RawMessage) bool {
-	var all []struct {
-		Source string `json:"eventSource"`
-	}
+	var all []map[string]json.RawMessage // exact names, unlike a struct: SNS has EventSource
 	if json.Unmarshal(records, &all) != nil || len(all) == 0 {
 		return false
 	}
 	for _, r := range all {
-		if r.Source != "aws:sqs" {
+		if !isText(r["eventSource"], "aws:sqs") {
 			return false
 		}
 	}
 	return true
+}
+
+// isText tells whether a value is a string of this text, however it is written.
+func isText(value json.RawMessage, text string) bool {
+	var s string
+	return json.Unmarshal(value, &s) == nil && s == text
 }

@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http/httptest"
 	"os"
+	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,8 +34,22 @@ type world struct {
 	database *harness.Proxy
 	gateway  *gatewaysim.Server
 	queues   *queuesim.Server
+	sqsCalls *harness.Proxy // before the queues
 	logs     harness.Buffer
 	lambda   time.Duration // the function's timeout
+	shift    atomic.Int64  // how far the function's and the queues' clock is ahead
+}
+
+func (w *world) ahead() time.Duration { return time.Duration(w.shift.Load()) }
+
+// now is the clock of the function and of the queues. It is never behind the real one,
+// so that no deadline of a connection is over before its time.
+func (w *world) now() time.Time { return time.Now().Add(w.ahead()) }
+
+// pass lets time go by.
+func (w *world) pass(d time.Duration) {
+	w.shift.Add(int64(d))
+	w.queues.Wake()
 }
 
 func newWorld(t testing.TB) *world {
@@ -55,12 +71,18 @@ func newWorld(t testing.TB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.queues = queuesim.New(time.Now)
+	w.queues = queuesim.New(w.now)
 	server := httptest.NewServer(w.queues)
 	t.Cleanup(server.Close)
 	w.queues.SetBase(server.URL)
-	if err := w.queues.AddQueue(queuesim.QueueConfig{Name: "outbound", VisibilityTimeout: 180 * time.Second}); err != nil {
-		t.Fatal(err)
+	w.sqsCalls = harness.NewProxy(t, server.URL)
+	for _, q := range []queuesim.QueueConfig{
+		{Name: "dead", Retention: 14 * 24 * time.Hour},
+		{Name: "outbound", VisibilityTimeout: 180 * time.Second, Retention: 14 * 24 * time.Hour, DeadLetter: "dead", MaxReceiveCount: 1000},
+	} {
+		if err := w.queues.AddQueue(q); err != nil {
+			t.Fatal(err)
+		}
 	}
 	w.env = map[string]string{
 		"TABLE_NAME": w.table, "GATEWAY_URL": base, "GATEWAY_KEY_SECRET_ID": gatewaySecret, "CLIENT_KEYS_SECRET_ID": clientsSecret,
@@ -70,7 +92,7 @@ func newWorld(t testing.TB) *world {
 		t.(interface{ Setenv(k, v string) }).Setenv(k, v)
 	}
 	t.(interface{ Setenv(k, v string) }).Setenv("AWS_ENDPOINT_URL_DYNAMODB", w.database.URL)
-	t.(interface{ Setenv(k, v string) }).Setenv("AWS_ENDPOINT_URL_SQS", server.URL)
+	t.(interface{ Setenv(k, v string) }).Setenv("AWS_ENDPOINT_URL_SQS", w.sqsCalls.URL)
 	w.start()
 	return w
 }
@@ -82,6 +104,7 @@ func (w *world) start() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	h.now = w.now
 	h.log = telemetry.New(io.MultiWriter(&w.logs, &harness.Logs), "send", time.Now)
 	w.handler = h
 }
@@ -102,7 +125,7 @@ func (w *world) event(body string, headers ...string) map[string]any {
 
 func (w *world) request(e map[string]any) harness.Answer {
 	w.t.Helper()
-	a, err := harness.Request(w.t, w.handler, w.lambda, e)
+	a, err := harness.Request(w.t, w.handler, w.lambda+w.ahead(), e)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -140,7 +163,7 @@ func (w *world) lookUp(id string) seen {
 // direct invokes the function with an envelope.
 func (w *world) direct(envelope string) ([]byte, error) {
 	w.t.Helper()
-	return harness.Invoke(w.t, w.handler, w.lambda, []byte(envelope))
+	return harness.Invoke(w.t, w.handler, w.lambda+w.ahead(), []byte(envelope))
 }
 
 // sqs invokes the function with records, and returns which are to come again.
@@ -151,7 +174,7 @@ func (w *world) sqs(bodies ...string) (again []string) {
 	for _, body := range bodies {
 		all = append(all, record{
 			"messageId": harness.Name("record"), "receiptHandle": "none", "body": body, "eventSource": "aws:sqs",
-			"attributes": map[string]string{"SentTimestamp": "1767225600000"},
+			"attributes": map[string]string{"SentTimestamp": strconv.FormatInt(w.now().UnixMilli(), 10)},
 		})
 	}
 	return w.batch(all)
@@ -159,7 +182,7 @@ func (w *world) sqs(bodies ...string) (again []string) {
 
 func (w *world) batch(records any) (again []string) {
 	w.t.Helper()
-	out, err := harness.Invoke(w.t, w.handler, w.lambda, map[string]any{"Records": records})
+	out, err := harness.Invoke(w.t, w.handler, w.lambda+w.ahead(), map[string]any{"Records": records})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -176,3 +199,22 @@ func (w *world) batch(records any) (again []string) {
 }
 
 const hello = `{"messaging_product":"whatsapp","to":"+15550100001","type":"text","text":{"body":"Hello"}}`
+
+// told fails the test unless a caller was told this status and this error code.
+func told(t testing.TB, what string, a harness.Answer, status int, code string) {
+	t.Helper()
+	if a.Status != status || a.Code() != code {
+		t.Errorf("%s: told %d %s, want %d %s", what, a.Status, a.Body, status, code)
+	}
+}
+
+// spoil sets what callers of the Gateway meet from now on.
+func (w *world) spoil(faults ...gatewaysim.Fault) {
+	w.t.Helper()
+	if err := w.gateway.SetFaults(faults); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// taken counts the messages and receipts that the Gateway took.
+func (w *world) taken() int { return len(w.gateway.Messages()) }

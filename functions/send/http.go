@@ -14,6 +14,7 @@ import (
 
 	"connexease-functions/pkg/api"
 	"connexease-functions/pkg/auth"
+	"connexease-functions/pkg/gateway"
 	"connexease-functions/pkg/ledger"
 	"connexease-functions/pkg/secret"
 )
@@ -58,7 +59,9 @@ func (h *handler) serve(ctx context.Context, r api.Request, l *line) api.Answer 
 	case routeByID:
 		return h.lookUp(ctx, who.Name, lookup{id: r.Path["id"]}, l)
 	case routeLookUp:
-		return h.lookUp(ctx, who.Name, lookup{wamid: r.Query["wamid"], record: r.Query["sqs_message_id"]}, l)
+		// A + that was not escaped is read as a space, and an id of WhatsApp has none.
+		wamid := strings.ReplaceAll(r.Query["wamid"], " ", "+")
+		return h.lookUp(ctx, who.Name, lookup{wamid: wamid, record: r.Query["sqs_message_id"]}, l)
 	}
 	return api.Fail(api.NoSuchMessage, "There is no such route.", nil)
 }
@@ -137,7 +140,8 @@ func readOrder(r api.Request) (order, *api.Answer) {
 		if name != "is_fake" && name != "mmlite" {
 			continue
 		}
-		if !is && r.Query[name] != "" && !strings.EqualFold(r.Query[name], "false") {
+		// An empty value is refused too: who writes ?is_fake wants no real message.
+		if !is && !strings.EqualFold(r.Query[name], "false") {
 			f.add(name, "true or false")
 		}
 		if name == "is_fake" {
@@ -194,6 +198,9 @@ func (h *handler) identify(o *order, v *visit) {
 // fetchKey gets the API key before anything is claimed.
 func (h *handler) fetchKey(ctx context.Context, v *visit, l *line) *api.Answer {
 	key, stale, err := h.apiKey.cache.Get(ctx)
+	if err == nil && !gateway.ValidKey(key.Reveal()) {
+		err = errUnusableKey
+	}
 	if err != nil {
 		l.reason, l.err = "api_key_unavailable", err
 		a := h.keyFailed(err)

@@ -47,7 +47,9 @@ func (l *line) visit(v *visit) {
 		}
 	case v.end.Do == ledger.DoAnswer:
 		l.outcome = string(v.end.Answer.Kind)
-	case v.end.Do == ledger.DoAcknowledge && len(v.end.Notes) == 0:
+	case v.end.Do == ledger.DoAcknowledge && len(v.end.Notes) > 0:
+		l.outcome = string(v.end.Notes[0])
+	case v.end.Do == ledger.DoAcknowledge:
 		l.outcome = "settled" // by an earlier attempt
 	}
 	if len(v.end.Notes) > 0 && l.reason == "" {
@@ -108,7 +110,7 @@ func (h *handler) summarise(ctx context.Context, l *line, answer api.Answer) {
 		count("TableUnavailable", l.has(ledger.NoteTableFailed)),
 		count("TooLate", l.has(ledger.NoteNoTime)),
 		count("QueueUnavailable", l.reason == "queue_unavailable" || l.outcome == string(ledger.QueueFailed)),
-		count("SecretUnavailable", l.reason == "api_key_unavailable" || l.reason == "clients_unavailable" || l.reason == "clients_invalid"),
+		count("SecretUnavailable", slices.Contains([]string{"api_key_unavailable", "clients_unavailable", "clients_invalid", gateway.ReasonBadKey}, l.reason)),
 		count("RefusedNoToken", l.reason == "no_token"),
 		count("RefusedMalformedToken", l.reason == "malformed_token"),
 		count("RefusedWrongToken", l.reason == "wrong_token"),

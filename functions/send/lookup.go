@@ -53,10 +53,10 @@ var states = map[ledger.State]struct{ word, explanation string }{
 	ledger.Queued:   {"queued", "It waits in the queue and has not been sent."},
 	ledger.InFlight: {"in_flight", "It is being sent."},
 	ledger.Accepted: {"accepted", "The Gateway took it."},
-	ledger.Rejected: {"rejected", "It was refused and not sent; answer says why."},
+	ledger.Rejected: {"rejected", "It was refused; answer says why."},
 	ledger.Expired:  {"expired", "Its validity ended before it could be sent. It was not sent."},
-	ledger.Released: {"not_sent", "It was surely not sent. The same request with the same key sends it."},
-	ledger.Unknown:  {"unknown", "Nobody can tell yet whether it was sent. A status of WhatsApp settles it; it is not sent again meanwhile."},
+	ledger.Released: {"not_sent", "It was surely not sent. Under an idempotency key the same request sends it."},
+	ledger.Unknown:  {"unknown", "Nobody can tell yet whether it was sent. A status of WhatsApp settles it; unless resend was chosen, it is not sent again."},
 }
 
 // lookUp answers with all that is known of a message. Another client's message is

@@ -70,12 +70,19 @@ func (o *order) read(body []byte, f faults) *api.Answer {
 	return nil
 }
 
+// keyMember is the idempotency key's member of an envelope.
+const keyMember = "idempotencyKey"
+
 // verdict is the answer to all faults at once; nil without any.
 func (f faults) verdict() *api.Answer {
 	if len(f) == 0 {
 		return nil
 	}
-	a := api.Fail(api.BrokenLimits, "", f)
+	code := api.BrokenLimits
+	if len(f) == 1 && f[keyMember] != nil {
+		code = api.MalformedKey
+	}
+	a := api.Fail(code, "", f)
 	return &a
 }
 
@@ -119,15 +126,15 @@ func (o *order) envelope(members map[string]json.RawMessage, f faults) *api.Answ
 	}
 	for name := range members {
 		switch name {
-		case "message", "idempotencyKey", "validFor", "onUnknown", "reader", "isFake", "mmlite":
+		case "message", keyMember, "validFor", "onUnknown", "reader", "isFake", "mmlite":
 		default:
 			f.add(name, "absent: an envelope has message, idempotencyKey, validFor, onUnknown, reader, isFake, mmlite")
 		}
 	}
-	key := text("idempotencyKey")
-	if key != "" || members["idempotencyKey"] != nil && string(members["idempotencyKey"]) != "null" {
+	key := text(keyMember)
+	if key != "" || members[keyMember] != nil && string(members[keyMember]) != "null" {
 		if !ledger.ValidKey(key) {
-			f.add("idempotencyKey", "1 to 255 visible ASCII characters")
+			f.add(keyMember, "1 to 255 visible ASCII characters")
 		}
 		o.key = key
 	}

@@ -122,23 +122,21 @@ func (b *batch) limit(wait time.Duration) {
 
 // records handles each record on its own, and reports those that are to come again.
 func (h *handler) records(ctx context.Context, payload []byte) ([]byte, error) {
-	var event struct {
-		Records []record `json:"Records"`
-	}
-	if err := json.Unmarshal(payload, &event); err != nil {
+	var all []record
+	if err := json.Unmarshal(members(payload)["Records"], &all); err != nil {
 		return nil, messages.InvokeResponse_Error{Type: string(api.UnsupportedEvent), Message: otherRecord.text}
 	}
 	b := batch{failed: []failedItem{}}
 	slots := make(chan struct{}, parallel)
-	var all sync.WaitGroup
-	for i := range event.Records {
+	var handled sync.WaitGroup
+	for i := range all {
 		slots <- struct{}{}
-		all.Go(func() {
+		handled.Go(func() {
 			defer func() { <-slots }()
-			h.record(ctx, &event.Records[i], &b)
+			h.record(ctx, &all[i], &b)
 		})
 	}
-	all.Wait()
+	handled.Wait()
 	return json.Marshal(map[string]any{"batchItemFailures": b.failed})
 }
 
@@ -175,16 +173,18 @@ func (h *handler) process(ctx context.Context, r *record, b *batch, l *line) (ag
 	v.request.AnswerBy = v.request.ProcessEnds.Add(-answerMargin)
 	o, id, bad := readRecord(r)
 	l.client = o.client
+	expired := id == "" && !now.Before(sent.Add(validity(&o)))
 	switch {
 	case id != "":
 		v.request.Source = ledger.ByID
 	case bad != nil:
 		return h.refuse(ctx, r, &o, *bad, l)
-	case o.summary.Receipt && !now.Before(sent.Add(validity(&o))):
+	case o.summary.Receipt && expired:
 		l.outcome = "expired"
 		return false, 0
 	}
-	if h.fetchKey(ctx, &v, l) != nil {
+	// What has expired is recorded instead of sent, which needs no key.
+	if h.fetchKey(ctx, &v, l) != nil && !expired {
 		return true, jitter(ledger.Backoff(now.Sub(sent), 0), spread)
 	}
 	if o.summary.Receipt {
@@ -271,7 +271,7 @@ func (h *handler) refuse(ctx context.Context, r *record, o *order, why api.Answe
 	writing, cancel := context.WithTimeout(ctx, claimLimit)
 	defer cancel()
 	result, err := h.table.WriteSend(writing, ledger.Refused(&v.request, h.now(), ledger.Outcome{HTTP: why.Status, Body: []byte(why.Body), Reason: why.Code}), v.about)
-	if result.Lost {
+	if result.Lost || result.Missed {
 		l.err = err
 		return true, jitter(shortest, spread)
 	}

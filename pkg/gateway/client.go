@@ -101,7 +101,7 @@ func (c *Client) SendReceipt(ctx context.Context, apiKey string, body []byte, is
 }
 
 func (c *Client) post(ctx context.Context, apiKey string, body []byte, isFake, mmlite, receipt bool) Result {
-	if !headerSafe(apiKey) {
+	if !ValidKey(apiKey) {
 		return Result{Kind: Released, Reason: ReasonBadKey, NotConnected: true, Err: errors.New("API key is empty or has characters that no header can hold")}
 	}
 	var connected atomic.Bool
@@ -216,8 +216,8 @@ func query(isFake, mmlite bool) string {
 	return ""
 }
 
-// headerSafe keeps net/http from refusing the request with an error of its own.
-func headerSafe(key string) bool {
+// ValidKey tells whether an API key can stand in a header: visible ASCII, not empty.
+func ValidKey(key string) bool {
 	for i := range len(key) {
 		if key[i] <= ' ' || key[i] > '~' {
 			return false

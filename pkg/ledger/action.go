@@ -38,6 +38,8 @@ type Action struct {
 type Result struct {
 	// Lost: no answer came, the write may have landed or not.
 	Lost bool
+	// Missed: it surely did not land.
+	Missed bool
 	// Refused: a condition did not hold. Image is the old image, nil without a row.
 	Refused bool
 	// Image is the new image of a Claim1 that landed (ReturnValues ALL_NEW); other

@@ -228,6 +228,15 @@ func (w *world) actWrite(i int, yield func(world)) {
 		n.land(i, wr)
 		lost(n)
 	})
+	if !s.repeated && !s.tried {
+		// Every try was refused, as by throttling.
+		w.fault(i, yield, func(n *world) {
+			if wr.Step == VoidOwn || wr.Step == Settle {
+				n.excused = true
+			}
+			n.wrote(i, Result{Missed: true})
+		})
+	}
 	if !s.repeated {
 		// It landed, its answer was lost, the SDK repeats it.
 		w.fault(i, yield, func(n *world) {
@@ -238,9 +247,9 @@ func (w *world) actWrite(i int, yield func(world)) {
 	if s.delayed == nil {
 		// It is still under way when the SDK repeats it, or when it is given up.
 		delayed := wr
-		w.fault(i, yield, func(n *world) { n.slots[i].delayed = &delayed })
+		w.fault(i, yield, func(n *world) { n.slots[i].delayed, n.slots[i].tried = &delayed, true })
 		w.fault(i, yield, func(n *world) {
-			n.slots[i].delayed = &delayed
+			n.slots[i].delayed, n.slots[i].tried = &delayed, true
 			lost(n)
 		})
 	}

@@ -82,13 +82,15 @@ func (v *Visit) Wrote(now time.Time, r Result) Action {
 			return v.refused(now, r.Image)
 		case r.Lost:
 			return v.lost()
+		case r.Missed:
+			return v.failed(TableFailed, NoteTableFailed)
 		default:
 			return v.landed(now, r.Image)
 		}
 	case phaseVoid:
 		return v.failed(TableFailed, NoteTableFailed)
 	case phaseSettle:
-		if r.Lost {
+		if r.Lost || r.Missed {
 			v.note = NoteOutcomeLost
 		} else if r.Refused && (r.Image == nil || r.Image.Attempts[v.req.Token].Outcome == nil) {
 			v.note = NoteRowGone

@@ -196,6 +196,19 @@ func TestAWriteWhoseAnswerWasLostIsKnownByItsToken(t *testing.T) {
 	}
 }
 
+func TestAClaimThatSurelyDidNotLandNeedsNoTakingBack(t *testing.T) {
+	for _, source := range []Source{HTTP, Async, Bare, ByID} {
+		v, _ := Begin(&Request{Source: source, ID: modelID, Token: "mine", AnswerBy: at(5).Add(time.Minute)}, at(5))
+		want := "table failed"
+		if source.record() {
+			want = "later: table failed"
+		}
+		if a := v.Wrote(at(5), Result{Missed: true}); say(a) != want {
+			t.Errorf("source %d: %s, want %s", source, say(a), want)
+		}
+	}
+}
+
 func TestALostClaimIsTakenBackBeforeTheAnswer(t *testing.T) {
 	for source, want := range map[Source]string{HTTP: "table failed", Bare: "later: table failed", ByID: "later: table failed"} {
 		v, _ := Begin(wanting(source, Hold), at(5))

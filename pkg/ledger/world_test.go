@@ -54,6 +54,8 @@ type slot struct {
 	action Action
 	// repeated: an answer to the pending write was lost, the SDK writes again.
 	repeated bool
+	// tried: an earlier try of the pending write may still land, or has.
+	tried bool
 	// delayed is a first try of a write that has not landed yet, but still may.
 	delayed *Write
 	left    bool // the message truly left
@@ -250,7 +252,7 @@ func (w *world) take(i int, a Action) {
 	if w.mut != nil && w.mut.action != nil {
 		a = w.mut.action(w, i, a)
 	}
-	s.action, s.repeated = a, false
+	s.action, s.repeated, s.tried = a, false, false
 	switch a.Do {
 	case DoWrite:
 		if a.Write.Step == ClaimN && w.row != nil && !w.row.ValidUntil.IsZero() && !at(w.now).Before(w.row.ValidUntil) {

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
@@ -36,21 +37,30 @@ type About struct {
 
 // WriteSend does one write of the ledger, and repeats it until it has an answer or ctx
 // ends. A condition that fails is a Result, not an error; the error says why a write
-// is Lost.
+// is Lost, or Missed where DynamoDB refused every try.
 func (t *Table) WriteSend(ctx context.Context, w ledger.Write, about About) (ledger.Result, error) {
 	var refused *types.ConditionalCheckFailedException
 	var image item
+	uncertain := false
 	err := attempts(ctx, func() {}, func(ctx context.Context) (again bool, err error) {
 		image, err = t.writeSend(ctx, w, about)
+		uncertain = uncertain || err != nil && !turnedAway(err)
 		return err != nil && !errors.As(err, &refused), err
 	})
 	switch {
 	case refused != nil:
 		return ledger.Result{Refused: true, Image: readSend(refused.Item)}, nil
 	case err != nil:
-		return ledger.Result{Lost: true}, err
+		return ledger.Result{Lost: uncertain, Missed: !uncertain}, err
 	}
 	return ledger.Result{Image: readSend(image)}, nil
+}
+
+// turnedAway reports whether DynamoDB answered that it did not take a call (AWS: Error
+// handling with DynamoDB, HTTP status 400). Anything else may have been taken.
+func turnedAway(err error) bool {
+	var response *http.ResponseError
+	return errors.As(err, &response) && response.HTTPStatusCode() == 400
 }
 
 func (t *Table) writeSend(ctx context.Context, w ledger.Write, about About) (image item, err error) {

@@ -6,11 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"connexease-functions/pkg/local/dynamodblocal"
 	"connexease-functions/pkg/local/gatewaysim"
@@ -80,17 +80,11 @@ func (s *Stack) createTables(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	have, err := s.DB.ListTables(ctx, &dynamodb.ListTablesInput{})
-	if err != nil {
-		return fmt.Errorf("DynamoDB at %s does not answer: %w", s.DynamoDBURL, err)
-	}
 	for _, table := range tables {
 		s.TableName = aws.ToString(table.TableName)
-		if slices.Contains(have.TableNames, s.TableName) {
-			continue
-		}
-		if _, err := s.DB.CreateTable(ctx, table); err != nil {
-			return fmt.Errorf("create table %s: %w", s.TableName, err)
+		var there *types.ResourceInUseException
+		if _, err := s.DB.CreateTable(ctx, table); err != nil && !errors.As(err, &there) {
+			return fmt.Errorf("create table %s at %s: %w", s.TableName, s.DynamoDBURL, err)
 		}
 	}
 	return nil

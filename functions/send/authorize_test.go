@@ -1,0 +1,274 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"connexease-functions/pkg/auth"
+	"connexease-functions/pkg/local/gatewaysim"
+	"connexease-functions/pkg/local/harness"
+	"connexease-functions/pkg/local/secretsim"
+	"connexease-functions/pkg/secret"
+)
+
+// as sends a message with this Authorization header; empty is none.
+func (w *world) as(authorization string) harness.Answer {
+	w.t.Helper()
+	return w.request(harness.Event(routeSend, authorization, hello))
+}
+
+// fetched counts how often a secret was read.
+func fetched(name string) (n int) {
+	for _, c := range harness.Backends.Secrets.Calls() {
+		if c.SecretID == name && c.Action == "GetSecretValue" {
+			n++
+		}
+	}
+	return n
+}
+
+func TestEveryKeyOfAClientIsTakenAndNoOther(t *testing.T) {
+	w := newWorld(t)
+	for _, header := range []string{"Bearer " + clientKey, "bearer   " + clientKey + " ", "BEARER client-key-old", "Bearer " + otherKey} {
+		told(t, header, w.as(header), 200, "")
+	}
+	if w.taken() != 4 {
+		t.Errorf("taken %d", w.taken())
+	}
+	calls := w.database.Calls.Load()
+	for header, code := range map[string]string{
+		"": "AUTH_002", "  ": "AUTH_002",
+		"Bearer": "AUTH_003", "Bearer ": "AUTH_003", clientKey: "AUTH_003", "Basic " + clientKey: "AUTH_003", "Bearer " + clientKey + ", Bearer x": "AUTH_003", "Bearer schlüssel": "AUTH_003",
+		"Bearer wrong": "AUTH_001", "Bearer " + clientKey + "x": "AUTH_001", "Bearer " + clientKey[1:]: "AUTH_001", "Bearer crm": "AUTH_001", "Bearer " + gatewayKey: "AUTH_001",
+		"Bearer " + strings.ToUpper(clientKey): "AUTH_001",
+	} {
+		a := w.as(header)
+		told(t, header, a, 401, code)
+		if a.Headers["www-authenticate"] != "Bearer" {
+			t.Errorf("%s: answered %+v", header, a)
+		}
+	}
+	if w.taken() != 4 || w.database.Calls.Load() != calls {
+		t.Errorf("taken %d, %d calls of DynamoDB", w.taken(), w.database.Calls.Load()-calls)
+	}
+	// One read at start, and one for the first of the wrong keys.
+	if n := fetched(w.env["CLIENT_KEYS_SECRET_ID"]); n != 2 {
+		t.Errorf("the client keys were read %d times", n)
+	}
+}
+
+func TestClientKeysThatCannotBeReadAreToldWithTheirMend(t *testing.T) {
+	w := newWorld(t)
+	good := w.env["CLIENT_KEYS_SECRET_ID"]
+	for value, says := range map[string]string{
+		"-":                            "There are no client keys.", // no value
+		"":                             "There are no client keys.",
+		" \n":                          "There are no client keys.",
+		clientKey:                      "The client keys are not valid JSON",
+		`{"crm":"a"`:                   "The client keys are not valid JSON",
+		`{"crm":"a"} {"shop":"b"}`:     "The client keys are not valid JSON",
+		`["a"]`:                        "The client keys are not valid JSON",
+		`{"crm":"a","shop":"a"}`:       "The client keys are not valid JSON",
+		`{"crm":["a","a"]}`:            "The client keys are not valid JSON",
+		`{"crm":"a","crm":"b"}`:        "The client keys are not valid JSON",
+		`{"crm":""}`:                   "The client keys are not valid JSON",
+		`{"crm":[["a"]]}`:              "The client keys are not valid JSON",
+		`{"crm":7}`:                    "The client keys are not valid JSON",
+		`{"crm":" a"}`:                 "The client keys are not valid JSON",
+		`{"a client of ours":"a"}`:     "The client keys are not valid JSON",
+		`{"` + clientKey + `":"crm"`:   "The client keys are not valid JSON",
+		`{"crm":"` + clientKey + `",}`: "The client keys are not valid JSON",
+	} {
+		name := harness.Name("clients")
+		if harness.Backends.Secrets.Create(name); value != "-" {
+			harness.Backends.Secrets.Put(name, value)
+		}
+		w.env["CLIENT_KEYS_SECRET_ID"] = harness.Backends.Secrets.ARN(name)
+		w.start()
+		a := w.as("Bearer " + clientKey)
+		told(t, value, a, 503, "SVC_001")
+		if !strings.Contains(a.Body, says) || !strings.Contains(a.Body, "aws secretsmanager put-secret-value --secret-id "+name+" ") || strings.Contains(a.Body, clientKey) {
+			t.Errorf("%s: told %s", value, a.Body)
+		}
+		told(t, "no header", w.as(""), 401, "AUTH_002")
+	}
+	w.env["CLIENT_KEYS_SECRET_ID"] = harness.Name("never created")
+	w.start()
+	told(t, "no secret", w.as("Bearer "+clientKey), 503, "SVC_001")
+	w.env["CLIENT_KEYS_SECRET_ID"] = good
+	w.start()
+	told(t, "mended", w.as("Bearer "+clientKey), 200, "")
+	if w.taken() != 1 {
+		t.Errorf("taken %d", w.taken())
+	}
+}
+
+func TestNoClientsAtAllIsAStateOfItsOwn(t *testing.T) {
+	w := newWorld(t)
+	harness.Backends.Secrets.Put(w.env["CLIENT_KEYS_SECRET_ID"], `{}`)
+	w.start()
+	told(t, "nobody", w.as("Bearer "+clientKey), 401, "AUTH_001")
+}
+
+// shiftClients gives the handler's cache of client keys the clock of the world.
+func (w *world) shiftClients() {
+	source := secret.Manager{ID: w.env["CLIENT_KEYS_SECRET_ID"], Client: secretsmanager.New(secretsmanager.Options{
+		Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
+		BaseEndpoint: aws.String(harness.Backends.Environment()["AWS_ENDPOINT_URL_SECRETS_MANAGER"]),
+	})}
+	w.handler.clients = secret.NewCache(auth.Clients(source), secret.DefaultLimits, w.now)
+	w.handler.verifier = auth.NewVerifier(w.handler.clients, refreshCooldown, w.now)
+}
+
+func TestAKeyTakenOutIsRefusedOnceTheCacheHasExpired(t *testing.T) {
+	w := newWorld(t)
+	w.shiftClients()
+	told(t, "before", w.as("Bearer client-key-old"), 200, "")
+	harness.Backends.Secrets.Put(w.env["CLIENT_KEYS_SECRET_ID"], `{"crm":"`+clientKey+`"}`)
+	told(t, "cached", w.as("Bearer client-key-old"), 200, "")
+	w.pass(5 * time.Minute)
+	told(t, "taken out", w.as("Bearer client-key-old"), 401, "AUTH_001")
+	told(t, "with its client", w.as("Bearer "+otherKey), 401, "AUTH_001")
+	told(t, "left", w.as("Bearer "+clientKey), 200, "")
+}
+
+func TestANewKeyWorksAtOnce(t *testing.T) {
+	w := newWorld(t)
+	told(t, "old", w.as("Bearer client-key-old"), 200, "")
+	harness.Backends.Secrets.Put(w.env["CLIENT_KEYS_SECRET_ID"], `{"crm":["client-key-new","client-key-old"]}`)
+	told(t, "new", w.as("Bearer client-key-new"), 200, "")
+	told(t, "old", w.as("Bearer client-key-old"), 200, "")
+}
+
+func TestTheLastGoodClientKeysServeWhileTheNewOnesAreBroken(t *testing.T) {
+	w := newWorld(t)
+	w.shiftClients()
+	told(t, "before", w.as("Bearer "+clientKey), 200, "")
+	harness.Backends.Secrets.Put(w.env["CLIENT_KEYS_SECRET_ID"], `{"crm":"`+clientKey)
+	w.pass(10 * time.Minute)
+	told(t, "broken", w.as("Bearer "+clientKey), 200, "")
+	if !strings.Contains(w.logs.String(), `"SecretStaleness":`) {
+		t.Errorf("no metric says so: %s", w.logs.String())
+	}
+	told(t, "a wrong key meanwhile", w.as("Bearer wrong"), 401, "AUTH_001")
+	w.pass(25 * time.Hour)
+	told(t, "broken for a day", w.as("Bearer "+clientKey), 503, "SVC_001")
+	harness.Backends.Secrets.Put(w.env["CLIENT_KEYS_SECRET_ID"], `{"crm":"`+clientKey+`"}`)
+	w.pass(time.Second)
+	told(t, "mended", w.as("Bearer "+clientKey), 200, "")
+}
+
+func TestSecretsThatCannotBeReadAreToldWithTheCommandThatSaysWhy(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	harness.Backends.Secrets.SetFault(secretsim.Fault{Status: 400, Code: "AccessDeniedException"})
+	defer harness.Backends.Secrets.SetFault(secretsim.Fault{})
+	a := w.as("Bearer " + clientKey)
+	told(t, "client keys", a, 503, "SVC_001")
+	if !strings.Contains(a.Body, "aws secretsmanager get-secret-value --secret-id "+w.env["CLIENT_KEYS_SECRET_ID"]+" --query CreatedDate") {
+		t.Errorf("told %s", a.Body)
+	}
+	harness.Backends.Secrets.SetFault(secretsim.Fault{})
+	w.start()
+	told(t, "wrong", w.as("Bearer wrong"), 401, "AUTH_001") // reads the client keys, not the API key
+	harness.Backends.Secrets.SetFault(secretsim.Fault{Status: 400, Code: "AccessDeniedException"})
+	a = w.as("Bearer " + clientKey)
+	told(t, "API key", a, 503, "SVC_001")
+	if !strings.Contains(a.Body, "aws secretsmanager get-secret-value --secret-id "+w.env["GATEWAY_KEY_SECRET_ID"]+" --query CreatedDate") {
+		t.Errorf("told %s", a.Body)
+	}
+	if n := w.database.Calls.Load(); n != 0 || w.taken() != 0 {
+		t.Errorf("%d calls of DynamoDB, taken %d", n, w.taken())
+	}
+}
+
+func TestAnAPIKeyWithoutAValueIsToldBeforeAnythingIsClaimed(t *testing.T) {
+	w := newWorld(t)
+	for _, value := range []string{"-", "", " \n"} {
+		name := harness.Name("gateway")
+		if harness.Backends.Secrets.Create(name); value != "-" {
+			harness.Backends.Secrets.Put(name, value)
+		}
+		w.env["GATEWAY_KEY_SECRET_ID"] = harness.Backends.Secrets.ARN(name)
+		w.start()
+		for _, body := range []string{hello, `{"messaging_product":"whatsapp","status":"read","message_id":"wamid.A"}`} {
+			a := w.post(body, "idempotency-key", "idem-no-key")
+			told(t, value, a, 503, "SVC_001")
+			if !strings.Contains(a.Body, "aws secretsmanager put-secret-value --secret-id "+name+" --secret-string") {
+				t.Errorf("told %s", a.Body)
+			}
+		}
+	}
+	if n := w.database.Calls.Load(); n != 0 || w.taken() != 0 {
+		t.Errorf("%d calls of DynamoDB, taken %d", n, w.taken())
+	}
+}
+
+func TestAnAPIKeyThatNoHeaderCanHoldSendsNothing(t *testing.T) {
+	w := newWorld(t)
+	good, name := w.env["GATEWAY_KEY_SECRET_ID"], harness.Name("gateway")
+	w.env["GATEWAY_KEY_SECRET_ID"] = name
+	for _, value := range []string{"gateway-key\n1", "gateway-key 1", "gateway-schlüssel"} {
+		harness.Backends.Secrets.Put(name, value)
+		w.start()
+		a := w.post(hello, "idempotency-key", "idem-bad-key")
+		told(t, value, a, 503, "SVC_001")
+		if !strings.Contains(a.Body, "no header can hold") || strings.Contains(a.Body, value) {
+			t.Errorf("told %s", a.Body)
+		}
+		if n := len(harness.Items(t, w.table)); n != 0 || !strings.Contains(w.logs.String(), `"SecretUnavailable":1`) {
+			t.Errorf("%d items, logged %s", n, w.logs.String())
+		}
+	}
+	w.env["GATEWAY_KEY_SECRET_ID"] = good
+	w.start()
+	told(t, "mended", w.post(hello, "idempotency-key", "idem-bad-key"), 200, "")
+	if w.taken() != 1 {
+		t.Errorf("taken %d", w.taken())
+	}
+}
+
+func TestAnAPIKeyThatTheGatewayRefusesIsReadAgainOnceAMinute(t *testing.T) {
+	w := newWorld(t)
+	w.handler.apiKey.now = w.now
+	name := w.env["GATEWAY_KEY_SECRET_ID"]
+	told(t, "first", w.post(hello), 200, "")
+	before := fetched(name)
+
+	harness.Backends.Secrets.Put(name, "gateway-key-2") // the Gateway takes this one only
+	a := w.post(hello, "idempotency-key", "idem-rotated")
+	told(t, "rotated", a, 200, "")
+	if s := w.lookUp(a.Headers["message-id"]); s.Attempts != 1 || w.taken() != 2 || fetched(name) != before+1 {
+		t.Errorf("look-up shows %+v, taken %d, read %d times", s, w.taken(), fetched(name)-before)
+	}
+
+	harness.Backends.Secrets.Put(name, "gateway-key-3")
+	for range 3 {
+		a := w.post(hello, "idempotency-key", "idem-rotated-again")
+		told(t, "within the minute", a, 503, "SVC_003")
+		if a.Headers["retry-after"] == "" || w.taken() != 2 || fetched(name) != before+1 {
+			t.Errorf("answered %+v, taken %d, read %d times", a, w.taken(), fetched(name)-before)
+		}
+	}
+	w.pass(time.Minute)
+	told(t, "a minute later", w.post(hello, "idempotency-key", "idem-rotated-again"), 200, "")
+	if w.taken() != 3 || fetched(name) != before+2 {
+		t.Errorf("taken %d, read %d times", w.taken(), fetched(name)-before)
+	}
+
+	// A WhatsApp account's credentials are no key of ours.
+	w.pass(time.Hour)
+	w.spoil(gatewaysim.Fault{Kind: gatewaysim.Answer, Status: 401, Body: refusedAs("WABA_001")})
+	told(t, "account", w.post(hello), 401, "WABA_001")
+	w.spoil(gatewaysim.Fault{Kind: gatewaysim.Answer, Status: 401, Body: refusedAs("AUTH_001")})
+	told(t, "unchanged", w.post(hello), 503, "SVC_003")
+	told(t, "unchanged", w.post(`{"messaging_product":"whatsapp","status":"read","message_id":"wamid.A"}`), 503, "SVC_003")
+	if fetched(name) != before+3 {
+		t.Errorf("read %d times", fetched(name)-before)
+	}
+}

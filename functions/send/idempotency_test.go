@@ -1,0 +1,377 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"connexease-functions/pkg/local/gatewaysim"
+	"connexease-functions/pkg/local/harness"
+)
+
+func TestEqualKeysAtTheSameTimeSendOneMessage(t *testing.T) {
+	const callers = 20
+	w := newWorld(t)
+	w.spoil(gatewaysim.Fault{Kind: gatewaysim.Slow, DelayMS: 300})
+	var processes []*handler // one request at a time each, as in Lambda
+	for range callers {
+		w.start()
+		processes = append(processes, w.handler)
+	}
+	answers := make([]harness.Answer, callers)
+	var all sync.WaitGroup
+	for i := range callers {
+		all.Go(func() {
+			var err error
+			if answers[i], err = harness.Request(t, processes[i], w.lambda, w.event(hello, "idempotency-key", "idem-race")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	var own, body string
+	for _, a := range answers {
+		if a.Status == 200 && a.Headers["idempotent-replayed"] == "" {
+			own += "x"
+			body = a.Body
+		}
+	}
+	if own != "x" || w.taken() != 1 {
+		t.Fatalf("%d callers were told that they sent it, taken %d", len(own), w.taken())
+	}
+	for _, a := range answers {
+		wait, _ := strconv.Atoi(a.Headers["retry-after"])
+		busy := a.Status == 409 && a.Code() == "IDEM_001" && wait >= 1 && wait <= 43
+		if !busy && (a.Status != 200 || a.Body != body) {
+			t.Errorf("told %+v", a)
+		}
+	}
+	w.spoil()
+	if a := w.post(hello, "idempotency-key", "idem-race"); a.Body != body || a.Headers["idempotent-replayed"] != "true" || w.taken() != 1 {
+		t.Errorf("a late repeat was told %+v, taken %d", a, w.taken())
+	}
+}
+
+func TestAKeyBelongsToOneRequest(t *testing.T) {
+	w := newWorld(t)
+	key := func(name string) []string { return []string{"idempotency-key", "idem-" + name} }
+	first := w.post(hello, key("one")...)
+	query := func(name string) map[string]any {
+		e := w.event(hello, key("one")...)
+		e["queryStringParameters"] = map[string]string{name: "true"}
+		return e
+	}
+	for what, e := range map[string]map[string]any{
+		"another body":              w.event(strings.Replace(hello, "Hello", "hello", 1), key("one")...),
+		"spaces that count":         w.event(strings.Replace(hello, "Hello", "Hello ", 1), key("one")...),
+		"another order of members":  w.event(`{"to":"+15550100001","messaging_product":"whatsapp","type":"text","text":{"body":"Hello"}}`, key("one")...),
+		"opaque data of its own":    w.event(hello[:len(hello)-1]+`,"biz_opaque_callback_data":"x"}`, key("one")...),
+		"the sandbox":               query("is_fake"),
+		"the lite route":            query("mmlite"),
+		"another body, queued":      w.event(strings.Replace(hello, "Hello", "hello", 1), append(key("one"), "prefer", "respond-async")...),
+		"another body, with resend": w.event(strings.Replace(hello, "Hello", "hello", 1), append(key("one"), "on-unknown", "resend")...),
+	} {
+		a := w.request(e)
+		told(t, what, a, 422, "IDEM_002")
+		if strings.Contains(a.Body, "Hello") {
+			t.Errorf("%s: told of the other request: %s", what, a.Body)
+		}
+	}
+	for what, e := range map[string]map[string]any{
+		"the same":        w.event(hello, key("one")...),
+		"resend":          w.event(hello, append(key("one"), "on-unknown", "resend")...),
+		"validity":        w.event(hello, append(key("one"), "valid-for", "60")...),
+		"queued":          w.event(hello, append(key("one"), "prefer", "respond-async")...),
+		"white space":     w.event(" "+strings.ReplaceAll(hello, `,"`, ",\r\n\t\"")+"\n", key("one")...),
+		"another process": nil,
+	} {
+		if e == nil {
+			w.start()
+			e = w.event(hello, key("one")...)
+		}
+		if a := w.request(e); a.Status != 200 || a.Body != first.Body || a.Headers["idempotent-replayed"] != "true" {
+			t.Errorf("%s: told %+v", what, a)
+		}
+	}
+	if w.taken() != 1 || !w.queues.Idle("outbound") {
+		t.Errorf("taken %d, queue %+v", w.taken(), w.queues.Depth("outbound"))
+	}
+	e := w.event(strings.Replace(hello, "Hello", "hello", 1), key("one")...)
+	e["headers"].(map[string]string)["authorization"] = "Bearer " + otherKey
+	other := w.request(e)
+	told(t, "the same key of another client", other, 200, "")
+	e["headers"].(map[string]string)["authorization"] = "Bearer client-key-old"
+	told(t, "the same client by its old key", w.request(e), 422, "IDEM_002")
+	if w.taken() != 2 || other.Headers["message-id"] == first.Headers["message-id"] {
+		t.Errorf("taken %d, ids %s and %s", w.taken(), first.Headers["message-id"], other.Headers["message-id"])
+	}
+}
+
+func TestWithoutAKeyEachRequestIsAMessage(t *testing.T) {
+	w := newWorld(t)
+	first, second := w.post(hello), w.post(hello)
+	if first.Status != 200 || second.Status != 200 || w.taken() != 2 || first.Headers["message-id"] == second.Headers["message-id"] {
+		t.Errorf("%+v %+v, taken %d", first, second, w.taken())
+	}
+}
+
+func TestKeysOfVisibleASCIIAreTaken(t *testing.T) {
+	w := newWorld(t)
+	ids := map[string]bool{}
+	for _, key := range []string{"k", "K", strings.Repeat("k", 255), `"quoted"`, "a,b;c=d", "~!#"} {
+		a := w.post(hello, "idempotency-key", key)
+		told(t, key, a, 200, "")
+		ids[a.Headers["message-id"]] = true
+	}
+	if len(ids) != 6 {
+		t.Errorf("%d messages for 6 keys", len(ids))
+	}
+}
+
+// received takes everything from the queue, as records of an event.
+func (w *world) received() (records []map[string]any, bodies []string) {
+	w.t.Helper()
+	q := w.handler.queue
+	for {
+		out, err := q.client.ReceiveMessage(w.t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &q.url, MaxNumberOfMessages: 10, WaitTimeSeconds: 0})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if len(out.Messages) == 0 {
+			return records, bodies
+		}
+		for _, m := range out.Messages {
+			bodies = append(bodies, *m.Body)
+			records = append(records, w.record(*m.MessageId, *m.Body, w.now()))
+		}
+	}
+}
+
+func TestAnAsynchronousRequestIsQueuedByItsIDAlone(t *testing.T) {
+	w := newWorld(t)
+	queue := []string{"idempotency-key", "idem-async", "prefer", "respond-async", "valid-for", "600"}
+	a := w.post(hello, queue...)
+	id := a.Headers["message-id"]
+	told(t, "queued", a, 202, "")
+	if want := `{"isSuccess":true,"data":{"id":"` + id + `","status":"queued"}}`; a.Body != want || a.Headers["preference-applied"] != "respond-async" {
+		t.Errorf("answered %+v, want %s", a, want)
+	}
+	if s := w.lookUp(id); s.State != "queued" || s.Attempts != 0 || w.taken() != 0 {
+		t.Errorf("look-up shows %+v, taken %d", s, w.taken())
+	}
+	records, bodies := w.received()
+	if !slices.Equal(bodies, []string{`{"id":"` + id + `"}`}) {
+		t.Fatalf("queued %q", bodies)
+	}
+	again := w.post(hello, queue...)
+	if again.Status != 202 || again.Body != a.Body || again.Headers["message-id"] != id {
+		t.Errorf("repeat answered %+v", again)
+	}
+	more, bodies := w.received()
+	if !slices.Equal(bodies, []string{`{"id":"` + id + `"}`}) {
+		t.Errorf("the repeat queued %q", bodies)
+	}
+
+	sync := w.post(hello, "idempotency-key", "idem-async")
+	told(t, "a repeat that waits", sync, 200, "")
+	if failed := w.batch(append(records, more...)); len(failed) != 0 || w.taken() != 1 {
+		t.Errorf("records %v come again, taken %d", failed, w.taken())
+	}
+	for what, a := range map[string]harness.Answer{"queued": w.post(hello, queue...), "waiting": w.post(hello, queue[:2]...)} {
+		if a.Status != 200 || a.Body != sync.Body || a.Headers["idempotent-replayed"] != "true" {
+			t.Errorf("a late repeat, %s, was told %+v", what, a)
+		}
+	}
+	if !w.queues.Idle("outbound") && w.queues.Depth("outbound").Visible > 0 {
+		t.Errorf("queue %+v", w.queues.Depth("outbound"))
+	}
+}
+
+func TestAQueuedMessageIsSentOnceByItsRecords(t *testing.T) {
+	w := newWorld(t)
+	a := w.post(hello, "prefer", "respond-async")
+	records, _ := w.received()
+	for range 2 {
+		if failed := w.batch(records); len(failed) != 0 {
+			t.Errorf("records %v come again", failed)
+		}
+	}
+	if s := w.lookUp(a.Headers["message-id"]); s.State != "accepted" || s.Attempts != 1 || w.taken() != 1 {
+		t.Errorf("look-up shows %+v, taken %d", s, w.taken())
+	}
+}
+
+func TestANotSentMessageCanBeQueuedByARepeat(t *testing.T) {
+	w := newWorld(t)
+	w.spoil(gatewaysim.Fault{Kind: gatewaysim.RateLimit, Times: 1})
+	first := w.post(hello, "idempotency-key", "idem-later")
+	told(t, "limited", first, 429, "RATE_001")
+	told(t, "queued", w.post(hello, "idempotency-key", "idem-later", "prefer", "respond-async"), 202, "")
+	if s := w.lookUp(first.Headers["message-id"]); s.State != "queued" {
+		t.Errorf("look-up shows %+v", s)
+	}
+	records, _ := w.received()
+	if failed := w.batch(records); len(records) != 1 || len(failed) != 0 || w.taken() != 1 {
+		t.Errorf("%d records, %v come again, taken %d", len(records), failed, w.taken())
+	}
+}
+
+func TestAnAsynchronousRepeatIsToldWhatIsKnown(t *testing.T) {
+	w := newWorld(t)
+	queue := func(key string, more ...string) harness.Answer {
+		return w.post(hello, append([]string{"idempotency-key", key, "prefer", "respond-async"}, more...)...)
+	}
+	w.database.Set(deny("UpdateItem"))
+	w.post(hello, "idempotency-key", "idem-in-flight")
+	w.database.Set(nil)
+	told(t, "in flight", queue("idem-in-flight", "on-unknown", "resend"), 409, "IDEM_001")
+
+	w.spoil(gatewaysim.Fault{Kind: gatewaysim.Answer, Status: 400, Body: refusedAs("BAD_REQUEST")})
+	rejected := w.post(hello, "idempotency-key", "idem-rejected")
+	if a := queue("idem-rejected", "on-unknown", "resend"); a.Status != 400 || a.Body != rejected.Body || a.Headers["idempotent-replayed"] != "true" {
+		t.Errorf("rejected: answered %+v", a)
+	}
+
+	id, _ := w.lost("idem-unknown")
+	told(t, "unknown", queue("idem-unknown"), 504, "SEND_001")
+	if !w.queues.Idle("outbound") {
+		t.Errorf("queue %+v", w.queues.Depth("outbound"))
+	}
+	taken := w.taken()
+	told(t, "unknown, with resend", queue("idem-unknown", "on-unknown", "resend"), 202, "")
+	records, _ := w.received()
+	for range 2 { // SQS may deliver a record twice
+		if again := w.batch(records); len(records) != 1 || len(again) != 0 {
+			t.Errorf("%d records, %v come again", len(records), again)
+		}
+	}
+	if s := w.lookUp(id); s.State != "accepted" || s.Attempts != 2 || w.taken() != taken+1 {
+		t.Errorf("look-up shows %+v, taken %d more", s, w.taken()-taken)
+	}
+}
+
+func TestARowHasRoomForTheLargestMessageAndAllItsAnswers(t *testing.T) {
+	w := newWorld(t)
+	body := bodyOf(256 << 10)
+	send := func() harness.Answer { return w.post(body, "idempotency-key", "idem-room") }
+	told4KiB := refusedAs(strings.Repeat("x", 4096-len(refusedAs(""))))
+	w.spoil(gatewaysim.Fault{Kind: gatewaysim.Answer, Status: 402, Body: told4KiB})
+	for range 12 {
+		if a := send(); a.Status != 402 || a.Body != told4KiB {
+			t.Fatalf("answered %d", a.Status)
+		}
+	}
+	answer := `{"isSuccess":true,"data":{"messages":[{"id":"wamid.X"}]},"x":"`
+	answer += strings.Repeat("x", 64<<10-len(answer)-2) + `"}`
+	w.spoil(gatewaysim.Fault{Kind: gatewaysim.Answer, Status: 200, Body: answer})
+	first := send()
+	if again := send(); first.Status != 200 || first.Body != answer || again.Body != answer || strings.Contains(w.logs.String(), `"OutcomeLost"`) {
+		t.Errorf("answered %d and %d", first.Status, again.Status)
+	}
+}
+
+func TestAnAnswerTooLargeToKeepIsToldInShortByTheRepeat(t *testing.T) {
+	w := newWorld(t)
+	filler := `"x":"` + strings.Repeat("x", 70<<10) + `"}`
+	for _, c := range []struct {
+		status int
+		large  string
+		again  string
+		code   string
+	}{
+		{200, `{"isSuccess":true,"data":{"messages":[{"id":"wamid.X"}]},` + filler, `{"isSuccess":true,"data":{"messages":[{"id":"wamid.X"}],"messaging_product":"whatsapp"}}`, ""},
+		{400, `{"isSuccess":false,"errors":{"code":"X_001"},` + filler, "", "SEND_003"},
+	} {
+		key := "idem-large-" + strconv.Itoa(c.status)
+		w.spoil(gatewaysim.Fault{Kind: gatewaysim.Answer, Status: c.status, Body: c.large})
+		if a := w.post(hello, "idempotency-key", key); a.Status != c.status || a.Body != c.large {
+			t.Errorf("answered %d, %d bytes", a.Status, len(a.Body))
+		}
+		again := w.post(hello, "idempotency-key", key)
+		told(t, "repeat", again, c.status, c.code)
+		if c.again != "" && again.Body != c.again {
+			t.Errorf("repeat answered %s", again.Body)
+		}
+	}
+}
+
+func TestAQueueThatDoesNotConfirmIsTold(t *testing.T) {
+	w := newWorld(t)
+	there := w.env["QUEUE_URL"]
+	w.env["QUEUE_URL"] += "-gone"
+	w.start()
+	keyed := w.post(hello, "idempotency-key", "idem-queue", "prefer", "respond-async")
+	told(t, "with a key", keyed, 503, "SVC_004")
+	if keyed.Headers["retry-after"] == "" {
+		t.Errorf("answered %+v", keyed)
+	}
+	keyless := w.post(hello, "prefer", "respond-async")
+	told(t, "without a key", keyless, 504, "SEND_001")
+	if params(t, keyless)["id"] != keyless.Headers["message-id"] {
+		t.Errorf("answered %+v", keyless)
+	}
+	w.env["QUEUE_URL"] = there
+	w.start()
+	told(t, "with a key, again", w.post(hello, "idempotency-key", "idem-queue", "prefer", "respond-async"), 202, "")
+	if records, _ := w.received(); len(records) != 1 || len(w.batch(records)) != 0 || w.taken() != 1 {
+		t.Errorf("%d records, taken %d", len(records), w.taken())
+	}
+}
+
+// calls returns the actions of DynamoDB that run makes.
+func (w *world) calls(run func()) (actions []string) {
+	var mu sync.Mutex
+	w.database.Set(func(_ http.ResponseWriter, action string, _ []byte) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if action != "" { // the connection that is opened at start
+			actions = append(actions, action)
+		}
+		return false
+	})
+	run()
+	w.database.Set(nil)
+	return actions
+}
+
+func TestASendIsTwoWritesAndAReplayIsOne(t *testing.T) {
+	w := newWorld(t)
+	for _, c := range []struct {
+		what    string
+		headers []string
+		want    []string
+	}{
+		{"first", []string{"idempotency-key", "idem-calls"}, []string{"PutItem", "UpdateItem"}},
+		{"repeat", []string{"idempotency-key", "idem-calls"}, []string{"PutItem"}},
+		{"without a key", nil, []string{"PutItem", "UpdateItem"}},
+		{"queued", []string{"prefer", "respond-async"}, []string{"PutItem"}},
+	} {
+		if got := w.calls(func() { w.post(hello, c.headers...) }); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", c.what, got, c.want)
+		}
+	}
+	records, _ := w.received()
+	if got := w.calls(func() { w.batch(records) }); !slices.Equal(got, []string{"UpdateItem", "UpdateItem"}) {
+		t.Errorf("the record: %v", got)
+	}
+}
+
+func TestARowHoldsTheRequestAndNothingOfItsKey(t *testing.T) {
+	w := newWorld(t)
+	id := w.post(hello, "idempotency-key", "idem-secret-text").Headers["message-id"]
+	row, err := json.Marshal(harness.Items(t, w.table)[id+" send"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, word := range []string{"idem-secret-text", clientKey, gatewayKey} {
+		if strings.Contains(string(row), word) {
+			t.Errorf("the row holds %s: %s", word, row)
+		}
+	}
+}

@@ -1,0 +1,92 @@
+// Package cost computes what the product costs from what was measured and from AWS's
+// prices, so that README's figures are no claims.
+package cost
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Write request units of DynamoDB, index writes included, of items of at most 1 kB; the
+// functions' tests measure them.
+const (
+	StatusWrites  = 1
+	MessageWrites = 2 // table and timeline
+	ClaimWrites   = 2 // the row, and the timeline
+	OutcomeWrites = 2 // the row, and the index sent_wamid
+	QueueWrites   = 1 // the row that waits in the queue
+)
+
+// Prices in US dollars, us-east-1, without free tiers (AWS's pricing pages of Amazon API
+// Gateway, AWS Lambda, Amazon DynamoDB, Amazon SQS, Amazon CloudWatch, AWS Secrets
+// Manager, as of PricesOf).
+const (
+	PricesOf = "November 2026"
+
+	httpAPI       = 1.00         // a million requests
+	lambdaRequest = 0.20         // a million
+	lambdaSecond  = 0.0000133334 // a GB-second, arm64
+	writeUnit     = 0.625        // a million
+	queueRequest  = 0.40         // a million
+	logGB         = 0.50
+	secretMonth   = 0.40
+	alarmMonth    = 0.10
+)
+
+// What is assumed, not measured: it depends on AWS's machines and the Gateway.
+const (
+	memoryGB       = 0.5
+	webhookSeconds = 0.020
+	sendSeconds    = 0.300 // most of it waiting for the Gateway
+	logBytes       = 1500  // our line, the platform's, the access log's
+	// An idle queue is asked by five pollers, every 20 s (AWS: Using Lambda with Amazon SQS).
+	idlePolls = 5 * 3 * 60 * 24 * 30
+	// A message is sent, received and deleted; batches make it less.
+	queueRequests = 3
+)
+
+// Kind is one thing of which a million is priced.
+type Kind struct {
+	Name                         string
+	API, Lambda, Table, SQS, Log float64
+}
+
+// All returns the sum in dollars.
+func (k Kind) All() float64 { return k.API + k.Lambda + k.Table + k.SQS + k.Log }
+
+func invocations(seconds float64) float64 {
+	return lambdaRequest + 1e6*seconds*memoryGB*lambdaSecond
+}
+
+// Kinds are the rows of README's table.
+func Kinds() []Kind {
+	const log = 1e6 * logBytes / 1e9 * logGB
+	return []Kind{
+		{"statuses, one a delivery", httpAPI, invocations(webhookSeconds), StatusWrites * writeUnit, 0, log},
+		{"messages in, one a delivery", httpAPI, invocations(webhookSeconds), MessageWrites * writeUnit, 0, log},
+		{"sends over HTTP", httpAPI, invocations(sendSeconds), (ClaimWrites + OutcomeWrites) * writeUnit, 0, log},
+		{"sends from SQS, one a batch", 0, invocations(sendSeconds), (ClaimWrites + OutcomeWrites) * writeUnit, queueRequests * queueRequest, log},
+		{
+			"sends over HTTP that wait in the queue", httpAPI, invocations(webhookSeconds) + invocations(sendSeconds),
+			(QueueWrites + ClaimWrites + OutcomeWrites) * writeUnit, queueRequests * queueRequest, 2 * log,
+		},
+		{"refused requests", httpAPI, invocations(0.002), 0, 0, log},
+	}
+}
+
+// Table returns README's table of dollars a million.
+func Table() string {
+	var b strings.Builder
+	b.WriteString("| a million | API Gateway | Lambda | DynamoDB | SQS | logs | in all |\n|---|---|---|---|---|---|---|\n")
+	for _, k := range Kinds() {
+		fmt.Fprintf(&b, "| %s | %.2f | %.2f | %.2f | %.2f | %.2f | **%.2f** |\n", k.Name, k.API, k.Lambda, k.Table, k.SQS, k.Log, k.All())
+	}
+	return b.String()
+}
+
+// Idle returns README's sentence about a month in which nothing happens.
+func Idle(secrets, alarms int) string {
+	s, a, q := float64(secrets)*secretMonth, float64(alarms)*alarmMonth, float64(idlePolls)/1e6*queueRequest
+	return fmt.Sprintf("A month in which nothing happens costs $%.2f: %d secrets $%.2f, %d alarms $%.2f, polls of the empty queue $%.2f.",
+		s+a+q, secrets, s, alarms, a, q)
+}

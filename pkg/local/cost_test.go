@@ -1,0 +1,27 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"connexease-functions/pkg/local/cost"
+	"connexease-functions/pkg/local/template"
+)
+
+func TestReadmeHasTheComputedCosts(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tpl, err := template.Load(filepath.Join(root, "template.yaml"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{cost.Table(), cost.PricesOf, cost.Idle(tpl.Count("AWS::SecretsManager::Secret"), tpl.Count("AWS::CloudWatch::Alarm"))} {
+		if !strings.Contains(string(readme), want) {
+			t.Errorf("README lacks:\n%s", want)
+		}
+	}
+}
