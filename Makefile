@@ -1,6 +1,6 @@
 # GNU make 3.81 suffices. "make" alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fuzz bench trigger build check delete clean
+.PHONY: help run test lint fuzz bench trigger build check erase delete clean
 
 PORT ?= 8080
 FUZZTIME ?= 20s
@@ -54,6 +54,9 @@ build-%Function:
 
 check: ## try a deployed stack as its users do, or the laptop's (STACK=name or local)
 	@sh .ops/check "$(STACK)"
+
+erase: ## remove a contact from the table (STACK=name or local CONTACT=15550100001)
+	@sh .ops/erase "$(STACK)" "$(CONTACT)"
 
 delete: ## delete a deployed stack, what is named and confirmed only (STACK=name)
 	@sh .ops/delete "$(STACK)"

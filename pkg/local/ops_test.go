@@ -8,33 +8,34 @@ import (
 	"testing"
 )
 
-// check runs .ops/check against the stack.
-func (r *running) check(path string) (string, error) {
+// ops runs a script of .ops against the stack.
+func (r *running) ops(name, typed string, arguments ...string) (string, error) {
+	r.t.Helper()
+	if _, err := exec.LookPath("aws"); err != nil {
+		if os.Getenv("CI") != "" {
+			r.t.Fatal("the AWS CLI is not installed")
+		}
+		r.t.Skip("needs the AWS CLI")
+	}
 	// The script reads .local/env of the folder that it is started in.
 	folder := r.t.TempDir()
 	if err := os.Symlink(r.state, filepath.Join(folder, ".local")); err != nil {
 		r.t.Fatal(err)
 	}
-	script, err := filepath.Abs(filepath.Join(root, ".ops", "check"))
+	script, err := filepath.Abs(filepath.Join(root, ".ops", name))
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	command := exec.Command("sh", script, "local")
+	command := exec.Command("sh", append([]string{script, "local"}, arguments...)...)
 	command.Dir = folder
-	command.Env = append(os.Environ(), "PATH="+path)
+	command.Stdin = strings.NewReader(typed)
 	out, err := command.CombinedOutput()
 	return string(out), err
 }
 
 func TestTheCheckOfAStackSaysOkOrWhatToDo(t *testing.T) {
-	if _, err := exec.LookPath("aws"); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("the AWS CLI is not installed")
-		}
-		t.Skip("needs the AWS CLI")
-	}
 	r := start(t)
-	out, err := r.check(os.Getenv("PATH"))
+	out, err := r.ops("check", "")
 	if err != nil || strings.Count(out, "ok  ") != 6 || !strings.HasSuffix(out, "All is well.\n") {
 		t.Errorf("%v\n%s", err, out)
 	}
@@ -50,9 +51,28 @@ func TestTheCheckOfAStackSaysOkOrWhatToDo(t *testing.T) {
 	if text := r.try("PUT", r.env["CONTROL_URL"]+"/gateway/faults", `[{"kind":"answer","status":401,"body":"{\"isSuccess\":false,\"errors\":{\"code\":\"AUTH_001\"}}"}]`); text == "" {
 		t.Fatal("no faults")
 	}
-	out, err = r.check(os.Getenv("PATH"))
+	out, err = r.ops("check", "")
 	if err == nil || strings.Count(out, "FAILED") != 1 || !strings.Contains(out, "SVC_003") || !strings.Contains(out, "put an API key") {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestErasingAContactRemovesAllOfItAndNothingElse(t *testing.T) {
+	r := start(t)
+	r.trigger("batch")
+	r.trigger("status-contact")
+	r.try("POST", r.env["API_URL"]+"/webhook", `{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages","value":{"metadata":{"phone_number_id":"2"},`+
+		`"messages":[{"id":"wamid.large","from":"15550100001","timestamp":"1764000000","type":"text","text":{"body":"`+strings.Repeat("large ", 100_000)+`"}}]}}]}]}`)
+	mine, all := r.items("?contact=15550100001").Count, r.items("").Count
+	if mine < 3 || all == mine {
+		t.Fatalf("%d of %d items are the contact's", mine, all)
+	}
+	if out, err := r.ops("erase", "no\n", "15550100001"); err == nil || r.items("").Count != all {
+		t.Errorf("without confirmation: %v %s", err, out)
+	}
+	out, err := r.ops("erase", "15550100001\n", "15550100001")
+	if left := r.items(""); err != nil || left.Count != all-mine || r.items("?contact=15550100001").Count != 0 {
+		t.Errorf("%v %s, %d of %d items are left", err, out, left.Count, all)
 	}
 }
 
