@@ -14,6 +14,7 @@ import (
 	"connexease-functions/pkg/gateway"
 	"connexease-functions/pkg/ledger"
 	"connexease-functions/pkg/secret"
+	"connexease-functions/pkg/table"
 )
 
 // tell puts into words what the ledger decided to answer.
@@ -42,6 +43,10 @@ func (h *handler) tell(v *visit) api.Answer {
 	case ledger.QueueFailed:
 		a = api.Fail(api.QueueUnconfirmed, "", id)
 	case ledger.TableFailed:
+		if table.Unfit(v.err) {
+			a = unfit()
+			break
+		}
 		a = api.Fail(api.TableUnavailable, "The table is not available. Nothing was sent.", nil)
 	case ledger.NoTime:
 		a = api.Fail(api.NotReached, "Too little time was left for a call of the Gateway. Nothing was sent; it is safe to repeat the request.", nil)
@@ -63,6 +68,8 @@ func (h *handler) own(r *gateway.Result) api.Answer {
 		return h.noAPIKey("has characters that no header can hold")
 	case r.NotConnected:
 		return api.Fail(api.NotReached, "", nil)
+	case r.Reason == gateway.ReasonNoGateway:
+		return api.Fail(api.NotReached, fmt.Sprintf("What answers at the Gateway's address answers %d, as no Gateway does. Nothing was sent. Look at the parameter GatewayUrl.", r.Status), nil)
 	case refusesKey(*r):
 		a = api.Fail(api.APIKeyRefused, "", nil)
 	default:
@@ -77,11 +84,17 @@ func (h *handler) own(r *gateway.Result) api.Answer {
 	return a
 }
 
+// unfit answers for a message that DynamoDB can never take.
+func unfit() api.Answer {
+	return api.Fail(api.BrokenLimits, "The table cannot hold this message. Nothing was sent.", nil)
+}
+
 // stored answers with what an earlier attempt was told.
 func stored(o *ledger.Outcome) api.Answer {
 	a := pass(gateway.Kind(o.State), o.HTTP, o.Body, o.Wamid)
-	if c := api.Code(a.Code); c == api.RequestTooLarge || c == api.MalformedRequest || c == api.BrokenLimits {
-		a.Failure = api.InvalidMessage // refused by us, as a record
+	switch api.Code(a.Code) {
+	case api.RequestTooLarge, api.MalformedRequest, api.BrokenLimits, api.MalformedKey, api.KeyReused: // refused by us, as a record
+		a.Failure, a.Foreign = api.InvalidMessage, false
 	}
 	return a
 }
@@ -124,7 +137,37 @@ func failureOf(kind gateway.Kind, status int) api.Failure {
 	return api.Rejected
 }
 
-var codeForm = regexp.MustCompile(`^[A-Z]{2,10}_[0-9]{3}$`)
+var (
+	codeForm  = regexp.MustCompile(`^[A-Z]{1,10}_[0-9]{3}$`)
+	groupForm = regexp.MustCompile(`^[A-Z_]{1,40}$`)
+	waitForm  = regexp.MustCompile(`^[0-9]{1,6} ?[a-z]{0,8}$`)
+)
+
+// withoutWords keeps of a failure in the Gateway's words what can name nobody: its code,
+// its group, and what a rate limit asks for.
+func withoutWords(body string) string {
+	var r gateway.Response
+	_ = json.Unmarshal([]byte(body), &r) // what cannot be read is left out
+	if r.Errors == nil {
+		r.Errors = &gateway.Error{}
+	}
+	kept := gateway.Error{Code: string(api.RefusedUnread), Description: "The Gateway refused the message. Its own words are in the table."}
+	if codeForm.MatchString(r.Errors.Code) {
+		kept.Code = r.Errors.Code
+	}
+	if groupForm.MatchString(r.Errors.Group) {
+		kept.Group = r.Errors.Group
+	}
+	for _, name := range []string{"retry_after", "limit_type"} {
+		if v, ok := r.Errors.Params[name].(string); ok && (waitForm.MatchString(v) || v == "sec" || v == "min") {
+			if kept.Params == nil {
+				kept.Params = map[string]any{}
+			}
+			kept.Params[name] = v
+		}
+	}
+	return api.Unified(kept)
+}
 
 // codeOf returns the error code of a unified response, for logs: anything but a code
 // stays out of them.

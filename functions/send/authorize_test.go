@@ -235,7 +235,7 @@ func TestAnAPIKeyThatNoHeaderCanHoldSendsNothing(t *testing.T) {
 
 func TestAnAPIKeyThatTheGatewayRefusesIsReadAgainOnceAMinute(t *testing.T) {
 	w := newWorld(t)
-	w.handler.apiKey.now = w.now
+	w.handler.apiKey.early = secret.NewCooldown(keyCooldown, w.now)
 	name := w.env["GATEWAY_KEY_SECRET_ID"]
 	told(t, "first", w.post(hello), 200, "")
 	before := fetched(name)

@@ -46,14 +46,32 @@ func loseAnswers(action string, times int64) harness.Fault {
 // hurry takes three of the four seconds away that a claim may take.
 func (w *world) hurry() { w.handler.now = func() time.Time { return time.Now().Add(-3 * time.Second) } }
 
+func TestAMessageThatTheTableCanNeverHoldIsRefusedAndDoesNotLoop(t *testing.T) {
+	w := newWorld(t)
+	w.database.Set(func(r http.ResponseWriter, action string, body []byte) bool {
+		unfit := action == "PutItem" && !strings.Contains(string(body), "MSG_001")
+		if unfit {
+			harness.Refuse(r, 400, "ValidationException")
+		}
+		return unfit
+	})
+	told(t, "HTTP", w.post(hello, "idempotency-key", "idem-unfit"), 400, "MSG_001")
+	told(t, "queued", w.post(hello, "idempotency-key", "idem-unfit", "prefer", "respond-async"), 400, "MSG_001")
+	if again := w.sqs(hello); again != nil || w.taken() != 0 {
+		t.Errorf("%v come again, taken %d", again, w.taken())
+	}
+	if rows := harness.Items(t, w.table); len(rows) != 1 {
+		t.Errorf("the table has %v", rows)
+	}
+}
+
 func TestWithoutTheTableNothingIsSent(t *testing.T) {
 	for name, refuse := range map[string]func(http.ResponseWriter){
-		"throttled":    func(w http.ResponseWriter) { harness.Refuse(w, 400, "ProvisionedThroughputExceededException") },
-		"broken":       func(w http.ResponseWriter) { harness.Refuse(w, 500, "InternalServerError") },
-		"reset":        drop,
-		"forbidden":    func(w http.ResponseWriter) { harness.Refuse(w, 400, "AccessDeniedException") },
-		"no table":     func(w http.ResponseWriter) { harness.Refuse(w, 400, "ResourceNotFoundException") },
-		"no such item": func(w http.ResponseWriter) { harness.Refuse(w, 400, "ValidationException") },
+		"throttled": func(w http.ResponseWriter) { harness.Refuse(w, 400, "ProvisionedThroughputExceededException") },
+		"broken":    func(w http.ResponseWriter) { harness.Refuse(w, 500, "InternalServerError") },
+		"reset":     drop,
+		"forbidden": func(w http.ResponseWriter) { harness.Refuse(w, 400, "AccessDeniedException") },
+		"no table":  func(w http.ResponseWriter) { harness.Refuse(w, 400, "ResourceNotFoundException") },
 	} {
 		w := newWorld(t)
 		w.hurry()

@@ -36,7 +36,7 @@ func (w *world) callback(all ...status) {
 	}
 	events := whatsapp.Split([]byte(`{"object":"whatsapp_business_account","entry":[{"id":"102","changes":[{"field":"messages","value":{"messaging_product":"whatsapp",` +
 		`"metadata":{"display_phone_number":"15550100009","phone_number_id":"106"},"statuses":[` + strings.Join(told, ",") + `]}}]}]}`))
-	if r := w.handler.table.Put(w.t.Context(), events); len(events) != len(all) || len(r.Unsaved) != 0 {
+	if r := w.handler.table.Put(w.t.Context(), events, time.Now()); len(events) != len(all) || len(r.Unsaved) != 0 {
 		w.t.Fatalf("%d events, stored %+v", len(events), r)
 	}
 }

@@ -1,11 +1,6 @@
 package main
 
-import (
-	"fmt"
-	"net/url"
-	"strconv"
-	"strings"
-)
+import "connexease-functions/pkg/setup"
 
 // settings are what the environment says. template.yaml sets every variable.
 type settings struct {
@@ -20,44 +15,15 @@ type settings struct {
 
 // readSettings reads the configuration and names every faulty variable at once.
 func readSettings(lookup func(string) string) (settings, error) {
-	var faults []string
-	required := func(name string) string {
-		v := lookup(name)
-		if v == "" {
-			faults = append(faults, name+" is not set")
-		}
-		return v
-	}
-	address := func(name string) string {
-		v := required(name)
-		u, err := url.Parse(v)
-		if v != "" && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {
-			faults = append(faults, name+" must be a URL such as https://host")
-		}
-		return v
-	}
-	days := func(name string, standard, highest int) int {
-		v := lookup(name)
-		if v == "" {
-			return standard
-		}
-		n, err := strconv.Atoi(v)
-		if err != nil || n < 0 || n > highest {
-			faults = append(faults, fmt.Sprintf("%s must be a whole number from 0 to %d", name, highest))
-		}
-		return n
-	}
+	v := setup.Read(lookup)
 	c := settings{
-		table:         required("TABLE_NAME"),
-		gateway:       address("GATEWAY_URL"),
-		gatewaySecret: required("GATEWAY_KEY_SECRET_ID"),
-		clientsSecret: required("CLIENT_KEYS_SECRET_ID"),
-		queue:         address("QUEUE_URL"),
-		retentionDays: days("RETENTION_DAYS", 365, 36500),
-		function:      lookup("AWS_LAMBDA_FUNCTION_NAME"),
+		table:         v.Required("TABLE_NAME"),
+		gateway:       v.Address("GATEWAY_URL"),
+		gatewaySecret: v.Required("GATEWAY_KEY_SECRET_ID"),
+		clientsSecret: v.Required("CLIENT_KEYS_SECRET_ID"),
+		queue:         v.Address("QUEUE_URL"),
+		retentionDays: v.Number("RETENTION_DAYS", 365, 36500),
+		function:      v.Optional("AWS_LAMBDA_FUNCTION_NAME"),
 	}
-	if faults != nil {
-		return settings{}, fmt.Errorf("configuration: %s", strings.Join(faults, "; "))
-	}
-	return c, nil
+	return c, v.Err()
 }

@@ -40,6 +40,8 @@ type visit struct {
 	request ledger.Request
 	about   table.About
 	key     secret.Value
+	opaque  bool   // the caller used biz_opaque_callback_data
+	client  string // of a row that only its id named
 
 	end    ledger.Action   // DoAnswer, DoAcknowledge or DoLater
 	result *gateway.Result // of the own call; nil without one
@@ -64,11 +66,15 @@ func (h *handler) deliver(ctx context.Context, v *visit) {
 			}
 			action = way.Queried(h.now(), statuses, err == nil)
 		case ledger.DoPost:
+			if v.request.Source == ledger.ByID { // its row says what an order would
+				summary, _ := whatsapp.Check(action.Send.Payload)
+				v.opaque, v.client = summary.HasOpaque, action.Send.Client
+			}
 			outcome, retryAfter := h.post(ctx, v, action.Send, action.Within)
 			action = way.Posted(h.now(), outcome, retryAfter)
 		case ledger.DoEnqueue:
 			sending, cancel := context.WithDeadline(ctx, h.until(v, enqueueLimit))
-			err := h.queue.sendID(sending, v.request.ID)
+			err := h.queue.Send(sending, `{"id":"`+v.request.ID+`"}`)
 			cancel()
 			if err != nil {
 				v.err = err
@@ -113,7 +119,10 @@ func (h *handler) post(ctx context.Context, v *visit, send *ledger.Send, within 
 	end := started.Add(within)
 	calling, cancel := context.WithDeadline(ctx, end)
 	defer cancel()
-	body := withOpaque(send.Payload, ledger.Opaque(v.request.ID, v.request.Token))
+	body := send.Payload
+	if !v.opaque {
+		body = withOpaque(body, ledger.Opaque(v.request.ID, v.request.Token))
+	}
 	waits := time.Duration(0)
 	if v.request.Source == ledger.Bare || v.request.Source == ledger.ByID {
 		waits = patience
@@ -122,6 +131,12 @@ func (h *handler) post(ctx context.Context, v *visit, send *ledger.Send, within 
 		return h.gateway.Send(ctx, key, body, send.IsFake, send.MMLite)
 	})
 	v.result, v.called = &r, h.now().Sub(started)
+	if r.NotConnected {
+		v.err = r.Err
+	}
+	if r.Status == http.StatusTooManyRequests && waits > 0 {
+		h.limited.set(h.now().Add(r.RetryAfter))
+	}
 	return outcome(r), r.RetryAfter
 }
 
@@ -185,13 +200,9 @@ func outcome(r gateway.Result) ledger.Outcome {
 	return o
 }
 
-// withOpaque adds biz_opaque_callback_data to a compacted body, unless the caller has
-// used it. It goes last, behind a null that may be there: the last of equals counts.
+// withOpaque adds biz_opaque_callback_data to a compacted body. It goes last, behind a
+// null that may be there: the last of equals counts.
 func withOpaque(body []byte, opaque string) []byte {
-	summary, faults := whatsapp.Check(body)
-	if summary.HasOpaque || len(faults) > 0 && faults[0].Malformed() {
-		return body
-	}
 	value, _ := json.Marshal(opaque) // a string always marshals
 	out := make([]byte, 0, len(body)+len(value)+32)
 	out = append(out, body[:len(body)-1]...)

@@ -52,7 +52,10 @@ func TestEveryAnswerOfTheGatewayMeansWhatTheDictionarySays(t *testing.T) {
 		{answer(413, refusedAs("TOO_LARGE")), 413, "TOO_LARGE", "rejected", "invalid", replay, 0, ""},
 		{answer(422, refusedAs("X_001")), 422, "X_001", "rejected", "invalid", replay, 0, ""},
 		{answer(400, "<html>"), 400, "SEND_003", "rejected", "invalid", replay, 0, ""},
-		{answer(404, ""), 404, "SEND_003", "rejected", "invalid", replay, 0, ""},
+		{answer(422, ""), 422, "SEND_003", "rejected", "invalid", replay, 0, ""},
+		{answer(404, "{}"), 404, "", "rejected", "invalid", replay, 0, ""},
+		{answer(404, "<html>"), 503, "SEND_002", "not_sent", "no_gateway", retry, 0, "5"},
+		{answer(405, ""), 503, "SEND_002", "not_sent", "no_gateway", retry, 0, "5"},
 		{answer(502, refusedAs("GW_001")), 502, "GW_001", "rejected", "refused_upstream", replay, 0, ""},
 
 		{answer(401, refusedAs("AUTH_001")), 503, "SVC_003", "not_sent", "unauthorized", retry, 0, "5"},

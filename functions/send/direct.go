@@ -40,7 +40,7 @@ func (h *handler) invoke(ctx context.Context, payload []byte, v *visit, l *line)
 		bad = &a
 	}
 	if bad != nil {
-		l.reason = "invalid"
+		l.reason = reasonInvalid
 		return *bad
 	}
 	v.request.ProcessEnds = h.processEnds(ctx)

@@ -109,7 +109,8 @@ func TestEveryFailureOfADirectCallHasAName(t *testing.T) {
 		"400":                    {fault(answered(400, "X_001")), "", "Rejected", "X_001", "", 0},
 		"403":                    {fault(answered(403, "X_001")), "", "Rejected", "X_001", "", 0},
 		"401 of the account":     {fault(answered(401, "WABA_001")), "", "Rejected", "WABA_001", "", 0},
-		"404 without a body":     {fault(answered(404, "")), "", "Rejected", "SEND_003", "", 0},
+		"422 without a body":     {fault(answered(422, "")), "", "Rejected", "SEND_003", "", 0},
+		"404 of another server":  {fault(answered(404, "")), "", "GatewayUnavailable", "SEND_002", "", 0},
 		"GW_001":                 {fault(answered(502, "GW_001")), "", "Rejected", "GW_001", "", 0},
 		"what came as no object": {fault(gatewaysim.Fault{Kind: gatewaysim.Answer, Status: 400, Body: `"no"`}), "", "Rejected", "SEND_003", "", 0},
 	} {

@@ -14,6 +14,7 @@ import (
 	"connexease-functions/pkg/api"
 	"connexease-functions/pkg/auth"
 	"connexease-functions/pkg/gateway"
+	"connexease-functions/pkg/queue"
 	"connexease-functions/pkg/table"
 	"connexease-functions/pkg/telemetry"
 )
@@ -24,7 +25,7 @@ type handler struct {
 	verifier      *auth.Verifier
 	apiKey        *apiKey
 	table         *table.Table
-	queue         queue
+	queue         queue.Queue
 	gateway       *gateway.Client
 	log           *telemetry.Log
 	retentionDays int
@@ -33,6 +34,7 @@ type handler struct {
 	now           func() time.Time
 	random        io.Reader
 	lastRequest   atomic.Value // id of the last HTTP request
+	limited       limit
 }
 
 // The sources of events, as logs show them.
@@ -81,11 +83,11 @@ var (
 // discriminate tells the sources apart by what AWS documents of each event. An event
 // with the marks of two is refused: a message must not leave on a guess.
 func discriminate(payload []byte) (source string, why refusal) {
-	e := members(payload)
-	if e == nil {
+	e, twice := readMembers(payload)
+	switch {
+	case e == nil:
 		return "", notJSON
-	}
-	if len(e) != countMembers(payload) {
+	case twice:
 		return "", repeated
 	}
 	has := func(names ...string) bool {
@@ -116,42 +118,39 @@ func discriminate(payload []byte) (source string, why refusal) {
 		return "", several
 	case found[0] == sourceHTTP && !isHTTP(e["requestContext"], e["version"]):
 		return "", otherHTTP
-	case found[0] == sourceSQS && !isSQS(e["Records"]):
-		return "", otherRecord
+	case found[0] == sourceSQS:
+		if _, err := queue.Read(e["Records"]); err != nil {
+			return "", otherRecord
+		}
 	}
 	return found[0], refusal{}
 }
 
-// countMembers counts the members of an object that is known to be valid. Readers
-// differ about which of two equal names counts.
-func countMembers(object []byte) (n int) {
-	d := json.NewDecoder(bytes.NewReader(object))
-	var skipped json.RawMessage
-	_, _ = d.Token()
-	for ; d.More(); n++ {
-		_, _ = d.Token()
-		_ = d.Decode(&skipped)
+// readMembers reads an object by its exact names; nil for anything else. Readers differ
+// about which of two equal names counts, so it tells whether there are any.
+func readMembers(object []byte) (members map[string]json.RawMessage, twice bool) {
+	if !json.Valid(object) {
+		return nil, false
 	}
-	return n
+	d := json.NewDecoder(bytes.NewReader(object))
+	if open, err := d.Token(); err != nil || open != json.Delim('{') {
+		return nil, false
+	}
+	members = map[string]json.RawMessage{}
+	for d.More() {
+		token, _ := d.Token() // valid JSON: a name and a value
+		name, _ := token.(string)
+		var value json.RawMessage
+		_ = d.Decode(&value)
+		_, again := members[name]
+		members[name], twice = value, twice || again
+	}
+	return members, twice
 }
 
 // isHTTP: AWS, "Create AWS Lambda proxy integrations for HTTP APIs", payload format 2.0.
 func isHTTP(context, version json.RawMessage) bool {
 	return isText(version, "2.0") && members(members(context)["http"]) != nil
-}
-
-// isSQS: AWS, "Using Lambda with Amazon SQS", eventSource.
-func isSQS(records json.RawMessage) bool {
-	var all []map[string]json.RawMessage // exact names, unlike a struct: SNS has EventSource
-	if json.Unmarshal(records, &all) != nil || len(all) == 0 {
-		return false
-	}
-	for _, r := range all {
-		if !isText(r["eventSource"], "aws:sqs") {
-			return false
-		}
-	}
-	return true
 }
 
 // isText tells whether a value is a string of this text, however it is written.

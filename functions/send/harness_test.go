@@ -3,12 +3,14 @@ package main
 import (
 	"encoding/json"
 	"io"
-	"net/http/httptest"
 	"os"
 	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"connexease-functions/pkg/local/gatewaysim"
 	"connexease-functions/pkg/local/harness"
@@ -35,6 +37,7 @@ type world struct {
 	gateway  *gatewaysim.Server
 	queues   *queuesim.Server
 	sqsCalls *harness.Proxy // before the queues
+	client   *sqs.Client
 	logs     harness.Buffer
 	lambda   time.Duration // the function's timeout
 	shift    atomic.Int64  // how far the function's and the queues' clock is ahead
@@ -71,19 +74,8 @@ func newWorld(t testing.TB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.queues = queuesim.New(w.now)
-	server := httptest.NewServer(w.queues)
-	t.Cleanup(server.Close)
-	w.queues.SetBase(server.URL)
-	w.sqsCalls = harness.NewProxy(t, server.URL)
-	for _, q := range []queuesim.QueueConfig{
-		{Name: "dead", Retention: 14 * 24 * time.Hour},
-		{Name: "outbound", VisibilityTimeout: 180 * time.Second, Retention: 14 * 24 * time.Hour, DeadLetter: "dead", MaxReceiveCount: 1000},
-	} {
-		if err := w.queues.AddQueue(q); err != nil {
-			t.Fatal(err)
-		}
-	}
+	w.queues, w.sqsCalls = harness.NewQueues(t, w.now, "outbound", 180*time.Second)
+	w.client = harness.SQS(w.sqsCalls.URL)
 	w.env = map[string]string{
 		"TABLE_NAME": w.table, "GATEWAY_URL": base, "GATEWAY_KEY_SECRET_ID": gatewaySecret, "CLIENT_KEYS_SECRET_ID": clientsSecret,
 		"QUEUE_URL": w.queues.URL("outbound"), "RETENTION_DAYS": "", "AWS_LAMBDA_FUNCTION_NAME": "send",
@@ -218,3 +210,5 @@ func (w *world) spoil(faults ...gatewaysim.Fault) {
 
 // taken counts the messages and receipts that the Gateway took.
 func (w *world) taken() int { return len(w.gateway.Messages()) }
+
+func (w *world) queueURL() *string { return aws.String(w.env["QUEUE_URL"]) }

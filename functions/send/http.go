@@ -61,7 +61,9 @@ func (h *handler) serve(ctx context.Context, r api.Request, l *line) api.Answer 
 	case routeLookUp:
 		// A + that was not escaped is read as a space, and an id of WhatsApp has none.
 		wamid := strings.ReplaceAll(r.Query["wamid"], " ", "+")
-		return h.lookUp(ctx, who.Name, lookup{wamid: wamid, record: r.Query["sqs_message_id"]}, l)
+		return h.lookUp(ctx, who.Name, lookup{
+			wamid: wamid, record: r.Query["sqs_message_id"], key: r.Query["idempotency_key"], scope: r.Query["scope"],
+		}, l)
 	}
 	return api.Fail(api.NoSuchMessage, "There is no such route.", nil)
 }
@@ -95,7 +97,7 @@ func (h *handler) unverified(err error, l *line) api.Answer {
 func (h *handler) take(ctx context.Context, r api.Request, client string, l *line) api.Answer {
 	o, bad := readOrder(r)
 	if bad != nil {
-		l.reason = "invalid"
+		l.reason = reasonInvalid
 		return *bad
 	}
 	o.client, o.scope = client, "http/"+client
@@ -112,7 +114,7 @@ func (h *handler) take(ctx context.Context, r api.Request, client string, l *lin
 	h.identify(&o, &v)
 	h.deliver(ctx, &v)
 	answer := h.tell(&v)
-	if answer.Status == 202 {
+	if v.end.Answer.Kind == ledger.Accepted202 {
 		answer.Headers["preference-applied"] = "respond-async"
 	}
 	l.visit(&v)
@@ -190,6 +192,7 @@ func (h *handler) identify(o *order, v *visit) {
 	if err != nil {
 		panic(err) // crypto/rand ends the program instead
 	}
+	v.opaque = o.summary.HasOpaque
 	r.Client, r.Payload, r.IsFake, r.MMLite = o.client, o.body, o.isFake, o.mmlite
 	r.Fingerprint, r.OnUnknown, r.ValidFor = o.fingerprint(), o.onUnknown, o.validFor
 	r.RetentionDays = h.retentionDays

@@ -137,9 +137,8 @@ func TestKeysOfVisibleASCIIAreTaken(t *testing.T) {
 // received takes everything from the queue, as records of an event.
 func (w *world) received() (records []map[string]any, bodies []string) {
 	w.t.Helper()
-	q := w.handler.queue
 	for {
-		out, err := q.client.ReceiveMessage(w.t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &q.url, MaxNumberOfMessages: 10, WaitTimeSeconds: 0})
+		out, err := w.client.ReceiveMessage(w.t.Context(), &sqs.ReceiveMessageInput{QueueUrl: w.queueURL(), MaxNumberOfMessages: 10, WaitTimeSeconds: 0})
 		if err != nil {
 			w.t.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -12,6 +13,10 @@ import (
 	"connexease-functions/pkg/ledger"
 	"connexease-functions/pkg/telemetry"
 )
+
+// reasonInvalid: the request is refused for what it is. The Gateway's refusal of a
+// message has a reason of its own.
+const reasonInvalid = "invalid_request"
 
 // line is what one request's or record's summary line tells.
 type line struct {
@@ -39,6 +44,7 @@ func (l *line) visit(v *visit) {
 	if v.err != nil {
 		l.err = v.err
 	}
+	l.client = cmp.Or(l.client, v.client)
 	switch {
 	case v.result != nil:
 		l.outcome, l.reason = string(v.result.Kind), v.result.Reason
@@ -114,7 +120,7 @@ func (h *handler) summarise(ctx context.Context, l *line, answer api.Answer) {
 		count("RefusedNoToken", l.reason == "no_token"),
 		count("RefusedMalformedToken", l.reason == "malformed_token"),
 		count("RefusedWrongToken", l.reason == "wrong_token"),
-		count("RefusedMessage", l.reason == "invalid"),
+		count("RefusedMessage", l.reason == reasonInvalid),
 		{Name: "SecretStaleness", Unit: telemetry.Seconds, Value: l.stale.Seconds()},
 		milliseconds("Duration", h.now().Sub(l.started)),
 		milliseconds("GatewayDuration", l.called),

@@ -15,9 +15,9 @@ import (
 
 const lookUpLimit = 10 * time.Second
 
-// lookup names a message: by its id, by WhatsApp's, or by the id that SQS gave the
-// record that it came in.
-type lookup struct{ id, wamid, record string }
+// lookup names a message: by its id, by WhatsApp's, by its key in a scope (the client's
+// own where none is given), or by the id that SQS gave the record that it came in.
+type lookup struct{ id, wamid, record, key, scope string }
 
 // view is what a client sees of a message.
 type view struct {
@@ -73,10 +73,12 @@ func (h *handler) lookUp(ctx context.Context, client string, by lookup, l *line)
 		if id, err = h.table.FindSend(reading, by.wamid); err != nil {
 			return h.unread(err, l)
 		}
+	case by.key != "":
+		id = ledger.ID(cmp.Or(by.scope, "http/"+client), by.key)
 	case by.record != "":
 		id = ledger.ID(sourceSQS, by.record)
 	default:
-		return api.Fail(api.BrokenLimits, "Say which message: /v1/wa/message/{id}, ?wamid= or ?sqs_message_id=.", map[string]any{"id": "a message id such as msg_…"})
+		return api.Fail(api.BrokenLimits, "Say which message: /v1/wa/message/{id}, ?wamid=, ?idempotency_key= or ?sqs_message_id=.", map[string]any{"id": "a message id such as msg_…"})
 	}
 	if !ledger.ValidID(id) {
 		return h.noSuch(l)

@@ -11,16 +11,13 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"connexease-functions/pkg/auth"
 	"connexease-functions/pkg/gateway"
+	"connexease-functions/pkg/queue"
 	"connexease-functions/pkg/secret"
+	"connexease-functions/pkg/setup"
 	"connexease-functions/pkg/table"
 	"connexease-functions/pkg/telemetry"
 )
@@ -54,22 +51,10 @@ func build(lookup func(string) string) (*handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuration: GATEWAY_URL: %w", err)
 	}
-	// Lambda gives region, credentials and endpoints by the environment alone; the
-	// full loader would look for files and link three more services.
-	env, err := config.NewEnvConfig()
+	cfg, err := setup.AWS()
 	if err != nil {
-		return nil, fmt.Errorf("configuration: %w", err)
+		return nil, err
 	}
-	cfg := aws.Config{
-		Region:        env.Region,
-		Credentials:   credentials.StaticCredentialsProvider{Value: env.Credentials},
-		ConfigSources: []any{env},
-	}
-	db := dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) {
-		o.Retryer = aws.NopRetryer{} // the table repeats, within the request's budget
-		// One host for every call, so that the connection made at start is the one used.
-		o.AccountIDEndpointMode = aws.AccountIDEndpointModeDisabled
-	})
 	secrets := secretsmanager.NewFromConfig(cfg)
 	clients := secret.NewCache(auth.Clients(secret.Manager{Client: secrets, ID: c.clientsSecret}), secret.DefaultLimits, time.Now)
 	source := secret.Manager{Client: secrets, ID: c.gatewaySecret}
@@ -81,10 +66,10 @@ func build(lookup func(string) string) (*handler, error) {
 				v, err := source.Fetch(ctx, secret.Current)
 				return v.Value, err
 			}, secret.DefaultLimits, time.Now),
-			now: time.Now,
+			early: secret.NewCooldown(keyCooldown, time.Now),
 		},
-		table:         table.New(db, c.table, c.retentionDays, time.Now),
-		queue:         queue{sqs.NewFromConfig(cfg), c.queue},
+		table:         table.New(setup.DynamoDB(cfg), c.table, c.retentionDays),
+		queue:         queue.New(cfg, c.queue),
 		gateway:       client,
 		log:           telemetry.New(os.Stdout, c.function, time.Now),
 		retentionDays: c.retentionDays,

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -25,12 +26,19 @@ type order struct {
 	validFor       time.Duration // 0: the standard
 }
 
+// longestType is in bytes; types that exist have up to 20.
+const longestType = 64
+
 func (o *order) about() table.About {
 	contact := strings.TrimPrefix(o.summary.To, "+")
 	if contact == "" {
 		contact = o.summary.Recipient
 	}
-	return table.About{Type: o.summary.Type, Contact: contact, Text: o.summary.Text}
+	kind := o.summary.Type
+	if len(kind) > longestType {
+		kind = ""
+	}
+	return table.About{Type: kind, Contact: contact, Text: o.summary.Text}
 }
 
 func (o *order) fingerprint() string { return ledger.Fingerprint(o.isFake, o.mmlite, o.body) }
@@ -108,6 +116,11 @@ func (o *order) setValidFor(seconds string, path string, f faults) {
 	o.validFor = time.Duration(n) * time.Second
 }
 
+const mostUnknown = 10
+
+// memberForm is that of a misspelt name, but of no phone number.
+var memberForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,39}$`)
+
 // envelope is what queue records, EventBridge details and direct invocations wrap a
 // message in. A member of another name is a fault: it may be a misspelt key.
 func (o *order) envelope(members map[string]json.RawMessage, f faults) *api.Answer {
@@ -128,7 +141,12 @@ func (o *order) envelope(members map[string]json.RawMessage, f faults) *api.Answ
 		switch name {
 		case "message", keyMember, "validFor", "onUnknown", "reader", "isFake", "mmlite":
 		default:
-			f.add(name, "absent: an envelope has message, idempotencyKey, validFor, onUnknown, reader, isFake, mmlite")
+			const known = "absent: an envelope has message, idempotencyKey, validFor, onUnknown, reader, isFake, mmlite"
+			if len(f) < mostUnknown && memberForm.MatchString(name) {
+				f.add(name, known)
+			} else { // it may be anything, of any length
+				f["envelope"] = "without other members: " + known[len("absent: "):]
+			}
 		}
 	}
 	key := text(keyMember)

@@ -40,7 +40,8 @@ func TestWhatTheGatewaySaysDecidesWhetherARecordComesAgain(t *testing.T) {
 	}{
 		"an id":                      {gatewaysim.Fault{Kind: gatewaysim.ContentType}, accepted, 0, 1},
 		"400":                        {answered(400, "BAD_REQUEST"), rejected, 0, 0},
-		"404 without a body":         {answered(404, ""), rejected, 0, 0},
+		"422 without a body":         {answered(422, ""), rejected, 0, 0},
+		"404 of another server":      {answered(404, ""), released, 0, 0},
 		"422":                        {answered(422, "X_001"), rejected, 0, 0},
 		"GW_001":                     {answered(502, "GW_001"), rejected, 0, 0},
 		"401 AUTH_001":               {answered(401, "AUTH_001"), released, 0, 0},

@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"connexease-functions/pkg/local/gatewaysim"
@@ -38,9 +36,7 @@ func startProcesses(t *testing.T) *processes {
 	}
 	t.Cleanup(p.stack.Close)
 	p.stack.Gateway.SetLimits(gatewaysim.Limits{PerSecond: 1e6, PerMinute: 1e6})
-	p.sqs = sqs.New(sqs.Options{
-		Region: stack.Region, BaseEndpoint: aws.String(p.stack.SQSURL), Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
-	})
+	p.sqs = harness.SQS(p.stack.SQSURL)
 	return p
 }
 

@@ -34,7 +34,7 @@ func (w *world) record(id, body string, sent time.Time) map[string]any {
 // enqueue puts a body on the outbound queue and returns its SQS message id.
 func (w *world) enqueue(body string) (id string) {
 	w.t.Helper()
-	out, err := w.handler.queue.client.SendMessage(w.t.Context(), &sqs.SendMessageInput{QueueUrl: &w.handler.queue.url, MessageBody: &body})
+	out, err := w.client.SendMessage(w.t.Context(), &sqs.SendMessageInput{QueueUrl: w.queueURL(), MessageBody: &body})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -45,9 +45,9 @@ func (w *world) enqueue(body string) (id string) {
 // what is not reported is deleted. It returns what came, and what comes again.
 func (w *world) poll() (came []types.Message, again []string) {
 	w.t.Helper()
-	q := w.handler.queue
-	out, err := q.client.ReceiveMessage(w.t.Context(), &sqs.ReceiveMessageInput{
-		QueueUrl: &q.url, MaxNumberOfMessages: 10, MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
+
+	out, err := w.client.ReceiveMessage(w.t.Context(), &sqs.ReceiveMessageInput{
+		QueueUrl: w.queueURL(), MaxNumberOfMessages: 10, MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -66,7 +66,7 @@ func (w *world) poll() (came []types.Message, again []string) {
 		if slices.Contains(again, *m.MessageId) {
 			continue
 		}
-		if _, err := q.client.DeleteMessage(w.t.Context(), &sqs.DeleteMessageInput{QueueUrl: &q.url, ReceiptHandle: m.ReceiptHandle}); err != nil {
+		if _, err := w.client.DeleteMessage(w.t.Context(), &sqs.DeleteMessageInput{QueueUrl: w.queueURL(), ReceiptHandle: m.ReceiptHandle}); err != nil {
 			w.t.Fatal(err)
 		}
 	}

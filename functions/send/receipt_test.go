@@ -120,7 +120,7 @@ func TestAReceiptThatTheGatewayRefusesIsToldAndOnTheQueueRecorded(t *testing.T) 
 	}{
 		"400":    {answered(400, "X_001"), 400, "X_001"},
 		"GW_001": {answered(502, "GW_001"), 502, "GW_001"},
-		"404":    {answered(404, ""), 404, "SEND_003"},
+		"422":    {answered(422, ""), 422, "SEND_003"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

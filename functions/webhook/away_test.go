@@ -24,44 +24,63 @@ func (f fakeSource) Fetch(_ context.Context, stage string) (secret.Version, erro
 	return v, nil
 }
 
-func TestATableThatIsAwayIsToldAsSVC002(t *testing.T) {
-	for name, f := range map[string]harness.Fault{
-		"throttling": func(w http.ResponseWriter, _ string, _ []byte) bool {
-			harness.Refuse(w, 400, "ThrottlingException")
-			return true
-		},
-		"server error": func(w http.ResponseWriter, _ string, _ []byte) bool {
-			harness.Refuse(w, 500, "InternalServerError")
-			return true
-		},
-		"no table": func(w http.ResponseWriter, _ string, _ []byte) bool {
-			harness.Refuse(w, 400, "ResourceNotFoundException")
-			return true
-		},
-		"no access": func(w http.ResponseWriter, _ string, _ []byte) bool {
-			harness.Refuse(w, 400, "AccessDeniedException")
-			return true
-		},
-		"reset": func(http.ResponseWriter, string, []byte) bool { panic(http.ErrAbortHandler) },
-		"silence": func(w http.ResponseWriter, _ string, _ []byte) bool {
-			<-time.After(3 * time.Second)
-			w.WriteHeader(500)
-			return true
-		},
-	} {
+// away are the ways in which a table cannot take an item.
+var away = map[string]harness.Fault{
+	"throttling": func(w http.ResponseWriter, _ string, _ []byte) bool {
+		harness.Refuse(w, 400, "ThrottlingException")
+		return true
+	},
+	"server error": func(w http.ResponseWriter, _ string, _ []byte) bool {
+		harness.Refuse(w, 500, "InternalServerError")
+		return true
+	},
+	"no table": func(w http.ResponseWriter, _ string, _ []byte) bool {
+		harness.Refuse(w, 400, "ResourceNotFoundException")
+		return true
+	},
+	"no access": func(w http.ResponseWriter, _ string, _ []byte) bool {
+		harness.Refuse(w, 400, "AccessDeniedException")
+		return true
+	},
+	"reset": func(http.ResponseWriter, string, []byte) bool { panic(http.ErrAbortHandler) },
+	"silence": func(w http.ResponseWriter, _ string, _ []byte) bool {
+		<-time.After(3 * time.Second)
+		w.WriteHeader(500)
+		return true
+	},
+}
+
+// late is a delivery that has only the least budget left.
+func (w *world) late(body string) harness.Answer {
+	w.t.Helper()
+	e := event("Bearer "+w.token, body)
+	e["requestContext"].(map[string]any)["timeEpoch"] = time.Now().Add(-5 * time.Second).UnixMilli()
+	a, err := w.invoke(e)
+	if err != nil {
+		w.t.Error(err)
+	}
+	return a
+}
+
+func TestATableThatIsAwayTogetherWithTheQueueIsToldAsSVC002(t *testing.T) {
+	for name, f := range away {
 		t.Run(name, func(t *testing.T) {
 			for _, body := range []string{fixture(t, "text"), statuses(30)} {
 				w := newWorld(t)
 				w.database.Set(f)
-				e := event("Bearer "+w.token, body)
-				e["requestContext"].(map[string]any)["timeEpoch"] = time.Now().Add(-3 * time.Second).UnixMilli() // leaves the least budget
-				a, err := w.invoke(e)
-				if err != nil || a.Status != 503 || a.Code() != "SVC_002" {
-					t.Fatalf("%d %s %v", a.Status, a.Body, err)
+				w.sqs.Set(func(rw http.ResponseWriter, _ string, _ []byte) bool {
+					rw.WriteHeader(http.StatusServiceUnavailable)
+					return true
+				})
+				if a := w.late(body); a.Status != 503 || a.Code() != "SVC_002" {
+					t.Fatalf("%d %s", a.Status, a.Body)
 				}
 				w.database.Set(nil)
 				if a := w.deliver(body); a.Status != 200 {
 					t.Errorf("after that: %d %s", a.Status, a.Body)
+				}
+				if !w.queues.Idle("overflow") {
+					t.Errorf("the queue has %+v", w.queues.Depth("overflow"))
 				}
 			}
 		})
@@ -119,8 +138,8 @@ func TestUnprocessedItemsAreWrittenAgain(t *testing.T) {
 		t.Errorf("the table has %d items", got)
 	}
 	n.Store(-1 << 30) // from now on everything is handed back
-	if a := w.deliver(statuses(26)); a.Status != 503 {
-		t.Errorf("nothing is written, and the answer is %d", a.Status)
+	if a := w.late(statuses(26)); a.Status != 200 || w.queues.Depth("overflow").Visible != 1 {
+		t.Errorf("nothing is written, the answer is %d, the queue has %+v", a.Status, w.queues.Depth("overflow"))
 	}
 }
 
@@ -155,6 +174,7 @@ func TestTheTimeOfTheRequestCountsOnlyWhereItIsPlausible(t *testing.T) {
 	for age, want := range map[time.Duration]time.Duration{
 		0: budget, time.Second: budget - time.Second, 10 * time.Second: leastBudget, time.Hour: budget, -time.Hour: budget,
 	} {
+		wantTable := max(want-budget+tableBudget, leastTableBudget)
 		payload, _ := json.Marshal(map[string]any{"version": "2.0", "requestContext": map[string]any{
 			"http": map[string]string{}, "timeEpoch": now.Add(-age).Round(time.Millisecond).UnixMilli(),
 		}})
@@ -162,8 +182,12 @@ func TestTheTimeOfTheRequestCountsOnlyWhereItIsPlausible(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := h.deadline(r).Sub(now).Round(time.Millisecond); got != want {
+		_, table, end := h.deadlines(r)
+		if got := end.Sub(now).Round(time.Millisecond); got != want {
 			t.Errorf("a request of %v ago has %v, want %v", age, got, want)
+		}
+		if got := table.Sub(now).Round(time.Millisecond); got != wantTable {
+			t.Errorf("the table has %v of a request of %v ago, want %v", got, age, wantTable)
 		}
 	}
 }

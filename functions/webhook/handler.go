@@ -17,17 +17,21 @@ type handler struct {
 	credentials *auth.Credentials
 	verifier    *auth.Verifier
 	table       *table.Table
+	overflow    overflow
 	log         *telemetry.Log
 	secretName  string
 	now         func() time.Time
 }
 
-// Invoke implements lambda.Handler. Only an event that is no HTTP request is an
-// error; every request has an answer.
+// Invoke implements lambda.Handler. Only an event that is neither an HTTP request nor
+// of the overflow queue is an error; every request has an answer.
 func (h *handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	started := h.now()
 	request, err := api.ReadRequest(payload)
 	if err != nil {
+		if records, ok := readRecords(payload); ok {
+			return h.drain(ctx, records)
+		}
 		h.log.Line(ctx, slog.LevelError, "event refused", slog.String("reason", "not_http"))
 		return nil, err
 	}
@@ -41,7 +45,7 @@ func (h *handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 type delivery struct {
 	started      time.Time
 	requestBytes int
-	outcome      string // stored, refused, failed
+	outcome      string // stored, overflowed, refused, failed
 	reason       string
 	err          error
 	credential   string
@@ -51,6 +55,8 @@ type delivery struct {
 	others       int
 	quarantined  int
 	stored       table.Result
+	overflowed   int
+	overflowErr  error
 }
 
 func (h *handler) summarise(ctx context.Context, answer api.Answer, d *delivery) {
@@ -58,7 +64,7 @@ func (h *handler) summarise(ctx context.Context, answer api.Answer, d *delivery)
 	switch {
 	case answer.Status >= 500:
 		level = slog.LevelError
-	case answer.Status >= 400 || d.quarantined+d.stored.Quarantined > 0:
+	case answer.Status >= 400 || d.quarantined+d.stored.Quarantined > 0 || d.overflowed > 0:
 		level = slog.LevelWarn
 	}
 	count := func(name string, n int) telemetry.Metric {
@@ -76,7 +82,8 @@ func (h *handler) summarise(ctx context.Context, answer api.Answer, d *delivery)
 		count("OtherEvents", d.others),
 		count("Quarantined", d.quarantined+d.stored.Quarantined),
 		count("Merged", d.stored.Merged),
-		count("Unsaved", len(d.stored.Unsaved)),
+		count("Overflowed", d.overflowed),
+		count("Unsaved", len(d.stored.Unsaved)-d.overflowed),
 		count("WriteRetries", d.stored.Retries),
 		one("RefusedNoToken", d.reason == reasonNoToken),
 		one("RefusedMalformedToken", d.reason == reasonMalformedToken),
@@ -97,6 +104,9 @@ func (h *handler) summarise(ctx context.Context, answer api.Answer, d *delivery)
 	}
 	if d.err != nil {
 		attrs = append(attrs, telemetry.ErrorAttr(d.err))
+	}
+	if d.overflowErr != nil {
+		attrs = append(attrs, slog.String("operation", "overflow"))
 	}
 	h.log.Summary(ctx, level, "delivery", metrics, attrs...)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"connexease-functions/pkg/local/harness"
+	"connexease-functions/pkg/local/queuesim"
 	"connexease-functions/pkg/telemetry"
 )
 
@@ -27,12 +28,15 @@ type world struct {
 	token    string
 	logs     harness.Buffer
 	database *harness.Proxy
+	queues   *queuesim.Server
+	sqs      *harness.Proxy // before the queues
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, table: harness.NewTable(t), secret: harness.Name("secret"), database: harness.NewProxy(t, harness.Backends.DynamoDBURL)}
 	w.token = "test-" + w.secret
+	w.queues, w.sqs = harness.NewQueues(t, time.Now, "overflow", time.Minute)
 	harness.Backends.Secrets.Put(w.secret, w.token)
 	w.build(w.database.URL)
 	return w
@@ -42,12 +46,12 @@ func newWorld(t testing.TB) *world {
 func (w *world) build(dynamoDB string) {
 	w.t.Helper()
 	env := harness.Backends.Environment()
-	env["AWS_ENDPOINT_URL_DYNAMODB"] = dynamoDB
+	env["AWS_ENDPOINT_URL_DYNAMODB"], env["AWS_ENDPOINT_URL_SQS"] = dynamoDB, w.sqs.URL
 	for k, v := range env {
 		w.t.(interface{ Setenv(k, v string) }).Setenv(k, v)
 	}
 	h, err := build(func(name string) string {
-		return map[string]string{"TABLE_NAME": w.table, "WEBHOOK_SECRET_ID": w.secret, "RETENTION_DAYS": w.days, "AWS_LAMBDA_FUNCTION_NAME": "webhook"}[name]
+		return map[string]string{"TABLE_NAME": w.table, "WEBHOOK_SECRET_ID": w.secret, "RETENTION_DAYS": w.days, "OVERFLOW_QUEUE_URL": w.queues.URL("overflow"), "AWS_LAMBDA_FUNCTION_NAME": "webhook"}[name]
 	})
 	if err != nil {
 		w.t.Fatal(err)

@@ -10,14 +10,12 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"connexease-functions/pkg/auth"
+	"connexease-functions/pkg/queue"
 	"connexease-functions/pkg/secret"
+	"connexease-functions/pkg/setup"
 	"connexease-functions/pkg/table"
 	"connexease-functions/pkg/telemetry"
 )
@@ -43,28 +41,17 @@ func build(lookup func(string) string) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Lambda gives region, credentials and endpoints by the environment alone; the
-	// full loader would look for files and link three more services.
-	env, err := config.NewEnvConfig()
+	cfg, err := setup.AWS()
 	if err != nil {
-		return nil, fmt.Errorf("configuration: %w", err)
-	}
-	cfg := aws.Config{
-		Region:        env.Region,
-		Credentials:   credentials.StaticCredentialsProvider{Value: env.Credentials},
-		ConfigSources: []any{env},
+		return nil, err
 	}
 	source := secret.Manager{Client: secretsmanager.NewFromConfig(cfg), ID: c.secretID}
 	accepted := secret.NewCache(auth.Rotating(source, c.grace, time.Now), secret.DefaultLimits, time.Now)
-	db := dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) {
-		o.Retryer = aws.NopRetryer{} // the table repeats, within the request's budget
-		// One host for every call, so that the connection made at start is the one used.
-		o.AccountIDEndpointMode = aws.AccountIDEndpointModeDisabled
-	})
 	return &handler{
 		credentials: accepted,
 		verifier:    auth.NewVerifier(accepted, refreshCooldown, time.Now),
-		table:       table.New(db, c.table, c.retentionDays, time.Now),
+		table:       table.New(setup.DynamoDB(cfg), c.table, c.retentionDays),
+		overflow:    overflow{queue.New(cfg, c.overflow)},
 		log:         telemetry.New(os.Stdout, c.function, time.Now),
 		secretName:  secret.Name(c.secretID),
 		now:         time.Now,

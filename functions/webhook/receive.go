@@ -17,9 +17,12 @@ const (
 	// The Gateway waits 5 s for its answer (Connexease Gateway API, "Webhooks"); the
 	// last second is for the way back.
 	budget = 4 * time.Second
-	// leastBudget is given to the table whatever the clock says: the request may have
-	// waited for a cold start, and clocks differ.
-	leastBudget = time.Second
+	// tableBudget is what of it the table has; the rest is for the overflow queue.
+	tableBudget = 2500 * time.Millisecond
+	// leastBudget is given to table and queue whatever the clock says: the request may
+	// have waited for a cold start, and clocks differ.
+	leastBudget      = 1500 * time.Millisecond
+	leastTableBudget = 800 * time.Millisecond
 	// plausible bounds how old a request's own time may be. sam local gives one time
 	// to all requests of a process.
 	plausible = 30 * time.Second
@@ -37,9 +40,10 @@ const (
 )
 
 // receive takes a delivery: verify, split, put, answer. Nothing is answered 200
-// before every event is durable.
+// before every event is durable, in the table or in the overflow queue.
 func (h *handler) receive(ctx context.Context, r api.Request, d *delivery) api.Answer {
-	ctx, cancel := context.WithDeadline(ctx, h.deadline(r))
+	received, tableEnd, end := h.deadlines(r)
+	ctx, cancel := context.WithDeadline(ctx, end)
 	defer cancel()
 
 	who, err := h.verifier.Verify(ctx, r.Header("authorization"))
@@ -71,29 +75,39 @@ func (h *handler) receive(ctx context.Context, r api.Request, d *delivery) api.A
 			d.others++
 		}
 	}
-	d.stored = h.table.Put(ctx, events)
-	if len(d.stored.Unsaved) > 0 {
-		d.outcome, d.reason, d.err = "failed", reasonTable, d.stored.Err
-		return api.Fail(api.TableUnavailable, "", nil)
-	}
+	putting, stop := context.WithDeadline(ctx, tableEnd)
+	d.stored = h.table.Put(putting, events, received)
+	stop()
 	d.outcome = "stored"
+	if unsaved := d.stored.Unsaved; len(unsaved) > 0 {
+		d.outcome, d.reason, d.err = "overflowed", reasonTable, d.stored.Err
+		if err := h.overflow.keep(ctx, h.table, unsaved, received); err != nil {
+			d.outcome, d.overflowErr = "failed", err
+			return api.Fail(api.TableUnavailable, "", nil)
+		}
+		d.overflowed = len(unsaved)
+	}
 	return api.Success(struct {
 		Events int `json:"events"`
 	}{len(events)})
 }
 
-// deadline returns when the answer must be on its way.
-func (h *handler) deadline(r api.Request) time.Time {
+// deadlines returns when the request was received, when the table must be done with
+// it, and when the answer must be on its way.
+func (h *handler) deadlines(r api.Request) (received, table, end time.Time) {
 	now := h.now()
-	from := now
+	received = now
 	if age := now.Sub(r.Received); age > 0 && age < plausible {
-		from = r.Received
+		received = r.Received
 	}
-	end := from.Add(budget)
-	if least := now.Add(leastBudget); end.Before(least) {
-		return least
+	return received, latest(received.Add(tableBudget), now.Add(leastTableBudget)), latest(received.Add(budget), now.Add(leastBudget))
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
 	}
-	return end
+	return b
 }
 
 func (h *handler) refuse(err error, d *delivery) api.Answer {

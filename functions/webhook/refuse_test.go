@@ -200,7 +200,7 @@ func TestConfigurationNamesEveryFaultyVariable(t *testing.T) {
 	if err == nil {
 		t.Fatal("bad configuration started")
 	}
-	for _, name := range []string{"TABLE_NAME", "WEBHOOK_SECRET_ID", "RETENTION_DAYS", "PREVIOUS_SECRET_GRACE_HOURS"} {
+	for _, name := range []string{"TABLE_NAME", "WEBHOOK_SECRET_ID", "OVERFLOW_QUEUE_URL", "RETENTION_DAYS", "PREVIOUS_SECRET_GRACE_HOURS"} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is not named in %q", name, err)
 		}

@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 
 	"connexease-functions/pkg/gateway"
 )
@@ -16,6 +17,8 @@ type Answer struct {
 	Failure Failure `json:"-"`
 	// Code is the error code that Body has; empty for a success.
 	Code string `json:"-"`
+	// Foreign: the body is in the Gateway's words.
+	Foreign bool `json:"-"`
 }
 
 // Failure is the name of a Lambda error, for the Retry and Catch of Step Functions.
@@ -41,9 +44,9 @@ type Code string
 
 // Our own failures. AUTH codes are the Gateway's, used with its meaning.
 const (
-	WrongToken       Code = "AUTH_001"
-	NoToken          Code = "AUTH_002"
-	MalformedToken   Code = "AUTH_003"
+	WrongToken       Code = "AUTH_001" // #nosec G101 -- a code, no token
+	NoToken          Code = "AUTH_002" // #nosec G101 -- a code, no token
+	MalformedToken   Code = "AUTH_003" // #nosec G101 -- a code, no token
 	MalformedRequest Code = "REQ_001"
 	RequestTooLarge  Code = "REQ_002"
 	NoSuchMessage    Code = "REQ_003"
@@ -92,11 +95,7 @@ func Success(data any) Answer { return Succeed(http.StatusOK, data) }
 
 // Succeed answers a status of success with data, which must marshal to JSON.
 func Succeed(status int, data any) Answer {
-	body, err := json.Marshal(data)
-	if err != nil {
-		panic(err) // data is a type of ours
-	}
-	return answer(status, gateway.Response{IsSuccess: true, Data: body})
+	return answer(status, gateway.Response{IsSuccess: true, Data: json.RawMessage(marshal(data))})
 }
 
 // Fail answers one of our failures in the unified response. A description, where
@@ -121,7 +120,7 @@ func Fail(code Code, description string, params map[string]any) Answer {
 
 // Pass answers with the Gateway's own answer, JSON as it came.
 func Pass(status int, body []byte) Answer {
-	return Answer{Status: status, Headers: headers(), Body: string(body)}
+	return Answer{Status: status, Headers: headers(), Body: string(body), Foreign: true}
 }
 
 func headers() map[string]string {
@@ -129,9 +128,19 @@ func headers() map[string]string {
 }
 
 func answer(status int, r gateway.Response) Answer {
-	body, err := json.Marshal(r)
-	if err != nil {
-		panic(err) // every field marshals
+	return Answer{Status: status, Headers: headers(), Body: marshal(r)}
+}
+
+// Unified returns a failure in the unified response.
+func Unified(e gateway.Error) string { return marshal(gateway.Response{Errors: &e}) }
+
+// marshal leaves < and > as they are: answers have commands that people copy.
+func marshal(v any) string {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		panic(err) // types of ours marshal
 	}
-	return Pass(status, body)
+	return strings.TrimSuffix(b.String(), "\n")
 }

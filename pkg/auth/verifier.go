@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
-	"sync"
 	"time"
 
 	"connexease-functions/pkg/secret"
@@ -33,18 +32,15 @@ type Credentials = secret.Cache[[]Credential]
 // Verifier checks Authorization headers against a set of credentials.
 type Verifier struct {
 	credentials *Credentials
-	cooldown    time.Duration
+	early       *secret.Cooldown // of refreshes after a mismatch
 	now         func() time.Time
-
-	mu    sync.Mutex
-	early time.Time // when a mismatch last refreshed
 }
 
 // NewVerifier returns a Verifier. A token that matches nothing refreshes the
 // credentials early, so that a rotated one works at once, but at most once per
 // cooldown: bad tokens buy no calls.
 func NewVerifier(credentials *Credentials, cooldown time.Duration, now func() time.Time) *Verifier {
-	return &Verifier{credentials: credentials, cooldown: cooldown, now: now}
+	return &Verifier{credentials: credentials, early: secret.NewCooldown(cooldown, now), now: now}
 }
 
 // Result is an accepted request's.
@@ -69,7 +65,7 @@ func (v *Verifier) Verify(ctx context.Context, header string) (Result, error) {
 	if name, ok := match(accepted, hash, v.now()); ok {
 		return Result{name, stale}, nil
 	}
-	if !v.mayRefresh() {
+	if !v.early.Ready() {
 		return Result{}, ErrWrong
 	}
 	accepted, stale, err = v.credentials.Refresh(ctx)
@@ -80,17 +76,6 @@ func (v *Verifier) Verify(ctx context.Context, header string) (Result, error) {
 		return Result{name, stale}, nil
 	}
 	return Result{}, ErrWrong
-}
-
-func (v *Verifier) mayRefresh() bool {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	now := v.now()
-	if !v.early.IsZero() && now.Before(v.early.Add(v.cooldown)) {
-		return false
-	}
-	v.early = now
-	return true
 }
 
 // match compares with every credential, whether or not an earlier one matched, so

@@ -150,7 +150,7 @@ func (c *Client) read(ctx context.Context, response *http.Response, receipt bool
 	} else {
 		r.RetryAfter = RetryAfter(nil, response.Header, c.now())
 	}
-	r.Kind, r.Reason = Classify(r.Status, code, id != "", receipt)
+	r.Kind, r.Reason = Classify(r.Status, code, json.Valid(body), id != "", receipt)
 	if r.Kind == Accepted {
 		r.Wamid = id
 	}
@@ -169,6 +169,9 @@ func parse(body []byte) Response {
 	}
 	return r
 }
+
+// MessageID returns the id of WhatsApp that an answer holds; empty where it has none.
+func MessageID(answer []byte) string { return messageID(parse(answer).Data) }
 
 func messageID(data json.RawMessage) string {
 	var d struct {

@@ -23,6 +23,7 @@ const (
 	ReasonRateLimited     = "rate_limited"     // 429
 	ReasonAuthService     = "auth_service"     // AUTH_004, AUTH_005: the Gateway could not look the key up
 	ReasonNotConnected    = "not_connected"    // no connection was had: not a byte has left
+	ReasonNoGateway       = "no_gateway"       // 404, 405, 410, 421 without JSON: another server has answered
 	ReasonBadKey          = "bad_api_key"      // the API key cannot stand in a header: not a byte has left
 	ReasonTimeout         = "timeout"          // the context's deadline, after a connection was had
 	ReasonCanceled        = "canceled"         // the context was cancelled, after a connection was had
@@ -35,9 +36,9 @@ const (
 )
 
 // Classify decides what an answer means. The status decides; among 5xx the error code
-// does. hasID says that the answer names a message id; a receipt (read, typing) has
+// does. isJSON says that the body is JSON, hasID that it names a message id; a receipt (read, typing) has
 // none and needs none (Connexease Gateway API: Error codes).
-func Classify(status int, code string, hasID, receipt bool) (Kind, string) {
+func Classify(status int, code string, isJSON, hasID, receipt bool) (Kind, string) {
 	switch {
 	case status >= 200 && status < 300:
 		if hasID || receipt {
@@ -47,7 +48,7 @@ func Classify(status int, code string, hasID, receipt bool) (Kind, string) {
 	case status >= 300 && status < 400:
 		return Unknown, ReasonRedirect
 	case status >= 400 && status < 500:
-		return classifyRefusal(status)
+		return classifyRefusal(status, isJSON)
 	case status >= 500 && status < 600:
 		switch code {
 		case "GW_001":
@@ -60,7 +61,7 @@ func Classify(status int, code string, hasID, receipt bool) (Kind, string) {
 	return Unknown, ReasonUnexpected
 }
 
-func classifyRefusal(status int) (Kind, string) {
+func classifyRefusal(status int, isJSON bool) (Kind, string) {
 	switch status {
 	case http.StatusUnauthorized:
 		return Released, ReasonUnauthorized
@@ -70,6 +71,10 @@ func classifyRefusal(status int) (Kind, string) {
 		return Released, ReasonForbidden
 	case http.StatusTooManyRequests:
 		return Released, ReasonRateLimited
+	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone, http.StatusMisdirectedRequest:
+		if !isJSON { // a wrong base URL must not use up a queue
+			return Released, ReasonNoGateway
+		}
 	case http.StatusRequestTimeout: // some of the request had arrived, perhaps all of it
 		return Unknown, ReasonRequestTimeout
 	}

@@ -47,7 +47,7 @@ func TestTheStatusDecidesAndAmongFailuresOfTheGatewayTheCode(t *testing.T) {
 		{600, "", false, Unknown, ReasonUnexpected},
 		{0, "", false, Unknown, ReasonUnexpected},
 	} {
-		if kind, reason := Classify(c.status, c.code, c.hasID, false); kind != c.kind || reason != c.reason {
+		if kind, reason := Classify(c.status, c.code, true, c.hasID, false); kind != c.kind || reason != c.reason {
 			t.Errorf("%d %q id %t: %s %s, want %s %s", c.status, c.code, c.hasID, kind, reason, c.kind, c.reason)
 		}
 	}
@@ -55,15 +55,26 @@ func TestTheStatusDecidesAndAmongFailuresOfTheGatewayTheCode(t *testing.T) {
 
 func TestAReceiptNeedsNoIDButOtherwiseReadsAsAMessage(t *testing.T) {
 	for status := 200; status < 600; status++ {
-		kind, reason := Classify(status, "", false, true)
+		kind, reason := Classify(status, "", true, false, true)
 		if status < 300 {
 			if kind != Accepted {
 				t.Errorf("%d: %s", status, kind)
 			}
 			continue
 		}
-		if k, r := Classify(status, "", false, false); k != kind || r != reason {
+		if k, r := Classify(status, "", true, false, false); k != kind || r != reason {
 			t.Errorf("%d: receipt %s %s, message %s %s", status, kind, reason, k, r)
+		}
+	}
+}
+
+func TestAServerThatIsNoGatewayHasRefusedNoMessage(t *testing.T) {
+	for status, want := range map[int]Kind{404: Released, 405: Released, 410: Released, 421: Released, 400: Rejected, 422: Rejected, 413: Rejected} {
+		if kind, _ := Classify(status, "", false, false, false); kind != want {
+			t.Errorf("%d without JSON is %s, want %s", status, kind, want)
+		}
+		if kind, _ := Classify(status, "", true, false, false); kind != Rejected {
+			t.Errorf("%d with JSON is %s", status, kind)
 		}
 	}
 }

@@ -126,6 +126,9 @@ func receiptBody(wamid string) []byte {
 	return body
 }
 
+// WamidIn returns the id of WhatsApp that the Gateway's answer holds; empty without one.
+func WamidIn(answer []byte) string { return gateway.MessageID(answer) }
+
 func wamids(s *Send, receipts []Status) []string {
 	var found []string
 	add := func(wamid string) {

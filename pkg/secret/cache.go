@@ -126,7 +126,7 @@ func (c *Cache[T]) start(ctx context.Context) <-chan struct{} {
 		defer c.mu.Unlock()
 		now := c.now()
 		if c.err = err; err == nil {
-			jitter := time.Duration(rand.Int64N(int64(c.limits.TTL)/10 + 1))
+			jitter := time.Duration(rand.Int64N(int64(c.limits.TTL)/10 + 1)) // #nosec G404 -- spreads loads, keeps nothing secret
 			c.value, c.have, c.expires = value, true, now.Add(c.limits.TTL-jitter)
 		} else {
 			c.failed = now

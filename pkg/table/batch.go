@@ -132,7 +132,7 @@ func attempts(ctx context.Context, retried func(), call func(context.Context) (a
 		if !again || final(err) {
 			return err
 		}
-		pause := wait/2 + rand.N(wait/2)
+		pause := wait/2 + rand.N(wait/2) // #nosec G404 -- spreads repeats, keeps nothing secret
 		if end, ok := ctx.Deadline(); ok && time.Until(end) < pause+leastCall {
 			return err
 		}

@@ -32,6 +32,7 @@ type row struct {
 	part   int // 1 to n for a part of a payload; 0 for the event itself
 	parts  int // how many parts the payload has; 0 for a payload in one piece
 	pk, sk string
+	sum    string // SHA-256 of the payload, where the event does not have it
 }
 
 // keys returns the primary key of an event's item.
@@ -59,10 +60,12 @@ func rows(index int, e *whatsapp.Event) []row {
 	var all []row
 	n := len(partBounds(e.Payload)) - 1
 	for part := 1; part <= n; part++ {
-		all = append(all, row{index, part, n, pk, fmt.Sprintf("%s#part%d", sk, part)})
+		all = append(all, row{event: index, part: part, parts: n, pk: pk, sk: partKey(sk, part)})
 	}
 	return append(all, row{event: index, parts: n, pk: pk, sk: sk})
 }
+
+func partKey(sk string, part int) string { return fmt.Sprintf("%s#part%d", sk, part) }
 
 // partBounds returns where the parts of a payload begin and end. Text is cut
 // between characters.
@@ -90,15 +93,14 @@ func (t *Table) item(r row, e *whatsapp.Event, today time.Time) item {
 		it["expires_at"] = num(today.AddDate(0, 0, days).Unix())
 	}
 	if r.part > 0 {
-		bounds := partBounds(e.Payload)
+		content, text := partOf(e, r.part)
 		it["kind"] = str("part")
-		it["payload"] = payload(e.Payload[bounds[r.part-1]:bounds[r.part]], utf8.Valid(e.Payload))
+		it["payload"] = payload(content, text)
 		return it
 	}
 	if r.parts > 0 {
-		sum := sha256.Sum256(e.Payload)
 		it["parts"] = num(int64(r.parts))
-		it["payload_sha256"] = str(hex.EncodeToString(sum[:]))
+		it["payload_sha256"] = str(sumOf(r, e))
 	} else {
 		it["payload"] = payload(e.Payload, utf8.Valid(e.Payload))
 	}
@@ -135,6 +137,20 @@ func (t *Table) item(r row, e *whatsapp.Event, today time.Time) item {
 	}
 	timeline(it, e)
 	return it
+}
+
+// partOf returns a part of a payload, and whether it is text.
+func partOf(e *whatsapp.Event, part int) (content []byte, text bool) {
+	bounds := partBounds(e.Payload)
+	return e.Payload[bounds[part-1]:bounds[part]], utf8.Valid(e.Payload)
+}
+
+func sumOf(r row, e *whatsapp.Event) string {
+	if r.sum != "" {
+		return r.sum
+	}
+	sum := sha256.Sum256(e.Payload)
+	return hex.EncodeToString(sum[:])
 }
 
 func (t *Table) days(e *whatsapp.Event) int {

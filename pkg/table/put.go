@@ -15,14 +15,13 @@ type Table struct {
 	client        *dynamodb.Client
 	name          string
 	retentionDays int
-	now           func() time.Time
 }
 
 // New returns the table of that name. retentionDays is how long events live, in
 // days; 0 means for ever. The client must not repeat calls on its own: the table
 // does, within the caller's deadline.
-func New(client *dynamodb.Client, name string, retentionDays int, now func() time.Time) *Table {
-	return &Table{client: client, name: name, retentionDays: retentionDays, now: now}
+func New(client *dynamodb.Client, name string, retentionDays int) *Table {
+	return &Table{client: client, name: name, retentionDays: retentionDays}
 }
 
 // Result says what became of the events of one Put.
@@ -44,14 +43,12 @@ const (
 	parallel = 8
 )
 
-// Put writes every event. When it returns, each event is either durable or in
-// Unsaved. Events with equal keys are merged, the last one's facts staying. ctx
-// bounds the whole of it.
-func (t *Table) Put(ctx context.Context, events []whatsapp.Event) Result {
+// Put writes every event that was received at a time, whose day says when it expires.
+// When it returns, each event is either durable or in Unsaved. Events with equal keys
+// are merged, the last one's facts staying. ctx bounds the whole of it.
+func (t *Table) Put(ctx context.Context, events []whatsapp.Event, received time.Time) Result {
 	var res Result
-	w := writer{table: t, events: events, lost: make(map[int]bool)}
-	now := t.now().UTC()
-	w.today = time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, time.UTC)
+	w := writer{table: t, events: events, lost: make(map[int]bool), today: dayOf(received)}
 
 	byKey := make(map[[2]string]int, len(events))
 	var kept []row
@@ -98,6 +95,8 @@ func (t *Table) Put(ctx context.Context, events []whatsapp.Event) Result {
 	}
 	return res
 }
+
+func dayOf(at time.Time) time.Time { return at.UTC().Truncate(24 * time.Hour) }
 
 // writer is the state of one Put.
 type writer struct {

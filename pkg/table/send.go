@@ -2,7 +2,6 @@ package table
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"strconv"
 	"strings"
@@ -55,6 +54,9 @@ func (t *Table) WriteSend(ctx context.Context, w ledger.Write, about About) (led
 	}
 	return ledger.Result{Image: readSend(image)}, nil
 }
+
+// Unfit reports whether a write failed because DynamoDB can never take it.
+func Unfit(err error) bool { return invalid(err) }
 
 // turnedAway reports whether DynamoDB answered that it did not take a call (AWS: Error
 // handling with DynamoDB, HTTP status 400). Anything else may have been taken.
@@ -249,23 +251,10 @@ func outcomeValue(o *ledger.Outcome) types.AttributeValue {
 	if o.Reason != "" {
 		m["reason"] = str(o.Reason)
 	}
-	if o.Wamid != idIn(o.Body) { // once is enough: the first kB of a row is the cheap one
+	if o.Wamid != ledger.WamidIn(o.Body) { // once is enough: the first kB of a row is the cheap one
 		m["wamid"] = str(o.Wamid)
 	}
 	return &types.AttributeValueMemberM{Value: m}
-}
-
-// idIn returns the message id that the Gateway's answer holds; empty where it has none.
-func idIn(answer []byte) string {
-	var r struct {
-		Data struct {
-			Messages []struct{ ID string } `json:"messages"`
-		} `json:"data"`
-	}
-	if json.Unmarshal(answer, &r) != nil || len(r.Data.Messages) == 0 {
-		return ""
-	}
-	return r.Data.Messages[0].ID
 }
 
 // readSend reads a row; nil for an item that is not there.
@@ -294,7 +283,7 @@ func readSend(it item) *ledger.Send {
 				Reason: text(o["reason"]), Wamid: text(o["wamid"]), At: millis(o["at"]),
 			}
 			if o["wamid"] == nil {
-				a.Outcome.Wamid = idIn(a.Outcome.Body)
+				a.Outcome.Wamid = ledger.WamidIn(a.Outcome.Body)
 			}
 		}
 		s.Attempts[token] = a

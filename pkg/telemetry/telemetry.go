@@ -4,9 +4,12 @@ package telemetry
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
+	"net"
+	"syscall"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
@@ -137,5 +140,21 @@ func ErrorAttr(err error) slog.Attr {
 	case errors.Is(err, context.Canceled):
 		return slog.String("error", "Canceled")
 	}
-	return slog.String("error", "Unreachable")
+	var dns *net.DNSError
+	var certificate *tls.CertificateVerificationError
+	var network net.Error
+	word := "Other"
+	switch {
+	case errors.As(err, &dns):
+		word = "DNS"
+	case errors.As(err, &certificate):
+		word = "Certificate"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		word = "ConnectionRefused"
+	case errors.As(err, &network) && network.Timeout():
+		word = "Timeout"
+	case errors.As(err, &network):
+		word = "Unreachable"
+	}
+	return slog.String("error", word)
 }

@@ -63,7 +63,7 @@ func TestAnErrorIsToldByItsCodeOnly(t *testing.T) {
 		"ThrottlingException": fmt.Errorf("put wa#wamid.X: %w", &smithy.GenericAPIError{Code: "ThrottlingException", Message: "wamid.X"}),
 		"DeadlineExceeded":    fmt.Errorf("sesame: %w", context.DeadlineExceeded),
 		"Canceled":            fmt.Errorf("sesame: %w", context.Canceled),
-		"Unreachable":         errors.New("sesame"),
+		"Other":               errors.New("sesame"),
 	} {
 		if got := ErrorAttr(err); got.Value.String() != want {
 			t.Errorf("got %v, want %s", got, want)

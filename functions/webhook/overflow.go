@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"connexease-functions/pkg/queue"
+	"connexease-functions/pkg/table"
+	"connexease-functions/pkg/telemetry"
+	"connexease-functions/pkg/whatsapp"
+)
+
+const (
+	// parallelSends bounds the messages that are sent to the queue at once.
+	parallelSends = 8
+	// drainMargin is left of the function's time for its answer.
+	drainMargin = time.Second
+	// parallelDrains bounds the messages that are written at once: the table writes
+	// each one's batches in parallel already.
+	parallelDrains = 2
+)
+
+// overflow is the queue for events that the table cannot take in time.
+type overflow struct{ queue queue.Queue }
+
+// keep puts events on the queue; an error says that not all of them are there. What
+// is there and in the table too is one item in the end.
+func (o overflow) keep(ctx context.Context, t *table.Table, events []whatsapp.Event, received time.Time) error {
+	messages, err := t.Pack(events, received)
+	if err != nil {
+		return err
+	}
+	errs := make([]error, len(messages))
+	slots := make(chan struct{}, parallelSends)
+	var all sync.WaitGroup
+	for i, m := range messages {
+		slots <- struct{}{}
+		all.Go(func() {
+			defer func() { <-slots }()
+			errs[i] = o.queue.Send(ctx, m)
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// readRecords returns the records of an event of SQS.
+func readRecords(payload []byte) ([]queue.Record, bool) {
+	var e map[string]json.RawMessage
+	if json.Unmarshal(payload, &e) != nil {
+		return nil, false
+	}
+	records, err := queue.Read(e["Records"])
+	return records, err == nil
+}
+
+// drain writes what the overflow queue holds, and reports the messages that are to
+// come again.
+func (h *handler) drain(ctx context.Context, records []queue.Record) ([]byte, error) {
+	if end, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, end.Add(-drainMargin))
+		defer cancel()
+	}
+	started := h.now()
+	errs := make([]error, len(records))
+	events := make([]int, len(records))
+	slots := make(chan struct{}, parallelDrains)
+	var all sync.WaitGroup
+	for i := range records {
+		slots <- struct{}{}
+		all.Go(func() {
+			defer func() { <-slots }()
+			events[i], errs[i] = h.table.Drain(ctx, []byte(records[i].Body))
+		})
+	}
+	all.Wait()
+	var again []string
+	drained := 0
+	var failed error
+	for i, err := range errs {
+		if err != nil {
+			again, failed = append(again, records[i].ID), err
+			continue
+		}
+		drained += events[i]
+	}
+	h.summariseDrain(ctx, drained, len(again), failed, h.now().Sub(started))
+	return queue.Answer(again)
+}
+
+func (h *handler) summariseDrain(ctx context.Context, drained, again int, err error, took time.Duration) {
+	level, outcome := slog.LevelInfo, "drained"
+	attrs := []slog.Attr{}
+	if again > 0 {
+		level, outcome = slog.LevelError, "later"
+		attrs = append(attrs, telemetry.ErrorAttr(err))
+	}
+	h.log.Summary(ctx, level, "overflow", []telemetry.Metric{
+		{Name: "Drained", Unit: telemetry.Count, Value: float64(drained)},
+		{Name: "DrainsFailed", Unit: telemetry.Count, Value: float64(again)},
+		{Name: "DrainDuration", Unit: telemetry.Milliseconds, Value: float64(took.Microseconds()) / 1000},
+	}, append(attrs, slog.String("outcome", outcome), slog.Int("events", drained))...)
+}

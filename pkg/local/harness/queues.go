@@ -1,0 +1,42 @@
+package harness
+
+import (
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"connexease-functions/pkg/local/queuesim"
+	"connexease-functions/pkg/local/stack"
+)
+
+// retention is that of every queue in template.yaml.
+const retention = 14 * 24 * time.Hour
+
+// NewQueues starts an SQS endpoint with one queue, its dead letters in "dead", and a
+// proxy before it, until the test has ended.
+func NewQueues(t testing.TB, now func() time.Time, name string, visibility time.Duration) (*queuesim.Server, *Proxy) {
+	t.Helper()
+	queues := queuesim.New(now)
+	server := httptest.NewServer(queues)
+	t.Cleanup(server.Close)
+	queues.SetBase(server.URL)
+	for _, q := range []queuesim.QueueConfig{
+		{Name: "dead", Retention: retention},
+		{Name: name, VisibilityTimeout: visibility, Retention: retention, DeadLetter: "dead", MaxReceiveCount: 1000},
+	} {
+		if err := queues.AddQueue(q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return queues, NewProxy(t, server.URL)
+}
+
+// SQS returns a client of an SQS endpoint on this machine.
+func SQS(endpoint string) *sqs.Client {
+	return sqs.New(sqs.Options{
+		Region: stack.Region, BaseEndpoint: &endpoint, Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
+	})
+}
