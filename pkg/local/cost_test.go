@@ -19,7 +19,7 @@ func TestReadmeHasTheComputedCosts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{cost.Table(), cost.PricesOf, cost.Idle(tpl.Count("AWS::SecretsManager::Secret"), tpl.Count("AWS::CloudWatch::Alarm"))} {
+	for _, want := range []string{cost.Table(), cost.PricesOf, cost.Idle(tpl.Count("AWS::SecretsManager::Secret"), tpl.Count("AWS::CloudWatch::Alarm"), tpl.AlarmMetrics())} {
 		if !strings.Contains(string(readme), want) {
 			t.Errorf("README lacks:\n%s", want)
 		}

@@ -30,7 +30,7 @@ const (
 	queueRequest  = 0.40         // a million
 	logGB         = 0.50
 	secretMonth   = 0.40
-	alarmMonth    = 0.10
+	alarmMonth    = 0.10 // a metric
 )
 
 // What is assumed, not measured: it depends on AWS's machines and the Gateway.
@@ -39,8 +39,8 @@ const (
 	webhookSeconds = 0.020
 	sendSeconds    = 0.300 // most of it waiting for the Gateway
 	logBytes       = 1500  // our line, the platform's, the access log's
-	// An idle queue is asked by five pollers, every 20 s (AWS: Using Lambda with Amazon SQS).
-	idlePolls = 5 * 3 * 60 * 24 * 30
+	// Each idle queue is asked by five pollers, every 20 s (AWS: Using Lambda with Amazon SQS).
+	idlePolls = 2 * 5 * 3 * 60 * 24 * 30
 	// A message is sent, received and deleted; batches make it less.
 	queueRequests = 3
 )
@@ -85,8 +85,8 @@ func Table() string {
 }
 
 // Idle returns README's sentence about a month in which nothing happens.
-func Idle(secrets, alarms int) string {
-	s, a, q := float64(secrets)*secretMonth, float64(alarms)*alarmMonth, float64(idlePolls)/1e6*queueRequest
-	return fmt.Sprintf("A month in which nothing happens costs $%.2f: %d secrets $%.2f, %d alarms $%.2f, polls of the empty queue $%.2f.",
-		s+a+q, secrets, s, alarms, a, q)
+func Idle(secrets, alarms, alarmMetrics int) string {
+	s, a, q := float64(secrets)*secretMonth, float64(alarmMetrics)*alarmMonth, float64(idlePolls)/1e6*queueRequest
+	return fmt.Sprintf("A month in which nothing happens costs $%.2f: %d secrets $%.2f, %d alarms of %d metrics $%.2f, polls of two empty queues $%.2f; with Monitoring=no $%.2f.",
+		s+a+q, secrets, s, alarms, alarmMetrics, a, q, s+q)
 }

@@ -107,8 +107,12 @@ func TestBackendsAreAllThatTheFunctionsTalkTo(t *testing.T) {
 	if len(s.ClientKey()) != keyLength || s.GatewayURL == "" || s.QueueURL != s.SQSURL+"/000000000000/OutboundQueue" {
 		t.Errorf("client key %q, gateway %s, queue %s", s.ClientKey(), s.GatewayURL, s.QueueURL)
 	}
-	if names := strings.Join(s.QueueNames, " "); names != "OutboundDeadLetters OutboundQueue FailedInvocations" {
+	if names := strings.Join(s.QueueNames, " "); names != "OverflowDeadLetters OverflowQueue OutboundDeadLetters OutboundQueue FailedInvocations" {
 		t.Errorf("queues are %s", names)
+	}
+	env := s.FunctionEnvironments()["SendFunction"]
+	if env["GATEWAY_URL"] != s.GatewayURL || env["QUEUE_URL"] != s.QueueURL || env["AWS_ENDPOINT_URL_SQS"] != s.SQSURL {
+		t.Errorf("whoever runs the send function is to give it %v", env)
 	}
 	put(t, s, s.QueueURL, message)
 	if d := s.Queues.Depth("OutboundQueue"); d != (queuesim.Depth{Visible: 1}) {

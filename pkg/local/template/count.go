@@ -7,3 +7,22 @@ func (t *Template) Count(kind string) (n int) {
 	_ = t.resources(kind, func(string, *yaml.Node) error { n++; return nil }) // counting cannot fail
 	return n
 }
+
+// AlarmMetrics counts the metrics of all alarms: CloudWatch charges for each (Amazon
+// CloudWatch pricing).
+func (t *Template) AlarmMetrics() (n int) {
+	_ = t.resources("AWS::CloudWatch::Alarm", func(_ string, alarm *yaml.Node) error {
+		if find(alarm, "Properties", "MetricName") != nil {
+			n++
+		}
+		if several := find(alarm, "Properties", "Metrics"); several != nil {
+			for _, m := range several.Content {
+				if find(m, "MetricStat") != nil {
+					n++
+				}
+			}
+		}
+		return nil
+	})
+	return n
+}

@@ -1,0 +1,235 @@
+package template
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// project reads the project's template, after an edit of its text's tree if there is one.
+func project(t *testing.T, edit func(root *yaml.Node)) *proof {
+	t.Helper()
+	s, err := readSource()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tpl, err := Load("../../../template.yaml", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	samconfig, err := os.ReadFile("../../../samconfig.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if edit != nil {
+		edit(tpl.root)
+	}
+	return &proof{tpl, s, string(samconfig)}
+}
+
+// at returns the node at a path with slashes; a number is an element of a sequence.
+func at(t *testing.T, root *yaml.Node, path string) *yaml.Node {
+	t.Helper()
+	n := root
+	for part := range strings.SplitSeq(path, "/") {
+		if i, err := strconv.Atoi(part); err == nil && n != nil && n.Kind == yaml.SequenceNode && i < len(n.Content) {
+			n = n.Content[i]
+		} else {
+			n = find(n, strings.ReplaceAll(part, "|", "/"))
+		}
+	}
+	if n == nil {
+		t.Fatalf("the template has no %s", path)
+	}
+	return n
+}
+
+// edit is one way to spoil the template: it takes out what is at path, or sets it.
+type edit struct {
+	path  string // below the root; | stands for a slash in a key
+	value string // "" takes it out; YAML
+	check string // that must say so
+	says  string // part of what it says
+}
+
+func (e *edit) apply(t *testing.T, root *yaml.Node) {
+	t.Helper()
+	parentPath, last := filepath.Split(e.path)
+	parent := root
+	if parentPath != "" {
+		parent = at(t, root, strings.TrimSuffix(parentPath, "/"))
+	}
+	if e.value == "" {
+		if i, err := strconv.Atoi(last); err == nil && parent.Kind == yaml.SequenceNode {
+			parent.Content = slices.Delete(parent.Content, i, i+1)
+			return
+		}
+		key := strings.ReplaceAll(last, "|", "/")
+		at(t, root, e.path)
+		i := slices.IndexFunc(parent.Content, func(n *yaml.Node) bool { return n.Value == key })
+		parent.Content = slices.Delete(parent.Content, i, i+2)
+		return
+	}
+	var doc yaml.Node
+	if err := yaml.Unmarshal([]byte(e.value), &doc); err != nil {
+		t.Fatal(err)
+	}
+	if n := find(parent, strings.ReplaceAll(last, "|", "/")); n != nil || parent.Kind == yaml.SequenceNode {
+		*at(t, root, e.path) = *doc.Content[0]
+		return
+	}
+	parent.Content = append(parent.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: last}, doc.Content[0])
+}
+
+const (
+	webhookRole = "Resources/WebhookRole/Properties/Policies/0/PolicyDocument/Statement/"
+	sendRole    = "Resources/SendRole/Properties/Policies/0/PolicyDocument/Statement/"
+	webhookVars = "Resources/WebhookFunction/Properties/Environment/Variables/"
+	sendVars    = "Resources/SendFunction/Properties/Environment/Variables/"
+	sendEvents  = "Resources/SendFunction/Properties/Events/"
+)
+
+func TestWhatIsTakenOutOfTheTemplateIsMissed(t *testing.T) {
+	for _, e := range []edit{
+		// Permissions: each one out, and one too many.
+		{webhookRole + "0", "", "grants", "secretsmanager:GetSecretValue on ${WebhookSecret} is not granted"},
+		{webhookRole + "1/Action/0", "", "grants", "dynamodb:PutItem on ${EventsTable.Arn} is not granted"},
+		{webhookRole + "1/Action/1", "", "grants", "dynamodb:BatchWriteItem on ${EventsTable.Arn} is not granted"},
+		{webhookRole + "1/Action/2", "", "grants", "dynamodb:ConditionCheckItem on ${EventsTable.Arn} is not granted: the code calls dynamodb.TransactWriteItems"},
+		{webhookRole + "2", "", "grants", "sqs:SendMessage on ${OverflowQueue.Arn} is not granted"},
+		{webhookRole + "3/Action/1", "", "grants", "sqs:DeleteMessage on ${OverflowQueue.Arn} is not granted"},
+		{webhookRole + "4", "", "grants", "logs:PutLogEvents on ${WebhookLogs.Arn} is not granted"},
+		{sendRole + "0/Resource/1", "", "grants", "GetSecretValue on ${ClientKeysSecret} is not granted"},
+		{sendRole + "1/Action/1", "", "grants", "dynamodb:UpdateItem on ${EventsTable.Arn} is not granted"},
+		{sendRole + "2", "", "grants", "dynamodb:Query on ${EventsTable.Arn}/index/sent_wamid is not granted"},
+		{sendRole + "3/Action/1", "", "grants", "sqs:ChangeMessageVisibility on ${OutboundQueue.Arn} is not granted"},
+		{sendRole + "4/Action/0", "", "grants", "sqs:ReceiveMessage on ${OutboundQueue.Arn} is not granted: Lambda's poller"},
+		{sendRole + "5", "", "grants", "sqs:SendMessage on ${FailedInvocations.Arn} is not granted: Lambda puts failed"},
+		{sendRole + "1/Action/0", "dynamodb:DeleteItem", "grants", "dynamodb:DeleteItem on ${EventsTable.Arn} is granted and not used"},
+		{sendRole + "1/Resource", "'*'", "grants", "is a wildcard"},
+		{sendRole + "0/Resource/0", "!Ref WebhookSecret", "grants", "GetSecretValue on ${WebhookSecret} is granted and not used"},
+		{"Resources/WebhookFunction/Properties/Role", "", "grants", "its role is none of this template"},
+		{"Resources/WebhookFunction/Properties/Policies", "[AmazonDynamoDBFullAccess]", "grants", "beside those of its role's own"},
+		{"Resources/SendRole/Properties/AssumeRolePolicyDocument/Statement/0/Principal", "{AWS: '*'}", "grants", "Lambda's alone"},
+		// Variables.
+		{webhookVars + "WEBHOOK_SECRET_ID", "", "variables", "WebhookFunction reads WEBHOOK_SECRET_ID, which is not set"},
+		{webhookVars + "PREVIOUS_SECRET_GRACE_HOURS", "", "variables", "reads PREVIOUS_SECRET_GRACE_HOURS"},
+		{sendVars + "QUEUE_URL", "", "variables", "SendFunction reads QUEUE_URL, which is not set"},
+		{sendVars + "RETENTION_DAY", "5", "variables", "SendFunction does not read RETENTION_DAY"},
+		{"Resources/WebhookFunction", "", "variables", "the template has no WebhookFunction"},
+		// Routes.
+		{"Resources/WebhookFunction/Properties/Events/Webhook", "", "routes", "its code knows \"POST /webhook\""},
+		{sendEvents + "LookUp", "", "routes", "its code knows \"GET /v1/wa/message GET /v1/wa/message/{id} POST"},
+		{sendEvents + "Send/Properties/Method", "PUT", "routes", "PUT /v1/wa/message"},
+		{"Resources/HttpApi/Properties/RouteSettings/POST |webhook", "", "api", "a route has no ThrottlingRateLimit"},
+		{"Resources/WebhookServerErrors/Properties/FilterPattern", `'{ $.routeKey = "POST /hook" }'`, "routes", "names \"POST /hook\", which is no route"},
+		{"Outputs/WebhookUrl/Value", `!Sub "${HttpApi.ApiEndpoint}/hook"`, "routes", "which is no route"},
+		{"Resources/HttpApi/Properties/AccessLogSettings/Format", "$context.path", "api", "the access log has path"},
+		// Times and batches.
+		{"Resources/SendFunction/Properties/Timeout", "31", "times", "is not below API Gateway's"},
+		{"Resources/SendFunction/Properties/Timeout", "20", "times", "leaves no time for the Gateway's call"},
+		{"Resources/WebhookFunction/Properties/Timeout", "", "times", "budget"},
+		{"Resources/OutboundQueue/Properties/VisibilityTimeout", "120", "times", "less than six times"},
+		{"Resources/OutboundQueue/Properties/MessageRetentionPeriod", "345600", "times", "longest validity"},
+		{"Resources/OutboundQueue/Properties/RedrivePolicy/maxReceiveCount", "5", "times", "days of 429"},
+		{sendEvents + "Queued/Properties/BatchSize", "100", "times", "a batch has 100"},
+		{sendEvents + "Queued/Properties/FunctionResponseTypes", "", "times", "brings back all"},
+		{sendEvents + "Queued/Properties/ScalingConfig", "", "times", "MaximumConcurrency"},
+		// Functions, queues and the table.
+		{"Resources/SendFunction/Metadata/BuildMethod", "go1.x", "functions", "Metadata/BuildMethod"},
+		{"Resources/SendFunction/Properties/LoggingConfig", "", "functions", "nothing ends its logs"},
+		{"Resources/SendFunction/Properties/ReservedConcurrentExecutions", "!Ref SendReservedConcurrency", "functions", "does not follow its parameter"},
+		{"Resources/SendLogs/Properties/RetentionInDays", "", "functions", "RetentionInDays"},
+		{"Resources/OutboundDeadLetters/Properties/SqsManagedSseEnabled", "", "queues", "SqsManagedSseEnabled"},
+		{"Resources/OutboundDeadLetters/Properties/MessageRetentionPeriod", "", "queues", "OutboundDeadLetters keeps messages for 0s"},
+		{"Resources/OutboundQueuePolicy/Properties/PolicyDocument/Statement/1", "", "queues", "OutboundQueue takes requests without TLS"},
+		{"Resources/OutboundQueuePolicy/Properties/PolicyDocument/Statement/0/Condition", "", "queues", "lets in more"},
+		{"Resources/OutboundQueue/Properties/RedrivePolicy", "", "queues", "deadLetterTargetArn"},
+		{"Resources/EventsTable/DeletionPolicy", "", "table", "DeletionPolicy"},
+		{"Resources/EventsTable/Properties/DeletionProtectionEnabled", "", "table", "DeletionProtectionEnabled"},
+		{"Resources/EventsTable/Properties/BillingMode", "PROVISIONED", "table", "BillingMode"},
+		{"Resources/EventsTable/Properties/SSESpecification", "{SSEEnabled: true}", "table", "SSEEnabled"},
+		// Alarms, the dashboard and queries.
+		{"Resources/WebhookSlow/Properties/Dimensions/0/Name", "Function", "metrics", "WebhookSlow: Connexease Duration: Function="},
+		{"Resources/SendErrors/Properties/Dimensions", "", "metrics", "AWS has no such metric"},
+		{"Resources/WebhookSlow/Properties/Dimensions/0/Value", "!Ref SendFunction", "alarms", "no alarm tells: near the Gateway's 5 s"},
+		{"Resources/RequestSpike/Properties/MetricName", "5XXError", "metrics", "AWS has no such metric"},
+		{"Resources/RequestSpike/Properties/Dimensions/0/Name", "ApiName", "metrics", "ApiName="},
+		{"Resources/DeadLetters/Properties/Dimensions/0/Value", "!Ref OutboundDeadLetters", "metrics", "is no such thing"},
+		{"Resources/SendSpike/Properties/MetricName", "Sends", "metrics", "the code of SendFunction does not write it"},
+		{"Resources/SendSpike/Properties/Dimensions/0/Value", "!Ref WebhookFunction", "metrics", "the code of WebhookFunction does not write it"},
+		{"Resources/TableStrained/Properties/Metrics/2/MetricStat/Metric/Dimensions/1/Value", "by_time", "metrics", "by_time is no such thing"},
+		{"Resources/TableStrained/Properties/Metrics/3/MetricStat/Metric/Dimensions/1/Value", "GetItem", "metrics", "GetItem is no such thing"},
+		{"Resources/WebhookThrottles", "", "metrics", "neither code nor metric filter writes it"},
+		{"Resources/HttpApi/Properties/AccessLogSettings/Format", `'{"routeKey":"$context.routeKey","status":"$context.status"}'`, "metrics", "neither code nor metric filter writes it"},
+		{"Resources/EventsQuarantined", "", "alarms", "no alarm tells: quarantine"},
+		{"Resources/OutcomesUnknown/Properties/Metrics/0/Expression", "unknown + held", "alarms", "unwritten is not in the expression"},
+		{"Resources/TableStrained/Properties/DatapointsToAlarm", "", "alarms", "FILL may be all there is"},
+		{"Resources/TableStrained/Properties/Metrics/0/Expression", "table + timeline + put + batch + update", "alarms", "it would never end"},
+		{"Resources/SendErrors/Properties/TreatMissingData", "", "alarms", "missing data"},
+		{"Resources/SendErrors/Properties/AlarmActions", "", "alarms", "does not go to AlarmTopic"},
+		{"Resources/SendErrors/Properties/AlarmDescription", "Something failed.", "alarms", "the first command"},
+		{"Resources/SendErrors/Properties/Period", "90", "alarms", "cannot be"},
+		{"Resources/EventsQuarantined/Properties/AlarmDescription", "!Sub \"A. Lost: b. First: aws logs tail ${SendLogs} --filter-pattern '{ $.Quarantined > 0 }'\"", "alarms", "has Quarantined"},
+		{"Resources/Dashboard/Properties/DashboardBody", `!Sub '{"widgets": []}'`, "dashboard", "does not show SendErrors"},
+		{"Resources/Dashboard/Properties/DashboardBody", `!Sub '{"widgets": [{"properties": {"metrics": [["Connexease", "Message", "FunctionName", "${WebhookFunction}"]]}}]}'`, "metrics", "does not write it"},
+		{"Resources/Dashboard/Properties/DashboardBody", `!Sub '{"widgets": '`, "dashboard", "is no JSON"},
+		{"Resources/QuerySlow/Properties/QueryString", "filter Durations > 1", "queries", "has Durations"},
+		{"Resources/QueryQuarantined/Properties/LogGroupNames/0", "!Ref SendLogs", "queries", "no line of [SendLogs] has Quarantined"},
+		// Secrets, names, parameters, outputs.
+		{"Resources/WebhookSecret/Properties/GenerateSecretString/PasswordLength", "64", "secrets", "AWS would make another secret"},
+		{"Resources/ClientKeysSecret/Properties/GenerateSecretString/GenerateStringKey", "", "secrets", "has come or gone"},
+		{"Resources/GatewayKeySecret/Properties/SecretString", "sk_live", "secrets", "has its value in the template"},
+		{"Parameters/ApiKey", "{Type: String, NoEcho: true}", "secrets", "parameter ApiKey looks like a secret"},
+		{sendVars + "GATEWAY_API_KEY", "abc", "secrets", "GATEWAY_API_KEY may hold a secret"},
+		{sendVars + "QUEUE_URL", "'{{resolve:secretsmanager:x}}'", "secrets", "resolves a secret"},
+		{"Resources/EventsTable/Properties/TableName", "events", "names", "has the fixed TableName"},
+		{"Resources/WebhookSecret/Properties/Name", "webhook", "names", "has the fixed Name"},
+		{"Resources/Dashboard/Properties/DashboardName", "connexease", "names", "has the fixed DashboardName"},
+		{"Parameters/RetentionDays/Default", "-1", "parameters", "its default is too small"},
+		{"Parameters/AlarmEmail/AllowedPattern", "", "parameters", "AlarmEmail takes anything"},
+		{"Metadata/AWS::CloudFormation::Interface/ParameterGroups/1", "", "parameters", "GatewayUrl is in 0 groups"},
+		{sendVars + "GATEWAY_URL", "https://gateway.example", "parameters", "GatewayUrl is not used"},
+		{"Outputs/PutGatewayKey", "", "outputs", "there is no output PutGatewayKey"},
+		{"Outputs/PutGatewayKey/Value", "aws sts get-caller-identity", "outputs", "whichever region"},
+		{"Resources/EventsTable/Metadata/checkov/skip/0/comment", "no", "packs", "EventsTable: CKV_AWS_119 is passed over without a reason"},
+		// What samconfig.toml says of parameters that are not there.
+		{"Parameters/LogRetentionDays", "", "samconfig", "there is no parameter LogRetentionDays"},
+	} {
+		t.Run(e.check+" "+e.path, func(t *testing.T) {
+			p := project(t, func(root *yaml.Node) { e.apply(t, root) })
+			faults := checks[e.check](p)
+			if !slices.ContainsFunc(faults, func(fault string) bool { return strings.Contains(fault, e.says) }) {
+				t.Errorf("%s says %q, want …%s…", e.check, faults, e.says)
+			}
+		})
+	}
+}
+
+func TestAnIncompleteEnvironmentIsMissed(t *testing.T) {
+	for _, c := range []struct{ old, new, says string }{
+		{"stack_name = \"connexease-prod\"\n", "", "default: deploy has other settings than prod"},
+		{"connexease-staging", "connexease-prod", "is missing or another environment's"},
+		{"RetentionDays=90 ", "Retention=90 ", "there is no parameter Retention"},
+		{"LogRetentionDays=14", "LogRetentionDays=15", "is none of those allowed"},
+		{"RetentionDays=365", "RetentionDays=-1", "is too small"},
+		{"[staging.build.parameters]\ncached = false", "[staging.build.parameters]\ncached = true", "staging: build is"},
+		{"[prod.deploy.parameters]", "[prod.deploy.parameters]\nregion = \"eu-west-1\"", "pins a region"},
+		{"capabilities = \"CAPABILITY_IAM\"", "capabilities = \"CAPABILITY_NAMED_IAM\"", "capabilities is"},
+		{"[default.build.parameters]", "default", "cannot be read"},
+	} {
+		p := project(t, nil)
+		if !strings.Contains(p.samconfig, c.old) {
+			t.Fatalf("samconfig.toml has no %q", c.old)
+		}
+		p.samconfig = strings.Replace(p.samconfig, c.old, c.new, 1)
+		if faults := samconfigIsComplete(p); !slices.ContainsFunc(faults, func(f string) bool { return strings.Contains(f, c.says) }) {
+			t.Errorf("%q: says %q, want …%s…", c.new, faults, c.says)
+		}
+	}
+}

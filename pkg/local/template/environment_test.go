@@ -1,0 +1,185 @@
+package template
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"connexease-functions/pkg/ledger"
+)
+
+// codes calls visit with each function of the template and its code, and reports what is
+// on one side only.
+func (p *proof) codes(visit func(id string, n *yaml.Node, c *code)) (faults []string) {
+	seen := map[string]bool{}
+	p.every("AWS::Serverless::Function", func(id string, n *yaml.Node) {
+		seen[id] = true
+		if c := p.source.functions[id]; c != nil {
+			visit(id, n, c)
+			return
+		}
+		faults = append(faults, id+" has no code in functions/")
+	})
+	for id := range p.source.functions {
+		if !seen[id] {
+			faults = append(faults, "the template has no "+id)
+		}
+	}
+	return faults
+}
+
+// variables: what the code reads is set, and what is set is read.
+func variables(p *proof) (faults []string) {
+	return append(p.codes(func(id string, n *yaml.Node, c *code) {
+		set := map[string]bool{}
+		for _, all := range []*yaml.Node{find(p.root, "Globals", "Function", "Environment", "Variables"), find(n, "Properties", "Environment", "Variables")} {
+			_ = p.each(all, func(name string, _ *yaml.Node) error { set[name] = true; return nil })
+		}
+		for name := range c.variables {
+			if !set[name] {
+				faults = append(faults, fmt.Sprintf("%s reads %s, which is not set", id, name))
+			}
+		}
+		for name := range set {
+			if !c.variables[name] {
+				faults = append(faults, fmt.Sprintf("%s does not read %s, which is set", id, name))
+			}
+		}
+	}), faults...)
+}
+
+// webhookRoute is the only route that the code does not name: the webhook takes whatever
+// HTTP request it is given.
+const webhookRoute = "POST /webhook"
+
+// routes: the template's are those that the code knows, and whatever names a route names
+// one of them.
+func routes(p *proof) (faults []string) {
+	every := map[string]bool{}
+	faults = append(p.codes(func(id string, n *yaml.Node, c *code) {
+		has := map[string]bool{}
+		_ = p.each(find(n, "Properties", "Events"), func(_ string, e *yaml.Node) error {
+			if kind := find(e, "Type"); kind != nil && kind.Value == "HttpApi" {
+				key := ref(find(e, "Properties", "Method")) + " " + ref(find(e, "Properties", "Path"))
+				has[key], every[key] = true, true
+				if api := ref(find(e, "Properties", "ApiId")); api != "${HttpApi}" {
+					faults = append(faults, fmt.Sprintf("%s: %s is a route of %q, not of HttpApi", id, key, api))
+				}
+			}
+			return nil
+		})
+		knows := c.routes
+		if len(knows) == 0 {
+			knows = map[string]bool{webhookRoute: true}
+		}
+		if !maps.Equal(has, knows) {
+			faults = append(faults, fmt.Sprintf("%s has the routes %q, its code knows %q", id, joined(has), joined(knows)))
+		}
+	}), faults...)
+	named := func(where, key string) {
+		if !every[key] {
+			faults = append(faults, fmt.Sprintf("%s names %q, which is no route", where, key))
+		}
+	}
+	_ = p.each(find(p.root, "Resources", "HttpApi", "Properties", "RouteSettings"), func(key string, _ *yaml.Node) error {
+		named("RouteSettings", key)
+		return nil
+	})
+	p.every("AWS::Logs::MetricFilter", func(id string, n *yaml.Node) {
+		for _, key := range regexp.MustCompile(`routeKey = "([^"]*)"`).FindAllStringSubmatch(ref(find(n, "Properties", "FilterPattern")), -1) {
+			named(id, key[1])
+		}
+	})
+	_ = p.each(find(p.root, "Outputs"), func(id string, n *yaml.Node) error {
+		if path, ok := strings.CutPrefix(ref(find(n, "Value")), "${HttpApi.ApiEndpoint}"); ok {
+			named(id, "POST "+path)
+		}
+		return nil
+	})
+	return faults
+}
+
+// seconds reads a number of seconds; 0 where there is none.
+func seconds(n *yaml.Node) time.Duration {
+	s, _ := strconv.Atoi(ref(n))
+	return time.Duration(s) * time.Second
+}
+
+const (
+	apiTimeout    = 30 * time.Second    // Amazon API Gateway: "Quotas for HTTP APIs", maximum integration timeout
+	longestDelay  = 12 * time.Hour      // Amazon SQS: "Amazon SQS visibility timeout"
+	longestKept   = 14 * 24 * time.Hour // Amazon SQS: "Amazon SQS message quotas"
+	highestCount  = 1000                // AWS API reference: SetQueueAttributes, maxReceiveCount
+	largestBatch  = 10                  // AWS Lambda: "Creating and configuring an Amazon SQS event source mapping", without a window
+	leastParallel = 2                   // the same page, MaximumConcurrency
+)
+
+// times: each limit leaves the ones inside it their time.
+func times(p *proof) (faults []string) {
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
+	return append(p.codes(func(id string, n *yaml.Node, c *code) {
+		timeout := seconds(find(n, "Properties", "Timeout"))
+		if timeout >= apiTimeout {
+			fault("%s: %v is not below API Gateway's %v", id, timeout, apiTimeout)
+		}
+		switch id {
+		case "WebhookFunction":
+			if budget, ok := c.duration("budget"); !ok || timeout < 2*budget {
+				fault("%s: %v is less than twice the code's budget of %v", id, timeout, budget)
+			}
+		case "SendFunction":
+			margin, ok := c.duration("answerMargin")
+			if !ok || timeout < ledger.ClaimNeeds+2*margin {
+				fault("%s: %v leaves no time for the Gateway's call, %v with its outcome", id, timeout, ledger.ClaimNeeds)
+			}
+			if limit, ok := c.duration("httpLimit"); !ok || limit >= apiTimeout {
+				fault("%s: the code's httpLimit of %v is not below API Gateway's %v", id, limit, apiTimeout)
+			}
+		}
+		_ = p.each(find(n, "Properties", "Events"), func(name string, e *yaml.Node) error {
+			if ref(find(e, "Type")) == "SQS" {
+				for _, f := range p.mappingTimes(find(e, "Properties"), timeout, c) {
+					fault("%s.%s: %s", id, name, f)
+				}
+			}
+			return nil
+		})
+	}), faults...)
+}
+
+func (p *proof) mappingTimes(m *yaml.Node, timeout time.Duration, c *code) (faults []string) {
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
+	queue, ok := p.refersTo(ref(find(m, "Queue")), "Arn", "AWS::SQS::Queue")
+	if !ok {
+		return []string{"its queue is none of this template"}
+	}
+	window := seconds(find(m, "MaximumBatchingWindowInSeconds"))
+	if visibility := seconds(find(p.root, "Resources", queue, "Properties", "VisibilityTimeout")); visibility < 6*timeout+window {
+		fault("the queue's visibility of %v is less than six times the function's %v", visibility, timeout)
+	}
+	size, _ := strconv.Atoi(ref(find(m, "BatchSize")))
+	parallel, ok := c.number("parallel")
+	if size < 1 || size > largestBatch || ok && int64(size) > parallel {
+		fault("the code handles %d records at a time, a batch has %d", parallel, size)
+	}
+	if most, _ := strconv.Atoi(ref(find(m, "ScalingConfig", "MaximumConcurrency"))); most < leastParallel {
+		fault("MaximumConcurrency must be at least %d", leastParallel)
+	}
+	if types := list(find(m, "FunctionResponseTypes")); !slices.ContainsFunc(types, func(n *yaml.Node) bool { return n.Value == "ReportBatchItemFailures" }) {
+		fault("without ReportBatchItemFailures one record that is to come again brings back all")
+	}
+	properties := find(p.root, "Resources", queue, "Properties")
+	if kept := seconds(find(properties, "MessageRetentionPeriod")); kept <= ledger.MaxValidFor || kept > longestKept {
+		fault("the queue keeps messages for %v: more than the longest validity of %v, at most %v", kept, ledger.MaxValidFor, longestKept)
+	}
+	if count := ref(find(properties, "RedrivePolicy", "maxReceiveCount")); count != strconv.Itoa(highestCount) {
+		fault("maxReceiveCount is %q: days of 429, or without the table, need all %d receives", count, highestCount)
+	}
+	return faults
+}

@@ -1,0 +1,161 @@
+package template
+
+import (
+	"fmt"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// actionOf says which IAM action an operation of the SDK needs (Service Authorization
+// Reference: "Actions, resources, and condition keys for" the service). Most have the
+// operation's own name; those that need another one, or several, are why this is a table.
+var actionOf = map[string][]string{
+	"dynamodb.BatchWriteItem": {"dynamodb:BatchWriteItem"}, // PutItem is not needed for what is in the batch
+	"dynamodb.PutItem":        {"dynamodb:PutItem"},        // with a condition too
+	"dynamodb.UpdateItem":     {"dynamodb:UpdateItem"},     // ReturnValues and conditions need no GetItem
+	"dynamodb.Query":          {"dynamodb:Query"},          // on the table, on an index, or both: see code.indexes
+	// There is no such action: a transaction needs those of its parts (Amazon DynamoDB: "Using
+	// IAM with DynamoDB transactions"). The code has puts and condition checks in it.
+	"dynamodb.TransactWriteItems":   {"dynamodb:PutItem", "dynamodb:ConditionCheckItem"},
+	"sqs.SendMessage":               {"sqs:SendMessage"},
+	"sqs.ChangeMessageVisibility":   {"sqs:ChangeMessageVisibility"},
+	"secretsmanager.GetSecretValue": {"secretsmanager:GetSecretValue"}, // kms:Decrypt only with a key of one's own
+}
+
+// grantedFor are the actions that no code of ours calls: AWS does, as the function's role.
+var grantedFor = map[string]string{
+	"logs:CreateLogStream":   "Lambda writes the function's logs (AWS Lambda: \"Sending Lambda function logs to CloudWatch Logs\")",
+	"logs:PutLogEvents":      "the same",
+	"sqs:ReceiveMessage":     "Lambda's poller takes the queue's records (AWS Lambda: \"Using Lambda with Amazon SQS\", execution role permissions)",
+	"sqs:DeleteMessage":      "the same",
+	"sqs:GetQueueAttributes": "the same",
+	"sqs:SendMessage":        "Lambda puts failed asynchronous invocations into the OnFailure queue (AWS Lambda: \"Capturing records of Lambda asynchronous invocations\")",
+}
+
+// grants: a function may do what its code and AWS on its behalf do, on what it is given,
+// and nothing else.
+func grants(p *proof) (faults []string) {
+	return append(p.codes(func(id string, n *yaml.Node, c *code) {
+		granted, bad := p.granted(n)
+		needed, bad2 := p.needed(n, c)
+		for _, fault := range append(bad, bad2...) {
+			faults = append(faults, id+": "+fault)
+		}
+		for grant, why := range needed {
+			if !granted[grant] {
+				faults = append(faults, fmt.Sprintf("%s: %s is not granted: %s", id, grant, why))
+			}
+		}
+		for grant := range granted {
+			if needed[grant] == "" {
+				faults = append(faults, fmt.Sprintf("%s: %s is granted and not used", id, grant))
+			}
+		}
+	}), faults...)
+}
+
+// needed returns "action on resource" with its reason.
+func (p *proof) needed(n *yaml.Node, c *code) (all map[string]string, faults []string) {
+	all = map[string]string{}
+	need := func(action, resource, why string) { all[action+" on "+resource] = why }
+	// The resources are those whose names the function is given.
+	given := map[string][]string{}
+	_ = p.each(find(n, "Properties", "Environment", "Variables"), func(_ string, v *yaml.Node) error {
+		if id, ok := p.refersTo(ref(v), "", "AWS::DynamoDB::Table"); ok {
+			given["dynamodb"] = append(given["dynamodb"], "${"+id+".Arn}")
+		}
+		if id, ok := p.refersTo(ref(v), "", "AWS::SQS::Queue"); ok {
+			given["sqs"] = append(given["sqs"], "${"+id+".Arn}")
+		}
+		if id, ok := p.refersTo(ref(v), "", "AWS::SecretsManager::Secret"); ok {
+			given["secretsmanager"] = append(given["secretsmanager"], "${"+id+"}")
+		}
+		return nil
+	})
+	used := map[string]bool{}
+	for operation := range c.operations {
+		service, _, _ := strings.Cut(operation, ".")
+		used[service] = true
+		actions := actionOf[operation]
+		if actions == nil {
+			faults = append(faults, operation+" is called, and actionOf does not say what it needs")
+			continue
+		}
+		if given[service] == nil {
+			faults = append(faults, fmt.Sprintf("%s is called, and no variable says on what", operation))
+		}
+		for _, resource := range given[service] {
+			on := []string{resource}
+			if operation == "dynamodb.Query" {
+				on = nil
+				for index := range c.indexes {
+					on = append(on, strings.TrimSuffix(resource+"/index/"+index, "/index/"))
+				}
+			}
+			for _, one := range on {
+				for _, action := range actions {
+					need(action, one, "the code calls "+operation)
+				}
+			}
+		}
+	}
+	for service := range given {
+		if !used[service] {
+			faults = append(faults, fmt.Sprintf("it is given a resource of %s, which its code never calls", service))
+		}
+	}
+	onBehalf := func(resource string, actions ...string) {
+		for _, action := range actions {
+			need(action, resource, grantedFor[action])
+		}
+	}
+	if group, ok := p.refersTo(ref(find(n, "Properties", "LoggingConfig", "LogGroup")), "", "AWS::Logs::LogGroup"); ok {
+		onBehalf("${"+group+".Arn}", "logs:CreateLogStream", "logs:PutLogEvents")
+	}
+	_ = p.each(find(n, "Properties", "Events"), func(_ string, e *yaml.Node) error {
+		if ref(find(e, "Type")) == "SQS" {
+			onBehalf(ref(find(e, "Properties", "Queue")), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+		}
+		return nil
+	})
+	if failed := find(n, "Properties", "EventInvokeConfig", "DestinationConfig", "OnFailure", "Destination"); failed != nil {
+		onBehalf(ref(failed), "sqs:SendMessage")
+	}
+	return all, faults
+}
+
+// granted reads the role of a function. What SAM would add to a role of its own is broad,
+// so there must be one.
+func (p *proof) granted(n *yaml.Node) (all map[string]bool, faults []string) {
+	all = map[string]bool{}
+	role, ok := p.refersTo(ref(find(n, "Properties", "Role")), "Arn", "AWS::IAM::Role")
+	if !ok {
+		return all, []string{"its role is none of this template"}
+	}
+	properties := find(p.root, "Resources", role, "Properties")
+	for _, broad := range []*yaml.Node{find(n, "Properties", "Policies"), find(properties, "ManagedPolicyArns")} {
+		if broad != nil {
+			faults = append(faults, "it has permissions beside those of its role's own policies")
+		}
+	}
+	if trust := list(find(properties, "AssumeRolePolicyDocument", "Statement")); len(trust) != 1 || ref(find(trust[0], "Principal", "Service")) != "lambda.amazonaws.com" {
+		faults = append(faults, "its role is to be Lambda's alone")
+	}
+	for _, policy := range list(find(properties, "Policies")) {
+		for _, statement := range list(find(policy, "PolicyDocument", "Statement")) {
+			if ref(find(statement, "Effect")) != "Allow" || find(statement, "NotAction") != nil || find(statement, "NotResource") != nil {
+				faults = append(faults, "a statement is not a plain Allow")
+			}
+			for _, action := range list(find(statement, "Action")) {
+				for _, resource := range list(find(statement, "Resource")) {
+					if strings.Contains(action.Value+resource.Value, "*") {
+						faults = append(faults, fmt.Sprintf("%s on %s is a wildcard", action.Value, ref(resource)))
+					}
+					all[action.Value+" on "+ref(resource)] = true
+				}
+			}
+		}
+	}
+	return all, faults
+}

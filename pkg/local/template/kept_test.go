@@ -1,0 +1,145 @@
+package template
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// must compares properties, given as paths with slashes, with what they are to be; "" is
+// for one that must not be there.
+func must(where string, n *yaml.Node, want map[string]string) (faults []string) {
+	for path, value := range want {
+		if got := ref(find(n, strings.Split(path, "/")...)); got != value {
+			faults = append(faults, fmt.Sprintf("%s: %s is %q, not %q", where, path, got, value))
+		}
+	}
+	return faults
+}
+
+// tableIsKept: whatever happens to the stack, what the table holds stays.
+func tableIsKept(p *proof) []string {
+	return must("EventsTable", find(p.root, "Resources", "EventsTable"), map[string]string{
+		"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain",
+		"Properties/DeletionProtectionEnabled":                                   "true",
+		"Properties/BillingMode":                                                 "PAY_PER_REQUEST",
+		"Properties/TimeToLiveSpecification/AttributeName":                       "expires_at",
+		"Properties/TimeToLiveSpecification/Enabled":                             "true",
+		"Properties/StreamSpecification/StreamViewType":                          "NEW_IMAGE",
+		"Properties/PointInTimeRecoverySpecification/PointInTimeRecoveryEnabled": "true",
+		"Properties/SSESpecification/SSEEnabled":                                 "", // DynamoDB's own key
+	})
+}
+
+// functionsAreBuiltAndLogged: each function is built by the Makefile for the machine it runs
+// on, and its logs end.
+func functionsAreBuiltAndLogged(p *proof) (faults []string) {
+	faults = must("Globals", find(p.root, "Globals", "Function"), map[string]string{
+		"Runtime": "provided.al2023", "Handler": "bootstrap", "CodeUri": ".", "LoggingConfig/LogFormat": "JSON",
+	})
+	if machines := list(find(p.root, "Globals", "Function", "Architectures")); len(machines) != 1 || machines[0].Value != "arm64" {
+		faults = append(faults, "Globals: Architectures is not [arm64]")
+	}
+	p.every("AWS::Serverless::Function", func(id string, n *yaml.Node) {
+		faults = append(faults, must(id, n, map[string]string{"Metadata/BuildMethod": "makefile", "Properties/Runtime": "", "Properties/CodeUri": ""})...)
+		if _, ok := p.refersTo(ref(find(n, "Properties", "LoggingConfig", "LogGroup")), "", "AWS::Logs::LogGroup"); !ok {
+			faults = append(faults, id+" logs into no group of this template, so nothing ends its logs")
+		}
+		// The default of -1 reserves nothing: AWS refuses it as a value.
+		name := strings.TrimSuffix(id, "Function")
+		if reserved := list(find(n, "Properties", "ReservedConcurrentExecutions")); len(reserved) != 3 ||
+			reserved[0].Value != "Reserves"+name || ref(reserved[1]) != "${"+name+"ReservedConcurrency}" || ref(reserved[2]) != "${AWS::NoValue}" {
+			faults = append(faults, id+": ReservedConcurrentExecutions does not follow its parameter")
+		}
+	})
+	p.every("AWS::Logs::LogGroup", func(id string, n *yaml.Node) {
+		faults = append(faults, must(id, n, map[string]string{"Properties/RetentionInDays": "${LogRetentionDays}", "DeletionPolicy": ""})...)
+	})
+	return faults
+}
+
+// apiIsBounded: each route has a throttle, and the access log nothing personal.
+func apiIsBounded(p *proof) (faults []string) {
+	settings := find(p.root, "Resources", "HttpApi", "Properties")
+	for _, n := range []*yaml.Node{find(settings, "DefaultRouteSettings"), find(settings, "RouteSettings", webhookRoute)} {
+		for _, name := range []string{"ThrottlingRateLimit", "ThrottlingBurstLimit"} {
+			if limit, _ := strconv.Atoi(ref(find(n, name))); limit < 1 {
+				faults = append(faults, "HttpApi: a route has no "+name)
+			}
+		}
+	}
+	allowed := strings.Fields("requestId apiId routeKey status responseLatency integrationErrorMessage")
+	for _, v := range regexp.MustCompile(`\$context\.([A-Za-z.]+)`).FindAllStringSubmatch(ref(find(settings, "AccessLogSettings", "Format")), -1) {
+		if !slices.Contains(allowed, v[1]) {
+			faults = append(faults, "HttpApi: the access log has "+v[1])
+		}
+	}
+	if _, ok := p.refersTo(ref(find(settings, "AccessLogSettings", "DestinationArn")), "Arn", "AWS::Logs::LogGroup"); !ok {
+		faults = append(faults, "HttpApi: there is no access log")
+	}
+	return faults
+}
+
+// queuesAreKept: queues are encrypted, take TLS only, let in whom they are meant for, and
+// a dead letter stays as long as it may.
+func queuesAreKept(p *proof) (faults []string) {
+	sealed := map[string]bool{}
+	p.every("AWS::SQS::QueuePolicy", func(id string, n *yaml.Node) {
+		tls := map[string]bool{}
+		for _, s := range list(find(n, "Properties", "PolicyDocument", "Statement")) {
+			effect, principal := ref(find(s, "Effect")), find(s, "Principal")
+			switch {
+			case effect == "Deny" && ref(principal) == "*" && ref(find(s, "Action")) == "sqs:*" && ref(find(s, "Condition", "Bool", "aws:SecureTransport")) == "false":
+				for _, r := range list(find(s, "Resource")) {
+					tls[ref(r)] = true
+				}
+			case effect == "Allow" && ref(find(principal, "Service")) == "events.amazonaws.com" && ref(find(s, "Action")) == "sqs:SendMessage" &&
+				ref(find(s, "Resource")) == "${OutboundQueue.Arn}" &&
+				ref(find(s, "Condition", "ArnLike", "aws:SourceArn")) == "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/*":
+			default:
+				faults = append(faults, id+": a statement lets in more than rules of this account, or says something else")
+			}
+		}
+		for _, q := range list(find(n, "Properties", "Queues")) {
+			queue, _ := p.refersTo(ref(q), "", "AWS::SQS::Queue")
+			if tls["${"+queue+".Arn}"] || tls["*"] {
+				sealed[queue] = true
+			}
+		}
+	})
+	p.every("AWS::SQS::Queue", func(id string, n *yaml.Node) {
+		faults = append(faults, must(id, n, map[string]string{"Properties/SqsManagedSseEnabled": "true", "Properties/KmsMasterKeyId": ""})...)
+		if kept := seconds(find(n, "Properties", "MessageRetentionPeriod")); kept != longestKept {
+			faults = append(faults, fmt.Sprintf("%s keeps messages for %v instead of %v", id, kept, longestKept))
+		}
+		if !sealed[id] {
+			faults = append(faults, id+" takes requests without TLS")
+		}
+	})
+	for _, id := range []string{"OutboundQueue", "FailedInvocations"} { // dead letters of no queue
+		faults = append(faults, must(id, find(p.root, "Resources", id), map[string]string{"Properties/RedriveAllowPolicy/redrivePermission": "denyAll"})...)
+	}
+	return append(faults, must("OutboundQueue", find(p.root, "Resources", "OutboundQueue"), map[string]string{
+		"Properties/RedrivePolicy/deadLetterTargetArn": "${OutboundDeadLetters.Arn}",
+	})...)
+}
+
+// suppressionsHaveReasons: whatever a rule pack is told to pass over says why, once.
+func suppressionsHaveReasons(p *proof) (faults []string) {
+	_ = p.each(find(p.root, "Resources"), func(id string, n *yaml.Node) error {
+		seen := map[string]bool{}
+		for _, skip := range list(find(n, "Metadata", "checkov", "skip")) {
+			rule := ref(find(skip, "id"))
+			if seen[rule] || len(strings.Fields(ref(find(skip, "comment")))) < 5 {
+				faults = append(faults, fmt.Sprintf("%s: %s is passed over without a reason, or twice", id, rule))
+			}
+			seen[rule] = true
+		}
+		return nil
+	})
+	return faults
+}

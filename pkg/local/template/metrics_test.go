@@ -1,0 +1,202 @@
+package template
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"connexease-functions/pkg/telemetry"
+)
+
+// ofAWS are the metrics of services that alarms and dashboard use, with the dimensions
+// under which they come, by the page of AWS that lists them.
+var ofAWS = map[string][]string{
+	// Amazon API Gateway: "Monitor CloudWatch metrics for HTTP APIs". Those of REST APIs have
+	// other names, and the ones by route come only where detailed metrics are paid for.
+	"AWS/ApiGateway Count": {"ApiId Stage"},
+	// AWS Lambda: "Types of metrics for Lambda functions".
+	"AWS/Lambda Invocations": {"FunctionName"},
+	"AWS/Lambda Errors":      {"FunctionName"},
+	"AWS/Lambda Throttles":   {"FunctionName"},
+	"AWS/Lambda Duration":    {"FunctionName"},
+	// Amazon SQS: "Available CloudWatch metrics for Amazon SQS".
+	"AWS/SQS ApproximateAgeOfOldestMessage":         {"QueueName"},
+	"AWS/SQS ApproximateNumberOfMessagesVisible":    {"QueueName"},
+	"AWS/SQS ApproximateNumberOfMessagesNotVisible": {"QueueName"},
+	// Amazon DynamoDB: "DynamoDB metrics and dimensions".
+	"AWS/DynamoDB WriteThrottleEvents":        {"TableName", "GlobalSecondaryIndexName TableName"},
+	"AWS/DynamoDB SystemErrors":               {"Operation TableName"},
+	"AWS/DynamoDB ConsumedWriteCapacityUnits": {"TableName", "GlobalSecondaryIndexName TableName"},
+	"AWS/DynamoDB ConsumedReadCapacityUnits":  {"TableName", "GlobalSecondaryIndexName TableName"},
+	// Amazon CloudWatch Logs: "Monitoring with CloudWatch metrics".
+	"AWS/Logs IncomingBytes": {"LogGroupName"},
+}
+
+// metric is one that an alarm or a widget names.
+type metric struct {
+	where, namespace, name string
+	dimensions             map[string]string
+}
+
+func (m *metric) String() string { return fmt.Sprintf("%s: %s %s", m.where, m.namespace, m.name) }
+
+// metrics: whatever an alarm or the dashboard shows is really written, by a service or by
+// our code, under these dimensions.
+func metrics(p *proof) (faults []string) {
+	all := p.alarmMetrics()
+	shown, _, err := p.widgets()
+	if err != nil {
+		faults = append(faults, err.Error())
+	}
+	for _, m := range append(all, shown...) {
+		faults = append(faults, p.written(&m)...)
+	}
+	return faults
+}
+
+func (p *proof) written(m *metric) (faults []string) {
+	names := map[string]bool{}
+	for name, value := range m.dimensions {
+		names[name] = true
+		if !p.dimension(name, value) {
+			faults = append(faults, fmt.Sprintf("%s: %s=%s is no such thing", m, name, value))
+		}
+	}
+	under := joined(names)
+	if m.namespace != telemetry.Namespace {
+		if !slices.Contains(ofAWS[m.namespace+" "+m.name], under) {
+			faults = append(faults, fmt.Sprintf("%s by %q: AWS has no such metric", m, under))
+		}
+		return faults
+	}
+	if under == "FunctionName" {
+		function, _ := p.refersTo(m.dimensions["FunctionName"], "", "AWS::Serverless::Function")
+		if c := p.source.functions[function]; c == nil || !c.metrics[m.name] {
+			faults = append(faults, fmt.Sprintf("%s: the code of %s does not write it", m, function))
+		}
+		return faults
+	}
+	if !p.filtered(m.name, under) {
+		faults = append(faults, fmt.Sprintf("%s by %q: neither code nor metric filter writes it", m, under))
+	}
+	return faults
+}
+
+// filtered tells whether a metric filter writes a metric with these dimensions, from
+// members that the access log has.
+func (p *proof) filtered(name, under string) (is bool) {
+	format := ref(find(p.root, "Resources", "HttpApi", "Properties", "AccessLogSettings", "Format"))
+	p.every("AWS::Logs::MetricFilter", func(_ string, n *yaml.Node) {
+		for _, t := range list(find(n, "Properties", "MetricTransformations")) {
+			names := map[string]bool{}
+			for _, d := range list(find(t, "Dimensions")) {
+				if member := strings.TrimPrefix(ref(find(d, "Value")), "$."); strings.Contains(format, `"`+member+`":"$context.`+member+`"`) {
+					names[ref(find(d, "Key"))] = true
+				}
+			}
+			if ref(find(t, "MetricName")) == name && ref(find(t, "MetricNamespace")) == telemetry.Namespace && joined(names) == under {
+				is = true
+			}
+		}
+	})
+	return is
+}
+
+// dimension tells whether a value is what AWS puts there.
+func (p *proof) dimension(name, value string) bool {
+	is := func(attribute, kind string) bool {
+		_, ok := p.refersTo(value, attribute, kind)
+		return ok
+	}
+	switch name {
+	case "ApiId":
+		return is("", "AWS::Serverless::HttpApi")
+	case "Stage":
+		return value == "$default"
+	case "FunctionName":
+		return is("", "AWS::Serverless::Function")
+	case "QueueName":
+		return is("QueueName", "AWS::SQS::Queue")
+	case "TableName":
+		return is("", "AWS::DynamoDB::Table")
+	case "LogGroupName":
+		return is("", "AWS::Logs::LogGroup")
+	case "Operation":
+		for _, c := range p.source.functions {
+			if c.operations["dynamodb."+value] {
+				return true
+			}
+		}
+	case "GlobalSecondaryIndexName":
+		for _, index := range list(find(p.root, "Resources", "EventsTable", "Properties", "GlobalSecondaryIndexes")) {
+			if ref(find(index, "IndexName")) == value {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// alarmMetrics returns every metric of every alarm.
+func (p *proof) alarmMetrics() (all []metric) {
+	p.every("AWS::CloudWatch::Alarm", func(id string, n *yaml.Node) {
+		properties := find(n, "Properties")
+		if find(properties, "MetricName") != nil {
+			all = append(all, metricOf(id, properties))
+		}
+		for _, one := range list(find(properties, "Metrics")) {
+			if m := find(one, "MetricStat", "Metric"); m != nil {
+				all = append(all, metricOf(id, m))
+			}
+		}
+	})
+	return all
+}
+
+func metricOf(where string, n *yaml.Node) metric {
+	m := metric{where, ref(find(n, "Namespace")), ref(find(n, "MetricName")), map[string]string{}}
+	for _, d := range list(find(n, "Dimensions")) {
+		m.dimensions[ref(find(d, "Name"))] = ref(find(d, "Value"))
+	}
+	return m
+}
+
+// widgets returns the metrics of the dashboard, and the alarms that it shows.
+func (p *proof) widgets() (all []metric, alarms []string, err error) {
+	var body struct {
+		Widgets []struct {
+			Properties struct {
+				Title   string
+				Alarms  []string
+				Metrics [][]any
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(ref(find(p.root, "Resources", "Dashboard", "Properties", "DashboardBody"))), &body); err != nil {
+		return nil, nil, fmt.Errorf("the dashboard's body is no JSON: %w", err)
+	}
+	for _, w := range body.Widgets {
+		alarms = append(alarms, w.Properties.Alarms...)
+		for _, row := range w.Properties.Metrics {
+			m := metric{where: "dashboard, " + w.Properties.Title, dimensions: map[string]string{}}
+			var words []string
+			for _, cell := range row {
+				if word, ok := cell.(string); ok {
+					words = append(words, word)
+				}
+			}
+			if len(words) < 2 || len(words)%2 != 0 {
+				return nil, nil, fmt.Errorf("%s: %v is no metric", m.where, row)
+			}
+			m.namespace, m.name = words[0], words[1]
+			for i := 2; i < len(words); i += 2 {
+				m.dimensions[words[i]] = words[i+1]
+			}
+			all = append(all, m)
+		}
+	}
+	return all, alarms, nil
+}

@@ -1,0 +1,115 @@
+package template
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// proof is what the checks compare: the template, the code, and SAM's configuration.
+type proof struct {
+	*Template
+	source    *source
+	samconfig string
+}
+
+// check is one thing that is proven. It returns a sentence for each fault.
+type check func(*proof) []string
+
+// checks are named for what they hold the template to; that each of them bites is tried
+// in bite_test.go.
+var checks = map[string]check{
+	"variables":  variables,
+	"grants":     grants,
+	"routes":     routes,
+	"times":      times,
+	"functions":  functionsAreBuiltAndLogged,
+	"queues":     queuesAreKept,
+	"table":      tableIsKept,
+	"api":        apiIsBounded,
+	"metrics":    metrics,
+	"alarms":     alarms,
+	"dashboard":  dashboard,
+	"queries":    queries,
+	"secrets":    secrets,
+	"names":      names,
+	"parameters": parameters,
+	"outputs":    outputs,
+	"samconfig":  samconfigIsComplete,
+	"packs":      suppressionsHaveReasons,
+}
+
+func TestTheTemplateFitsTheCode(t *testing.T) {
+	p := project(t, nil)
+	for _, name := range slices.Sorted(maps.Keys(checks)) {
+		t.Run(name, func(t *testing.T) {
+			for _, fault := range checks[name](p) {
+				t.Error(fault)
+			}
+		})
+	}
+}
+
+// ref returns what a node refers to: ${X} for !Ref X, ${X.Arn} for !GetAtt X.Arn, the text
+// of !Sub and of what is no function.
+func ref(n *yaml.Node) string {
+	switch {
+	case n == nil:
+		return ""
+	case n.Tag == "!Ref" || n.Tag == "!GetAtt":
+		return "${" + n.Value + "}"
+	}
+	return n.Value
+}
+
+// list returns a sequence's nodes, or the node alone.
+func list(n *yaml.Node) []*yaml.Node {
+	switch {
+	case n == nil:
+		return nil
+	case n.Kind == yaml.SequenceNode:
+		return n.Content
+	}
+	return []*yaml.Node{n}
+}
+
+// refersTo returns the resource that "${X}" or "${X.attribute}" refers to, if it is of this type.
+func (p *proof) refersTo(reference, attribute, kind string) (id string, is bool) {
+	id, is = strings.CutSuffix(strings.TrimPrefix(reference, "${"), "}")
+	if attribute != "" && is {
+		id, is = strings.CutSuffix(id, "."+attribute)
+	}
+	if !is {
+		return "", false
+	}
+	n := find(p.root, "Resources", id, "Type")
+	return id, n != nil && n.Value == kind
+}
+
+// every calls visit for each resource of a type, conditions or not.
+func (p *proof) every(kind string, visit func(id string, n *yaml.Node)) {
+	_ = p.each(find(p.root, "Resources"), func(id string, n *yaml.Node) error {
+		if k := find(n, "Type"); k != nil && k.Value == kind {
+			visit(id, n)
+		}
+		return nil
+	})
+}
+
+// walk visits every node below n.
+func walk(n *yaml.Node, visit func(*yaml.Node)) {
+	if n == nil {
+		return
+	}
+	visit(n)
+	for _, below := range n.Content {
+		walk(below, visit)
+	}
+}
+
+func joined(set map[string]bool) string {
+	return strings.Join(slices.Sorted(maps.Keys(set)), " ")
+}

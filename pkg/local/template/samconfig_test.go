@@ -1,0 +1,82 @@
+package template
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// section is a table of samconfig.toml: keys and their values, without quotes.
+type section map[string]string
+
+// readSamconfig reads the little of TOML that samconfig.toml uses.
+func readSamconfig(text string) (map[string]section, error) {
+	all := map[string]section{}
+	current := section{}
+	for number, line := range strings.Split(text, "\n") {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		if name, ok := strings.CutPrefix(line, "["); ok {
+			current = section{}
+			all[strings.TrimSuffix(name, "]")] = current
+			continue
+		}
+		key, value, ok := strings.Cut(line, "=")
+		if !ok {
+			return nil, fmt.Errorf("samconfig.toml:%d cannot be read", number+1)
+		}
+		current[strings.TrimSpace(key)] = strings.Trim(strings.TrimSpace(value), `"`)
+	}
+	return all, nil
+}
+
+// samconfigIsComplete: an environment inherits nothing, so each has all that a build and
+// a deployment without flags need, and none names a region.
+func samconfigIsComplete(p *proof) (faults []string) {
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
+	all, err := readSamconfig(p.samconfig)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	stacks := map[string]string{}
+	for _, environment := range []string{"default", "staging", "prod"} {
+		build := all[environment+".build.parameters"]
+		if want := (section{"cached": "false", "parallel": "true", "build_in_source": "true"}); !maps.Equal(build, want) {
+			fault("%s: build is %v, not %v", environment, build, want)
+		}
+		deploy := all[environment+".deploy.parameters"]
+		if want := slices.Sorted(maps.Keys(all["prod.deploy.parameters"])); !slices.Equal(slices.Sorted(maps.Keys(deploy)), want) || len(want) == 0 {
+			fault("%s: deploy has other settings than prod: %v", environment, slices.Sorted(maps.Keys(deploy)))
+		}
+		for key, want := range (section{"resolve_s3": "true", "capabilities": "CAPABILITY_IAM", "fail_on_empty_changeset": "false"}) {
+			if deploy[key] != want {
+				fault("%s: %s is %q, not %q", environment, key, deploy[key], want)
+			}
+		}
+		if stack := deploy["stack_name"]; stack == "" || stacks[stack] != "" {
+			fault("%s: stack_name %q is missing or another environment's", environment, stack)
+		}
+		stacks[deploy["stack_name"]] = environment
+		if environment != "default" && deploy["confirm_changeset"] != "true" {
+			fault("%s: is changed without being asked", environment)
+		}
+		for pair := range strings.FieldsSeq(deploy["parameter_overrides"]) {
+			name, value, _ := strings.Cut(pair, "=")
+			n := find(p.root, "Parameters", name)
+			if n == nil {
+				fault("%s: there is no parameter %s", environment, name)
+			} else if why := allows(n, value); why != "" {
+				fault("%s: %s %s", environment, pair, why)
+			}
+		}
+	}
+	for name, s := range all {
+		if s["region"]+s["profile"] != "" {
+			fault("%s pins a region or a profile: those are the user's", name)
+		}
+	}
+	return faults
+}

@@ -1,0 +1,202 @@
+package template
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// generated pins what makes a secret: AWS makes another one when it changes.
+var generated = map[string]map[string]string{
+	"WebhookSecret":    {"PasswordLength": "48", "ExcludePunctuation": "true"},
+	"GatewayKeySecret": nil, // without a value
+	"ClientKeysSecret": {"PasswordLength": "48", "ExcludePunctuation": "true", "SecretStringTemplate": "{}", "GenerateStringKey": "default"},
+}
+
+// secrets: they are made as ever, and nothing secret is written anywhere.
+func secrets(p *proof) (faults []string) {
+	seen := 0
+	p.every("AWS::SecretsManager::Secret", func(id string, n *yaml.Node) {
+		seen++
+		want, known := generated[id]
+		if !known {
+			faults = append(faults, id+" is not pinned")
+		}
+		block := find(n, "Properties", "GenerateSecretString")
+		members := 0
+		_ = p.each(block, func(name string, v *yaml.Node) error {
+			if members++; want[name] != v.Value {
+				faults = append(faults, fmt.Sprintf("%s: %s is %q, not %q: AWS would make another secret", id, name, v.Value, want[name]))
+			}
+			return nil
+		})
+		if members != len(want) {
+			faults = append(faults, id+": a member of GenerateSecretString has come or gone: AWS would make another secret")
+		}
+		if find(n, "Properties", "SecretString") != nil {
+			faults = append(faults, id+" has its value in the template")
+		}
+	})
+	if seen != len(generated) {
+		faults = append(faults, "a secret has come or gone")
+	}
+	_ = p.each(find(p.root, "Parameters"), func(name string, n *yaml.Node) error {
+		if find(n, "NoEcho") != nil || secretName.MatchString(name) && name != "PreviousSecretGraceHours" {
+			faults = append(faults, "parameter "+name+" looks like a secret")
+		}
+		return nil
+	})
+	// A variable may hold a secret's name, and its own name says so. What CloudFormation would
+	// resolve stands in the function's configuration in clear.
+	walk(p.root, func(n *yaml.Node) {
+		if strings.Contains(n.Value, "{{resolve:") {
+			faults = append(faults, fmt.Sprintf("line %d resolves a secret into the stack", n.Line))
+		}
+	})
+	p.every("AWS::Serverless::Function", func(id string, n *yaml.Node) {
+		_ = p.each(find(n, "Properties", "Environment", "Variables"), func(name string, v *yaml.Node) error {
+			_, isSecret := p.refersTo(ref(v), "", "AWS::SecretsManager::Secret")
+			if secretName.MatchString(name) && name != "PREVIOUS_SECRET_GRACE_HOURS" && (!isSecret || !strings.HasSuffix(name, "_SECRET_ID")) {
+				faults = append(faults, fmt.Sprintf("%s: variable %s may hold a secret", id, name))
+			}
+			return nil
+		})
+	})
+	return faults
+}
+
+var secretName = regexp.MustCompile(`(?i)secret|key|token|password|credential`)
+
+// named are properties that give a resource its physical name. Two stacks of one account,
+// or a stack and what an earlier one left, would be in each other's way.
+var named = strings.Fields("FunctionName TableName QueueName RoleName LogGroupName AlarmName TopicName DashboardName BucketName " +
+	"StageName ManagedPolicyName FilterName")
+
+// names: no physical name is fixed.
+func names(p *proof) (faults []string) {
+	own := map[string]bool{ // properties that name another resource, or are of a type whose Name is its name
+		"AWS::SecretsManager::Secret Name": true, "AWS::Logs::QueryDefinition Name": true, "AWS::Serverless::HttpApi Name": true,
+	}
+	_ = p.each(find(p.root, "Resources"), func(id string, n *yaml.Node) error {
+		kind := ref(find(n, "Type"))
+		return p.each(find(n, "Properties"), func(name string, v *yaml.Node) error {
+			is := own[kind+" "+name]
+			for _, one := range named {
+				is = is || one == name
+			}
+			if _, refers := p.refersTo(ref(v), "", "AWS::Logs::LogGroup"); refers && kind == "AWS::Logs::MetricFilter" {
+				return nil
+			}
+			if is && !strings.Contains(ref(v), "${AWS::StackName}") {
+				faults = append(faults, fmt.Sprintf("%s has the fixed %s %q", id, name, ref(v)))
+			}
+			return nil
+		})
+	})
+	return faults
+}
+
+// parameters: each says what it is, keeps its own rules, stands in a group of the console,
+// and is used.
+func parameters(p *proof) (faults []string) {
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
+	used := map[string]bool{}
+	for _, part := range []string{"Conditions", "Resources", "Outputs"} {
+		walk(find(p.root, part), func(n *yaml.Node) {
+			if n.Tag == "!Ref" {
+				used[n.Value] = true
+			}
+			for _, m := range placeholder.FindAllStringSubmatch(n.Value, -1) {
+				used[m[1]] = true
+			}
+		})
+	}
+	grouped := map[string]int{}
+	for _, group := range list(find(p.root, "Metadata", "AWS::CloudFormation::Interface", "ParameterGroups")) {
+		if ref(find(group, "Label", "default")) == "" {
+			fault("a group of parameters has no label")
+		}
+		for _, name := range list(find(group, "Parameters")) {
+			grouped[name.Value]++
+		}
+	}
+	_ = p.each(find(p.root, "Parameters"), func(name string, n *yaml.Node) error {
+		if find(n, "Description") == nil || find(n, "Type") == nil || find(n, "Default") == nil {
+			fault("%s needs a description, a type and a default", name)
+		}
+		if find(n, "AllowedValues") == nil && find(n, "AllowedPattern") == nil && find(n, "MinValue") == nil {
+			fault("%s takes anything", name)
+		}
+		if why := allows(n, ref(find(n, "Default"))); why != "" {
+			fault("%s: its default %s", name, why)
+		}
+		if !used[name] {
+			fault("%s is not used", name)
+		}
+		if grouped[name] != 1 {
+			fault("%s is in %d groups", name, grouped[name])
+		}
+		delete(grouped, name)
+		return nil
+	})
+	for name := range grouped {
+		fault("the group's %s is no parameter", name)
+	}
+	return faults
+}
+
+// allows says why a parameter does not take a value; "" where it does.
+func allows(n *yaml.Node, value string) string {
+	if ref(find(n, "Type")) == "Number" {
+		number, err := strconv.Atoi(value)
+		if err != nil {
+			return "is no number"
+		}
+		if least, err := strconv.Atoi(ref(find(n, "MinValue"))); err == nil && number < least {
+			return "is too small"
+		}
+		if most, err := strconv.Atoi(ref(find(n, "MaxValue"))); err == nil && number > most {
+			return "is too large"
+		}
+	}
+	if pattern := find(n, "AllowedPattern"); pattern != nil && !regexp.MustCompile(pattern.Value).MatchString(value) {
+		return "does not match"
+	}
+	values := list(find(n, "AllowedValues"))
+	for _, v := range values {
+		if v.Value == value {
+			return ""
+		}
+	}
+	if values != nil {
+		return "is none of those allowed"
+	}
+	return ""
+}
+
+// outputs: what users and make check need is there, with a description, and commands name
+// their region.
+func outputs(p *proof) (faults []string) {
+	for _, name := range strings.Fields("NextSteps WebhookUrl ReadWebhookSecret PutGatewayKey SendUrl ReadClientKeys QueueUrl QueueArn SendFunctionArn TableName") {
+		if find(p.root, "Outputs", name, "Value") == nil {
+			faults = append(faults, "there is no output "+name)
+		}
+	}
+	_ = p.each(find(p.root, "Outputs"), func(name string, n *yaml.Node) error {
+		value := ref(find(n, "Value"))
+		if find(n, "Description") == nil {
+			faults = append(faults, name+" has no description")
+		}
+		if strings.HasPrefix(value, "aws ") && !strings.HasSuffix(value, " --region ${AWS::Region}") {
+			faults = append(faults, name+" would ask whichever region the user's CLI is set to")
+		}
+		if find(n, "Export") != nil {
+			faults = append(faults, name+" is exported under a name that only one stack can have")
+		}
+		return nil
+	})
+	return faults
+}

@@ -1,0 +1,115 @@
+package template
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// dig returns what is at a path of a JSON value; nil where there is nothing.
+func dig(v any, path ...string) any {
+	for _, key := range path {
+		m, _ := v.(map[string]any)
+		v = m[key]
+	}
+	return v
+}
+
+func asText(v any) string {
+	text, _ := json.Marshal(v)
+	return strings.Trim(string(text), `"`)
+}
+
+// CloudFormation is given this, not template.yaml. make lint-template runs SAM's translator
+// and says where its result is.
+func TestWhatSAMMakesOfTheTemplateIsWhatItSays(t *testing.T) {
+	path := os.Getenv("TRANSLATED_TEMPLATE")
+	if path == "" {
+		t.Skip("make lint-template runs this")
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var translated struct{ Resources map[string]any }
+	if err := json.Unmarshal(data, &translated); err != nil {
+		t.Fatal(err)
+	}
+	of := func(kind string) map[string]any {
+		found := map[string]any{}
+		for id, r := range translated.Resources {
+			if dig(r, "Type") == kind {
+				found[id] = dig(r, "Properties")
+			}
+		}
+		return found
+	}
+	same := func(what string, got, want any) {
+		t.Helper()
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%s: %v, want %v", what, got, want)
+		}
+	}
+
+	// SAM adds no role and no policy of its own.
+	same("roles", slices.Sorted(maps.Keys(of("AWS::IAM::Role"))), []string{"SendRole", "WebhookRole"})
+	same("policies", len(of("AWS::IAM::Policy"))+len(of("AWS::IAM::ManagedPolicy")), 0)
+
+	p := project(t, nil)
+	functions, err := p.Functions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	same("functions", len(of("AWS::Lambda::Function")), len(functions))
+	api := of("AWS::ApiGatewayV2::Api")["HttpApi"]
+	permissions := asText(of("AWS::Lambda::Permission"))
+	routes, mappings := 0, 0
+	for _, f := range functions {
+		made := of("AWS::Lambda::Function")[f.Name]
+		same(f.Name+" architecture", dig(made, "Architectures"), "[arm64]")
+		same(f.Name+" runtime", dig(made, "Runtime"), "provided.al2023")
+		same(f.Name+" logs", asText(dig(made, "LoggingConfig")), fmt.Sprintf(`{"LogFormat":"JSON","LogGroup":{"Ref":"%sLogs"}}`, strings.TrimSuffix(f.Name, "Function")))
+		same(f.Name+" timeout", dig(made, "Timeout"), f.Timeout.Seconds())
+		same(f.Name+" role", asText(dig(made, "Role")), fmt.Sprintf(`{"Fn::GetAtt":["%sRole","Arn"]}`, strings.TrimSuffix(f.Name, "Function")))
+		variables, _ := dig(made, "Environment", "Variables").(map[string]any)
+		same(f.Name+" variables", slices.Sorted(maps.Keys(variables)), slices.Sorted(maps.Keys(f.Environment)))
+		for _, r := range f.Routes {
+			routes++
+			integration := dig(api, "Body", "paths", r.Path, strings.ToLower(r.Method), "x-amazon-apigateway-integration")
+			same(r.Path+" payload format", dig(integration, "payloadFormatVersion"), "2.0")
+			if !strings.Contains(asText(dig(integration, "uri")), "${"+f.Name+".Arn}") {
+				t.Errorf("%s %s is not %s's: %s", r.Method, r.Path, f.Name, asText(integration))
+			}
+			// API Gateway may invoke the function for this route only.
+			if arn := "/" + r.Method + strings.ReplaceAll(r.Path, "{id}", "*"); !strings.Contains(permissions, arn+`"`) {
+				t.Errorf("no permission for %s in %s", arn, permissions)
+			}
+		}
+		for _, m := range f.Mappings {
+			mappings++
+			for _, made := range of("AWS::Lambda::EventSourceMapping") {
+				if asText(dig(made, "EventSourceArn")) == fmt.Sprintf(`{"Fn::GetAtt":["%s","Arn"]}`, m.Queue) {
+					same(m.Queue+" batch size", dig(made, "BatchSize"), m.BatchSize)
+					same(m.Queue+" response", dig(made, "FunctionResponseTypes"), "[ReportBatchItemFailures]")
+					same(m.Queue+" concurrency", dig(made, "ScalingConfig", "MaximumConcurrency"), m.MaxConcurrency)
+				}
+			}
+		}
+	}
+	same("permissions", len(of("AWS::Lambda::Permission")), routes)
+	same("mappings", len(of("AWS::Lambda::EventSourceMapping")), mappings)
+	same("destination", asText(dig(of("AWS::Lambda::EventInvokeConfig")["SendFunctionEventInvokeConfig"], "DestinationConfig", "OnFailure", "Destination")),
+		`{"Fn::GetAtt":["FailedInvocations","Arn"]}`)
+	stages := of("AWS::ApiGatewayV2::Stage")
+	same("stages", len(stages), 1)
+	for _, stage := range stages {
+		same("stage", dig(stage, "StageName"), "$default")
+		same("webhook's throttle", dig(stage, "RouteSettings", webhookRoute, "ThrottlingRateLimit"), 1000)
+		same("other throttles", dig(stage, "DefaultRouteSettings", "ThrottlingRateLimit"), 100)
+		same("access log", asText(dig(stage, "AccessLogSettings", "DestinationArn")), `{"Fn::GetAtt":["AccessLogs","Arn"]}`)
+	}
+}
