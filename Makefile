@@ -1,6 +1,6 @@
 # GNU make 3.81 suffices. "make" alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fuzz bench trigger build check erase delete clean
+.PHONY: help run test lint lint-template fuzz bench trigger build sam-test sam-local check erase delete clean
 
 PORT ?= 8080
 FUZZTIME ?= 20s
@@ -8,9 +8,17 @@ FUZZTIME ?= 20s
 LAMBDA_ARCH ?= arm64
 BUILD_FLAGS = -trimpath -buildvcs=false -tags lambda.norpc -ldflags "-s -w"
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.0
+GOSEC = github.com/securego/gosec/v2/cmd/gosec@v2.30.0
+# What gosec says of any developer's tool on the developer's own machine: it runs commands,
+# reads and writes files and asks addresses that were named to it, by numbers it made itself.
+LAPTOP_ONLY = G104,G112,G115,G204,G301,G304,G306,G401,G404,G501,G703,G704
+CFN_LINT = 1.58.0
+CHECKOV = 3.3.30
+SAM_TRANSLATOR = 1.115.0
+PACKS = .local/packs-$(CFN_LINT)-$(CHECKOV)-$(SAM_TRANSLATOR)
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 run: ## start everything on this machine (PORT=8080)
 	@go build -o .local/bin/local ./pkg/local && exec .local/bin/local -end-with-parent -port $(PORT)
@@ -19,11 +27,24 @@ run: ## start everything on this machine (PORT=8080)
 test: ## all tests, with real processes and DynamoDB Local
 	go test -p 1 -timeout 15m ./...
 
-lint: ## gofmt, go vet for Linux and macOS, staticcheck
+lint: lint-template ## gofmt, go vet for Linux and macOS, staticcheck, gosec, and the template's packs
 	@test -z "$$(gofmt -l functions pkg)" || { echo "not gofmt-ed:"; gofmt -l functions pkg; exit 1; }
 	go vet ./...
 	GOOS=darwin go vet ./...
 	go run $(STATICCHECK) ./...
+	go run $(GOSEC) -quiet -exclude-dir=pkg/local ./functions/... ./pkg/...
+	go run $(GOSEC) -quiet -exclude=$(LAPTOP_ONLY) ./pkg/local/...
+
+lint-template: $(PACKS)/ready ## cfn-lint, checkov and SAM's translator on template.yaml
+	$(PACKS)/bin/cfn-lint -t template.yaml
+	LOG_LEVEL=ERROR $(PACKS)/bin/checkov -f template.yaml --framework cloudformation --compact --quiet --skip-download
+	AWS_DEFAULT_REGION=us-east-1 $(PACKS)/bin/python pkg/local/template/testdata/translate.py template.yaml > $(PACKS)/translated.json
+	TRANSLATED_TEMPLATE=$(CURDIR)/$(PACKS)/translated.json go test -count=1 -run TestWhatSAMMakes ./pkg/local/template
+
+$(PACKS)/ready:
+	python3 -m venv $(PACKS)
+	$(PACKS)/bin/pip install -q --disable-pip-version-check cfn-lint==$(CFN_LINT) checkov==$(CHECKOV) aws-sam-translator==$(SAM_TRANSLATOR)
+	@touch $@
 
 fuzz: ## fuzz what meets hostile input (FUZZTIME=20s each)
 	go test -run '^$$' -fuzz FuzzParseBearer -fuzztime $(FUZZTIME) ./pkg/auth
@@ -51,6 +72,12 @@ build: ## build the functions for Lambda into bin/
 # SAM calls this for each function and says where it wants the binary.
 build-%Function:
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(LAMBDA_ARCH) go build $(BUILD_FLAGS) -o "$(ARTIFACTS_DIR)/bootstrap" ./functions/$(shell echo $* | tr A-Z a-z)
+
+sam-test: ## the official SAM CLI validates, builds, and runs the functions in its containers
+	@go build -o .local/bin/samtest ./pkg/local/samtest && exec .local/bin/samtest -end-with-parent
+
+sam-local: ## sam local start-api with all it needs, until Ctrl-C (PORT=8080; needs Docker)
+	@go build -o .local/bin/samtest ./pkg/local/samtest && exec .local/bin/samtest -end-with-parent -serve -port $(PORT)
 
 check: ## try a deployed stack as its users do, or the laptop's (STACK=name or local)
 	@sh .ops/check "$(STACK)"

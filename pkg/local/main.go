@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"maps"
@@ -78,6 +79,12 @@ func run(port int, backends bool, database, state string, follow bool) error {
 	}
 	defer s.Close()
 	controlURL := "http://" + controlListener.Addr().String()
+	if backends {
+		if err := writeVariables(s, state); err != nil {
+			return err
+		}
+		defer func() { _ = os.Remove(filepath.Join(state, samVariables)) }()
+	}
 	save := func() error { return writeEnvironment(s, state, controlURL) }
 	if err := save(); err != nil {
 		return err
@@ -137,9 +144,27 @@ func writeEnvironment(s *stack.Stack, state, controlURL string) error {
 	return os.Rename(temporary, filepath.Join(state, "env"))
 }
 
+// samVariables is the file that sam local takes as --env-vars: the functions' environment
+// as their containers see this machine.
+const samVariables = "sam-variables.json"
+
+func writeVariables(s *stack.Stack, state string) error {
+	all := s.FunctionEnvironments()
+	for _, env := range all {
+		for name, value := range env {
+			env[name] = strings.Replace(value, "http://127.0.0.1:", "http://host.docker.internal:", 1)
+		}
+	}
+	text, err := json.MarshalIndent(all, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(state, samVariables), text, 0o600)
+}
+
 func printReady(s *stack.Stack, controlURL string, backends bool) {
 	if backends {
-		fmt.Printf("Backends are ready; . .local/env has their addresses. Ctrl-C ends them.\n")
+		fmt.Printf("Backends are ready; . .local/env has their addresses, .local/%s the functions' for sam local. Ctrl-C ends them.\n", samVariables)
 		return
 	}
 	fmt.Printf(`

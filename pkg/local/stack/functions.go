@@ -3,6 +3,7 @@ package stack
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,6 +31,22 @@ func (s *Stack) binary(f template.Function) string {
 	return filepath.Join(s.options.State, "bin", filepath.Base(f.Folder))
 }
 
+func (s *Stack) environment(f template.Function) map[string]string {
+	env := s.Environment()
+	maps.Copy(env, f.Environment)
+	return env
+}
+
+// FunctionEnvironments returns what each function gets, by its logical id, for whoever
+// runs them beside Backends.
+func (s *Stack) FunctionEnvironments() map[string]map[string]string {
+	all := map[string]map[string]string{}
+	for _, f := range s.functions {
+		all[f.Name] = s.environment(f)
+	}
+	return all
+}
+
 // startFunctions puts the functions behind the Lambda endpoint, and returns their
 // routes. No process starts before the first invocation.
 func (s *Stack) startFunctions(functions []template.Function) ([]lambdasim.Route, error) {
@@ -41,12 +58,8 @@ func (s *Stack) startFunctions(functions []template.Function) ([]lambdasim.Route
 	var routes []lambdasim.Route
 	var targets []lambdasim.Target
 	for _, f := range functions {
-		env := s.Environment()
-		for k, v := range f.Environment {
-			env[k] = v
-		}
 		function := lambdasim.New(lambdasim.Config{
-			Name: f.Name, Command: []string{s.binary(f)}, Env: env, Timeout: f.Timeout,
+			Name: f.Name, Command: []string{s.binary(f)}, Env: s.environment(f), Timeout: f.Timeout,
 			MemoryMB: f.MemoryMB, MaxProcesses: s.options.MaxProcesses, Logs: s.options.Logs,
 		})
 		s.Functions[f.Name] = function

@@ -1,0 +1,234 @@
+// Command samtest proves with the official SAM CLI what is deployed: it validates and
+// builds template.yaml, and runs the functions in SAM's own containers against the
+// laptop's backends. make sam-test runs it; with -serve it is sam local start-api for
+// people (make sam-local).
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// limit bounds the whole test, its first downloads included: 4 minutes on two cores.
+const limit = 15 * time.Minute
+
+func main() {
+	serve := flag.Bool("serve", false, "start the API for people, until Ctrl-C")
+	port := flag.Int("port", 0, "port of the API; the backends' control address has the next one; 0 takes free ones")
+	follow := flag.Bool("end-with-parent", false, "end when the process that started this one has ended")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	if *follow {
+		go endWithParent(stop)
+	}
+	if err := run(ctx, *serve, *port); err != nil {
+		stop()
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// endWithParent calls end when the parent process has gone: a killed make passes nothing
+// on.
+func endWithParent(end func()) {
+	parent := os.Getppid()
+	for range time.Tick(200 * time.Millisecond) {
+		if os.Getppid() != parent {
+			end()
+			return
+		}
+	}
+}
+
+// project is where everything is.
+type project struct {
+	root  string // the checkout
+	state string // folder for what is generated, built and logged
+	cache string // folder that outlives the checkout
+	arch  string // of this machine, as SAM names it
+	port  int    // of the API
+}
+
+func run(ctx context.Context, serve bool, port int) (err error) {
+	p, err := newProject(serve)
+	if err != nil {
+		return err
+	}
+	unlock, err := p.clear()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if p.port = port; port == 0 {
+		if p.port, err = freePorts(); err != nil {
+			return err
+		}
+	}
+	if !serve {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
+	}
+	defer func() {
+		if err == nil || serve && ctx.Err() != nil {
+			err = nil
+			return
+		}
+		p.printLogs(os.Stderr)
+		if ctx.Err() != nil {
+			err = fmt.Errorf("%w (%w)", err, context.Cause(ctx))
+		}
+		err = fmt.Errorf("FAIL %w", err)
+	}()
+	started := time.Now()
+	s := steps{last: started}
+	sam, err := installSAM(ctx, p.cache)
+	if err != nil {
+		return err
+	}
+	s.done("SAM CLI %s", samVersion)
+	if !serve {
+		if err := p.proveDeployed(ctx, sam, &s); err != nil {
+			return err
+		}
+	}
+	if err := p.buildLocal(ctx, sam, &s); err != nil {
+		return err
+	}
+	if err := p.startLocal(ctx, sam, &s, serve); err != nil {
+		return err
+	}
+	if !serve {
+		fmt.Printf("PASS in %.0f s; everything that was started has ended\n", time.Since(started).Seconds())
+	}
+	return nil
+}
+
+func newProject(serve bool) (*project, error) {
+	root, err := os.Getwd()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat("template.yaml"); err != nil {
+		return nil, fmt.Errorf("run it in the project's folder, as make sam-test does: %w", err)
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return nil, fmt.Errorf("there is no folder to cache in: %w", err)
+	}
+	p := &project{root: root, state: filepath.Join(root, ".local", "sam-test"), cache: filepath.Join(cache, "connexease-functions"), arch: "arm64"}
+	if serve {
+		p.state = filepath.Join(root, ".local", "sam")
+	}
+	if runtime.GOARCH == "amd64" {
+		p.arch = x86
+	}
+	return p, nil
+}
+
+// clear removes what an earlier run left, which tells nothing of this one, and keeps
+// others out of the folder meanwhile.
+func (p *project) clear() (unlock func(), err error) {
+	if err := os.MkdirAll(p.state, 0o755); err != nil {
+		return nil, err
+	}
+	lock, err := os.Create(p.state + ".lock")
+	if err != nil {
+		return nil, err
+	}
+	unlock = func() { _ = lock.Close() }
+	err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if err == nil {
+		err = os.RemoveAll(p.state)
+	} else {
+		err = fmt.Errorf("the same runs already in this folder: %w", err)
+	}
+	if err == nil {
+		err = os.MkdirAll(filepath.Join(p.state, "tmp"), 0o755)
+	}
+	if err != nil {
+		unlock()
+		return nil, err
+	}
+	return unlock, nil
+}
+
+// freePorts returns the first of two free ports in a row, below those that systems give
+// to outgoing connections: among those another process would get one meanwhile.
+func freePorts() (int, error) {
+	for range 50 {
+		port := 20000 + rand.IntN(12000)
+		first, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
+		if err != nil {
+			continue
+		}
+		next, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port+1))
+		_ = first.Close()
+		if err == nil {
+			return port, next.Close()
+		}
+	}
+	return 0, fmt.Errorf("there are no two free ports in a row")
+}
+
+// steps prints a line for each thing that was proven.
+type steps struct{ last time.Time }
+
+func (s *steps) done(format string, args ...any) {
+	now := time.Now()
+	fmt.Printf("ok %5.1f s  %s\n", now.Sub(s.last).Seconds(), fmt.Sprintf(format, args...))
+	s.last = now
+}
+
+// printLogs prints the end of each log of this run.
+func (p *project) printLogs(w io.Writer) {
+	logs, _ := filepath.Glob(filepath.Join(p.state, "*.log"))
+	for _, log := range logs {
+		if filepath.Base(log) == "dockerd.log" && len(logs) > 1 {
+			continue // the engine did what it had to do
+		}
+		if text, err := os.ReadFile(log); err == nil && len(text) > 0 {
+			fmt.Fprintf(w, "--- the end of %s\n%s\n", log, lastLines(string(text), 25))
+		}
+	}
+}
+
+func lastLines(text string, n int) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}
+
+// until repeats a check until it holds or cannot hold any more, and returns what it said
+// last.
+func until(ctx context.Context, limit time.Duration, check func(context.Context) error) error {
+	within, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for {
+		err := check(within)
+		if err == nil || errors.Is(err, errFinal) {
+			return err
+		}
+		select {
+		case <-within.Done():
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return fmt.Errorf("not within %s: %w", limit, err)
+		case <-time.After(250 * time.Millisecond):
+		}
+	}
+}

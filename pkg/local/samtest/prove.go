@@ -1,0 +1,328 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"connexease-functions/pkg/local/fixtures"
+)
+
+// answer is an HTTP response.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// want refuses an answer of another status, or one that lacks a text.
+func (a answer) want(status int, text string) error {
+	if a.status != status || !strings.Contains(a.body, text) {
+		return fmt.Errorf("answered %d %s, want %d with %s", a.status, a.body, status, text)
+	}
+	return nil
+}
+
+// read puts the body into a struct.
+func (a answer) read(into any) error {
+	if err := a.want(http.StatusOK, ""); err != nil {
+		return err
+	}
+	return json.Unmarshal([]byte(a.body), into)
+}
+
+// A request of a function that is cut off takes its timeout of 28 s in SAM.
+var client = &http.Client{Timeout: 40 * time.Second}
+
+func (l *local) request(ctx context.Context, method, url, body string, headers map[string]string) (answer, error) {
+	r, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
+	if err != nil {
+		return answer{}, err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	for name, value := range headers {
+		r.Header.Set(name, value)
+	}
+	response, err := client.Do(r)
+	if err != nil {
+		return answer{}, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	return answer{response.StatusCode, response.Header, strings.TrimSpace(string(text))}, err
+}
+
+func bearer(token string) map[string]string {
+	return map[string]string{"Authorization": "Bearer " + token}
+}
+
+// prove holds the functions in SAM's containers to what they do in AWS.
+func (l *local) prove(ctx context.Context, done *steps) error {
+	started := time.Now()
+	for _, proof := range []func(context.Context) (string, error){
+		l.webhook, l.wrongToken, l.send, l.sqsEvent, l.eventBridgeEvent,
+		func(ctx context.Context) (string, error) { return l.frozenClock(ctx, started) },
+	} {
+		what, err := proof(ctx)
+		if err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		done.done("%s", what)
+	}
+	return nil
+}
+
+// stored counts the table's items of a kind.
+func (l *local) stored(ctx context.Context, kind string) (int, error) {
+	a, err := l.request(ctx, http.MethodGet, l.env["CONTROL_URL"]+"/items?limit=0&kind="+kind, "", nil)
+	if err != nil {
+		return 0, err
+	}
+	var items struct{ Count int }
+	return items.Count, a.read(&items)
+}
+
+// deliver posts a fixture to the webhook, and returns how many messages that stored.
+func (l *local) deliver(ctx context.Context, fixture, token string) (answer, int, error) {
+	before, err := l.stored(ctx, "message")
+	if err != nil {
+		return answer{}, 0, err
+	}
+	body, err := fixtures.Body(fixture)
+	if err != nil {
+		return answer{}, 0, err
+	}
+	a, err := l.request(ctx, http.MethodPost, l.env["API_URL"]+"/webhook", string(body), bearer(token))
+	if err != nil {
+		return answer{}, 0, err
+	}
+	after, err := l.stored(ctx, "message")
+	return a, after - before, err
+}
+
+func (l *local) webhook(ctx context.Context) (string, error) {
+	what := "a webhook's body is answered 200, and its row is in DynamoDB"
+	a, rows, err := l.deliver(ctx, "text", l.env["WEBHOOK_SECRET"])
+	if err == nil {
+		err = a.want(http.StatusOK, `{"isSuccess":true,"data":{"events":1}}`)
+	}
+	if err == nil && rows != 1 {
+		err = fmt.Errorf("stored %d rows", rows)
+	}
+	return what, err
+}
+
+func (l *local) wrongToken(ctx context.Context) (string, error) {
+	what := "a wrong token is answered 401 AUTH_001 by both functions, and nothing is stored or sent"
+	a, rows, err := l.deliver(ctx, "image", "wrong")
+	if err == nil {
+		err = a.want(http.StatusUnauthorized, "AUTH_001")
+	}
+	if err == nil && rows != 0 {
+		err = fmt.Errorf("stored %d rows", rows)
+	}
+	if err != nil {
+		return what, err
+	}
+	const to = "15550100010"
+	if a, err = l.request(ctx, http.MethodPost, l.env["API_URL"]+"/v1/wa/message", message(to), bearer("wrong")); err != nil {
+		return what, err
+	}
+	return what, errors.Join(a.want(http.StatusUnauthorized, "AUTH_001"), l.left(ctx, to, 0))
+}
+
+func message(to string) string {
+	return fmt.Sprintf(`{"messaging_product":"whatsapp","to":%q,"type":"text","text":{"body":"Hello"}}`, to)
+}
+
+// left checks how often a message to a number has left through the simulated Gateway.
+func (l *local) left(ctx context.Context, to string, times int) error {
+	a, err := l.request(ctx, http.MethodGet, l.env["CONTROL_URL"]+"/gateway/messages", "", nil)
+	if err != nil {
+		return err
+	}
+	var all struct {
+		Messages []struct{ Body struct{ To string } }
+	}
+	if err := a.read(&all); err != nil {
+		return err
+	}
+	n := 0
+	for _, m := range all.Messages {
+		if m.Body.To == to {
+			n++
+		}
+	}
+	if n != times {
+		return fmt.Errorf("the simulated Gateway took the message to %s %d times, want %d", to, n, times)
+	}
+	return nil
+}
+
+// read waits until a message's callbacks have come through the webhook.
+func (l *local) read(ctx context.Context, query string) error {
+	return until(ctx, 30*time.Second, func(ctx context.Context) error {
+		a, err := l.request(ctx, http.MethodGet, l.env["API_URL"]+"/v1/wa/message"+query, "", bearer(l.env["CLIENT_KEY"]))
+		if err != nil {
+			return err
+		}
+		return errors.Join(a.want(http.StatusOK, `"state":"accepted"`), a.want(http.StatusOK, `"status":"read"`))
+	})
+}
+
+func (l *local) send(ctx context.Context) (string, error) {
+	what := "a send is answered 200, its callbacks come through the webhook, its look-up says read; a replay is the same answer and sends nothing"
+	const to = "15550100011"
+	headers := bearer(l.env["CLIENT_KEY"])
+	headers["Idempotency-Key"] = "sam-test"
+	post := func() (answer, error) {
+		a, err := l.request(ctx, http.MethodPost, l.env["API_URL"]+"/v1/wa/message", message(to), headers)
+		if err != nil {
+			return a, err
+		}
+		return a, a.want(http.StatusOK, `"messages":[{"id":"wamid.`)
+	}
+	first, err := post()
+	if err != nil {
+		return what, err
+	}
+	if id := first.header.Get("Message-Id"); !strings.HasPrefix(id, "msg_") {
+		return what, fmt.Errorf("the answer's Message-Id is %q", id)
+	}
+	if err := l.read(ctx, "/"+first.header.Get("Message-Id")); err != nil {
+		return what, err
+	}
+	second, err := post()
+	if err != nil {
+		return what, err
+	}
+	switch {
+	case first.header.Get("Idempotent-Replayed") != "":
+		err = errors.New("the first answer says that it is a replay")
+	case second.header.Get("Idempotent-Replayed") != "true":
+		err = errors.New("the second answer does not say Idempotent-Replayed: true")
+	case second.body != first.body:
+		err = fmt.Errorf("the replay is %s, the first answer %s", second.body, first.body)
+	}
+	return what, errors.Join(err, l.left(ctx, to, 1))
+}
+
+// invoke runs the send function once with an event, in a container of its own, and
+// returns its answer.
+func (l *local) invoke(ctx context.Context, name string, event any) (string, error) {
+	text, err := json.Marshal(event)
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(l.project.state, name+".json")
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		return "", err
+	}
+	out, err := l.sam.run(ctx, l.project.root, l.samEnvironment(), append([]string{"local", "invoke", "SendFunction", "--event", path}, l.args...)...)
+	return lastLines(out, 1), err
+}
+
+func (l *local) sqsEvent(ctx context.Context) (string, error) {
+	what := "sam local invoke with an SQS event, twice: its message leaves once, its look-up by the record's id says read"
+	const to, id = "15550100012", "5a3d0c5e-0b5c-4f8e-9f1c-0d2f6f1c7a10"
+	body, err := json.Marshal(map[string]any{"message": json.RawMessage(message(to)), "reader": "default"})
+	if err != nil {
+		return what, err
+	}
+	// As AWS sends it (Using Lambda with Amazon SQS).
+	event := map[string]any{"Records": []any{map[string]any{
+		"messageId": id, "receiptHandle": "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a", "body": string(body),
+		"attributes": map[string]string{
+			"ApproximateReceiveCount": "1", "SentTimestamp": strconv.FormatInt(time.Now().UnixMilli(), 10),
+			"SenderId": "AIDAIENQZJOLO23YVJ4VO", "ApproximateFirstReceiveTimestamp": strconv.FormatInt(time.Now().UnixMilli(), 10),
+		},
+		"messageAttributes": map[string]any{}, "md5OfBody": "098f6bcd4621d373cade4e832627b4f6", "eventSource": "aws:sqs",
+		"eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:OutboundQueue", "awsRegion": "us-east-1",
+	}}}
+	for range 2 {
+		a, err := l.invoke(ctx, "sqs", event)
+		if err == nil && a != `{"batchItemFailures":[]}` && a != `{"batchItemFailures": []}` {
+			err = fmt.Errorf("the function's answer is %s", a)
+		}
+		if err != nil {
+			return what, err
+		}
+	}
+	if err := l.left(ctx, to, 1); err != nil {
+		return what, err
+	}
+	return what, l.read(ctx, "?sqs_message_id="+id)
+}
+
+func (l *local) eventBridgeEvent(ctx context.Context) (string, error) {
+	what := "sam local invoke with an EventBridge event: the event is in the outbound queue, as it was"
+	event := map[string]any{
+		"version": "0", "id": "17793124-05d4-b198-2fde-7ededc63b103", "detail-type": "Order Shipped", "source": "shop",
+		"account": "123456789012", "time": time.Now().UTC().Format(time.RFC3339), "region": "us-east-1", "resources": []string{},
+		"detail": map[string]any{"message": json.RawMessage(message("15550100013"))},
+	}
+	a, err := l.invoke(ctx, "eventbridge", event)
+	if err == nil && !strings.Contains(a, "queued") {
+		err = fmt.Errorf("the function's answer is %s", a)
+	}
+	if err != nil {
+		return what, err
+	}
+	queue := sqs.New(sqs.Options{
+		Region: l.env["AWS_REGION"], BaseEndpoint: aws.String(l.env["AWS_ENDPOINT_URL_SQS"]),
+		Credentials: credentials.NewStaticCredentialsProvider(l.env["AWS_ACCESS_KEY_ID"], l.env["AWS_SECRET_ACCESS_KEY"], ""),
+	})
+	taken, err := queue.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: aws.String(l.env["QUEUE_URL"]), MaxNumberOfMessages: 10})
+	if err != nil {
+		return what, err
+	}
+	if len(taken.Messages) != 1 {
+		return what, fmt.Errorf("there are %d messages in the queue", len(taken.Messages))
+	}
+	var got, want any
+	sent, err := json.Marshal(event)
+	if err != nil {
+		return what, err
+	}
+	queued := aws.ToString(taken.Messages[0].Body)
+	if err := errors.Join(json.Unmarshal(sent, &want), json.Unmarshal([]byte(queued), &got)); err != nil {
+		return what, err
+	}
+	if !reflect.DeepEqual(got, want) {
+		return what, fmt.Errorf("the queue has %s, want %s", queued, sent)
+	}
+	return what, nil
+}
+
+// frozenClock delivers once more: SAM gives every request the time and the id of its
+// own start, and a budget that were counted from there would have run out.
+func (l *local) frozenClock(ctx context.Context, started time.Time) (string, error) {
+	age := 6 * time.Second // over the Gateway's own limit of 5 s
+	select {
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	case <-time.After(time.Until(started.Add(age))):
+	}
+	what := fmt.Sprintf("a body is stored all the same when SAM's clock has stood still for %.0f s", time.Since(started).Seconds())
+	a, rows, err := l.deliver(ctx, "video", l.env["WEBHOOK_SECRET"])
+	if err == nil {
+		err = a.want(http.StatusOK, `"events":1`)
+	}
+	if err == nil && rows != 1 {
+		err = fmt.Errorf("stored %d rows", rows)
+	}
+	return what, err
+}

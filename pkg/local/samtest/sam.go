@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// samVersion is that of the official SAM CLI on PyPI, aws-sam-cli.
+const samVersion = "1.170.0"
+
+// sam is an installed SAM CLI.
+type sam struct{ python string }
+
+// installSAM puts the SAM CLI in a venv of its own, where the cache lacks it. It is run
+// as a module: the venv is built under another name and moved when it is whole, and
+// scripts of a venv know where they were built.
+func installSAM(ctx context.Context, cache string) (*sam, error) {
+	folder := filepath.Join(cache, "aws-sam-cli-"+samVersion)
+	s := &sam{python: filepath.Join(folder, "bin", "python3")}
+	if s.works(ctx) == nil {
+		return s, nil
+	}
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		return nil, errors.New("python3 is not installed; it runs the SAM CLI. Mend it with: sudo apt-get install python3-venv (Debian, Ubuntu) or brew install python (macOS)")
+	}
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		return nil, err
+	}
+	temporary, err := os.MkdirTemp(cache, "fetch-sam-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(temporary) }()
+	fmt.Printf("Installing the SAM CLI %s (200 MB, once, about a minute) ...\n", samVersion)
+	venv := filepath.Join(temporary, "venv")
+	if _, err := output(ctx, "", os.Environ(), python, "-m", "venv", venv); err != nil {
+		return nil, fmt.Errorf("%w\nMend it with: sudo apt-get install python3-venv", err)
+	}
+	if _, err := output(ctx, "", os.Environ(), filepath.Join(venv, "bin", "python3"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "aws-sam-cli=="+samVersion); err != nil {
+		return nil, err
+	}
+	// What is in the way does not work; another run may have been first.
+	if s.works(ctx) != nil {
+		_ = os.Rename(folder, filepath.Join(temporary, "damaged"))
+	}
+	if err := os.Rename(venv, folder); err != nil && s.works(ctx) != nil {
+		return nil, err
+	}
+	return s, s.works(ctx)
+}
+
+func (s *sam) works(ctx context.Context) error {
+	text, err := s.run(ctx, "", nil, "--version")
+	if err == nil && !strings.Contains(text, samVersion) {
+		err = fmt.Errorf("the SAM CLI says it is %s", strings.TrimSpace(text))
+	}
+	return err
+}
+
+// arguments of a command line of SAM.
+func (s *sam) arguments(args ...string) []string { return append([]string{"-m", "samcli"}, args...) }
+
+func (s *sam) environment(more map[string]string) []string {
+	env := map[string]string{"SAM_CLI_TELEMETRY": "0", "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1", "PYTHONUNBUFFERED": "1"}
+	for name, value := range more {
+		env[name] = value
+	}
+	return environment(env)
+}
+
+func (s *sam) run(ctx context.Context, folder string, env map[string]string, args ...string) (string, error) {
+	text, err := output(ctx, folder, s.environment(env), s.python, s.arguments(args...)...)
+	if err != nil {
+		return text, fmt.Errorf("sam %s: %w", args[0], err)
+	}
+	return text, nil
+}
+
+// baseImage asks SAM for the name of the image that it builds a runtime's containers on.
+func (s *sam) baseImage(ctx context.Context, runtime, arch string) (string, error) {
+	text, err := output(ctx, "", s.environment(nil), s.python, "-c", `import sys
+from samcli.local.docker.lambda_image import LambdaImage, Runtime
+print(LambdaImage._INVOKE_REPO_PREFIX + "/" + Runtime.get_image_name_tag(sys.argv[1], sys.argv[2]))`, runtime, arch)
+	return strings.TrimSpace(text), err
+}
