@@ -193,7 +193,7 @@ func outputs(p *proof) (faults []string) {
 		if strings.HasPrefix(value, "aws ") && !strings.HasSuffix(value, " --region ${AWS::Region}") {
 			faults = append(faults, name+" would ask whichever region the user's CLI is set to")
 		}
-		if find(n, "Export") != nil {
+		if export := find(n, "Export", "Name"); export != nil && !strings.HasPrefix(export.Value, "${AWS::StackName}-") {
 			faults = append(faults, name+" is exported under a name that only one stack can have")
 		}
 		return nil

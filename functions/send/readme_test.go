@@ -1,0 +1,140 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// readme returns README's block of a language that holds a text.
+func readme(t *testing.T, language, with string) string {
+	t.Helper()
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+		if strings.Contains(m[1], with) {
+			return m[1]
+		}
+	}
+	t.Fatalf("README has no %s with %q", language, with)
+	return ""
+}
+
+func TestReadmesRuleMakesAMessageOfAnEvent(t *testing.T) {
+	var stack map[string]struct {
+		Properties struct {
+			EventPattern map[string][]string `yaml:"EventPattern"`
+			Targets      []struct {
+				Arn         yaml.Node `yaml:"Arn"`
+				Transformer struct {
+					Paths    map[string]string `yaml:"InputPathsMap"`
+					Template string            `yaml:"InputTemplate"`
+				} `yaml:"InputTransformer"`
+			} `yaml:"Targets"`
+		} `yaml:"Properties"`
+	}
+	block := readme(t, "yaml", "OrderShipped:")
+	if err := yaml.Unmarshal([]byte(block), &stack); err != nil {
+		t.Fatal(err)
+	}
+	target := stack["OrderShipped"].Properties.Targets[0]
+	event := map[string]string{"$.id": "6a7e8feb-b491-4cf7-a9f1-bf3703467718", "$.detail.phone": "15550100001", "$.detail.order": "4711"}
+	body := target.Transformer.Template
+	for name, path := range target.Transformer.Paths {
+		value, ok := event[path]
+		if !ok {
+			t.Fatalf("the sample event has no %s", path)
+		}
+		body = strings.ReplaceAll(body, "<"+name+">", value)
+	}
+	w := newWorld(t)
+	if again := w.sqs(body, body); again != nil {
+		t.Errorf("%v come again", again)
+	}
+	taken := w.gateway.Messages()
+	if len(taken) != 1 || !strings.Contains(string(taken[0].Body), `"order_shipped"`) || !strings.Contains(string(taken[0].Body), `"4711"`) {
+		t.Fatalf("the Gateway took %+v", taken)
+	}
+	template, err := os.ReadFile("../../template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	imports := regexp.MustCompile(`!ImportValue connexease-prod-(\w+)`).FindAllStringSubmatch(block, -1)
+	for _, m := range imports {
+		if !strings.Contains(string(template), `Export: { Name: !Sub "${AWS::StackName}-`+m[1]+`" }`) {
+			t.Errorf("template.yaml does not export %s", m[1])
+		}
+	}
+	if len(imports) != 3 {
+		t.Errorf("README imports %v", imports)
+	}
+}
+
+func TestReadmesStateSendsOnceAndRepeatsOnlyWhatIsSafe(t *testing.T) {
+	var state struct {
+		QueryLanguage string
+		Arguments     struct {
+			Payload map[string]json.RawMessage
+		}
+		Retry []struct{ ErrorEquals []string }
+	}
+	if err := json.Unmarshal([]byte(readme(t, "json", "lambda:invoke")), &state); err != nil {
+		t.Fatal(err)
+	}
+	if state.QueryLanguage != "JSONata" {
+		t.Errorf("the expressions are of %q", state.QueryLanguage)
+	}
+	payload, err := json.Marshal(state.Arguments.Payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What Step Functions would put in: a state's name may have blanks, the hash has none.
+	sum := sha256.Sum256([]byte("arn:aws:states:us-east-1:111122223333:execution:Shop:4711/Lambda Invoke"))
+	text := regexp.MustCompile(`"\{% \$hash\([^"]*'SHA-256'\) %\}"`).ReplaceAllString(string(payload), `"`+hex.EncodeToString(sum[:])+`"`)
+	text = regexp.MustCompile(`"\{% \$states\.input\.phone %\}"`).ReplaceAllString(text, `"15550100001"`)
+	w := newWorld(t)
+	for range 2 {
+		if out, err := w.direct(text); err != nil || !strings.Contains(string(out), `"isSuccess":true`) {
+			t.Fatalf("%s %v for %s", out, err, text)
+		}
+	}
+	if w.taken() != 1 {
+		t.Errorf("taken %d", w.taken())
+	}
+	safe := map[string]bool{"InFlight": true, "GatewayUnavailable": true, "ServiceUnavailable": true, "RateLimited": true, "Lambda.TooManyRequestsException": true}
+	for _, r := range state.Retry {
+		for _, name := range r.ErrorEquals {
+			if !safe[name] {
+				t.Errorf("%s is repeated", name)
+			}
+		}
+	}
+}
+
+func TestReadmesCommandsSend(t *testing.T) {
+	w := newWorld(t)
+	argument := func(command, name string) string {
+		m := regexp.MustCompile(name + ` '([^']*)'`).FindStringSubmatch(readme(t, "sh", command))
+		if m == nil {
+			t.Fatalf("%s has no %s", command, name)
+		}
+		return m[1]
+	}
+	if again := w.sqs(argument("aws sqs send-message", "--message-body")); again != nil {
+		t.Errorf("%v come again", again)
+	}
+	if out, err := w.direct(argument("aws lambda invoke", "--payload")); err != nil {
+		t.Errorf("%s %v", out, err)
+	}
+	if w.taken() != 2 {
+		t.Errorf("taken %d", w.taken())
+	}
+}
