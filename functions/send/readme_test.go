@@ -56,8 +56,10 @@ func TestReadmesRuleMakesAMessageOfAnEvent(t *testing.T) {
 		body = strings.ReplaceAll(body, "<"+name+">", value)
 	}
 	w := newWorld(t)
-	if again := w.sqs(body, body); again != nil {
-		t.Errorf("%v come again", again)
+	for range 2 {
+		if again := w.sqs(body); again != nil {
+			t.Errorf("%v come again", again)
+		}
 	}
 	taken := w.gateway.Messages()
 	if len(taken) != 1 || !strings.Contains(string(taken[0].Body), `"order_shipped"`) || !strings.Contains(string(taken[0].Body), `"4711"`) {
