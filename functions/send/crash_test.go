@@ -193,3 +193,19 @@ func TestAProcessThatIsKilledWhileItServesTheQueueSendsNothingTwice(t *testing.T
 		})
 	}
 }
+
+// The runtime logs a function's error, and hands it to X-Ray.
+func TestTheErrorOfADirectCallHasNoneOfTheGatewaysWords(t *testing.T) {
+	p := startProcesses(t)
+	words := `{"isSuccess":false,"errors":{"code":"GW_001","group":"BAD_GATEWAY","description":"Recipient 15550100007 is not valid","params":{"to":"15550100007"}}}`
+	if err := p.stack.Gateway.SetFaults(gatewaysim.Faults{{Kind: gatewaysim.Answer, Status: 502, Body: words}}); err != nil {
+		t.Fatal(err)
+	}
+	result, err := p.stack.Functions["SendFunction"].Invoke(t.Context(), []byte(`{"idempotencyKey":"idem-words","message":`+numbered(7)+`}`))
+	if err != nil || result.FunctionError == "" || !strings.Contains(string(result.Payload), "GW_001") || strings.Contains(string(result.Payload), "15550100007") {
+		t.Errorf("%s %v", result.Payload, err)
+	}
+	if log := harness.Logs.String(); !strings.Contains(log, "GW_001") || strings.Contains(log, "15550100007") {
+		t.Error("the log has no error, or the number")
+	}
+}
