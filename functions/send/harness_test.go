@@ -174,20 +174,7 @@ func (w *world) sqs(bodies ...string) (again []string) {
 
 func (w *world) batch(records any) (again []string) {
 	w.t.Helper()
-	out, err := harness.Invoke(w.t, w.handler, w.lambda+w.ahead(), map[string]any{"Records": records})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	var r struct {
-		BatchItemFailures []struct{ ItemIdentifier string }
-	}
-	if err := json.Unmarshal(out, &r); err != nil {
-		w.t.Fatal(err)
-	}
-	for _, f := range r.BatchItemFailures {
-		again = append(again, f.ItemIdentifier)
-	}
-	return again
+	return harness.Batch(w.t, w.handler, w.lambda+w.ahead(), records)
 }
 
 const hello = `{"messaging_product":"whatsapp","to":"+15550100001","type":"text","text":{"body":"Hello"}}`

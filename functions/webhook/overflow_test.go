@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -54,20 +53,7 @@ func (w *world) drain(bodies ...string) (again []string) {
 			"messageId": fmt.Sprint(i), "receiptHandle": "handle", "body": body, "eventSource": "aws:sqs", "attributes": map[string]string{},
 		})
 	}
-	out, err := harness.Invoke(w.t, w.handler, 10*time.Second, map[string]any{"Records": records})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	var r struct {
-		BatchItemFailures []struct{ ItemIdentifier string }
-	}
-	if err := json.Unmarshal(out, &r); err != nil {
-		w.t.Fatal(err)
-	}
-	for _, f := range r.BatchItemFailures {
-		again = append(again, f.ItemIdentifier)
-	}
-	return again
+	return harness.Batch(w.t, w.handler, 10*time.Second, records)
 }
 
 func TestWhatTheTableCannotTakeWaitsInTheQueueAndIsStoredAsItWouldHaveBeen(t *testing.T) {

@@ -76,3 +76,23 @@ func Request(t testing.TB, h Handler, timeout time.Duration, e any) (Answer, err
 	}
 	return a, nil
 }
+
+// Batch runs a handler with records of SQS, and returns the ids of those that are to
+// come again.
+func Batch(t testing.TB, h Handler, timeout time.Duration, records any) (again []string) {
+	t.Helper()
+	out, err := Invoke(t, h, timeout, map[string]any{"Records": records})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r struct {
+		BatchItemFailures []struct{ ItemIdentifier string }
+	}
+	if err := json.Unmarshal(out, &r); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range r.BatchItemFailures {
+		again = append(again, f.ItemIdentifier)
+	}
+	return again
+}
