@@ -168,7 +168,7 @@ func coldStart(b *bench) (string, error) {
 	}
 	var ours, bare []time.Duration
 	for n := range 60 {
-		env := map[string]string{"TABLE_NAME": b.stack.TableName, "WEBHOOK_SECRET_ID": stack.WebhookSecret}
+		env := map[string]string{"TABLE_NAME": b.stack.TableName, "WEBHOOK_SECRET_ID": stack.WebhookSecret, "OVERFLOW_QUEUE_URL": b.stack.Queues.URL("OverflowQueue")}
 		o, err := b.first(filepath.Join(b.state, "bin", "webhook"), env, b.event(b.secret, message(n+1)))
 		if err != nil {
 			return "", err

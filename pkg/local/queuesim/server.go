@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"regexp"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -47,7 +48,8 @@ type Depth struct {
 
 // Server holds queues in memory and is their http.Handler.
 type Server struct {
-	now func() time.Time
+	now  func() time.Time
+	away atomic.Bool
 
 	mu      sync.Mutex
 	queues  map[string]*queue
@@ -125,6 +127,10 @@ func (s *Server) Depth(name string) Depth {
 
 // Idle reports whether a queue holds nothing, be it visible, in flight or delayed.
 func (s *Server) Idle(name string) bool { return s.Depth(name) == Depth{} }
+
+// Away makes every call fail as those of a service that is down, until it is set back.
+// Mappings poll on all the same.
+func (s *Server) Away(away bool) { s.away.Store(away) }
 
 // Wake makes waiting receivers look again, after the clock was moved.
 func (s *Server) Wake() {

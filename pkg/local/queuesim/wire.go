@@ -47,6 +47,10 @@ type output map[string]any
 // ServeHTTP speaks AWS JSON 1.0, as the SDKs and the CLI do. The header that names the
 // action keeps pages in a browser from sending messages.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.away.Load() {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
 	action, ok := strings.CutPrefix(r.Header.Get("X-Amz-Target"), target)
 	if !ok || r.Method != http.MethodPost {
 		(&fault{coralShape + "UnknownOperationException", "InvalidAction", "The action is not known."}).write(w)

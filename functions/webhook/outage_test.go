@@ -1,0 +1,325 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"connexease-functions/pkg/local/fixtures"
+	"connexease-functions/pkg/local/harness"
+	"connexease-functions/pkg/local/stack"
+)
+
+const (
+	// loaders is how many deliver at once. With the two processes that drain it stays
+	// within the ten that the simulator starts: who waits for a process measures nothing.
+	loaders = 6
+	// between is the least time from one delivery of a loader to its next.
+	between = 60 * time.Millisecond
+	// killEvery leaves about half of the deliveries that take 2.5 s alive, and killLess
+	// those that take 4 s: they are answered 503, which is to be seen.
+	killEvery = 400 * time.Millisecond
+	killLess  = 3 * killEvery
+	// apiLimit is API Gateway's own (AWS: HTTP API quotas, maximum integration timeout).
+	apiLimit = 30 * time.Second
+	// phaseLimit ends a phase that does not show what it is for.
+	phaseLimit = 45 * time.Second
+)
+
+// phase is a time in which DynamoDB is away in one way.
+type phase struct {
+	name   string
+	fault  harness.Fault
+	queue  bool          // the overflow queue is away too
+	length time.Duration // at least; it goes on until enough was seen of it
+	status int           // what is to be seen within it: this answer, a few times
+}
+
+// phases are those of an outage that lasts so long.
+func phases(length time.Duration) []phase {
+	other := max(length/4, 4*time.Second)
+	return []phase{
+		{name: "well", length: time.Second, status: http.StatusOK},
+		{name: "away", fault: gone, length: length, status: http.StatusOK},
+		{name: "slow", fault: late, length: other, status: http.StatusOK},
+		{name: "throttling", fault: throttling, length: other, status: http.StatusOK},
+		{name: "partly failing", fault: partly, length: other, status: http.StatusOK},
+		// Drains end here at once, and not by their time's end or by a kill.
+		{name: "refusing", fault: refusing, length: 2 * time.Second, status: http.StatusOK},
+		{name: "queue away too", fault: gone, queue: true, length: other, status: http.StatusServiceUnavailable},
+		{name: "well again", length: time.Second, status: http.StatusOK},
+	}
+}
+
+// gone ends every connection without an answer, some of them late.
+func gone(http.ResponseWriter, string, []byte) bool {
+	if rand.IntN(3) == 0 {
+		<-time.After(2 * time.Second)
+	}
+	panic(http.ErrAbortHandler)
+}
+
+func refusing(w http.ResponseWriter, action string, _ []byte) bool {
+	if action == "" {
+		return false
+	}
+	harness.Refuse(w, 400, "AccessDeniedException")
+	return true
+}
+
+// late does what was asked for, whether or not anybody still waits for it.
+func late(w http.ResponseWriter, action string, body []byte) bool {
+	if action == "" {
+		return false
+	}
+	<-time.After(1900*time.Millisecond + rand.N(1100*time.Millisecond))
+	return passOn(w, action, body)
+}
+
+func throttling(w http.ResponseWriter, action string, _ []byte) bool {
+	if action == "" || rand.IntN(10) < 4 {
+		return false
+	}
+	harness.Refuse(w, 400, []string{"ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"}[rand.IntN(3)])
+	return true
+}
+
+// partly hands items of a batch back, refuses single ones, and loses answers.
+func partly(w http.ResponseWriter, action string, body []byte) bool {
+	switch draw := rand.IntN(10); {
+	case action == "":
+		return false
+	case draw < 1: // done, but nobody hears of it
+		harness.Forward(harness.Backends.DynamoDBURL, action, body)
+		panic(http.ErrAbortHandler)
+	case draw < 4:
+		harness.Refuse(w, 500, "InternalServerError")
+		return true
+	case action == "BatchWriteItem" && draw < 9:
+		return handBack(w, body)
+	}
+	return false
+}
+
+// handBack writes about half of a batch and leaves the rest unprocessed.
+func handBack(w http.ResponseWriter, body []byte) bool {
+	type tables map[string][]json.RawMessage
+	var in struct{ RequestItems tables }
+	if json.Unmarshal(body, &in) != nil {
+		return false
+	}
+	done, left := tables{}, tables{}
+	for name, all := range in.RequestItems {
+		for _, one := range all {
+			to := done
+			if rand.IntN(2) == 0 {
+				to = left
+			}
+			to[name] = append(to[name], one)
+		}
+	}
+	if len(done) > 0 {
+		text, _ := json.Marshal(map[string]any{"RequestItems": done})
+		if status, _ := harness.Forward(harness.Backends.DynamoDBURL, "BatchWriteItem", text); status != 200 {
+			panic(http.ErrAbortHandler)
+		}
+	}
+	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+	_ = json.NewEncoder(w).Encode(map[string]any{"UnprocessedItems": left})
+	return true
+}
+
+func passOn(w http.ResponseWriter, action string, body []byte) bool {
+	status, answer := harness.Forward(harness.Backends.DynamoDBURL, action, body)
+	if status == 0 {
+		panic(http.ErrAbortHandler)
+	}
+	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+	w.WriteHeader(status)
+	_, _ = w.Write(answer)
+	return true
+}
+
+// attempt is one delivery and what came of it.
+type attempt struct {
+	body   string
+	phase  string // in which it began
+	within bool   // and ended
+	status int    // 0: no answer
+	took   time.Duration
+}
+
+// outage is the real function under load, its DynamoDB behind a proxy.
+type outage struct {
+	t        *testing.T
+	stack    *stack.Stack
+	database *harness.Proxy
+	secret   string
+	phase    atomic.Pointer[phase]
+	calls    atomic.Int64 // of DynamoDB, under way in a fault
+	number   atomic.Int64
+	kills    int
+
+	mu       sync.Mutex
+	attempts []attempt
+}
+
+func (o *outage) deliver(client *http.Client) {
+	n := int(o.number.Add(1))
+	names := fixtures.UniqueNames()
+	body := large("wamid.", 800_000)
+	if n%50 != 0 {
+		body = fixture(o.t, names[n%len(names)])
+	}
+	body = string(fixtures.Unique([]byte(body), n))
+	began := o.phase.Load()
+	a := attempt{body: body, phase: began.name}
+	start := time.Now()
+	r, err := http.NewRequest(http.MethodPost, o.stack.APIURL+"/webhook", strings.NewReader(body))
+	if err != nil {
+		o.t.Error(err)
+		return
+	}
+	r.Header.Set("Authorization", "Bearer "+o.secret)
+	r.Header.Set("Content-Type", "application/json")
+	if response, err := client.Do(r); err == nil {
+		_, err = io.Copy(io.Discard, response.Body)
+		_ = response.Body.Close()
+		if err == nil {
+			a.status = response.StatusCode
+		}
+	}
+	a.took, a.within = time.Since(start), o.phase.Load() == began
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.attempts = append(o.attempts, a)
+}
+
+// load delivers until over is closed.
+func (o *outage) load(over <-chan struct{}) *sync.WaitGroup {
+	var all sync.WaitGroup
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: loaders}, Timeout: 2 * apiLimit}
+	for range loaders {
+		all.Go(func() {
+			tick := time.NewTicker(between)
+			defer tick.Stop()
+			for {
+				select {
+				case <-over:
+					return
+				case <-tick.C:
+				}
+				o.deliver(client)
+			}
+		})
+	}
+	all.Go(func() {
+		timer := time.NewTimer(killEvery)
+		defer timer.Stop()
+		for {
+			select {
+			case <-over:
+				return
+			case <-timer.C:
+			}
+			timer.Reset(killEvery)
+			if o.phase.Load().queue {
+				timer.Reset(killLess)
+			}
+			if pids := o.stack.Functions["WebhookFunction"].Status().PIDs; len(pids) > 0 {
+				_ = syscall.Kill(pids[rand.IntN(len(pids))], syscall.SIGKILL)
+				o.kills++
+			}
+		}
+	})
+	return &all
+}
+
+// pass lets one phase go by. Its faults are there before it begins and after it ended,
+// so that whoever was within it met nothing else.
+func (o *outage) pass(p phase) {
+	o.database.Set(o.counted(p.fault))
+	o.stack.Queues.Away(p.queue)
+	o.phase.Store(&p)
+	<-time.After(p.length)
+	o.until(p.name+" was seen", phaseLimit, func() bool {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		seen := 0
+		for _, a := range o.attempts {
+			if a.within && a.phase == p.name && a.status == p.status {
+				seen++
+			}
+		}
+		return seen >= 3
+	})
+	o.phase.Store(&phase{name: "between"})
+}
+
+// counted lets the end of the test wait for calls that nobody else waits for.
+func (o *outage) counted(f harness.Fault) harness.Fault {
+	if f == nil {
+		return nil
+	}
+	return func(w http.ResponseWriter, action string, body []byte) bool {
+		o.calls.Add(1)
+		defer o.calls.Add(-1)
+		return f(w, action, body)
+	}
+}
+
+func (o *outage) until(what string, limit time.Duration, is func() bool) {
+	o.t.Helper()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	end := time.After(limit)
+	for !is() {
+		select {
+		case <-tick.C:
+		case <-end:
+			o.t.Errorf("waited too long until %s", what)
+			return
+		}
+	}
+}
+
+// TestWhatWasAnswered200IsInTheTableOnceWhateverDynamoDBAndTheProcessesDo is the proof
+// of DESIGN.md §4 with real processes. OUTAGE sets how long DynamoDB is away.
+func TestWhatWasAnswered200IsInTheTableOnceWhateverDynamoDBAndTheProcessesDo(t *testing.T) {
+	length, err := time.ParseDuration(cmp.Or(os.Getenv("OUTAGE"), "6s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &outage{t: t, database: harness.NewProxy(t, harness.Backends.DynamoDBURL)}
+	o.stack, err = stack.Start(t.Context(), stack.Options{Root: "../..", State: t.TempDir(), DynamoDB: o.database.URL, Logs: &harness.Logs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(o.stack.Close)
+	o.secret, _ = o.stack.Secrets.Current(stack.WebhookSecret)
+	o.phase.Store(&phase{name: "between"})
+
+	over := make(chan struct{})
+	load := o.load(over)
+	for _, p := range phases(length) {
+		o.pass(p)
+	}
+	close(over)
+	load.Wait()
+	o.until("the last calls have ended", time.Minute, func() bool { return o.calls.Load() == 0 })
+	o.until("the overflow queue is empty", time.Minute, func() bool {
+		o.stack.Queues.EndVisibility("OverflowQueue")
+		return o.stack.Queues.Idle("OverflowQueue")
+	})
+	o.summarise(phases(length))
+	o.audit()
+}

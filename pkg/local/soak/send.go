@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"connexease-functions/pkg/ledger"
+	"connexease-functions/pkg/local/stack"
+	"connexease-functions/pkg/table"
+)
+
+const (
+	// mostSends keeps both ways together below what the simulated Gateway remembers.
+	mostSends = 4500
+	// tries is how often a caller repeats at once before it comes back at the end.
+	tries = 6
+	// sourceSQS is the scope of keys on the queue.
+	sourceSQS = "sqs"
+	// settleLimit is more than the longest lease.
+	settleLimit = 2 * time.Minute
+)
+
+func (s *soak) sendInterval() time.Duration { return max(250*time.Millisecond, s.length/mostSends) }
+
+// sent is a message that was to be sent.
+type sent struct {
+	n       int
+	key, id string
+	http    bool
+	prefer  string
+}
+
+// add takes a message in by its scope.
+func (s *soak) add(scope string) sent {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := sent{n: len(s.messages), http: scope != sourceSQS}
+	m.key = fmt.Sprintf("soak-%d", m.n)
+	m.id = ledger.ID(scope, m.key)
+	if m.http && rand.IntN(10) == 0 {
+		m.prefer = "respond-async"
+	}
+	s.messages = append(s.messages, m)
+	return m
+}
+
+func message(n int) string {
+	return fmt.Sprintf(`{"messaging_product":"whatsapp","to":"1555020%04d","type":"text","text":{"body":"Soak %d"}}`, n%10_000, n)
+}
+
+// sendHTTP sends as a caller who repeats until it knows, and now and then once more.
+func (s *soak) sendHTTP() {
+	m := s.add("http/default")
+	start := time.Now()
+	for range tries {
+		status := s.send(m)
+		if status == http.StatusOK {
+			s.mu.Lock()
+			s.sends = append(s.sends, time.Since(start))
+			s.mu.Unlock()
+		}
+		if status == http.StatusOK || status == http.StatusAccepted || status == http.StatusGatewayTimeout {
+			break
+		}
+	}
+	if m.n%5 == 0 {
+		s.send(m)
+	}
+}
+
+// send posts a message and returns the status of its answer.
+func (s *soak) send(m sent) (status int) {
+	s.mu.Lock()
+	token := s.sender
+	s.mu.Unlock()
+	for _, one := range []string{token.now, token.other} {
+		r, err := http.NewRequest(http.MethodPost, s.stack.APIURL+"/v1/wa/message", strings.NewReader(message(m.n)))
+		if err != nil {
+			return 0
+		}
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Authorization", "Bearer "+one)
+		r.Header.Set("Idempotency-Key", m.key)
+		if m.prefer != "" {
+			r.Header.Set("Prefer", m.prefer)
+		}
+		response, err := s.client.Do(r)
+		if err != nil {
+			s.fault("a send has no answer: %v", err)
+			return 0
+		}
+		_, _ = io.Copy(io.Discard, response.Body)
+		_ = response.Body.Close()
+		status = response.StatusCode
+		if status != http.StatusUnauthorized || !s.mayBeEarly(token) {
+			break
+		}
+	}
+	if status == http.StatusUnauthorized {
+		s.fault("a client key was refused")
+	}
+	return status
+}
+
+func (s *soak) queueClient() *sqs.Client {
+	return sqs.New(sqs.Options{Region: stack.Region, BaseEndpoint: &s.stack.SQSURL, Credentials: credentials.NewStaticCredentialsProvider("local", "local", "")})
+}
+
+func (s *soak) sendQueue() {
+	m := s.add(sourceSQS)
+	text := fmt.Sprintf(`{"message":%s,"idempotencyKey":%q,"reader":"default"}`, message(m.n), m.key)
+	if _, err := s.queueClient().SendMessage(context.Background(), &sqs.SendMessageInput{QueueUrl: &s.stack.QueueURL, MessageBody: &text}); err != nil {
+		s.fault("the queue does not take a message: %v", err)
+	}
+}
+
+// settle lets the queues drain and the callers ask until every message has an end.
+func (s *soak) settle(ctx context.Context) error {
+	if err := s.stack.Gateway.SetFaults(nil); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, settleLimit)
+	defer cancel()
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	open := slices.Clone(s.messages)
+	for {
+		var still []sent
+		for _, m := range open {
+			f, err := s.fold(ctx, m.id)
+			if err != nil {
+				return err
+			}
+			switch f.State {
+			case ledger.Accepted, ledger.Rejected, ledger.Unknown:
+				continue
+			case ledger.Released, ledger.None:
+				if m.http {
+					s.send(m) // nothing has left, so its caller tries again
+				}
+			}
+			still = append(still, m)
+		}
+		open = still
+		idle := true
+		for _, name := range s.stack.QueueNames {
+			s.stack.Queues.EndVisibility(name)
+			idle = idle && s.stack.Queues.Idle(name)
+		}
+		if len(open) == 0 && idle {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			for _, m := range open {
+				s.fault("%s has no end", m.id)
+			}
+			for _, name := range s.stack.QueueNames {
+				if d := s.stack.Queues.Depth(name); !s.stack.Queues.Idle(name) {
+					s.fault("%s is not empty: %+v", name, d)
+				}
+			}
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// fold is what the ledger knows of a message.
+func (s *soak) fold(ctx context.Context, id string) (ledger.Folded, error) {
+	now := time.Now()
+	row, _, statuses, err := s.table().LookUp(ctx, id)
+	return ledger.Fold(now, row, statuses), err
+}
+
+// reason is why nobody knows whether a message left; empty where the ledger does not say.
+func (s *soak) reason(ctx context.Context, id string) (string, error) {
+	row, _, _, err := s.table().LookUp(ctx, id)
+	if err != nil || row == nil {
+		return "", err
+	}
+	for _, a := range row.Attempts {
+		switch {
+		case a.Outcome == nil:
+			return "process_ended", nil
+		case a.Outcome.State == ledger.Unknown:
+			return a.Outcome.Reason, nil
+		}
+	}
+	return "", nil
+}
+
+func (s *soak) table() *table.Table { return table.New(s.stack.DB, s.stack.TableName, 0) }

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"connexease-functions/pkg/whatsapp"
+)
+
+const root = "../../.."
+
+func TestAShortSoakIsClean(t *testing.T) {
+	var out bytes.Buffer
+	err := run(t.Context(), root, 20*time.Second, &writer{t: t, next: &out}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"WebhookSecret has a new value", "ClientKeysSecret has a new value", "are in use", "p99", "accepted, left 1 times", "0 are missing, 0 are there more than once", "0 of them still run", "The audit is clean."} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in the report", want)
+		}
+	}
+}
+
+func TestTheAuditFindsWhatIsLostDoubledOrLeftBehind(t *testing.T) {
+	s, err := open(t.Context(), root, shortest, &bytes.Buffer{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	s.load(t.Context())
+	if err := s.settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	find := func(what string, look func() error) {
+		t.Helper()
+		if err := look(); err != nil {
+			t.Fatal(err)
+		}
+		if all := strings.Join(s.faults, "\n"); what == "" && all != "" || !strings.Contains(all, what) {
+			t.Errorf("found %q, want %q", all, what)
+		}
+		s.faults = nil
+	}
+	find("", func() error { return s.audit(t.Context()) })
+
+	// An update that was answered 200 and is not there.
+	s.accepted = append(s.accepted, 99_999_999)
+	find("the table is not what was delivered", func() error { return s.audit(t.Context()) })
+	s.accepted = s.accepted[:len(s.accepted)-1]
+	// One that is there, and nobody was told 200.
+	first := s.accepted[0]
+	s.accepted = slices.DeleteFunc(s.accepted, func(n int) bool { return n == first })
+	find("the table is not what was delivered", func() error { return s.audit(t.Context()) })
+	s.accepted = append(s.accepted, first)
+	// One that is there twice.
+	again := whatsapp.Split(body(first))
+	again[0].Key = whatsapp.Key{Field: "again", Message: "again", Number: "again", Status: "again", Hash: "again"}
+	if r := s.table().Put(t.Context(), again[:1], time.Now()); r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	find("the table is not what was delivered", func() error { return s.audit(t.Context()) })
+	// A message that nobody has sent, and a status of it.
+	s.messages = append(s.messages, sent{id: "msg_abcdefghijklmnopqrstuvwxyz"})
+	find("did not leave and is none", func() error { return s.auditSends(t.Context()) })
+	find("statuses are lost or doubled", func() error { s.auditCallbacks(stored{}); return nil })
+
+	s.stack.Close()
+	s.pids[os.Getpid()] = true
+	find("still runs", func() error { s.leaked(); return nil })
+	s.samples = nil
+	for i := range 12 {
+		s.samples = append(s.samples, sample{function: "WebhookFunction", processes: 1, max: 20 + float64(i*3)}, sample{function: "SendFunction", processes: 1, max: 20})
+	}
+	if runtime.GOOS == "linux" {
+		find("WebhookFunction grows", func() error { s.memory(); return nil })
+	}
+}
+
+func TestASoakThatIsEndedEarlyIsNoCleanOne(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	if err := run(ctx, root, 20*time.Second, &bytes.Buffer{}, nil); err == nil {
+		t.Error("it is clean")
+	}
+	if err := run(t.Context(), root, time.Second, &bytes.Buffer{}, nil); err == nil || !strings.Contains(err.Error(), "at least") {
+		t.Errorf("a soak of a second: %v", err)
+	}
+}
+
+// writer shows each line in the test's log as it comes.
+type writer struct {
+	t    *testing.T
+	next *bytes.Buffer
+}
+
+func (w *writer) Write(text []byte) (int, error) {
+	w.t.Log(strings.TrimSuffix(string(text), "\n"))
+	return w.next.Write(text)
+}
