@@ -1,6 +1,6 @@
 # GNU make 3.81 suffices. "make" alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint lint-template fuzz bench trigger build sam-test sam-local check erase delete clean
+.PHONY: help run listen test lint lint-template fuzz bench trigger build sam-test sam-local soak check erase redrive delete clean
 
 PORT ?= 8080
 FUZZTIME ?= 20s
@@ -20,8 +20,12 @@ PACKS = .local/packs-$(CFN_LINT)-$(CHECKOV)-$(SAM_TRANSLATOR)
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
-run: ## start everything on this machine (PORT=8080)
-	@go build -o .local/bin/local ./pkg/local && exec .local/bin/local -end-with-parent -port $(PORT)
+run: ## start everything on this machine (PORT=8080; FORWARD=http://... gets each event)
+	@go build -o .local/bin/local ./pkg/local && exec .local/bin/local -end-with-parent -port $(PORT) -forward "$(FORWARD)"
+
+listen: ## print events as they come (KIND=message CONTACT=15550100001)
+	@test -f .local/env || { echo "Nothing runs here. Start it with: make run"; exit 1; }
+	@. ./.local/env; curl -sSN -G "$$CONTROL_URL/events" --data-urlencode "follow=1" --data-urlencode "kind=$(KIND)" --data-urlencode "contact=$(CONTACT)"
 
 # One package at a time: several hold functions to their seconds on a DynamoDB Local of their own.
 test: ## all tests, with real processes and DynamoDB Local
@@ -54,6 +58,9 @@ fuzz: ## fuzz what meets hostile input (FUZZTIME=20s each)
 	go test -run '^$$' -fuzz FuzzWhatIsTakenForOurs -fuzztime $(FUZZTIME) ./pkg/ledger
 	go test -run '^$$' -fuzz FuzzDiscriminate -fuzztime $(FUZZTIME) ./functions/send
 
+soak: ## run everything under mixed load for a while and audit it (MINUTES=10)
+	@go build -o .local/bin/soak ./pkg/local/soak && exec .local/bin/soak -minutes $(or $(MINUTES),10)
+
 bench: ## measure speed, memory and sizes, as ratios in one run
 	@go run ./pkg/local/bench
 
@@ -84,6 +91,11 @@ check: ## try a deployed stack as its users do, or the laptop's (STACK=name or l
 
 erase: ## remove a contact from the table (STACK=name or local CONTACT=15550100001)
 	@sh .ops/erase "$(STACK)" "$(CONTACT)"
+
+redrive: ## list, show and run again what could not be stored (STACK=name or local SHOW=key PICK=key|all|reason=... APPLY=1)
+	@go build -o .local/bin/redrive ./pkg/local/redrive && \
+	if [ "$(or $(STACK),local)" = local ]; then test -f .local/env || { echo "Nothing runs here. Start it with: make run"; exit 1; }; . ./.local/env; fi; \
+	exec .local/bin/redrive -stack "$(or $(STACK),local)" -show "$(SHOW)" -pick "$(PICK)" $(if $(filter 1 yes true,$(APPLY)),-apply)
 
 delete: ## delete a deployed stack, what is named and confirmed only (STACK=name)
 	@sh .ops/delete "$(STACK)"

@@ -28,15 +28,19 @@ func main() {
 	backends := flag.Bool("backends", false, "start all but the functions, for sam local")
 	database := flag.String("dynamodb", "", "endpoint of a DynamoDB to use instead of starting DynamoDB Local")
 	state := flag.String("state", ".local", "folder for the environment file, logs and binaries")
+	forward := flag.String("forward", "", "http address that each event is posted to")
 	follow := flag.Bool("end-with-parent", underGoRun(), "end when the process that started this one has ended")
 	flag.Parse()
-	if err := run(*port, *backends, *database, *state, *follow); err != nil {
+	if err := run(*port, *backends, *database, *state, *forward, *follow); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(port int, backends bool, database, state string, follow bool) error {
+func run(port int, backends bool, database, state, forward string, follow bool) error {
+	if err := checkForward(forward); err != nil {
+		return err
+	}
 	state, err := filepath.Abs(state)
 	if err != nil {
 		return err
@@ -94,6 +98,10 @@ func run(port int, backends bool, database, state string, follow bool) error {
 	go func() { _ = server.Serve(controlListener) }()
 	defer func() { _ = server.Close() }()
 	printReady(s, controlURL, backends)
+	if forward != "" {
+		fmt.Printf("Each event is posted to %s.\n\n", forward)
+		go newForwarder(forward, os.Stdout).run(ctx, s.Bus)
+	}
 	select {
 	case <-ctx.Done():
 		stop() // a second Ctrl-C ends the process at once, and all others with it
@@ -127,6 +135,7 @@ func writeEnvironment(s *stack.Stack, state, controlURL string) error {
 	secret, _ := s.Secrets.Current(stack.WebhookSecret)
 	env := s.Environment()
 	env["API_URL"] = s.APIURL
+	env["EVENT_BUS_NAME"] = s.Bus.Name()
 	env["CONTROL_URL"] = controlURL
 	env["GATEWAY_URL"] = s.GatewayURL
 	env["QUEUE_URL"] = s.QueueURL
@@ -189,6 +198,10 @@ Everything that is stored, and what the Gateway took:
 
   curl $CONTROL_URL/items
   curl $CONTROL_URL/gateway/messages
+
+Events as they come, on the bus that your rules will listen to (make run FORWARD=http://... posts each):
+
+  make listen
 
 API %[2]s   control %[3]s   function logs .local/functions.log   Ctrl-C ends everything.
 

@@ -124,7 +124,7 @@ func TestAMessageGoesOutOnceFromEverySourceAndComesBackAsRead(t *testing.T) {
 		Queues map[string]struct{ Visible, Delayed int }
 	}
 	r.json(http.MethodGet, "/queues", "", &queues)
-	if q, there := queues.Queues["OutboundQueue"]; !there || q.Visible+q.Delayed != 0 || len(queues.Queues) != 5 {
+	if q, there := queues.Queues["OutboundQueue"]; !there || q.Visible+q.Delayed != 0 || len(queues.Queues) != 6 {
 		t.Errorf("queues are %+v", queues)
 	}
 

@@ -109,6 +109,7 @@ func (t *Table) item(r row, e *whatsapp.Event, today time.Time) item {
 			it[name] = str(value)
 		}
 	}
+	set("detail_type", detailType(e))
 	set("kind", string(e.Kind))
 	set("direction", string(e.Direction))
 	set("type", e.Type)
@@ -123,6 +124,7 @@ func (t *Table) item(r row, e *whatsapp.Event, today time.Time) item {
 	set("status", e.Status)
 	set("error_code", e.ErrorCode)
 	set("text", e.Text)
+	set("line", line(e.Text))
 	if id, _, ours := ledger.ParseOpaque(e.Opaque); ours {
 		set("message_id", id)
 	}

@@ -3,6 +3,8 @@ package table
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -146,9 +148,20 @@ func (e *expression) update(id string, u ledger.Update) string {
 	assign := func(name string, v types.AttributeValue) {
 		set = append(set, e.path(name)+" = "+e.value(name, v))
 	}
+	// What an earlier outcome told the pipe is taken away by whatever follows it, so that no
+	// other write of the row tells it again.
+	told := settled(u.Outcome)
+	for _, name := range slices.Sorted(maps.Keys(told)) {
+		assign(name, str(told[name]))
+	}
+	for _, name := range ofOutcome {
+		if told[name] == "" {
+			remove = append(remove, e.path(name))
+		}
+	}
 	switch {
 	case u.Outcome != nil:
-		set = append(set, e.path("attempts", u.Token, "outcome")+" = "+e.value("outcome", outcomeValue(u.Outcome)))
+		set = append(set, e.path("attempts", u.Token, "outcome")+" = "+e.value("came", outcomeValue(u.Outcome)))
 	case u.Token != "":
 		set = append(set, e.path("attempts", u.Token)+" = "+e.value("attempt", attemptValue(ledger.Attempt{Lease: u.Lease})))
 	}
@@ -198,13 +211,18 @@ func sendItem(s *ledger.Send, about About) item {
 			it[name] = str(value)
 		}
 	}
-	set("type", about.Type)
+	set("type", line(about.Type))
 	set("text", about.Text)
 	set("client", s.Client)
 	if indexed(about.Contact) {
-		set("contact", about.Contact)
+		set("contact", line(about.Contact))
 		// Without timeline_sk, which the first claim sets, the row is in no timeline.
 		set("timeline_pk", "contact#"+about.Contact)
+	}
+	for _, a := range s.Attempts { // a record that was refused is settled from the start
+		for name, value := range settled(a.Outcome) {
+			it[name] = str(value)
+		}
 	}
 	if s.IsFake {
 		it["is_fake"] = &types.AttributeValueMemberBOOL{Value: true}

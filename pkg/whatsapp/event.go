@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -112,7 +113,7 @@ func hash(parts ...[]byte) string {
 // hashed, so that such items do not pile up under one key.
 func identifier(r raw, fallback []byte) (key, value string) {
 	if s, ok := r.text(); ok && !lossy(r, s) {
-		if s != "" && len(s) <= maxIdentifier {
+		if s != "" && len(s) <= maxIdentifier && plain(s) {
 			return s, s
 		}
 		if s == "" {
@@ -123,6 +124,12 @@ func identifier(r raw, fallback []byte) (key, value string) {
 		return hash(fallback), ""
 	}
 	return hash(r), ""
+}
+
+// plain reports whether an identifier can stand between quotes in JSON as it is: what
+// makes events of items escapes nothing. WhatsApp's own identifiers all can.
+func plain(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r == '"' || r == '\\' || unicode.IsControl(r) })
 }
 
 // lossy reports whether decoding replaced something, a lone surrogate, so that the

@@ -219,7 +219,7 @@ func (s *splitter) value(v raw) {
 
 // isName reports whether a list's name can stand beside its elements as their type.
 func isName(key string) bool {
-	return key != "" && len(key) <= maxIdentifier && utf8.ValidString(key)
+	return key != "" && len(key) <= maxIdentifier && utf8.ValidString(key) && plain(key)
 }
 
 // ofObjects reports whether a list is one of updates: of any other, order and repeats

@@ -53,6 +53,10 @@ func (c *Control) routes() []route {
 	return []route{
 		{"GET /items?kind=&contact=&client=&since=&until=&limit=", c.items},
 		{"GET /conversations/{contact}", c.conversation},
+		{"GET /events?follow=&kind=&contact=&limit=", c.events},
+		{"GET /rules", c.rules},
+		{"PUT /rules/{name}", c.putRule},
+		{"DELETE /rules/{name}", c.deleteRule},
 		{"GET /functions", c.functions},
 		{"GET /queues", c.queues},
 		{"GET /trigger", c.fixtures},

@@ -31,6 +31,13 @@ const (
 	logGB         = 0.50
 	secretMonth   = 0.40
 	alarmMonth    = 0.10 // a metric
+	// Amazon EventBridge pricing: pipes, custom events, archive; what a pipe takes to a bus,
+	// and a bus to a queue of the same account, costs nothing more.
+	pipeRequest = 0.40 // a million, behind the filter
+	busEvent    = 1.00 // a million
+	archiveGB   = 0.10
+	// Amazon DynamoDB pricing: only Lambda's reads of a stream are free.
+	streamRead = 0.20 // a million
 )
 
 // What is assumed, not measured: it depends on AWS's machines and the Gateway.
@@ -41,18 +48,23 @@ const (
 	logBytes       = 1500  // our line, the platform's, the access log's
 	// Each idle queue is asked by five pollers, every 20 s (AWS: Using Lambda with Amazon SQS).
 	idlePolls = 2 * 5 * 3 * 60 * 24 * 30
+	// A pipe asks each shard four times a second (Amazon EventBridge: "Amazon DynamoDB stream
+	// as a source"); a new table takes 4,000 writes a second, a shard follows a partition of 1,000.
+	streamReads  = 4 * 60 * 60 * 24 * 30
+	streamShards = 4
+	eventBytes   = 1000
 	// A message is sent, received and deleted; batches make it less.
 	queueRequests = 3
 )
 
 // Kind is one thing of which a million is priced.
 type Kind struct {
-	Name                         string
-	API, Lambda, Table, SQS, Log float64
+	Name                              string
+	API, Lambda, Table, SQS, Out, Log float64
 }
 
 // All returns the sum in dollars.
-func (k Kind) All() float64 { return k.API + k.Lambda + k.Table + k.SQS + k.Log }
+func (k Kind) All() float64 { return k.API + k.Lambda + k.Table + k.SQS + k.Out + k.Log }
 
 func invocations(seconds float64) float64 {
 	return lambdaRequest + 1e6*seconds*memoryGB*lambdaSecond
@@ -61,25 +73,26 @@ func invocations(seconds float64) float64 {
 // Kinds are the rows of README's table.
 func Kinds() []Kind {
 	const log = 1e6 * logBytes / 1e9 * logGB
+	const out = pipeRequest + busEvent + 1e6*eventBytes/1e9*archiveGB // one event of each
 	return []Kind{
-		{"statuses, one a delivery", httpAPI, invocations(webhookSeconds), StatusWrites * writeUnit, 0, log},
-		{"messages in, one a delivery", httpAPI, invocations(webhookSeconds), MessageWrites * writeUnit, 0, log},
-		{"sends over HTTP", httpAPI, invocations(sendSeconds), (ClaimWrites + OutcomeWrites) * writeUnit, 0, log},
-		{"sends from SQS, one a batch", 0, invocations(sendSeconds), (ClaimWrites + OutcomeWrites) * writeUnit, queueRequests * queueRequest, log},
+		{"statuses, one a delivery", httpAPI, invocations(webhookSeconds), StatusWrites * writeUnit, 0, out, log},
+		{"messages in, one a delivery", httpAPI, invocations(webhookSeconds), MessageWrites * writeUnit, 0, out, log},
+		{"sends over HTTP", httpAPI, invocations(sendSeconds), (ClaimWrites + OutcomeWrites) * writeUnit, 0, out, log},
+		{"sends from SQS, one a batch", 0, invocations(sendSeconds), (ClaimWrites + OutcomeWrites) * writeUnit, queueRequests * queueRequest, out, log},
 		{
 			"sends over HTTP that wait in the queue", httpAPI, invocations(webhookSeconds) + invocations(sendSeconds),
-			(QueueWrites + ClaimWrites + OutcomeWrites) * writeUnit, queueRequests * queueRequest, 2 * log,
+			(QueueWrites + ClaimWrites + OutcomeWrites) * writeUnit, queueRequests * queueRequest, out, 2 * log,
 		},
-		{"refused requests", httpAPI, invocations(0.002), 0, 0, log},
+		{"refused requests", httpAPI, invocations(0.002), 0, 0, 0, log},
 	}
 }
 
 // Table returns README's table of dollars a million.
 func Table() string {
 	var b strings.Builder
-	b.WriteString("| a million | API Gateway | Lambda | DynamoDB | SQS | logs | in all |\n|---|---|---|---|---|---|---|\n")
+	b.WriteString("| a million | API Gateway | Lambda | DynamoDB | SQS | events out | logs | in all |\n|---|---|---|---|---|---|---|---|\n")
 	for _, k := range Kinds() {
-		fmt.Fprintf(&b, "| %s | %.2f | %.2f | %.2f | %.2f | %.2f | **%.2f** |\n", k.Name, k.API, k.Lambda, k.Table, k.SQS, k.Log, k.All())
+		fmt.Fprintf(&b, "| %s | %.2f | %.2f | %.2f | %.2f | %.2f | %.2f | **%.2f** |\n", k.Name, k.API, k.Lambda, k.Table, k.SQS, k.Out, k.Log, k.All())
 	}
 	return b.String()
 }
@@ -87,6 +100,8 @@ func Table() string {
 // Idle returns README's sentence about a month in which nothing happens.
 func Idle(secrets, alarms, alarmMetrics int) string {
 	s, a, q := float64(secrets)*secretMonth, float64(alarmMetrics)*alarmMonth, float64(idlePolls)/1e6*queueRequest
-	return fmt.Sprintf("A month in which nothing happens costs $%.2f: %d secrets $%.2f, %d alarms of %d metrics $%.2f, polls of two empty queues $%.2f; with Monitoring=no $%.2f.",
-		s+a+q, secrets, s, alarms, alarmMetrics, a, q, s+q)
+	e := float64(streamShards*streamReads) / 1e6 * streamRead
+	return fmt.Sprintf("A month in which nothing happens costs $%.2f: %d secrets $%.2f, %d alarms of %d metrics $%.2f, polls of two empty queues $%.2f, "+
+		"the pipe's of the %d shards that a new table's stream has $%.2f; with Monitoring=no and EventsOut=no $%.2f.",
+		s+a+q+e, secrets, s, alarms, alarmMetrics, a, q, streamShards, e, s+q)
 }

@@ -58,7 +58,7 @@ func Run(m *testing.M, leaks []string) int {
 
 // times are the only long numbers that log lines have: their digits may be anything.
 // So may those of ids, which say nothing of a person.
-var times = regexp.MustCompile(`"Timestamp":\d+|"timestamp":"[^"]*"|"(messageId|recordId)":"[^"]*"`)
+var times = regexp.MustCompile(`"Timestamp":\d+|"timestamp":"[^"]*"|"(messageId|recordId|requestId)":"[^"]*"`)
 
 // Scan returns the leaks that a log holds, each with what stands around it.
 func Scan(log string, leaks []string) (found []string) {

@@ -23,6 +23,7 @@ const (
 	ClientKeysSecret = "ClientKeysSecret" // the keys of the send endpoint's callers
 
 	outboundQueue    = "OutboundQueue"
+	eventBus         = "EventBus"
 	gatewayParameter = "GatewayUrl"
 )
 

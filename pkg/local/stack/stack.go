@@ -19,6 +19,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"connexease-functions/pkg/local/bussim"
 	"connexease-functions/pkg/local/dynamodblocal"
 	"connexease-functions/pkg/local/gatewaysim"
 	"connexease-functions/pkg/local/lambdasim"
@@ -64,6 +65,7 @@ type Stack struct {
 	SQSURL      string
 	LambdaURL   string
 	GatewayURL  string // of the simulated Gateway
+	BusURL      string // of the event bus
 	TableName   string
 	QueueURL    string   // of OutboundQueue
 	QueueNames  []string // all of the template's queues
@@ -72,6 +74,7 @@ type Stack struct {
 	Secrets   *secretsim.Server
 	Queues    *queuesim.Server
 	Gateway   *gatewaysim.Server
+	Bus       *bussim.Server
 	Database  *dynamodblocal.Server          // nil where the endpoint was given
 	Functions map[string]*lambdasim.Function // by logical id; none with Backends
 
@@ -83,6 +86,8 @@ type Stack struct {
 	lambda    *lambdasim.InvokeAPI
 	polling   context.CancelFunc // ends the queues' mappings
 	mappings  sync.WaitGroup
+	piping    context.CancelFunc // ends the pipes
+	pipes     sync.WaitGroup
 	close     sync.Once
 }
 
@@ -96,7 +101,7 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 		o.Logs = &lines{next: o.Logs}
 	}
 	s := &Stack{
-		Secrets: secretsim.New(time.Now), Queues: queuesim.New(time.Now), Functions: map[string]*lambdasim.Function{},
+		Secrets: secretsim.New(time.Now), Queues: queuesim.New(time.Now), Bus: bussim.New(eventBus, time.Now), Functions: map[string]*lambdasim.Function{},
 		options: o, failed: make(chan error, 8),
 	}
 	defer func() {
@@ -136,6 +141,12 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 		return nil, err
 	}
 	if err := s.startSecrets(); err != nil {
+		return nil, err
+	}
+	if err := s.startBus(); err != nil {
+		return nil, err
+	}
+	if err := s.startPipes(); err != nil {
 		return nil, err
 	}
 	if o.Backends {
@@ -211,6 +222,7 @@ func (s *Stack) Environment() map[string]string {
 		"AWS_ENDPOINT_URL_SECRETS_MANAGER": s.SecretsURL,
 		"AWS_ENDPOINT_URL_SQS":             s.SQSURL,
 		"AWS_ENDPOINT_URL_LAMBDA":          s.LambdaURL,
+		"AWS_ENDPOINT_URL_EVENTBRIDGE":     s.BusURL,
 		"AWS_REGION":                       Region,
 		"AWS_DEFAULT_REGION":               Region,
 		"AWS_ACCESS_KEY_ID":                accessKey,
@@ -242,6 +254,11 @@ func (s *Stack) Close() {
 		if s.Gateway != nil {
 			s.Gateway.Close()
 		}
+		if s.piping != nil {
+			s.piping()
+		}
+		s.pipes.Wait()
+		s.Bus.Close()
 		ctx, cancel := context.WithTimeout(context.Background(), endGrace)
 		defer cancel()
 		for i := len(s.servers) - 1; i >= 0; i-- { // the API before what it needs

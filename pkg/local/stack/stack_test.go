@@ -107,7 +107,7 @@ func TestBackendsAreAllThatTheFunctionsTalkTo(t *testing.T) {
 	if len(s.ClientKey()) != keyLength || s.GatewayURL == "" || s.QueueURL != s.SQSURL+"/000000000000/OutboundQueue" {
 		t.Errorf("client key %q, gateway %s, queue %s", s.ClientKey(), s.GatewayURL, s.QueueURL)
 	}
-	if names := strings.Join(s.QueueNames, " "); names != "OverflowDeadLetters OverflowQueue OutboundDeadLetters OutboundQueue FailedInvocations" {
+	if names := strings.Join(s.QueueNames, " "); names != "OverflowDeadLetters OverflowQueue OutboundDeadLetters OutboundQueue FailedInvocations EventDeadLetters" {
 		t.Errorf("queues are %s", names)
 	}
 	env := s.FunctionEnvironments()["SendFunction"]

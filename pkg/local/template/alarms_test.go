@@ -42,6 +42,8 @@ var watched = map[string]string{
 	"failed invocations":                  "ApproximateNumberOfMessagesVisible ${FailedInvocations.QueueName}",
 	"table throttled":                     "WriteThrottleEvents ${EventsTable}",
 	"table failed":                        "SystemErrors ${EventsTable}",
+	"pipe fails":                          "ExecutionFailed ${EventPipe}",
+	"events given up":                     "ApproximateNumberOfMessagesVisible ${EventDeadLetters.QueueName}",
 	"requests cost":                       "Count ${HttpApi}",
 	"sends cost":                          "Sent ${SendFunction}",
 }

@@ -92,6 +92,8 @@ const (
 	webhookVars = "Resources/WebhookFunction/Properties/Environment/Variables/"
 	sendVars    = "Resources/SendFunction/Properties/Environment/Variables/"
 	sendEvents  = "Resources/SendFunction/Properties/Events/"
+	pipe        = "Resources/EventPipe/Properties/"
+	pipeRole    = "Resources/PipeRole/Properties/Policies/0/PolicyDocument/Statement/"
 )
 
 func TestWhatIsTakenOutOfTheTemplateIsMissed(t *testing.T) {
@@ -198,6 +200,41 @@ func TestWhatIsTakenOutOfTheTemplateIsMissed(t *testing.T) {
 		{"Outputs/PutGatewayKey", "", "outputs", "there is no output PutGatewayKey"},
 		{"Outputs/PutGatewayKey/Value", "aws sts get-caller-identity", "outputs", "whichever region"},
 		{"Resources/EventsTable/Metadata/checkov/skip/0/comment", "no", "packs", "EventsTable: CKV_AWS_119 is passed over without a reason"},
+		// Events out.
+		{pipe + "SourceParameters/FilterCriteria/Filters/0", "", "events", "INSERT of kind \"message\""},
+		{pipe + "SourceParameters/FilterCriteria/Filters/1", "", "events", "MODIFY of kind \"send\""},
+		{pipe + "SourceParameters/FilterCriteria", "", "events", "REMOVE of kind"},
+		{pipe + "SourceParameters/FilterCriteria/Filters/0/Pattern", `'{"eventName": ["INSERT", "MODIFY"], "dynamodb": {"NewImage": {"detail_type": {"S": [{"prefix": "WhatsApp "}]}}}}'`, "events", "MODIFY of kind \"status\""},
+		{pipe + "SourceParameters/FilterCriteria/Filters/1/Pattern", `'{"eventName": ["INSERT", "MODIFY"], "dynamodb": {"NewImage": {"kind": {"S": ["send"]}}}}'`, "events", "with detail type \"\": it is taken: true"},
+		{pipe + "SourceParameters/DynamoDBStreamParameters/MaximumRecordAgeInSeconds", "", "events", "without bounds"},
+		{pipe + "SourceParameters/DynamoDBStreamParameters/MaximumRetryAttempts", "0", "events", "given up too soon"},
+		{pipe + "SourceParameters/DynamoDBStreamParameters/MaximumRecordAgeInSeconds", "86400", "events", "until the stream forgets it"},
+		{pipe + "SourceParameters/DynamoDBStreamParameters/DeadLetterConfig", "", "events", "there is no Arn"},
+		{pipe + "SourceParameters/DynamoDBStreamParameters/StartingPosition", "LATEST", "events", "StartingPosition is"},
+		{pipe + "SourceParameters/DynamoDBStreamParameters/OnPartialBatchItemFailure", "", "events", "OnPartialBatchItemFailure is"},
+		{pipe + "SourceParameters/DynamoDBStreamParameters/BatchSize", "100", "events", "PutEvents takes 10"},
+		{pipe + "TargetParameters/EventBridgeEventBusParameters/DetailType", "WhatsApp", "events", "is named"},
+		{pipe + "TargetParameters/InputTemplate", `'{"pk": <$.dynamodb.NewImage.pk.S>}'`, "events", "is no JSON object of texts"},
+		{pipe + "TargetParameters/InputTemplate", `'{"pk": "<$.dynamodb.NewImage.payload.S>"}'`, "events", "payload is to stay in the table"},
+		{pipe + "TargetParameters/InputTemplate", `'{"pk": "<aws.pipes.event.json>"}'`, "events", "is no attribute alone"},
+		{pipe + "TargetParameters/InputTemplate", `'{"pk": "<$.dynamodb.NewImage.pk.S>"}'`, "events", "the schema"},
+		{pipe + "DesiredState", "", "events", "does not follow EventsOut"},
+		{pipe + "Source", "!GetAtt EventsTable.Arn", "events", "StreamArn"},
+		{"Resources/PipeTwo", "{Type: AWS::Pipes::Pipe, Properties: {}}", "events", "instead of one"},
+		{pipeRole + "0/Action/3", "", "events", "dynamodb:ListStreams on ${EventsTable.StreamArn} is not granted"},
+		{pipeRole + "1", "", "events", "events:PutEvents on ${EventBus.Arn} is not granted"},
+		{pipeRole + "2", "", "events", "sqs:SendMessage on ${EventDeadLetters.Arn} is not granted"},
+		{pipeRole + "1/Action", "events:*", "events", "events:* on ${EventBus.Arn} is granted and not used"},
+		{"Resources/PipeRole/Properties/AssumeRolePolicyDocument/Statement/0/Condition", "", "events", "of this account alone"},
+		{"Resources/EventArchive", "", "events", "archives instead of one"},
+		{"Resources/EventArchive/Properties/RetentionDays", "", "events", "RetentionDays is"},
+		{"Resources/EventArchive/Condition", "", "events", "Condition is"},
+		{"Resources/EventBus/Properties/Name", "connexease", "names", "has the fixed Name"},
+		{"Resources/EventDeadLetters/Properties/MessageRetentionPeriod", "", "queues", "EventDeadLetters keeps messages"},
+		{"Resources/EventsUndelivered", "", "alarms", "no alarm tells: events given up"},
+		{"Resources/EventsNotGoingOut", "", "alarms", "no alarm tells: pipe fails"},
+		{"Resources/EventsNotGoingOut/Properties/Dimensions/0/Value", "!Ref EventBus", "metrics", "PipeName=${EventBus} is no such thing"},
+		{"Outputs/EventBusName", "", "outputs", "there is no output EventBusName"},
 		// What samconfig.toml says of parameters that are not there.
 		{"Parameters/LogRetentionDays", "", "samconfig", "there is no parameter LogRetentionDays"},
 	} {

@@ -31,6 +31,8 @@ var ofAWS = map[string][]string{
 	"AWS/DynamoDB SystemErrors":               {"Operation TableName"},
 	"AWS/DynamoDB ConsumedWriteCapacityUnits": {"TableName", "GlobalSecondaryIndexName TableName"},
 	"AWS/DynamoDB ConsumedReadCapacityUnits":  {"TableName", "GlobalSecondaryIndexName TableName"},
+	// Amazon EventBridge: "Logging and monitoring Amazon EventBridge Pipes using Amazon CloudWatch Logs".
+	"AWS/EventBridge/Pipes ExecutionFailed": {"PipeName"},
 	// Amazon CloudWatch Logs: "Monitoring with CloudWatch metrics".
 	"AWS/Logs IncomingBytes": {"LogGroupName"},
 }
@@ -120,6 +122,8 @@ func (p *proof) dimension(name, value string) bool {
 		return is("", "AWS::Serverless::Function")
 	case "QueueName":
 		return is("QueueName", "AWS::SQS::Queue")
+	case "PipeName":
+		return is("", "AWS::Pipes::Pipe")
 	case "TableName":
 		return is("", "AWS::DynamoDB::Table")
 	case "LogGroupName":

@@ -29,6 +29,7 @@ var checks = map[string]check{
 	"functions":  functionsAreBuiltAndLogged,
 	"queues":     queuesAreKept,
 	"table":      tableIsKept,
+	"events":     eventsGoOut,
 	"api":        apiIsBounded,
 	"metrics":    metrics,
 	"alarms":     alarms,

@@ -2,7 +2,6 @@ package template
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -69,21 +68,7 @@ func deadLettersFirst(all []queuesim.QueueConfig) []queuesim.QueueConfig {
 
 // target returns the logical id of a resource that a property names by !GetAtt X.Arn.
 func (t *Template) target(n *yaml.Node, name, kind string) (string, error) {
-	arn, err := t.pick(find(n, name))
-	if err != nil {
-		return "", err
-	}
-	if arn == nil {
-		return "", t.at(n, "there is no %s", name)
-	}
-	id, isARN := strings.CutSuffix(arn.Value, ".Arn")
-	if arn.Tag != "!GetAtt" || !isARN {
-		return "", t.at(arn, "%s must be !GetAtt <resource>.Arn", name)
-	}
-	if k := find(t.root, "Resources", id, "Type"); k == nil || k.Value != kind {
-		return "", t.at(arn, "%s is no %s of this template", id, kind)
-	}
-	return id, nil
+	return t.attributeOf(n, name, "Arn", kind)
 }
 
 // mapping reads an SQS event of a function.

@@ -79,6 +79,7 @@ var named = strings.Fields("FunctionName TableName QueueName RoleName LogGroupNa
 func names(p *proof) (faults []string) {
 	own := map[string]bool{ // properties that name another resource, or are of a type whose Name is its name
 		"AWS::SecretsManager::Secret Name": true, "AWS::Logs::QueryDefinition Name": true, "AWS::Serverless::HttpApi Name": true,
+		"AWS::Events::EventBus Name": true, "AWS::Pipes::Pipe Name": true, "AWS::Events::Archive ArchiveName": true,
 	}
 	_ = p.each(find(p.root, "Resources"), func(id string, n *yaml.Node) error {
 		kind := ref(find(n, "Type"))
@@ -180,7 +181,7 @@ func allows(n *yaml.Node, value string) string {
 // outputs: what users and make check need is there, with a description, and commands name
 // their region.
 func outputs(p *proof) (faults []string) {
-	for _, name := range strings.Fields("NextSteps WebhookUrl ReadWebhookSecret PutGatewayKey SendUrl ReadClientKeys QueueUrl QueueArn SendFunctionArn TableName") {
+	for _, name := range strings.Fields("NextSteps WebhookUrl ReadWebhookSecret PutGatewayKey SendUrl ReadClientKeys QueueUrl QueueArn SendFunctionArn EventBusName EventBusArn TableName") {
 		if find(p.root, "Outputs", name, "Value") == nil {
 			faults = append(faults, "there is no output "+name)
 		}

@@ -108,6 +108,7 @@ func TestTheProjectsSendHalfIsFedByItsQueue(t *testing.T) {
 	if want := []queuesim.QueueConfig{
 		{Name: "OutboundDeadLetters", Retention: 14 * day},
 		{Name: "FailedInvocations", Retention: 14 * day},
+		{Name: "EventDeadLetters", Retention: 14 * day},
 		{Name: "OutboundQueue", VisibilityTimeout: 180 * time.Second, Retention: 14 * day, DeadLetter: "OutboundDeadLetters", MaxReceiveCount: 1000},
 		{Name: "OverflowDeadLetters", Retention: 14 * day},
 		{Name: "OverflowQueue", VisibilityTimeout: 120 * time.Second, Retention: 14 * day, DeadLetter: "OverflowDeadLetters", MaxReceiveCount: 1000},

@@ -56,7 +56,7 @@ func TestWhatSAMMakesOfTheTemplateIsWhatItSays(t *testing.T) {
 	}
 
 	// SAM adds no role and no policy of its own.
-	same("roles", slices.Sorted(maps.Keys(of("AWS::IAM::Role"))), []string{"SendRole", "WebhookRole"})
+	same("roles", slices.Sorted(maps.Keys(of("AWS::IAM::Role"))), []string{"PipeRole", "SendRole", "WebhookRole"})
 	same("policies", len(of("AWS::IAM::Policy"))+len(of("AWS::IAM::ManagedPolicy")), 0)
 
 	p := project(t, nil)

@@ -1,0 +1,262 @@
+package main
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"go.yaml.in/yaml/v3"
+
+	"connexease-functions/pkg/ledger"
+	"connexease-functions/pkg/local/bussim"
+	"connexease-functions/pkg/local/fixtures"
+	"connexease-functions/pkg/local/gatewaysim"
+	"connexease-functions/pkg/local/harness"
+	"connexease-functions/pkg/local/schema"
+	"connexease-functions/pkg/table"
+	"connexease-functions/pkg/whatsapp"
+)
+
+// outcomes returns what the bus was told, as outcome and error code, and holds every event
+// to its schema.
+func outcomes(t *testing.T, out *harness.Out) (all []string, events []bussim.Event) {
+	t.Helper()
+	events = out.Events(t)
+	for _, e := range events {
+		if e.DetailType != table.Outcome {
+			t.Errorf("a send makes a %s", e.DetailType)
+		}
+		for _, fault := range schema.Validate(e.DetailType, e.Detail) {
+			t.Error(fault)
+		}
+		var d map[string]string
+		if err := json.Unmarshal(e.Detail, &d); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, strings.TrimSpace(d["outcome"]+" "+d["error_code"]+" "+d["reason"]))
+	}
+	return all, events
+}
+
+func TestEachSettledAttemptIsOneEventAndNothingElseIs(t *testing.T) {
+	answer := func(status int, body string) gatewaysim.Fault {
+		return gatewaysim.Fault{Kind: gatewaysim.Answer, Status: status, Body: body}
+	}
+	for name, c := range map[string]struct {
+		run  func(w *world)
+		want string
+	}{
+		"accepted, and repeated": {func(w *world) {
+			for range 3 {
+				w.post(hello, "idempotency-key", "idem-1")
+			}
+		}, "accepted"},
+		"queued, then sent": {func(w *world) {
+			w.post(hello, "idempotency-key", "idem-1", "prefer", "respond-async")
+			w.drain()
+			w.post(hello, "idempotency-key", "idem-1")
+		}, "accepted"},
+		"queued and not sent": {func(w *world) {
+			w.post(hello, "idempotency-key", "idem-1", "prefer", "respond-async")
+		}, ""},
+		"rejected, and repeated": {func(w *world) {
+			w.spoil(answer(400, refusedAs("X_001")))
+			for range 2 {
+				w.post(hello, "idempotency-key", "idem-1")
+			}
+		}, "rejected X_001"},
+		"rejected for no reason that can be read": {func(w *world) {
+			w.spoil(answer(400, "no JSON"))
+			w.post(hello, "idempotency-key", "idem-1")
+		}, "rejected"},
+		"surely not sent, then sent": {func(w *world) {
+			w.spoil(answer(402, refusedAs("X_001")))
+			w.post(hello, "idempotency-key", "idem-1")
+			w.spoil()
+			w.post(hello, "idempotency-key", "idem-1")
+		}, "accepted"},
+		"unknown, and held": {func(w *world) {
+			w.spoil(gatewaysim.Fault{Kind: gatewaysim.ResetAfter})
+			for range 3 {
+				w.post(hello, "idempotency-key", "idem-1")
+			}
+		}, "unknown  connection_lost"},
+		"unknown, then sent again because the caller wants it": {func(w *world) {
+			w.spoil(gatewaysim.Fault{Kind: gatewaysim.ResetAfter, Times: 1})
+			for range 2 {
+				w.post(hello, "idempotency-key", "idem-1", "on-unknown", "resend")
+			}
+		}, "unknown  connection_lost, accepted"},
+		"unknown, then surely not sent": {func(w *world) {
+			w.spoil(gatewaysim.Fault{Kind: gatewaysim.ResetAfter, Times: 1}, answer(402, refusedAs("X_001")))
+			for range 2 {
+				w.post(hello, "idempotency-key", "idem-1", "on-unknown", "resend")
+			}
+		}, "unknown  connection_lost"},
+		"a record that can never be sent": {func(w *world) {
+			w.sqs(`{"idempotencyKey":"idem-1","message":{"to":"1"}}`)
+		}, "rejected MSG_001"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			out := harness.NewOut(t, w.table)
+			c.run(w)
+			all, events := outcomes(t, out)
+			got := strings.Join(all, ", ")
+			if got != c.want {
+				t.Errorf("events are %q, want %q: %s", got, c.want, events)
+			}
+		})
+	}
+}
+
+func TestAnOutcomeTellsWhatItsRowTells(t *testing.T) {
+	w := newWorld(t)
+	out := harness.NewOut(t, w.table)
+	a := w.post(`{"messaging_product":"whatsapp","to":"15550100001","type":"text","text":{"body":"a \"b\" \\ c\nd"}}`, "idempotency-key", "idem-1")
+	_, events := outcomes(t, out)
+	if len(events) != 1 {
+		t.Fatalf("%d events", len(events))
+	}
+	var d map[string]string
+	if err := json.Unmarshal(events[0].Detail, &d); err != nil {
+		t.Fatal(err)
+	}
+	id := ledger.ID("http/crm", "idem-1")
+	taken := w.gateway.Messages()
+	for name, want := range map[string]string{
+		"pk": id, "sk": "send", "kind": "send", "direction": "out", "type": "text", "contact": "15550100001", "message_id": id, "outcome": "accepted",
+		"client": "crm", "text": "", "wamid": taken[0].Wamid, "status": "", "error_code": "", "is_fake": "",
+	} {
+		if d[name] != want {
+			t.Errorf("%s is %q, want %q", name, d[name], want)
+		}
+	}
+	if a.Status != 200 || !strings.Contains(string(taken[0].Body), `"a \"b\" \\ c\nd"`) {
+		t.Errorf("the Gateway got %s", taken[0].Body)
+	}
+}
+
+// An attempt whose owner comes back late, and TTL, which removes rows, are no outcome.
+func TestARemovedRowMakesNoEvent(t *testing.T) {
+	w := newWorld(t)
+	out := harness.NewOut(t, w.table)
+	w.post(hello, "idempotency-key", "idem-1")
+	if all, _ := outcomes(t, out); len(all) != 1 {
+		t.Fatalf("events are %q", all)
+	}
+	key := map[string]types.AttributeValue{
+		"pk": &types.AttributeValueMemberS{Value: ledger.ID("http/crm", "idem-1")}, "sk": &types.AttributeValueMemberS{Value: "send"},
+	}
+	if _, err := harness.Backends.DB.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &w.table, Key: key}); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(time.Hour)
+	if all, _ := outcomes(t, out); len(all) != 1 {
+		t.Errorf("a removal made one of %q", all)
+	}
+}
+
+func TestReadmesOutcomeIsWhatASendMakes(t *testing.T) {
+	var example bussim.Event
+	if err := json.Unmarshal([]byte(readme(t, "json", table.Outcome)), &example); err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t)
+	out := harness.NewOut(t, w.table)
+	w.post(`{"messaging_product":"whatsapp","to":"15550100001","type":"text","text":{"body":"Your order has shipped."}}`, "idempotency-key", "order-4711")
+	_, events := outcomes(t, out)
+	var got, want map[string]string
+	for text, into := range map[string]*map[string]string{string(events[0].Detail): &got, string(example.Detail): &want} {
+		if err := json.Unmarshal([]byte(text), into); err != nil {
+			t.Fatal(err)
+		}
+		for _, own := range []string{"pk", "message_id", "client", "wamid", "timestamp"} {
+			if (*into)[own] == "" {
+				t.Errorf("there is no %s", own)
+			}
+			delete(*into, own)
+		}
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("%v, README has %v", got, want)
+	}
+}
+
+// A text that is stored ten times, whose event goes ten times through README's rule to the
+// queue, is answered once.
+func TestReadmesRuleAnswersAStoredTextOnce(t *testing.T) {
+	var stack map[string]struct {
+		Properties struct {
+			EventBusName yaml.Node      `yaml:"EventBusName"`
+			EventPattern map[string]any `yaml:"EventPattern"`
+			Targets      []struct {
+				Arn         yaml.Node `yaml:"Arn"`
+				Transformer struct {
+					Paths    map[string]string `yaml:"InputPathsMap"`
+					Template string            `yaml:"InputTemplate"`
+				} `yaml:"InputTransformer"`
+			} `yaml:"Targets"`
+		} `yaml:"Properties"`
+	}
+	if err := yaml.Unmarshal([]byte(readme(t, "yaml", "AnswerEveryText:")), &stack); err != nil {
+		t.Fatal(err)
+	}
+	rule := stack["AnswerEveryText"].Properties
+	exported, err := os.ReadFile("../../template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, imported := range []string{rule.EventBusName.Value, rule.Targets[0].Arn.Value} {
+		if name := strings.TrimPrefix(imported, "connexease-prod-"); !strings.Contains(string(exported), "Export: { Name: !Sub \"${AWS::StackName}-"+name+"\" }") {
+			t.Errorf("template.yaml does not export %s", imported)
+		}
+	}
+	pattern, err := json.Marshal(rule.EventPattern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiled, err := bussim.Compile(bussim.Rule{Pattern: pattern, Transformer: &bussim.Transformer{Paths: rule.Targets[0].Transformer.Paths, Template: rule.Targets[0].Transformer.Template}})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	w := newWorld(t)
+	out := harness.NewOut(t, w.table)
+	stored := table.New(harness.Backends.DB, w.table, 30)
+	for _, name := range []string{"text", "echo", "history", "image", "status-read", "dashboard-test"} {
+		body, err := fixtures.Body(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 10 {
+			if r := stored.Put(t.Context(), whatsapp.Split(body), time.Now()); len(r.Unsaved) > 0 {
+				t.Fatal(r)
+			}
+		}
+	}
+	answered := 0
+	for _, e := range out.Events(t) {
+		if !compiled.Matches(e.JSON()) {
+			continue
+		}
+		body, err := compiled.Target(e.JSON())
+		if err != nil {
+			t.Fatal(err)
+		}
+		answered++
+		for range 10 { // EventBridge delivers at least once
+			w.enqueue(string(body))
+		}
+	}
+	w.drain()
+	taken := w.gateway.Messages()
+	if answered != 1 || len(taken) != 1 || taken[0].Times != 1 || !strings.Contains(string(taken[0].Body), `"to":"15550100001"`) || !strings.Contains(string(taken[0].Body), "within the hour") {
+		t.Errorf("%d events are answered, the Gateway took %+v", answered, taken)
+	}
+}

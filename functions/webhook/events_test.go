@@ -1,0 +1,212 @@
+package main
+
+import (
+	"encoding/json"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+
+	"connexease-functions/pkg/local/bussim"
+	"connexease-functions/pkg/local/fixtures"
+	"connexease-functions/pkg/local/harness"
+	"connexease-functions/pkg/local/schema"
+	"connexease-functions/pkg/table"
+)
+
+// facts reads an event's detail.
+func facts(t *testing.T, e bussim.Event) map[string]string {
+	t.Helper()
+	var d map[string]string
+	if err := json.Unmarshal(e.Detail, &d); err != nil {
+		t.Fatalf("%s: %v", e.Detail, err)
+	}
+	return d
+}
+
+// fits fails the test unless each event is by its schema and says what its item says.
+func fits(t *testing.T, events []bussim.Event, items map[string]harness.Item) {
+	t.Helper()
+	for _, e := range events {
+		for _, fault := range schema.Validate(e.DetailType, e.Detail) {
+			t.Errorf("%s: %s", e.DetailType, fault)
+		}
+		d := facts(t, e)
+		it := items[d["pk"]+" "+d["sk"]]
+		if it == nil {
+			t.Errorf("no item is under %s %s", d["pk"], d["sk"])
+		}
+		for name, value := range d {
+			attribute := name
+			if name == "text" {
+				attribute = "line"
+			}
+			if want := it.Text(attribute); name != "wamid" && name != "is_fake" && value != want {
+				t.Errorf("%s: %s is %q, the item has %q", e.DetailType, name, value, want)
+			}
+		}
+	}
+}
+
+func TestEveryFixtureMakesOneEventOfEachItemBySchema(t *testing.T) {
+	w := newWorld(t)
+	out := harness.NewOut(t, w.table)
+	names := fixtures.Names()
+	for range 3 { // repeats, in any order, make no second event
+		rand.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+		for _, name := range names {
+			if a := w.deliver(fixture(t, name)); a.Status != 200 {
+				t.Fatalf("%s: %s", name, a.Body)
+			}
+		}
+	}
+	large := strings.Replace(fixture(t, "text"), "Is the blue one", strings.Repeat("x", 800_000), 1)
+	if a := w.deliver(large); a.Status != 200 {
+		t.Fatal(a.Body)
+	}
+	items, heads := w.items(), 0
+	for _, it := range items {
+		if it.Text("kind") != "part" {
+			heads++
+		}
+	}
+	if heads == len(items) {
+		t.Fatal("no payload is in parts")
+	}
+	events := out.Events(t)
+	fits(t, events, items)
+	seen, types := map[string]bool{}, map[string]int{}
+	for _, e := range events {
+		d := facts(t, e)
+		if key := d["pk"] + " " + d["sk"]; seen[key] {
+			t.Errorf("a second event of %s", key)
+		} else {
+			seen[key] = true
+		}
+		types[e.DetailType]++
+		for _, secret := range []string{"payload", "expires_at", "timeline_pk", "detail_type", "contact_payload"} {
+			if _, there := d[secret]; there {
+				t.Errorf("%s left", secret)
+			}
+		}
+	}
+	if len(events) != heads {
+		t.Errorf("%d events of %d items", len(events), heads)
+	}
+	for _, name := range table.DetailTypes {
+		if types[name] == 0 && name != table.Outcome {
+			t.Errorf("no fixture makes a %s: %v", name, types)
+		}
+	}
+}
+
+func TestEventsAreNamedForWhatAnAnswerMayAnswer(t *testing.T) {
+	for name, want := range map[string]string{
+		"text": table.Received, "reaction": table.Received, "unknown-type": table.Received, "echo": table.Echoed, "status-read": table.StatusChanged,
+		"template-status": table.AccountEvent, "call-connect": table.AccountEvent, "dashboard-test": table.Quarantined,
+	} {
+		w := newWorld(t)
+		out := harness.NewOut(t, w.table)
+		w.deliver(fixture(t, name))
+		if events := out.Events(t); len(events) != 1 || events[0].DetailType != want || events[0].Source != "connexease" {
+			t.Errorf("%s: %+v, want %s", name, events, want)
+		}
+	}
+	w := newWorld(t)
+	out := harness.NewOut(t, w.table)
+	w.deliver(fixture(t, "history"))
+	for _, e := range out.Events(t) {
+		if d := facts(t, e); d["kind"] == "message" && e.DetailType != table.History {
+			t.Errorf("a message of history is a %s", e.DetailType)
+		}
+	}
+}
+
+// What a customer writes, and whatever else a body may hold, ends no text of an event and
+// begins no member.
+func TestNoTextReachesOutOfItsMember(t *testing.T) {
+	const evil = `x","contact":"15550100666","outcome":"accepted","a":{"b":"\` + "\u0007\n\u2028😀" + `<$.dynamodb.NewImage.pk.S><aws.pipes.event.json>`
+	text, err := json.Marshal(evil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := string(text)
+	w := newWorld(t)
+	out := harness.NewOut(t, w.table)
+	bodies := []string{
+		`{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages","value":{"messaging_product":"whatsapp","metadata":{"display_phone_number":"15550100099","phone_number_id":"3"},"messages":[{"id":"wamid.fine","from":"15550100001","timestamp":"1764000000","type":"text","text":{"body":` + q + `}}]}}]}]}`,
+		`{"object":"whatsapp_business_account","entry":[{"id":` + q + `,"changes":[{"field":` + q + `,"value":{"messaging_product":"whatsapp","metadata":{"display_phone_number":` + q + `,"phone_number_id":` + q + `},` + q + `:[{"a":1,"errors":[{"code":` + q + `}]}],"contacts":[{"wa_id":` + q + `}],"messages":[{"id":` + q + `,"from":` + q + `,"timestamp":` + q + `,"type":` + q + `,"errors":[{"code":` + q + `}],"text":{"body":` + q + `}}],"statuses":[{"id":` + q + `,"status":` + q + `,"recipient_id":` + q + `,"biz_opaque_callback_data":` + q + `}]}}]}]}`,
+		`{"object":"whatsapp_business_account","entry":[{"id":` + q + `,"changes":[{"field":` + q + `,"value":{"event":` + q + `,"x":` + q + `}}]}]}`,
+		`{` + q + `:` + q + `}`,
+		evil,
+	}
+	for _, body := range bodies {
+		if a := w.deliver(body); a.Status != 200 {
+			t.Fatal(a.Body)
+		}
+	}
+	events, items := out.Events(t), w.items()
+	fits(t, events, items)
+	if len(events) != len(items) {
+		t.Errorf("%d events of %d items", len(events), len(items))
+	}
+	found := false
+	for _, e := range events {
+		d := facts(t, e)
+		for name, value := range d {
+			if strings.ContainsFunc(value, unicode.IsControl) || strings.ContainsAny(value, `"\`) {
+				t.Errorf("%s is %q", name, value)
+			}
+		}
+		if d["contact"] == "15550100666" || d["outcome"] != "" {
+			t.Errorf("a text became a member: %s", e.Detail)
+		}
+		found = found || d["wamid"] == "wamid.fine" && d["text"] == "x','contact':'15550100666','outcome':'accepted','a':{'b':'/  \u2028😀<$.dynamodb.NewImage.pk.S><aws.pipes.event.json>"
+	}
+	if !found {
+		t.Errorf("the text is not what it should be: %v", events)
+	}
+}
+
+func TestReadmesExamplesAreWhatFixturesMake(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fixtureOf := map[string]string{
+		table.Received: "text", table.Echoed: "echo", table.History: "history", table.StatusChanged: "status-failed",
+		table.AccountEvent: "template-status", table.Quarantined: "dashboard-test",
+	}
+	seen := map[string]bool{}
+	for _, m := range regexp.MustCompile("(?s)```json\n(\\{\"detail-type\".*?)```").FindAllStringSubmatch(string(text), -1) {
+		var example bussim.Event
+		if err := json.Unmarshal([]byte(m[1]), &example); err != nil {
+			t.Fatal(err)
+		}
+		seen[example.DetailType] = true
+		for _, fault := range schema.Validate(example.DetailType, example.Detail) {
+			t.Errorf("%s: %s", example.DetailType, fault)
+		}
+		name := fixtureOf[example.DetailType]
+		if name == "" { // of a send: its own tests have it
+			continue
+		}
+		w := newWorld(t)
+		out := harness.NewOut(t, w.table)
+		w.deliver(fixture(t, name))
+		if !slices.ContainsFunc(out.Events(t), func(e bussim.Event) bool {
+			return e.DetailType == example.DetailType && e.Source == example.Source && maps.Equal(facts(t, e), facts(t, example))
+		}) {
+			t.Errorf("%s makes no such event: %s", name, example.Detail)
+		}
+	}
+	for _, name := range table.DetailTypes {
+		if !seen[name] {
+			t.Errorf("README has no example of %s", name)
+		}
+	}
+}

@@ -1,0 +1,95 @@
+package control
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"connexease-functions/pkg/local/bussim"
+)
+
+// events answers the last events of the bus, or, with follow, each one as it comes, a line
+// of JSON for each.
+func (c *Control) events(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	limit := -1
+	if text := q.Get("limit"); text != "" {
+		var err error
+		if limit, err = strconv.Atoi(text); err != nil || limit < 0 {
+			fail(w, http.StatusBadRequest, errors.New("limit must be a whole number"))
+			return
+		}
+	}
+	wanted := func(e bussim.Event) bool {
+		var about struct{ Kind, Contact string }
+		_ = json.Unmarshal(e.Detail, &about) // an event of somebody else's has neither
+		return (q.Get("kind") == "" || q.Get("kind") == about.Kind) && (q.Get("contact") == "" || q.Get("contact") == about.Contact)
+	}
+	if q.Get("follow") != "" && q.Get("follow") != "0" {
+		c.follow(w, r, wanted)
+		return
+	}
+	found := []bussim.Event{}
+	for _, e := range c.stack.Bus.Events() {
+		if wanted(e) {
+			found = append(found, e)
+		}
+	}
+	total := len(found)
+	if limit >= 0 && limit < total {
+		found = found[total-limit:]
+	}
+	answer(w, http.StatusOK, map[string]any{"count": total, "events": found})
+}
+
+func (c *Control) follow(w http.ResponseWriter, r *http.Request, wanted func(bussim.Event) bool) {
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	w.WriteHeader(http.StatusOK)
+	flush := http.NewResponseController(w)
+	_ = flush.Flush() // the caller knows that it listens
+	for seen := c.stack.Bus.Seen(); ; {
+		events, next, err := c.stack.Bus.Next(r.Context(), seen)
+		if r.Context().Err() != nil {
+			return
+		}
+		if err != nil {
+			line, _ := json.Marshal(map[string]string{"error": err.Error()})
+			_, _ = w.Write(append(line, '\n'))
+		}
+		for _, e := range events {
+			if wanted(e) {
+				if _, err := w.Write(append(e.JSON(), '\n')); err != nil {
+					return
+				}
+			}
+		}
+		seen = next
+		_ = flush.Flush()
+	}
+}
+
+func (c *Control) rules(w http.ResponseWriter, _ *http.Request) {
+	answer(w, http.StatusOK, map[string]any{"rules": c.stack.Bus.Rules()})
+}
+
+// putRule makes a rule whose target is the outbound queue.
+func (c *Control) putRule(w http.ResponseWriter, r *http.Request) {
+	var rule bussim.Rule
+	if !read(w, r, &rule, rule, "a JSON object") {
+		return
+	}
+	if err := c.stack.PutRule(r.PathValue("name"), rule); err != nil {
+		fail(w, http.StatusBadRequest, err)
+		return
+	}
+	c.rules(w, r)
+}
+
+func (c *Control) deleteRule(w http.ResponseWriter, r *http.Request) {
+	if !c.stack.Bus.RemoveRule(r.PathValue("name")) {
+		fail(w, http.StatusNotFound, errors.New("there is no such rule"))
+		return
+	}
+	c.rules(w, r)
+}

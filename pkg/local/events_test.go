@@ -1,0 +1,206 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"connexease-functions/pkg/local/bussim"
+	"connexease-functions/pkg/local/schema"
+	"connexease-functions/pkg/table"
+)
+
+// blocks returns README's blocks of a language.
+func blocks(t *testing.T, language string) (all []string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+		all = append(all, m[1])
+	}
+	return all
+}
+
+// rule reads README's rule.
+func rule(t *testing.T) bussim.Rule {
+	t.Helper()
+	for _, block := range blocks(t, "yaml") {
+		var stack map[string]struct {
+			Properties struct {
+				EventPattern map[string]any `yaml:"EventPattern"`
+				Targets      []struct {
+					Transformer struct {
+						Paths    map[string]string `yaml:"InputPathsMap"`
+						Template string            `yaml:"InputTemplate"`
+					} `yaml:"InputTransformer"`
+				} `yaml:"Targets"`
+			} `yaml:"Properties"`
+		}
+		if !strings.Contains(block, "AnswerEveryText:") {
+			continue
+		}
+		if err := yaml.Unmarshal([]byte(block), &stack); err != nil {
+			t.Fatal(err)
+		}
+		p := stack["AnswerEveryText"].Properties
+		pattern, err := json.Marshal(p.EventPattern)
+		if err != nil || len(p.Targets) != 1 {
+			t.Fatal(err, len(p.Targets))
+		}
+		transformer := p.Targets[0].Transformer
+		return bussim.Rule{Pattern: pattern, Transformer: &bussim.Transformer{Paths: transformer.Paths, Template: transformer.Template}}
+	}
+	t.Fatal("README has no AnswerEveryText")
+	return bussim.Rule{}
+}
+
+// address is a user's own, that takes nothing at first.
+type address struct {
+	mu     sync.Mutex
+	fails  int
+	posted []bussim.Event
+}
+
+func (a *address) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var e bussim.Event
+	if a.fails--; a.fails >= 0 || json.NewDecoder(r.Body).Decode(&e) != nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	a.posted = append(a.posted, e)
+}
+
+func (a *address) events() []bussim.Event {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return append([]bussim.Event{}, a.posted...)
+}
+
+// The customer's message comes ten times: one event reaches the address, the rule of README
+// sends one answer, and every event of it is by the schema.
+func TestATextReachesTheUsersAddressOnceAndIsAnsweredOnceWithoutCode(t *testing.T) {
+	a := &address{fails: 1}
+	server := httptest.NewServer(a)
+	defer server.Close()
+	r := &running{t: t, state: t.TempDir(), port: freePorts(t)}
+	await(t, r, exec.Command(program, "-port", strconv.Itoa(r.port), "-state", r.state, "-forward", server.URL), root)
+	control := r.env["CONTROL_URL"]
+
+	listening, err := http.Get(control + "/events?follow=1&kind=message&contact=15550100001")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listening.Body.Close() }()
+	body, err := json.Marshal(rule(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := r.try(http.MethodPut, control+"/rules/answer", string(body)); !strings.Contains(got, `"answer"`) {
+		t.Fatalf("the rule: %s", got)
+	}
+	r.try(http.MethodPost, control+"/trigger/text?repeat=10", "")
+
+	kinds := func() map[string]int {
+		all := map[string]int{}
+		for _, e := range a.events() {
+			all[e.DetailType]++
+		}
+		return all
+	}
+	r.until("the message, its answer's outcome and its three statuses are there", func() bool {
+		k := kinds()
+		return k[table.Received] == 1 && k[table.Outcome] == 1 && k[table.StatusChanged] == 3
+	})
+	for _, e := range a.events() {
+		if faults := schema.Validate(e.DetailType, e.Detail); faults != nil {
+			t.Errorf("%s: %v", e.JSON(), faults)
+		}
+	}
+	var gateway struct {
+		Messages []struct{ Body json.RawMessage }
+	}
+	if err := json.Unmarshal([]byte(r.try(http.MethodGet, control+"/gateway/messages", "")), &gateway); err != nil {
+		t.Fatal(err)
+	}
+	if len(gateway.Messages) != 1 || !strings.Contains(string(gateway.Messages[0].Body), `"to":"15550100001"`) {
+		t.Errorf("the Gateway took %s", gateway.Messages)
+	}
+	line, err := bufio.NewReader(listening.Body).ReadString('\n')
+	if err != nil || line != string(a.events()[0].JSON())+"\n" {
+		t.Errorf("who listens was told %s %v", line, err)
+	}
+	var last struct {
+		Count  int
+		Events []bussim.Event
+	}
+	if err := json.Unmarshal([]byte(r.try(http.MethodGet, control+"/events?kind=status&limit=2", "")), &last); err != nil || last.Count != 3 || len(last.Events) != 2 {
+		t.Errorf("the last events are %+v, %v", last, err)
+	}
+	for path, want := range map[string]string{"/events?limit=x": "whole number", "/rules": `"answer"`} {
+		if got := r.try(http.MethodGet, control+path, ""); !strings.Contains(got, want) {
+			t.Errorf("%s: %s", path, got)
+		}
+	}
+	for body, want := range map[string]string{`{"pattern":{"a":1}}`: "a: must be a list", `{"patern":{}}`: "pattern, transformer"} {
+		if got := r.try(http.MethodPut, control+"/rules/bad", body); !strings.Contains(got, want) {
+			t.Errorf("%s: %s", body, got)
+		}
+	}
+	if got := r.try(http.MethodDelete, control+"/rules/answer", ""); got != "{\"rules\":{}}\n" {
+		t.Errorf("after its removal: %s", got)
+	}
+	_ = listening.Body.Close()
+	_ = r.command.Process.Signal(syscall.SIGTERM)
+	<-r.ended // its output is whole now
+	for _, want := range []string{"forward WhatsApp Message Received  503", " -> again in 500ms\n", "forward WhatsApp Message Received  200", "forward WhatsApp Message Outcome  200"} {
+		if !strings.Contains(r.output.String(), want) {
+			t.Errorf("no line has %q: %s", want, r.output.String())
+		}
+	}
+}
+
+func TestAnAddressThatIsNoneIsRefusedAtOnce(t *testing.T) {
+	for _, bad := range []string{"localhost:3000", "ftp://h", "http://"} {
+		out, err := exec.Command(program, "-forward", bad).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "FORWARD must be an address") {
+			t.Errorf("%s: %s %v", bad, out, err)
+		}
+	}
+}
+
+func TestReadmeDescribesTheEventsThatTheSchemaAllows(t *testing.T) {
+	f, err := os.Open(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	text, err := io.ReadAll(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{schema.Types(), schema.Table()} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("README lacks:\n%s", want)
+		}
+	}
+	if _, err := bussim.Compile(rule(t)); err != nil {
+		t.Error(err)
+	}
+}

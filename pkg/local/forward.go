@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"connexease-functions/pkg/local/bussim"
+)
+
+// How long an event waits before it is posted again: doubled each time. It is posted until
+// the address takes it, as what comes after it may rest on it.
+const (
+	firstForward   = 500 * time.Millisecond
+	longestForward = 30 * time.Second
+	forwardTimeout = 30 * time.Second
+)
+
+// forwarder posts each event to an address of the user's, in order.
+type forwarder struct {
+	url    string
+	output io.Writer
+	client *http.Client
+}
+
+func newForwarder(url string, output io.Writer) *forwarder {
+	return &forwarder{url: url, output: output, client: &http.Client{Timeout: forwardTimeout}}
+}
+
+// checkForward says what is wrong with an address; an empty one is none.
+func checkForward(address string) error {
+	u, err := url.Parse(address)
+	if address != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		return errors.New("FORWARD must be an address such as http://127.0.0.1:3000/events")
+	}
+	return nil
+}
+
+func (f *forwarder) run(ctx context.Context, bus *bussim.Server) {
+	for seen := 0; ; {
+		events, next, err := bus.Next(ctx, seen)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			_, _ = fmt.Fprintf(f.output, "%s  forward  %v\n", time.Now().Format(time.TimeOnly), err)
+		}
+		for _, e := range events {
+			if !f.forward(ctx, e) {
+				return
+			}
+		}
+		seen = next
+	}
+}
+
+// forward posts one event until a 2xx comes, or ctx ends.
+func (f *forwarder) forward(ctx context.Context, e bussim.Event) bool {
+	for wait := firstForward; ; wait = min(2*wait, longestForward) {
+		start := time.Now()
+		what, taken := f.post(ctx, e)
+		if ctx.Err() != nil {
+			return false
+		}
+		again := ""
+		if !taken {
+			again = fmt.Sprintf(" -> again in %v", wait)
+		}
+		_, _ = fmt.Fprintf(f.output, "%s  forward %s  %s  %d ms%s\n", start.Format(time.TimeOnly), e.DetailType, what, time.Since(start).Milliseconds(), again)
+		if taken {
+			return true
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+func (f *forwarder) post(ctx context.Context, e bussim.Event) (what string, taken bool) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, f.url, bytes.NewReader(e.JSON()))
+	if err != nil {
+		return masked(err.Error()), false
+	}
+	r.Header.Set("Content-Type", "application/json")
+	response, err := f.client.Do(r)
+	if err != nil {
+		var failed *url.Error
+		if errors.As(err, &failed) {
+			err = failed.Err // without the address
+		}
+		return masked(err.Error()), false
+	}
+	defer func() { _ = response.Body.Close() }()
+	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 1<<20))
+	return fmt.Sprint(response.StatusCode), response.StatusCode/100 == 2
+}

@@ -1,0 +1,76 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"connexease-functions/pkg/local/bussim"
+	"connexease-functions/pkg/local/pipesim"
+)
+
+// startBus starts the event bus, before the functions: its address is in their environment.
+func (s *Stack) startBus() (err error) {
+	s.BusURL, err = s.serveAnywhere(s.Bus)
+	return err
+}
+
+// startPipes takes the tables' streams to the event bus as template.yaml says, until Close.
+func (s *Stack) startPipes() error {
+	pipes, err := s.tpl.Pipes()
+	if err != nil {
+		return err
+	}
+	var ctx context.Context
+	ctx, s.piping = context.WithCancel(context.Background())
+	for _, p := range pipes {
+		p.Put = s.Bus.Put
+		p.Trouble = s.trouble()
+		p.DeadLetter = func(body []byte) {
+			if err := s.Enqueue(context.Background(), p.DeadLetterQueue, body); err != nil {
+				s.options.Progress(fmt.Sprintf("%s: what was given up could not be put into %s: %v", p.Name, p.DeadLetterQueue, err))
+			}
+		}
+		pipe, err := pipesim.New(p.Config)
+		if err != nil {
+			return err
+		}
+		stream := &pipesim.Stream{Client: s.Streams(), Table: p.Table}
+		s.pipes.Go(func() { stream.Run(ctx, pipe) })
+	}
+	return nil
+}
+
+// Streams returns a client of the tables' streams.
+func (s *Stack) Streams() *dynamodbstreams.Client {
+	return dynamodbstreams.New(dynamodbstreams.Options{
+		Region: Region, BaseEndpoint: aws.String(s.DynamoDBURL), Credentials: s.DB.Options().Credentials,
+	})
+}
+
+// trouble tells of one that lasts once a minute, not at each try.
+func (s *Stack) trouble() func(error) {
+	var last time.Time
+	return func(err error) {
+		if time.Since(last) > time.Minute {
+			last = time.Now()
+			s.options.Progress("Events out: " + err.Error())
+		}
+	}
+}
+
+// Enqueue puts a message into a queue, by its logical id.
+func (s *Stack) Enqueue(ctx context.Context, queue string, body []byte) error {
+	client := sqs.New(sqs.Options{Region: Region, BaseEndpoint: aws.String(s.SQSURL), Credentials: s.DB.Options().Credentials})
+	_, err := client.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: aws.String(s.Queues.URL(queue)), MessageBody: aws.String(string(body))})
+	return err
+}
+
+// PutRule makes a rule of the bus whose target is the outbound queue.
+func (s *Stack) PutRule(name string, r bussim.Rule) error {
+	return s.Bus.PutRule(name, r, func(ctx context.Context, body []byte) error { return s.Enqueue(ctx, outboundQueue, body) }, s.trouble())
+}

@@ -1,0 +1,233 @@
+package template
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"connexease-functions/pkg/local/pipesim"
+	eventschema "connexease-functions/pkg/local/schema"
+	"connexease-functions/pkg/table"
+)
+
+const (
+	mostEntries  = 10             // AWS API reference: PutEvents
+	streamKept   = 24 * time.Hour // Amazon DynamoDB: "Change data capture for DynamoDB Streams"
+	templateMost = 8192           // AWS API reference: PipeTargetParameters, InputTemplate
+	mostRetries  = 185            // of the pipe's, with whose backoff a day is over
+)
+
+// neverOut are attributes that no event has: the payload, and the ledger's own.
+var neverOut = strings.Fields("payload contact_payload payload_sha256 attempts fingerprint v valid_until on_unknown expires_at timeline_pk timeline_sk")
+
+// eventsGoOut: one pipe takes what is new to the bus, bounded, and nothing that is not for
+// others; its role may do that and no more.
+func eventsGoOut(p *proof) (faults []string) {
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
+	pipes, err := p.Pipes()
+	if err != nil || len(pipes) != 1 {
+		return []string{fmt.Sprintf("there are %d pipes instead of one, %v", len(pipes), err)}
+	}
+	pipe := pipes[0]
+	properties := find(p.root, "Resources", pipe.Name, "Properties")
+	source := find(properties, "SourceParameters", "DynamoDBStreamParameters")
+	faults = append(faults, must(pipe.Name, source, map[string]string{
+		"StartingPosition": "TRIM_HORIZON", "OnPartialBatchItemFailure": "AUTOMATIC_BISECT",
+	})...)
+	if pipe.BatchSize > mostEntries {
+		fault("%s: PutEvents takes %d events, a batch has %d", pipe.Name, mostEntries, pipe.BatchSize)
+	}
+	if pipe.MaxRetries < 1 || pipe.MaxRetries > mostRetries || pipe.MaxAge < time.Minute || pipe.MaxAge > streamKept/2 {
+		fault("%s: %d retries within %v: an event is given up too soon, or holds up its shard until the stream forgets it", pipe.Name, pipe.MaxRetries, pipe.MaxAge)
+	}
+	// A pipe that is stopped asks for nothing, so that it costs nothing.
+	if state := list(find(properties, "DesiredState")); len(state) != 3 || state[0].Value != "SendsEvents" || ref(state[1]) != "RUNNING" || ref(state[2]) != "STOPPED" {
+		fault("%s: DesiredState does not follow EventsOut", pipe.Name)
+	}
+	faults = append(faults, p.filtersTake(pipe)...)
+	faults = append(faults, templateFits(pipe)...)
+	faults = append(faults, p.pipeMay(pipe, ref(find(properties, "RoleArn")))...)
+	bus := find(p.root, "Resources", pipe.Bus, "Properties")
+	if ref(find(bus, "Name")) != "${AWS::StackName}" {
+		fault("%s: its name is not the stack's", pipe.Bus)
+	}
+	archives := 0
+	p.every("AWS::Events::Archive", func(id string, n *yaml.Node) {
+		archives++
+		faults = append(faults, must(id, n, map[string]string{
+			"Condition": "Archived", "Properties/SourceArn": "${" + pipe.Bus + ".Arn}", "Properties/RetentionDays": "${EventArchiveDays}", "Properties/EventPattern": "",
+		})...)
+	})
+	if archives != 1 {
+		fault("there are %d archives instead of one", archives)
+	}
+	return faults
+}
+
+// filtersTake tries the filters on records of every kind.
+func (p *proof) filtersTake(pipe Pipe) (faults []string) {
+	c := pipe.Config
+	made, err := pipesim.New(c)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	typeOf := map[string]string{"message": table.Received, "status": table.StatusChanged, "event": table.AccountEvent, "quarantine": table.Quarantined, "send": table.Outcome}
+	for _, name := range []string{"INSERT", "MODIFY", "REMOVE"} {
+		for kind := range map[string]bool{"message": true, "status": true, "event": true, "quarantine": true, "send": true, "part": true, "": true} {
+			for _, detailType := range []string{"", typeOf[kind]} {
+				image := map[string]any{"kind": map[string]string{"S": kind}}
+				if detailType != "" {
+					image["detail_type"] = map[string]string{"S": detailType}
+				}
+				record := map[string]any{"eventName": name, "dynamodb": map[string]any{"NewImage": image}}
+				if name == "REMOVE" { // that has no new image
+					record["dynamodb"] = map[string]any{"Keys": image}
+				}
+				text, _ := json.Marshal(record)
+				want := detailType != "" && (name == "INSERT" || name == "MODIFY" && kind == "send")
+				if made.Takes(text) != want {
+					faults = append(faults, fmt.Sprintf("%s of kind %q with detail type %q: it is taken: %t", name, kind, detailType, !want))
+				}
+			}
+		}
+	}
+	for _, name := range table.DetailTypes {
+		kind := "message"
+		for k, v := range typeOf {
+			if v == name {
+				kind = k
+			}
+		}
+		text := fmt.Sprintf(`{"eventName":"INSERT","dynamodb":{"NewImage":{"kind":{"S":%q},"detail_type":{"S":%q}}}}`, kind, name)
+		e, err := made.Entry([]byte(text))
+		if !made.Takes([]byte(text)) || err != nil || e.DetailType != name {
+			faults = append(faults, fmt.Sprintf("%s is not taken, or is named %q: %v", name, e.DetailType, err))
+		}
+	}
+	return faults
+}
+
+// templateFits: each value stands alone between quotes, where its absence leaves valid JSON;
+// the members are those of the schema, and none is for the table alone.
+func templateFits(pipe Pipe) (faults []string) {
+	text := pipe.InputTemplate
+	if len(text) > templateMost {
+		faults = append(faults, fmt.Sprintf("the input template has %d characters, AWS takes %d", len(text), templateMost))
+	}
+	var members map[string]string
+	if err := json.Unmarshal([]byte(text), &members); err != nil {
+		return append(faults, "the input template is no JSON object of texts: "+err.Error())
+	}
+	if got, want := slices.Sorted(maps.Keys(members)), slices.Sorted(slices.Values(eventschema.Members())); !slices.Equal(got, want) {
+		faults = append(faults, fmt.Sprintf("the input template has %v, the schema %v", got, want))
+	}
+	attribute := regexp.MustCompile(`^(<\$\.dynamodb\.NewImage\.[a-z_]+\.(S|N|BOOL)>)+$`)
+	for name, value := range members {
+		if !attribute.MatchString(value) {
+			faults = append(faults, fmt.Sprintf("%s: %s is no attribute alone", name, value))
+		}
+		for _, secret := range neverOut {
+			if strings.Contains(value, "."+secret+".") {
+				faults = append(faults, fmt.Sprintf("%s: %s is to stay in the table", name, secret))
+			}
+		}
+	}
+	return faults
+}
+
+// pipeMay: the pipe's role is the pipe's alone, and may do what its source, target and dead
+// letters need (Amazon EventBridge: "Event source permissions for Amazon EventBridge Pipes").
+func (p *proof) pipeMay(pipe Pipe, roleReference string) (faults []string) {
+	fault := func(format string, args ...any) {
+		faults = append(faults, "PipeRole: "+fmt.Sprintf(format, args...))
+	}
+	stream := "${" + pipe.Table + ".StreamArn}"
+	needed := map[string]bool{
+		"dynamodb:DescribeStream on " + stream: true, "dynamodb:GetRecords on " + stream: true,
+		"dynamodb:GetShardIterator on " + stream: true, "dynamodb:ListStreams on " + stream: true,
+		"events:PutEvents on ${" + pipe.Bus + ".Arn}": true, "sqs:SendMessage on ${" + pipe.DeadLetterQueue + ".Arn}": true,
+	}
+	id, ok := p.refersTo(roleReference, "Arn", "AWS::IAM::Role")
+	if !ok {
+		return []string{"the pipe's role is none of this template"}
+	}
+	role := find(p.root, "Resources", id, "Properties")
+	trust := list(find(role, "AssumeRolePolicyDocument", "Statement"))
+	if len(trust) != 1 || ref(find(trust[0], "Principal", "Service")) != "pipes.amazonaws.com" ||
+		ref(find(trust[0], "Condition", "StringEquals", "aws:SourceAccount")) != "${AWS::AccountId}" {
+		fault("it is to be the pipes' of this account alone")
+	}
+	if find(role, "ManagedPolicyArns") != nil {
+		fault("it has permissions beside those of its own policies")
+	}
+	granted := map[string]bool{}
+	for _, policy := range list(find(role, "Policies")) {
+		for _, s := range list(find(policy, "PolicyDocument", "Statement")) {
+			for _, action := range list(find(s, "Action")) {
+				for _, resource := range list(find(s, "Resource")) {
+					granted[action.Value+" on "+ref(resource)] = true
+				}
+			}
+		}
+	}
+	for grant := range needed {
+		if !granted[grant] {
+			fault("%s is not granted", grant)
+		}
+	}
+	for grant := range granted {
+		if !needed[grant] {
+			fault("%s is granted and not used", grant)
+		}
+	}
+	return faults
+}
+
+func TestThePipeIsReadAsItIs(t *testing.T) {
+	tpl, err := Load("../../../template.yaml", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pipes, err := tpl.Pipes()
+	if err != nil || len(pipes) != 1 {
+		t.Fatalf("%d pipes, %v", len(pipes), err)
+	}
+	p := pipes[0]
+	if p.Name != "EventPipe" || p.Table != "EventsTable" || p.Bus != "EventBus" || p.DeadLetterQueue != "EventDeadLetters" || p.BatchSize != 10 ||
+		p.MaxRetries != 20 || p.MaxAge != time.Hour || len(p.Filters) != 2 || p.Source != "connexease" || p.DetailType != "$.dynamodb.NewImage.detail_type.S" {
+		t.Errorf("got %+v", p)
+	}
+}
+
+func TestAPipeThatIsStoppedIsNone(t *testing.T) {
+	tpl, err := Load("../../../template.yaml", map[string]string{"EventsOut": "no"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pipes, err := tpl.Pipes(); err != nil || len(pipes) != 0 {
+		t.Errorf("%d pipes run, %v", len(pipes), err)
+	}
+}
+
+func TestAPipeThatCannotBeHadIsOneSentenceWithItsLine(t *testing.T) {
+	const before = "Resources:\n  T: {Type: AWS::DynamoDB::Table}\n  B: {Type: AWS::Events::EventBus}\n  Q: {Type: AWS::SQS::Queue}\n  P:\n    Type: AWS::Pipes::Pipe\n    Properties:\n      Target: !GetAtt B.Arn\n      TargetParameters: {EventBridgeEventBusParameters: {Source: s}}\n"
+	for text, want := range map[string]string{
+		"      Source: !GetAtt T.StreamArn\n": ":6: pipe P: only one from a DynamoDB stream to an event bus can be had on a laptop",
+		"      Source: !GetAtt T.Arn\n      SourceParameters: {DynamoDBStreamParameters: {MaximumRetryAttempts: 1}}\n":                                                                                                               ":10: Source must be !GetAtt <resource>.StreamArn",
+		"      Source: !GetAtt Q.StreamArn\n      SourceParameters: {DynamoDBStreamParameters: {MaximumRetryAttempts: 1}}\n":                                                                                                         ":10: Q is no AWS::DynamoDB::Table of this template",
+		"      Source: !GetAtt T.StreamArn\n      SourceParameters: {DynamoDBStreamParameters: {DeadLetterConfig: {Arn: !GetAtt Q.Arn}}}\n":                                                                                          ":11: pipe P: without bounds one record can block its shard for a day",
+		"      Source: !GetAtt T.StreamArn\n      SourceParameters: {DynamoDBStreamParameters: {BatchSize: soon, DeadLetterConfig: {Arn: !GetAtt Q.Arn}}}\n":                                                                         ":11: BatchSize is not a whole number",
+		"      Source: !GetAtt T.StreamArn\n      SourceParameters: {FilterCriteria: {Filters: [{}]}, DynamoDBStreamParameters: {MaximumRetryAttempts: 1, MaximumRecordAgeInSeconds: 60, DeadLetterConfig: {Arn: !GetAtt Q.Arn}}}\n": ":11: a filter has no Pattern",
+	} {
+		if _, err := load(t, before+text).Pipes(); err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%s: got %v, want …%s", text, err, want)
+		}
+	}
+}

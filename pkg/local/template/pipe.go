@@ -1,0 +1,111 @@
+package template
+
+import (
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"connexease-functions/pkg/local/pipesim"
+)
+
+// Pipe is an AWS::Pipes::Pipe from a table's stream to an event bus.
+type Pipe struct {
+	Table, Bus, DeadLetterQueue string // logical ids
+	BatchSize                   int
+	pipesim.Config
+}
+
+// Pipes returns the pipes that are to run, without what their configuration needs then.
+func (t *Template) Pipes() ([]Pipe, error) {
+	var all []Pipe
+	err := t.resources("AWS::Pipes::Pipe", func(id string, n *yaml.Node) (err error) {
+		p := Pipe{Config: pipesim.Config{Name: id}}
+		properties := find(n, "Properties")
+		state, err := t.pick(find(properties, "DesiredState"))
+		if err != nil || state != nil && state.Value == "STOPPED" {
+			return err
+		}
+		source := find(properties, "SourceParameters", "DynamoDBStreamParameters")
+		into := find(properties, "TargetParameters")
+		bus := find(into, "EventBridgeEventBusParameters")
+		if source == nil || bus == nil {
+			return t.at(n, "pipe %s: only one from a DynamoDB stream to an event bus can be had on a laptop", id)
+		}
+		for _, one := range []struct {
+			from                  *yaml.Node
+			name, attribute, kind string
+			to                    *string
+		}{
+			{properties, "Source", "StreamArn", "AWS::DynamoDB::Table", &p.Table},
+			{properties, "Target", "Arn", "AWS::Events::EventBus", &p.Bus},
+			{find(source, "DeadLetterConfig"), "Arn", "Arn", "AWS::SQS::Queue", &p.DeadLetterQueue},
+		} {
+			if *one.to, err = t.attributeOf(one.from, one.name, one.attribute, one.kind); err != nil {
+				return err
+			}
+		}
+		seconds := 0
+		for _, one := range []struct {
+			name     string
+			standard int
+			to       *int
+		}{{"BatchSize", 1, &p.BatchSize}, {"MaximumRetryAttempts", -1, &p.MaxRetries}, {"MaximumRecordAgeInSeconds", -1, &seconds}} {
+			if *one.to, err = t.whole(find(source, one.name), one.name, one.standard); err != nil {
+				return err
+			}
+		}
+		if p.MaxRetries < 0 || seconds <= 0 {
+			return t.at(source, "pipe %s: without bounds one record can block its shard for a day", id)
+		}
+		p.MaxAge = time.Duration(seconds) * time.Second
+		for _, f := range sequence(find(properties, "SourceParameters", "FilterCriteria", "Filters")) {
+			pattern := find(f, "Pattern")
+			if pattern == nil {
+				return t.at(f, "a filter has no Pattern")
+			}
+			p.Filters = append(p.Filters, pattern.Value)
+		}
+		for name, to := range map[string]*string{"Source": &p.Source, "DetailType": &p.DetailType} {
+			if v := find(bus, name); v != nil {
+				*to = v.Value
+			}
+		}
+		if v := find(into, "InputTemplate"); v != nil {
+			p.InputTemplate = v.Value
+		}
+		all = append(all, p)
+		return nil
+	})
+	return all, err
+}
+
+func sequence(n *yaml.Node) []*yaml.Node {
+	if n == nil || n.Kind != yaml.SequenceNode {
+		return nil
+	}
+	return n.Content
+}
+
+// attributeOf returns the logical id of a resource that a property names by
+// !GetAtt <resource>.<attribute>.
+func (t *Template) attributeOf(n *yaml.Node, name, attribute, kind string) (string, error) {
+	arn, err := t.pick(find(n, name))
+	if err != nil {
+		return "", err
+	}
+	if arn == nil {
+		if n == nil {
+			n = t.root
+		}
+		return "", t.at(n, "there is no %s", name)
+	}
+	id, is := strings.CutSuffix(arn.Value, "."+attribute)
+	if arn.Tag != "!GetAtt" || !is {
+		return "", t.at(arn, "%s must be !GetAtt <resource>.%s", name, attribute)
+	}
+	if k := find(t.root, "Resources", id, "Type"); k == nil || k.Value != kind {
+		return "", t.at(arn, "%s is no %s of this template", id, kind)
+	}
+	return id, nil
+}
