@@ -1,6 +1,6 @@
 # GNU make 3.81 suffices. "make" alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help run listen test lint lint-template fuzz bench trigger build sam-test sam-local soak check erase redrive delete clean
+.PHONY: help run listen test lint lint-template fuzz bench trigger build sam-test sam-local soak check erase redrive replay delete clean
 
 PORT ?= 8080
 FUZZTIME ?= 20s
@@ -99,6 +99,12 @@ redrive: ## list, show and run again what could not be stored (STACK=name or loc
 
 delete: ## delete a deployed stack, what is named and confirmed only (STACK=name)
 	@sh .ops/delete "$(STACK)"
+
+replay: ## put stored events on the bus again, marked (STACK=name or local KEY= SINCE=24h UNTIL= KIND= CONTACT= NUMBER= RATE=50 APPLY=1)
+	@go build -o .local/bin/replay ./pkg/local/replay && \
+	if [ "$(or $(STACK),local)" = local ]; then test -f .local/env || { echo "Nothing runs here. Start it with: make run"; exit 1; }; . ./.local/env; fi; \
+	exec .local/bin/replay -stack "$(or $(STACK),local)" -key "$(KEY)" -since "$(SINCE)" -until "$(UNTIL)" -kind "$(KIND)" -contact "$(CONTACT)" -number "$(NUMBER)" \
+	  -rate $(or $(RATE),50) $(if $(filter 1 yes true,$(APPLY)),-apply)
 
 clean: ## remove what was built
 	rm -rf bin .local .aws-sam

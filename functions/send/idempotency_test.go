@@ -9,8 +9,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
-
 	"connexease-functions/pkg/local/gatewaysim"
 	"connexease-functions/pkg/local/harness"
 )
@@ -138,14 +136,11 @@ func TestKeysOfVisibleASCIIAreTaken(t *testing.T) {
 func (w *world) received() (records []map[string]any, bodies []string) {
 	w.t.Helper()
 	for {
-		out, err := w.client.ReceiveMessage(w.t.Context(), &sqs.ReceiveMessageInput{QueueUrl: w.queueURL(), MaxNumberOfMessages: 10, WaitTimeSeconds: 0})
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		if len(out.Messages) == 0 {
+		messages := harness.Receive(w.t, w.queues, w.client, "outbound")
+		if len(messages) == 0 {
 			return records, bodies
 		}
-		for _, m := range out.Messages {
+		for _, m := range messages {
 			bodies = append(bodies, *m.Body)
 			records = append(records, w.record(*m.MessageId, *m.Body, w.now()))
 		}

@@ -46,23 +46,18 @@ func (w *world) enqueue(body string) (id string) {
 func (w *world) poll() (came []types.Message, again []string) {
 	w.t.Helper()
 
-	out, err := w.client.ReceiveMessage(w.t.Context(), &sqs.ReceiveMessageInput{
-		QueueUrl: w.queueURL(), MaxNumberOfMessages: 10, MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
-	})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if len(out.Messages) == 0 {
+	messages := harness.Receive(w.t, w.queues, w.client, "outbound")
+	if len(messages) == 0 {
 		return nil, nil
 	}
 	var records []any
-	for _, m := range out.Messages {
+	for _, m := range messages {
 		records = append(records, map[string]any{
 			"messageId": m.MessageId, "receiptHandle": m.ReceiptHandle, "body": m.Body, "attributes": m.Attributes, "eventSource": "aws:sqs",
 		})
 	}
 	again = w.batch(records)
-	for _, m := range out.Messages {
+	for _, m := range messages {
 		if slices.Contains(again, *m.MessageId) {
 			continue
 		}
@@ -70,7 +65,7 @@ func (w *world) poll() (came []types.Message, again []string) {
 			w.t.Fatal(err)
 		}
 	}
-	return out.Messages, again
+	return messages, again
 }
 
 // delays are the visibilities that the function asked for, by SQS message id.

@@ -24,17 +24,11 @@ func (w *world) overflowed() (bodies []string) {
 	w.t.Helper()
 	client, url := harness.SQS(w.sqs.URL), w.queues.URL("overflow")
 	for {
-		out, err := client.ReceiveMessage(w.t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &url, MaxNumberOfMessages: 10})
-		if err != nil {
-			w.t.Fatal(err)
+		messages := harness.Receive(w.t, w.queues, client, "overflow")
+		if len(messages) == 0 {
+			return bodies
 		}
-		if len(out.Messages) == 0 {
-			if w.queues.Idle("overflow") {
-				return bodies
-			}
-			w.queues.EndVisibility("overflow") // the answer to a receive was lost
-		}
-		for _, m := range out.Messages {
+		for _, m := range messages {
 			bodies = append(bodies, *m.Body)
 			if _, err := client.DeleteMessage(w.t.Context(), &sqs.DeleteMessageInput{QueueUrl: &url, ReceiptHandle: m.ReceiptHandle}); err != nil {
 				w.t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"connexease-functions/pkg/local/queuesim"
 	"connexease-functions/pkg/local/stack"
@@ -39,4 +40,24 @@ func SQS(endpoint string) *sqs.Client {
 	return sqs.New(sqs.Options{
 		Region: stack.Region, BaseEndpoint: &endpoint, Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
 	})
+}
+
+// Receive takes up to ten messages. Where the answer to a receive was lost, and the client
+// has asked again, the messages that it took are made visible at once.
+func Receive(t testing.TB, queues *queuesim.Server, client *sqs.Client, name string) []types.Message {
+	t.Helper()
+	url := queues.URL(name)
+	for {
+		before := queues.Depth(name).InFlight
+		out, err := client.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{
+			QueueUrl: &url, MaxNumberOfMessages: 10, MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(out.Messages) > 0 || queues.Depth(name).InFlight <= before {
+			return out.Messages
+		}
+		queues.EndVisibility(name)
+	}
 }
