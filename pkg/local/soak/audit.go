@@ -77,8 +77,9 @@ type stored struct {
 	updates  map[string]int // by identity
 	statuses map[string]int // of the simulated Gateway's callbacks, by wamid and status
 	sends    int
-	parts    int // that are there
-	promised int // that heads name
+	parts    int      // that are there
+	promised int      // that heads name
+	events   []string // keys of the items that make an event
 }
 
 func (s *soak) read(ctx context.Context) (t stored, err error) {
@@ -100,6 +101,9 @@ func (s *soak) read(ctx context.Context) (t stored, err error) {
 					return string(v.Value)
 				}
 				return ""
+			}
+			if text("detail_type") != "" && text("kind") != "send" {
+				t.events = append(t.events, text("pk")+" "+text("sk"))
 			}
 			switch kind := text("kind"); {
 			case kind == "send":
@@ -162,6 +166,7 @@ func (s *soak) audit(ctx context.Context) error {
 		s.fault("the ledger has %d messages, %d were to be sent", t.sends, len(s.messages))
 	}
 	s.auditCallbacks(t)
+	s.auditBus(ctx, t)
 	return nil
 }
 

@@ -79,6 +79,10 @@ type soak struct {
 	faults     []string // what should never have happened
 	samples    []sample
 	pids       map[int]bool
+
+	heard     heard
+	listening sync.WaitGroup
+	stop      context.CancelFunc // ends the listening
 }
 
 // credential is a token in use, and after a rotation the other one that is accepted too.
@@ -128,7 +132,7 @@ func open(ctx context.Context, root string, length time.Duration, out, logs io.W
 		return nil, fmt.Errorf("there is no folder to cache in: %w", err)
 	}
 	s := &soak{
-		out: out, length: length, answers: map[string]int{}, pids: map[int]bool{},
+		out: out, length: length, answers: map[string]int{}, pids: map[int]bool{}, heard: heard{events: map[string]int{}},
 		client: &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 32}},
 	}
 	if s.state, err = os.MkdirTemp("", "soak-"); err != nil {
@@ -142,6 +146,9 @@ func open(ctx context.Context, root string, length time.Duration, out, logs io.W
 		_ = os.RemoveAll(s.state)
 		return nil, err
 	}
+	listening, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop = stop
+	s.listening.Go(func() { s.follow(listening) })
 	s.webhook.now, _ = s.stack.Secrets.Current(stack.WebhookSecret)
 	s.sender.now = s.stack.ClientKey()
 	err = errors.Join(s.stack.Gateway.SetFaults(gatewayFaults), s.stack.Gateway.SetCallbacks(gatewaysim.Callbacks{Shuffle: true, Repeat: 1, DelayMS: 20}))
@@ -152,6 +159,8 @@ func open(ctx context.Context, root string, length time.Duration, out, logs io.W
 }
 
 func (s *soak) close() {
+	s.stop()
+	s.listening.Wait()
 	s.stack.Close()
 	s.client.CloseIdleConnections()
 	_ = os.RemoveAll(s.state)

@@ -21,7 +21,7 @@ func TestAShortSoakIsClean(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"WebhookSecret has a new value", "ClientKeysSecret has a new value", "are in use", "p99", "accepted, left 1 times", "0 are missing, 0 are there more than once", "0 of them still run", "The audit is clean."} {
+	for _, want := range []string{"WebhookSecret has a new value", "ClientKeysSecret has a new value", "are in use", "p99", "accepted, left 1 times", "0 are missing, 0 are there more than once", "0 events are missing, 0 came more than once", "0 of them still run", "The audit is clean."} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in the report", want)
 		}
@@ -50,6 +50,13 @@ func TestTheAuditFindsWhatIsLostDoubledOrLeftBehind(t *testing.T) {
 	}
 	find("", func() error { return s.audit(t.Context()) })
 
+	// An item whose event was told twice, and one whose event never came.
+	for key := range s.heard.events {
+		s.heard.events[key]++
+		find("each item's event once", func() error { return s.audit(t.Context()) })
+		s.heard.events[key]--
+		break
+	}
 	// An update that was answered 200 and is not there.
 	s.accepted = append(s.accepted, 99_999_999)
 	find("the table is not what was delivered", func() error { return s.audit(t.Context()) })

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"sync"
+	"time"
+)
+
+// heard counts the bus's events by the key of their item, sends apart: each of their
+// settled attempts has one.
+type heard struct {
+	mu     sync.Mutex
+	events map[string]int
+	missed error
+}
+
+// follow listens until ctx ends.
+func (s *soak) follow(ctx context.Context) {
+	for seen := 0; ; {
+		events, now, err := s.stack.Bus.Next(ctx, seen)
+		if ctx.Err() != nil {
+			return
+		}
+		s.heard.mu.Lock()
+		s.heard.missed = errors.Join(s.heard.missed, err)
+		for _, e := range events {
+			var d struct{ PK, SK, Kind string }
+			if json.Unmarshal(e.Detail, &d) == nil && d.Kind != "send" {
+				s.heard.events[d.PK+" "+d.SK]++
+			}
+		}
+		s.heard.mu.Unlock()
+		seen = now
+	}
+}
+
+// count compares the events with the items that should have one each.
+func (h *heard) count(items []string) (missing, doubled, foreign int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	expected := map[string]bool{}
+	for _, key := range items {
+		expected[key] = true
+		switch n := h.events[key]; {
+		case n == 0:
+			missing++
+		case n > 1:
+			doubled++
+		}
+	}
+	for key := range h.events {
+		if !expected[key] {
+			foreign++
+		}
+	}
+	return missing, doubled, foreign
+}
+
+// auditBus waits until the pipe has told everything, and looks whether it did so once.
+func (s *soak) auditBus(ctx context.Context, t stored) {
+	waiting, cancel := context.WithTimeout(ctx, receiptLimit)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	missing, doubled, foreign := s.heard.count(t.events)
+	for missing > 0 && waiting.Err() == nil {
+		select {
+		case <-tick.C:
+		case <-waiting.Done():
+		}
+		missing, doubled, foreign = s.heard.count(t.events)
+	}
+	s.say("%d items have an event on the bus: %d events are missing, %d came more than once, %d are of no item", len(t.events), missing, doubled, foreign)
+	if missing+doubled+foreign > 0 || s.heard.missed != nil {
+		s.fault("the bus has not each item's event once: %v", s.heard.missed)
+	}
+}
