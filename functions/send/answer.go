@@ -65,7 +65,7 @@ func (h *handler) own(r *gateway.Result) api.Answer {
 	var a api.Answer
 	switch {
 	case r.Reason == gateway.ReasonBadKey:
-		return h.noAPIKey("has characters that no header can hold")
+		return h.keyFailed(errUnusableKey)
 	case r.NotConnected:
 		return api.Fail(api.NotReached, "", nil)
 	case r.Reason == gateway.ReasonNoGateway:

@@ -124,7 +124,7 @@ func (h *handler) post(ctx context.Context, v *visit, send *ledger.Send, within 
 		body = withOpaque(body, ledger.Opaque(v.request.ID, v.request.Token))
 	}
 	waits := time.Duration(0)
-	if v.request.Source == ledger.Bare || v.request.Source == ledger.ByID {
+	if v.request.Source.Record() {
 		waits = patience
 	}
 	r := h.call(calling, &v.key, waits, end, func(ctx context.Context, key string) gateway.Result {

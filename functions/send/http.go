@@ -69,16 +69,9 @@ func (h *handler) serve(ctx context.Context, r api.Request, l *line) api.Answer 
 }
 
 func (h *handler) unverified(err error, l *line) api.Answer {
-	switch {
-	case errors.Is(err, auth.ErrMissing):
-		l.reason = "no_token"
-		return api.Fail(api.NoToken, "", nil)
-	case errors.Is(err, auth.ErrMalformed):
-		l.reason = "malformed_token"
-		return api.Fail(api.MalformedToken, "", nil)
-	case errors.Is(err, auth.ErrWrong):
-		l.reason = "wrong_token"
-		return api.Fail(api.WrongToken, "", nil)
+	if code, reason := auth.Refusal(err); code != "" {
+		l.reason = reason
+		return api.Fail(api.Code(code), "", nil)
 	}
 	l.reason, l.err = "clients_unavailable", err
 	put := fmt.Sprintf(`aws secretsmanager put-secret-value --secret-id %s --secret-string '{"<client>":"<48 random characters>"}'`, h.clientsSecret)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"connexease-functions/pkg/api"
+	"connexease-functions/pkg/auth"
 	"connexease-functions/pkg/gateway"
 	"connexease-functions/pkg/ledger"
 	"connexease-functions/pkg/telemetry"
@@ -117,9 +118,9 @@ func (h *handler) summarise(ctx context.Context, l *line, answer api.Answer) {
 		count("TooLate", l.has(ledger.NoteNoTime)),
 		count("QueueUnavailable", l.reason == "queue_unavailable" || l.outcome == string(ledger.QueueFailed)),
 		count("SecretUnavailable", slices.Contains([]string{"api_key_unavailable", "clients_unavailable", "clients_invalid", gateway.ReasonBadKey}, l.reason)),
-		count("RefusedNoToken", l.reason == "no_token"),
-		count("RefusedMalformedToken", l.reason == "malformed_token"),
-		count("RefusedWrongToken", l.reason == "wrong_token"),
+		count("RefusedNoToken", l.reason == auth.ReasonNoToken),
+		count("RefusedMalformedToken", l.reason == auth.ReasonMalformedToken),
+		count("RefusedWrongToken", l.reason == auth.ReasonWrongToken),
 		count("RefusedMessage", l.reason == reasonInvalid),
 		{Name: "SecretStaleness", Unit: telemetry.Seconds, Value: l.stale.Seconds()},
 		milliseconds("Duration", h.now().Sub(l.started)),

@@ -75,12 +75,12 @@ func TestATableThatIsAwayTogetherWithTheQueueIsToldAsSVC002(t *testing.T) {
 				if a := w.late(body); a.Status != 503 || a.Code() != "SVC_002" {
 					t.Fatalf("%d %s", a.Status, a.Body)
 				}
+				if !w.queues.Idle("overflow") {
+					t.Errorf("the queue has %+v", w.queues.Depth("overflow"))
+				}
 				w.database.Set(nil)
 				if a := w.deliver(body); a.Status != 200 {
 					t.Errorf("after that: %d %s", a.Status, a.Body)
-				}
-				if !w.queues.Idle("overflow") {
-					t.Errorf("the queue has %+v", w.queues.Depth("overflow"))
 				}
 			}
 		})

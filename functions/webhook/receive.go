@@ -30,13 +30,10 @@ const (
 
 // Reasons of refusals and failures, as logs show them.
 const (
-	reasonNoToken        = "no_token"
-	reasonMalformedToken = "malformed_token"
-	reasonWrongToken     = "wrong_token"
-	reasonTooLarge       = "body_too_large"
-	reasonBase64         = "body_not_base64"
-	reasonSecret         = "secret_unavailable"
-	reasonTable          = "table_unavailable"
+	reasonTooLarge = "body_too_large"
+	reasonBase64   = "body_not_base64"
+	reasonSecret   = "secret_unavailable"
+	reasonTable    = "table_unavailable"
 )
 
 // receive takes a delivery: verify, split, put, answer. Nothing is answered 200
@@ -111,17 +108,9 @@ func latest(a, b time.Time) time.Time {
 }
 
 func (h *handler) refuse(err error, d *delivery) api.Answer {
-	d.outcome = "refused"
-	switch {
-	case errors.Is(err, auth.ErrMissing):
-		d.reason = reasonNoToken
-		return api.Fail(api.NoToken, "", nil)
-	case errors.Is(err, auth.ErrMalformed):
-		d.reason = reasonMalformedToken
-		return api.Fail(api.MalformedToken, "", nil)
-	case errors.Is(err, auth.ErrWrong):
-		d.reason = reasonWrongToken
-		return api.Fail(api.WrongToken, "", nil)
+	if code, reason := auth.Refusal(err); code != "" {
+		d.outcome, d.reason = "refused", reason
+		return api.Fail(api.Code(code), "", nil)
 	}
 	d.outcome, d.reason, d.err = "failed", reasonSecret, err
 	if errors.Is(err, secret.ErrMissing) {

@@ -15,6 +15,27 @@ var (
 	ErrWrong     = errors.New("token is not accepted")
 )
 
+// Why a header was refused, in words for logs.
+const (
+	ReasonNoToken        = "no_token"
+	ReasonMalformedToken = "malformed_token"
+	ReasonWrongToken     = "wrong_token"
+)
+
+// Refusal returns the Gateway's code for a refused header (Connexease Gateway API: Error
+// codes) and the reason for logs; both are empty for any other error.
+func Refusal(err error) (code, reason string) {
+	switch {
+	case errors.Is(err, ErrMissing):
+		return "AUTH_002", ReasonNoToken
+	case errors.Is(err, ErrMalformed):
+		return "AUTH_003", ReasonMalformedToken
+	case errors.Is(err, ErrWrong):
+		return "AUTH_001", ReasonWrongToken
+	}
+	return "", ""
+}
+
 // ParseBearer returns the token of an Authorization header's value (RFC 6750,
 // section 2.1): the scheme in any case, one or more spaces, one token of visible
 // ASCII. It returns ErrMissing for a blank value and ErrMalformed for any other

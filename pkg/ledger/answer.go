@@ -86,14 +86,14 @@ func (v *Visit) end(a Action, n Note) Action {
 }
 
 func (v *Visit) stored(o *Outcome) Action {
-	if v.req.Source.record() {
+	if v.req.Source.Record() {
 		return v.acknowledge("")
 	}
 	return v.answer(Answer{Kind: Stored, Outcome: o, Replayed: true})
 }
 
 func (v *Visit) busy(wait time.Duration, n Note) Action {
-	if v.req.Source.record() {
+	if v.req.Source.Record() {
 		return v.later(wait, shortSpread, n)
 	}
 	v.note = n
@@ -101,21 +101,21 @@ func (v *Visit) busy(wait time.Duration, n Note) Action {
 }
 
 func (v *Visit) keyReused() Action {
-	if v.req.Source.record() {
+	if v.req.Source.Record() {
 		return v.acknowledge(NoteKeyReused)
 	}
 	return v.answer(Answer{Kind: KeyReused})
 }
 
 func (v *Visit) uncertain() Action {
-	if v.req.Source.record() {
+	if v.req.Source.Record() {
 		return v.acknowledge(NoteHeld)
 	}
 	return v.answer(Answer{Kind: Uncertain})
 }
 
 func (v *Visit) late(last *Outcome) Action {
-	if v.req.Source.record() {
+	if v.req.Source.Record() {
 		return v.acknowledge(NoteExpired)
 	}
 	return v.answer(Answer{Kind: Late, Outcome: last, Replayed: true})
@@ -126,7 +126,7 @@ func (v *Visit) late(last *Outcome) Action {
 func (v *Visit) failed(k Kind, n Note) Action {
 	v.note = n
 	switch {
-	case v.req.Source.record():
+	case v.req.Source.Record():
 		return v.later(shortDelay, shortSpread, n)
 	case v.image != nil && v.image.left() > 0:
 		return v.uncertain()
@@ -138,7 +138,7 @@ func (v *Visit) failed(k Kind, n Note) Action {
 // finish answers after the own attempt, whether or not its outcome could be written.
 func (v *Visit) finish(now time.Time) Action {
 	own := v.own
-	if v.req.Source.record() {
+	if v.req.Source.Record() {
 		return v.finishRecord(now)
 	}
 	switch {

@@ -16,7 +16,8 @@ const (
 	ByID
 )
 
-func (s Source) record() bool { return s == Bare || s == ByID }
+// Record tells whether it is a queue record.
+func (s Source) Record() bool { return s == Bare || s == ByID }
 
 // Request is what one visit wants. It must not be changed after Begin.
 type Request struct {

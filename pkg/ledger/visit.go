@@ -204,7 +204,7 @@ func (v *Visit) unknown(now time.Time, mayResend bool) Action {
 
 func (v *Visit) queued(now time.Time) Action {
 	switch {
-	case !v.valid(now) && v.req.Source.record():
+	case !v.valid(now) && v.req.Source.Record():
 		return v.acknowledge(NoteExpired)
 	case !v.valid(now):
 		return v.busy(v.image.ValidUntil.Add(ExpiryMargin).Sub(now), "")

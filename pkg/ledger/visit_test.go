@@ -200,7 +200,7 @@ func TestAClaimThatSurelyDidNotLandNeedsNoTakingBack(t *testing.T) {
 	for _, source := range []Source{HTTP, Async, Bare, ByID} {
 		v, _ := Begin(&Request{Source: source, ID: modelID, Token: "mine", AnswerBy: at(5).Add(time.Minute)}, at(5))
 		want := "table failed"
-		if source.record() {
+		if source.Record() {
 			want = "later: table failed"
 		}
 		if a := v.Wrote(at(5), Result{Missed: true}); say(a) != want {

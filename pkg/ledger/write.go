@@ -152,7 +152,7 @@ func (r *Request) claim0(now time.Time) Write {
 	row := r.row(now)
 	row.V, row.ClaimedAt = 1, now
 	row.Attempts[r.Token] = Attempt{Lease: r.lease()}
-	if r.Source.record() {
+	if r.Source.Record() {
 		row.ValidUntil, row.OnUnknown = r.validUntil(now), r.choice()
 	}
 	return Write{Step: Claim0, ID: r.ID, If: []Clause{{Kind: RowAbsent}}, Put: row}

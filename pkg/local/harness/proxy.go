@@ -62,6 +62,9 @@ func NewProxy(t testing.TB, endpoint string) *Proxy {
 	return p
 }
 
+// Faulty tells whether a fault is set.
+func (p *Proxy) Faulty() bool { return p.faults.Load() != nil }
+
 // Set sets the fault; nil ends it.
 func (p *Proxy) Set(f Fault) {
 	if f == nil {
