@@ -36,8 +36,8 @@ lint: lint-template ## gofmt, go vet for Linux and macOS, staticcheck, gosec, an
 	go vet ./...
 	GOOS=darwin go vet ./...
 	go run $(STATICCHECK) ./...
-	go run $(GOSEC) -quiet -exclude-dir=pkg/local ./functions/... ./pkg/...
-	go run $(GOSEC) -quiet -exclude=$(LAPTOP_ONLY) ./pkg/local/...
+	go run $(GOSEC) -quiet -exclude-dir=pkg/local -exclude-dir=pkg/ops -exclude-dir=pkg/proof ./functions/... ./pkg/...
+	go run $(GOSEC) -quiet -exclude=$(LAPTOP_ONLY) ./pkg/local/... ./pkg/ops/... ./pkg/proof/...
 
 lint-template: $(PACKS)/ready ## cfn-lint, checkov and SAM's translator on template.yaml
 	$(PACKS)/bin/cfn-lint -t template.yaml
@@ -59,10 +59,10 @@ fuzz: ## fuzz what meets hostile input (FUZZTIME=20s each)
 	go test -run '^$$' -fuzz FuzzDiscriminate -fuzztime $(FUZZTIME) ./functions/send
 
 soak: ## run everything under mixed load for a while and audit it (MINUTES=10)
-	@go build -o .local/bin/soak ./pkg/local/soak && exec .local/bin/soak -minutes $(or $(MINUTES),10)
+	@go build -o .local/bin/soak ./pkg/proof/soak && exec .local/bin/soak -minutes $(or $(MINUTES),10)
 
 bench: ## measure speed, memory and sizes, as ratios in one run
-	@go run ./pkg/local/bench
+	@go run ./pkg/proof/bench
 
 trigger: ## list the fixtures, or deliver one (NAME=image REPEAT=2 FROM=1555... TEXT=hello FRESH=1)
 	@test -f .local/env || { echo "Nothing runs here. Start it with: make run"; exit 1; }
@@ -81,10 +81,10 @@ build-%Function:
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(LAMBDA_ARCH) go build $(BUILD_FLAGS) -o "$(ARTIFACTS_DIR)/bootstrap" ./functions/$(shell echo $* | tr A-Z a-z)
 
 sam-test: ## the official SAM CLI validates, builds, and runs the functions in its containers
-	@go build -o .local/bin/samtest ./pkg/local/samtest && exec .local/bin/samtest -end-with-parent
+	@go build -o .local/bin/samtest ./pkg/proof/samtest && exec .local/bin/samtest -end-with-parent
 
 sam-local: ## sam local start-api with all it needs, until Ctrl-C (PORT=8080; needs Docker)
-	@go build -o .local/bin/samtest ./pkg/local/samtest && exec .local/bin/samtest -end-with-parent -serve -port $(PORT)
+	@go build -o .local/bin/samtest ./pkg/proof/samtest && exec .local/bin/samtest -end-with-parent -serve -port $(PORT)
 
 check: ## try a deployed stack as its users do, or the laptop's (STACK=name or local)
 	@sh .ops/check "$(STACK)"
@@ -93,7 +93,7 @@ erase: ## remove a contact from the table (STACK=name or local CONTACT=155501000
 	@sh .ops/erase "$(STACK)" "$(CONTACT)"
 
 redrive: ## list, show and run again what could not be stored (STACK=name or local SHOW=key PICK=key|all|reason=... APPLY=1)
-	@go build -o .local/bin/redrive ./pkg/local/redrive && \
+	@go build -o .local/bin/redrive ./pkg/ops/redrive && \
 	if [ "$(or $(STACK),local)" = local ]; then test -f .local/env || { echo "Nothing runs here. Start it with: make run"; exit 1; }; . ./.local/env; fi; \
 	exec .local/bin/redrive -stack "$(or $(STACK),local)" -show "$(SHOW)" -pick "$(PICK)" $(if $(filter 1 yes true,$(APPLY)),-apply)
 
@@ -101,7 +101,7 @@ delete: ## delete a deployed stack, what is named and confirmed only (STACK=name
 	@sh .ops/delete "$(STACK)"
 
 replay: ## put stored events on the bus again, marked (STACK=name or local KEY= SINCE=24h UNTIL= KIND= CONTACT= NUMBER= RATE=50 APPLY=1)
-	@go build -o .local/bin/replay ./pkg/local/replay && \
+	@go build -o .local/bin/replay ./pkg/ops/replay && \
 	if [ "$(or $(STACK),local)" = local ]; then test -f .local/env || { echo "Nothing runs here. Start it with: make run"; exit 1; }; . ./.local/env; fi; \
 	exec .local/bin/replay -stack "$(or $(STACK),local)" -key "$(KEY)" -since "$(SINCE)" -until "$(UNTIL)" -kind "$(KIND)" -contact "$(CONTACT)" -number "$(NUMBER)" \
 	  -rate $(or $(RATE),50) $(if $(filter 1 yes true,$(APPLY)),-apply)

@@ -10,9 +10,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"connexease-functions/pkg/auth"
-	"connexease-functions/pkg/local/gatewaysim"
-	"connexease-functions/pkg/local/harness"
-	"connexease-functions/pkg/local/secretsim"
+	"connexease-functions/pkg/local/sim/connexease"
+	simsecrets "connexease-functions/pkg/local/sim/secretsmanager"
+	"connexease-functions/pkg/proof/harness"
 	"connexease-functions/pkg/secret"
 )
 
@@ -166,17 +166,17 @@ func TestTheLastGoodClientKeysServeWhileTheNewOnesAreBroken(t *testing.T) {
 func TestSecretsThatCannotBeReadAreToldWithTheCommandThatSaysWhy(t *testing.T) {
 	w := newWorld(t)
 	w.start()
-	harness.Backends.Secrets.SetFault(secretsim.Fault{Status: 400, Code: "AccessDeniedException"})
-	defer harness.Backends.Secrets.SetFault(secretsim.Fault{})
+	harness.Backends.Secrets.SetFault(simsecrets.Fault{Status: 400, Code: "AccessDeniedException"})
+	defer harness.Backends.Secrets.SetFault(simsecrets.Fault{})
 	a := w.as("Bearer " + clientKey)
 	told(t, "client keys", a, 503, "SVC_001")
 	if !strings.Contains(a.Body, "aws secretsmanager get-secret-value --secret-id "+w.env["CLIENT_KEYS_SECRET_ID"]+" --query CreatedDate") {
 		t.Errorf("told %s", a.Body)
 	}
-	harness.Backends.Secrets.SetFault(secretsim.Fault{})
+	harness.Backends.Secrets.SetFault(simsecrets.Fault{})
 	w.start()
 	told(t, "wrong", w.as("Bearer wrong"), 401, "AUTH_001") // reads the client keys, not the API key
-	harness.Backends.Secrets.SetFault(secretsim.Fault{Status: 400, Code: "AccessDeniedException"})
+	harness.Backends.Secrets.SetFault(simsecrets.Fault{Status: 400, Code: "AccessDeniedException"})
 	a = w.as("Bearer " + clientKey)
 	told(t, "API key", a, 503, "SVC_001")
 	if !strings.Contains(a.Body, "aws secretsmanager get-secret-value --secret-id "+w.env["GATEWAY_KEY_SECRET_ID"]+" --query CreatedDate") {
@@ -263,9 +263,9 @@ func TestAnAPIKeyThatTheGatewayRefusesIsReadAgainOnceAMinute(t *testing.T) {
 
 	// A WhatsApp account's credentials are no key of ours.
 	w.pass(time.Hour)
-	w.spoil(gatewaysim.Fault{Kind: gatewaysim.Answer, Status: 401, Body: refusedAs("WABA_001")})
+	w.spoil(connexease.Fault{Kind: connexease.Answer, Status: 401, Body: refusedAs("WABA_001")})
 	told(t, "account", w.post(hello), 401, "WABA_001")
-	w.spoil(gatewaysim.Fault{Kind: gatewaysim.Answer, Status: 401, Body: refusedAs("AUTH_001")})
+	w.spoil(connexease.Fault{Kind: connexease.Answer, Status: 401, Body: refusedAs("AUTH_001")})
 	told(t, "unchanged", w.post(hello), 503, "SVC_003")
 	told(t, "unchanged", w.post(`{"messaging_product":"whatsapp","status":"read","message_id":"wamid.A"}`), 503, "SVC_003")
 	if fetched(name) != before+3 {

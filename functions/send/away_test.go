@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"connexease-functions/pkg/local/gatewaysim"
-	"connexease-functions/pkg/local/harness"
+	"connexease-functions/pkg/local/sim/connexease"
+	"connexease-functions/pkg/proof/harness"
 )
 
 // drop ends a connection without an answer.
@@ -154,7 +154,7 @@ func TestAClaimThatLandedUnseenIsTakenBack(t *testing.T) {
 
 func TestALostRefusalIsToldAsItWasWrittenByTheRepeat(t *testing.T) {
 	w := newWorld(t)
-	w.spoil(gatewaysim.Fault{Kind: gatewaysim.Answer, Status: 400, Body: refusedAs("BAD_REQUEST")})
+	w.spoil(connexease.Fault{Kind: connexease.Answer, Status: 400, Body: refusedAs("BAD_REQUEST")})
 	w.database.Set(loseAnswers("UpdateItem", 2))
 	a := w.post(hello, "idempotency-key", "idem-refusal")
 	told(t, "first", a, 400, "BAD_REQUEST")
@@ -259,7 +259,7 @@ func TestWithTooLittleTimeLeftNothingIsClaimed(t *testing.T) {
 
 func TestStatusesThatCannotBeReadAreNoGroundsToSend(t *testing.T) {
 	w := newWorld(t)
-	w.spoil(gatewaysim.Fault{Kind: gatewaysim.RateLimit, Times: 1}, gatewaysim.Fault{Kind: gatewaysim.ResetAfter, Times: 1})
+	w.spoil(connexease.Fault{Kind: connexease.RateLimit, Times: 1}, connexease.Fault{Kind: connexease.ResetAfter, Times: 1})
 	notSent := w.post(hello, "idempotency-key", "idem-not-sent")
 	told(t, "limited", notSent, 429, "RATE_001")
 	told(t, "lost", w.post(hello, "idempotency-key", "idem-unknown"), 504, "SEND_001")
@@ -282,7 +282,7 @@ func TestStatusesThatCannotBeReadAreNoGroundsToSend(t *testing.T) {
 
 func TestALostRaceOverANotSentMessageIsReadAgain(t *testing.T) {
 	w := newWorld(t)
-	w.spoil(gatewaysim.Fault{Kind: gatewaysim.RateLimit, Times: 1})
+	w.spoil(connexease.Fault{Kind: connexease.RateLimit, Times: 1})
 	told(t, "limited", w.post(hello, "idempotency-key", "idem-raced"), 429, "RATE_001")
 	rival := w.handler
 	w.start()

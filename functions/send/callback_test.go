@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"connexease-functions/pkg/ledger"
-	"connexease-functions/pkg/local/gatewaysim"
-	"connexease-functions/pkg/local/harness"
+	"connexease-functions/pkg/local/sim/connexease"
+	"connexease-functions/pkg/proof/harness"
 	"connexease-functions/pkg/whatsapp"
 )
 
@@ -60,7 +60,7 @@ const undeliverable = `[{"code":131026,"title":"Message undeliverable","message"
 // under which it is known.
 func (w *world) lost(key string) (id, opaque string) {
 	w.t.Helper()
-	w.spoil(gatewaysim.Fault{Kind: gatewaysim.ResetAfter})
+	w.spoil(connexease.Fault{Kind: connexease.ResetAfter})
 	a := w.post(hello, "idempotency-key", key)
 	w.spoil()
 	told(w.t, "lost", a, 504, "SEND_001")
@@ -118,7 +118,7 @@ func TestAForgedCallbackChangesNothing(t *testing.T) {
 
 func TestACallbackProvesARefusalWrong(t *testing.T) {
 	w := newWorld(t)
-	w.spoil(gatewaysim.Fault{Kind: gatewaysim.Answer, Status: 502, Body: refusedAs("GW_001"), Taken: true})
+	w.spoil(connexease.Fault{Kind: connexease.Answer, Status: 502, Body: refusedAs("GW_001"), Taken: true})
 	a := w.post(hello, "idempotency-key", "idem-refused")
 	told(t, "refused", a, 502, "GW_001")
 	w.callback(status{status: "delivered", wamid: "wamid.A", opaque: w.opaque(), at: 1767225600})
@@ -177,7 +177,7 @@ func TestStatusesWithTheCallersOwnOpaqueDataAreFoundByWhatsAppsID(t *testing.T) 
 		t.Errorf("look-up shows %+v", s)
 	}
 	// Without an answer only the caller can link such a status to its message.
-	w.spoil(gatewaysim.Fault{Kind: gatewaysim.ResetAfter})
+	w.spoil(connexease.Fault{Kind: connexease.ResetAfter})
 	b := w.post(body, "idempotency-key", "idem-own")
 	w.spoil()
 	w.callback(status{status: "delivered", wamid: w.gateway.Messages()[1].Wamid, opaque: "order 4711", at: 1767225605})
@@ -189,7 +189,7 @@ func TestStatusesWithTheCallersOwnOpaqueDataAreFoundByWhatsAppsID(t *testing.T) 
 
 func TestACallbackBeforeTheAnswerIsTheAnswer(t *testing.T) {
 	w := newWorld(t)
-	w.spoil(gatewaysim.Fault{Kind: gatewaysim.Slow, DelayMS: 60_000})
+	w.spoil(connexease.Fault{Kind: connexease.Slow, DelayMS: 60_000})
 	done := make(chan harness.Answer, 1)
 	h := w.handler
 	go func() {

@@ -1,6 +1,6 @@
 package main
 
-import "connexease-functions/pkg/setup"
+import "connexease-functions/pkg/config"
 
 // settings are what the environment says. template.yaml sets every variable.
 type settings struct {
@@ -15,7 +15,7 @@ type settings struct {
 
 // readSettings reads the configuration and names every faulty variable at once.
 func readSettings(lookup func(string) string) (settings, error) {
-	v := setup.Read(lookup)
+	v := config.Read(lookup)
 	c := settings{
 		table:         v.Required("TABLE_NAME"),
 		gateway:       v.Address("GATEWAY_URL"),

@@ -13,7 +13,7 @@ import (
 	"testing"
 
 	"connexease-functions/pkg/ledger"
-	"connexease-functions/pkg/local/harness"
+	"connexease-functions/pkg/proof/harness"
 	"connexease-functions/pkg/whatsapp"
 )
 

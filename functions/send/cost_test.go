@@ -5,7 +5,7 @@ import (
 	"sync"
 	"testing"
 
-	"connexease-functions/pkg/local/cost"
+	"connexease-functions/pkg/proof/cost"
 )
 
 func TestASendCostsFourWriteUnitsAndNoRead(t *testing.T) {

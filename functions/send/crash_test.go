@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"connexease-functions/pkg/ledger"
-	"connexease-functions/pkg/local/gatewaysim"
-	"connexease-functions/pkg/local/harness"
+	"connexease-functions/pkg/local/sim/connexease"
+	"connexease-functions/pkg/proof/harness"
 )
 
 // death is a moment at which the function's process is killed.
@@ -67,7 +67,7 @@ var deaths = []death{
 	{"after the claim", onCall(isClaim, true), 0, "unknown"},
 	{"while the Gateway holds the answer", func(p *processes) func() bool {
 		before := len(p.stack.Gateway.Messages())
-		if err := p.stack.Gateway.SetFaults(gatewaysim.Faults{{Kind: gatewaysim.Slow, Times: 1, DelayMS: 60_000}}); err != nil {
+		if err := p.stack.Gateway.SetFaults(connexease.Faults{{Kind: connexease.Slow, Times: 1, DelayMS: 60_000}}); err != nil {
 			p.t.Fatal(err)
 		}
 		var once sync.Once
@@ -198,7 +198,7 @@ func TestAProcessThatIsKilledWhileItServesTheQueueSendsNothingTwice(t *testing.T
 func TestTheErrorOfADirectCallHasNoneOfTheGatewaysWords(t *testing.T) {
 	p := startProcesses(t)
 	words := `{"isSuccess":false,"errors":{"code":"GW_001","group":"BAD_GATEWAY","description":"Recipient 15550100007 is not valid","params":{"to":"15550100007"}}}`
-	if err := p.stack.Gateway.SetFaults(gatewaysim.Faults{{Kind: gatewaysim.Answer, Status: 502, Body: words}}); err != nil {
+	if err := p.stack.Gateway.SetFaults(connexease.Faults{{Kind: connexease.Answer, Status: 502, Body: words}}); err != nil {
 		t.Fatal(err)
 	}
 	result, err := p.stack.Functions["SendFunction"].Invoke(t.Context(), []byte(`{"idempotencyKey":"idem-words","message":`+numbered(7)+`}`))

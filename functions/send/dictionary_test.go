@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"connexease-functions/pkg/local/gatewaysim"
-	"connexease-functions/pkg/local/harness"
+	"connexease-functions/pkg/local/sim/connexease"
+	"connexease-functions/pkg/proof/harness"
 )
 
 // What a repeat of the same request meets.
@@ -25,16 +25,16 @@ func refusedAs(code string) string {
 
 func TestEveryAnswerOfTheGatewayMeansWhatTheDictionarySays(t *testing.T) {
 	w := newWorld(t)
-	answer := func(status int, body string) gatewaysim.Fault {
-		return gatewaysim.Fault{Kind: gatewaysim.Answer, Status: status, Body: body}
+	answer := func(status int, body string) connexease.Fault {
+		return connexease.Fault{Kind: connexease.Answer, Status: status, Body: body}
 	}
-	page := gatewaysim.Fault{Kind: gatewaysim.Answer, Status: 502, Body: "<html>Bad Gateway</html>", ContentType: "text/html"}
-	limit := func(retryAfter string) gatewaysim.Fault {
-		return gatewaysim.Fault{Kind: gatewaysim.RateLimit, RetryAfter: retryAfter}
+	page := connexease.Fault{Kind: connexease.Answer, Status: 502, Body: "<html>Bad Gateway</html>", ContentType: "text/html"}
+	limit := func(retryAfter string) connexease.Fault {
+		return connexease.Fault{Kind: connexease.RateLimit, RetryAfter: retryAfter}
 	}
 	const id = `{"isSuccess":true,"data":{"messages":[{"id":"wamid.X"}]}}`
 	for i, c := range []struct {
-		fault  gatewaysim.Fault
+		fault  connexease.Fault
 		status int
 		code   string
 		state  string
@@ -43,7 +43,7 @@ func TestEveryAnswerOfTheGatewayMeansWhatTheDictionarySays(t *testing.T) {
 		left   int    // messages that the Gateway took although it told otherwise
 		after  string // Retry-After
 	}{
-		{gatewaysim.Fault{Kind: gatewaysim.ContentType}, 200, "", "accepted", "", replay, 1, ""},
+		{connexease.Fault{Kind: connexease.ContentType}, 200, "", "accepted", "", replay, 1, ""},
 		{answer(200, id), 200, "", "accepted", "", replay, 0, ""},
 		{answer(201, id), 201, "", "accepted", "", replay, 0, ""},
 
@@ -73,7 +73,7 @@ func TestEveryAnswerOfTheGatewayMeansWhatTheDictionarySays(t *testing.T) {
 		{answer(429, ""), 429, "SEND_003", "not_sent", "rate_limited", retry, 0, ""},
 		{answer(500, refusedAs("AUTH_004")), 500, "AUTH_004", "not_sent", "auth_service", retry, 0, ""},
 		{answer(500, refusedAs("AUTH_005")), 500, "AUTH_005", "not_sent", "auth_service", retry, 0, ""},
-		{gatewaysim.Fault{Kind: gatewaysim.Refuse}, 503, "SEND_002", "not_sent", "not_connected", retry, 0, "5"},
+		{connexease.Fault{Kind: connexease.Refuse}, 503, "SEND_002", "not_sent", "not_connected", retry, 0, "5"},
 
 		{answer(408, refusedAs("X_001")), 504, "SEND_001", "unknown", "request_timeout", hold, 0, ""},
 		{answer(301, ""), 504, "SEND_001", "unknown", "redirect", hold, 0, ""},
@@ -90,12 +90,12 @@ func TestEveryAnswerOfTheGatewayMeansWhatTheDictionarySays(t *testing.T) {
 		{page, 504, "SEND_001", "unknown", "server_error", hold, 0, ""},
 		{answer(503, `{"message":"Service Unavailable"}`), 504, "SEND_001", "unknown", "server_error", hold, 0, ""},
 		{answer(504, ""), 504, "SEND_001", "unknown", "server_error", hold, 0, ""},
-		{gatewaysim.Fault{Kind: gatewaysim.Answer, Status: 500, Taken: true}, 504, "SEND_001", "unknown", "server_error", hold, 1, ""},
-		{gatewaysim.Fault{Kind: gatewaysim.ResetBefore}, 504, "SEND_001", "unknown", "connection_lost", hold, 0, ""},
-		{gatewaysim.Fault{Kind: gatewaysim.ResetDuring}, 504, "SEND_001", "unknown", "connection_lost", hold, 0, ""},
-		{gatewaysim.Fault{Kind: gatewaysim.ResetAfter}, 504, "SEND_001", "unknown", "connection_lost", hold, 1, ""},
-		{gatewaysim.Fault{Kind: gatewaysim.Cut}, 504, "SEND_001", "unknown", "connection_lost", hold, 1, ""},
-		{gatewaysim.Fault{Kind: gatewaysim.InvalidJSON}, 504, "SEND_001", "unknown", "unreadable", hold, 1, ""},
+		{connexease.Fault{Kind: connexease.Answer, Status: 500, Taken: true}, 504, "SEND_001", "unknown", "server_error", hold, 1, ""},
+		{connexease.Fault{Kind: connexease.ResetBefore}, 504, "SEND_001", "unknown", "connection_lost", hold, 0, ""},
+		{connexease.Fault{Kind: connexease.ResetDuring}, 504, "SEND_001", "unknown", "connection_lost", hold, 0, ""},
+		{connexease.Fault{Kind: connexease.ResetAfter}, 504, "SEND_001", "unknown", "connection_lost", hold, 1, ""},
+		{connexease.Fault{Kind: connexease.Cut}, 504, "SEND_001", "unknown", "connection_lost", hold, 1, ""},
+		{connexease.Fault{Kind: connexease.InvalidJSON}, 504, "SEND_001", "unknown", "unreadable", hold, 1, ""},
 	} {
 		what := fmt.Sprintf("%s %d %s%s", c.fault.Kind, c.fault.Status, c.fault.Body, c.fault.RetryAfter)
 		key := fmt.Sprintf("idem-dictionary-%d", i)
@@ -142,7 +142,7 @@ func TestEveryAnswerOfTheGatewayMeansWhatTheDictionarySays(t *testing.T) {
 
 func TestARateLimitIsToldAtOnceWithItsHeaders(t *testing.T) {
 	w := newWorld(t)
-	w.spoil(gatewaysim.Fault{Kind: gatewaysim.RateLimit, RetryAfter: "1s", LimitType: "min"})
+	w.spoil(connexease.Fault{Kind: connexease.RateLimit, RetryAfter: "1s", LimitType: "min"})
 	started := time.Now()
 	a := w.post(hello)
 	told(t, "limited", a, 429, "RATE_001")
@@ -165,7 +165,7 @@ func TestACallThatTakesTooLongIsHeld(t *testing.T) {
 		}
 		return false
 	})
-	w.spoil(gatewaysim.Fault{Kind: gatewaysim.Slow, DelayMS: 60_000})
+	w.spoil(connexease.Fault{Kind: connexease.Slow, DelayMS: 60_000})
 	a := w.post(hello, "idempotency-key", "idem-slow")
 	told(t, "slow", a, 504, "SEND_001")
 	back.Store(0)
@@ -180,7 +180,7 @@ func TestACallThatTakesTooLongIsHeld(t *testing.T) {
 
 func TestResendEndsAfterThreeAttempts(t *testing.T) {
 	w := newWorld(t)
-	w.spoil(gatewaysim.Fault{Kind: gatewaysim.ResetAfter})
+	w.spoil(connexease.Fault{Kind: connexease.ResetAfter})
 	var a harness.Answer
 	for i, taken := range []int{1, 2, 3, 3, 3} {
 		if i == 4 {
@@ -199,17 +199,17 @@ func TestResendEndsAfterThreeAttempts(t *testing.T) {
 
 func TestARefusedResendLeavesTheFirstAttemptUnknown(t *testing.T) {
 	for name, c := range map[string]struct {
-		fault gatewaysim.Fault
+		fault connexease.Fault
 		taken int // after a further resend
 	}{
-		"rejected": {gatewaysim.Fault{Kind: gatewaysim.Answer, Status: 400, Body: refusedAs("BAD_REQUEST")}, 1},
-		"released": {gatewaysim.Fault{Kind: gatewaysim.RateLimit}, 2},
+		"rejected": {connexease.Fault{Kind: connexease.Answer, Status: 400, Body: refusedAs("BAD_REQUEST")}, 1},
+		"released": {connexease.Fault{Kind: connexease.RateLimit}, 2},
 	} {
 		w := newWorld(t)
 		send := func() harness.Answer {
 			return w.post(hello, "idempotency-key", "idem-resend", "on-unknown", "resend")
 		}
-		w.spoil(gatewaysim.Fault{Kind: gatewaysim.ResetAfter, Times: 1}, c.fault)
+		w.spoil(connexease.Fault{Kind: connexease.ResetAfter, Times: 1}, c.fault)
 		told(t, name+": first", send(), 504, "SEND_001")
 		second := send()
 		told(t, name+": second", second, 504, "SEND_001")
@@ -227,18 +227,18 @@ func TestAnUncertainReceiptMayBeRepeated(t *testing.T) {
 	w := newWorld(t)
 	receipt := `{"messaging_product":"whatsapp","status":"read","message_id":"wamid.A"}`
 	for _, c := range []struct {
-		fault  gatewaysim.Fault
+		fault  connexease.Fault
 		status int
 		code   string
 	}{
-		{gatewaysim.Fault{Kind: gatewaysim.ResetAfter}, 503, "SEND_002"},
-		{gatewaysim.Fault{Kind: gatewaysim.Refuse}, 503, "SEND_002"},
-		{gatewaysim.Fault{Kind: gatewaysim.Answer, Status: 500}, 503, "SEND_002"},
-		{gatewaysim.Fault{Kind: gatewaysim.Answer, Status: 200, Body: "OK"}, 200, ""},
-		{gatewaysim.Fault{Kind: gatewaysim.Answer, Status: 204}, 200, ""},
-		{gatewaysim.Fault{Kind: gatewaysim.Answer, Status: 400, Body: refusedAs("BAD_REQUEST")}, 400, "BAD_REQUEST"},
-		{gatewaysim.Fault{Kind: gatewaysim.Answer, Status: 502, Body: refusedAs("GW_001")}, 502, "GW_001"},
-		{gatewaysim.Fault{Kind: gatewaysim.RateLimit}, 429, "RATE_001"},
+		{connexease.Fault{Kind: connexease.ResetAfter}, 503, "SEND_002"},
+		{connexease.Fault{Kind: connexease.Refuse}, 503, "SEND_002"},
+		{connexease.Fault{Kind: connexease.Answer, Status: 500}, 503, "SEND_002"},
+		{connexease.Fault{Kind: connexease.Answer, Status: 200, Body: "OK"}, 200, ""},
+		{connexease.Fault{Kind: connexease.Answer, Status: 204}, 200, ""},
+		{connexease.Fault{Kind: connexease.Answer, Status: 400, Body: refusedAs("BAD_REQUEST")}, 400, "BAD_REQUEST"},
+		{connexease.Fault{Kind: connexease.Answer, Status: 502, Body: refusedAs("GW_001")}, 502, "GW_001"},
+		{connexease.Fault{Kind: connexease.RateLimit}, 429, "RATE_001"},
 	} {
 		w.spoil(c.fault)
 		a := w.post(receipt)

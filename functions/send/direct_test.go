@@ -11,8 +11,8 @@ import (
 
 	"connexease-functions/pkg/gateway"
 	"connexease-functions/pkg/ledger"
-	"connexease-functions/pkg/local/gatewaysim"
-	"connexease-functions/pkg/local/harness"
+	"connexease-functions/pkg/local/sim/connexease"
+	"connexease-functions/pkg/proof/harness"
 	"connexease-functions/pkg/table"
 )
 
@@ -64,7 +64,7 @@ func TestTheOptionsOfADirectCallCount(t *testing.T) {
 }
 
 func TestEveryFailureOfADirectCallHasAName(t *testing.T) {
-	fault := func(f gatewaysim.Fault) func(*world) { return func(w *world) { w.spoil(f) } }
+	fault := func(f connexease.Fault) func(*world) { return func(w *world) { w.spoil(f) } }
 	for name, c := range map[string]struct {
 		before     func(*world) // nil: nothing
 		envelope   string       // empty: keyed
@@ -94,9 +94,9 @@ func TestEveryFailureOfADirectCallHasAName(t *testing.T) {
 			}
 			w.database.Set(nil)
 		}, "", "InFlight", "IDEM_001", "id", 1},
-		"a lost answer":          {fault(gatewaysim.Fault{Kind: gatewaysim.ResetAfter}), "", "OutcomeUnknown", "SEND_001", "id", 1},
+		"a lost answer":          {fault(connexease.Fault{Kind: connexease.ResetAfter}), "", "OutcomeUnknown", "SEND_001", "id", 1},
 		"500":                    {fault(answered(500, "X_001")), "", "OutcomeUnknown", "SEND_001", "id", 0},
-		"a refused connection":   {fault(gatewaysim.Fault{Kind: gatewaysim.Refuse}), "", "GatewayUnavailable", "SEND_002", "", 0},
+		"a refused connection":   {fault(connexease.Fault{Kind: connexease.Refuse}), "", "GatewayUnavailable", "SEND_002", "", 0},
 		"AUTH_004":               {fault(answered(500, "AUTH_004")), "", "GatewayUnavailable", "AUTH_004", "", 0},
 		"AUTH_005":               {fault(answered(500, "AUTH_005")), "", "GatewayUnavailable", "AUTH_005", "", 0},
 		"too little time":        {func(w *world) { w.lambda = 10 * time.Second }, "", "GatewayUnavailable", "SEND_002", "", 0},
@@ -105,14 +105,14 @@ func TestEveryFailureOfADirectCallHasAName(t *testing.T) {
 		"no table":               {func(w *world) { w.database.Set(refuseAll) }, "", "ServiceUnavailable", "SVC_002", "", 0},
 		"402":                    {fault(answered(402, "BILL_001")), "", "PaymentRequired", "BILL_001", "", 0},
 		"402 without a body":     {fault(answered(402, "")), "", "PaymentRequired", "SEND_003", "", 0},
-		"429":                    {fault(gatewaysim.Fault{Kind: gatewaysim.RateLimit}), "", "RateLimited", "RATE_001", "retry_after", 0},
+		"429":                    {fault(connexease.Fault{Kind: connexease.RateLimit}), "", "RateLimited", "RATE_001", "retry_after", 0},
 		"400":                    {fault(answered(400, "X_001")), "", "Rejected", "X_001", "", 0},
 		"403":                    {fault(answered(403, "X_001")), "", "Rejected", "X_001", "", 0},
 		"401 of the account":     {fault(answered(401, "WABA_001")), "", "Rejected", "WABA_001", "", 0},
 		"422 without a body":     {fault(answered(422, "")), "", "Rejected", "SEND_003", "", 0},
 		"404 of another server":  {fault(answered(404, "")), "", "GatewayUnavailable", "SEND_002", "", 0},
 		"GW_001":                 {fault(answered(502, "GW_001")), "", "Rejected", "GW_001", "", 0},
-		"what came as no object": {fault(gatewaysim.Fault{Kind: gatewaysim.Answer, Status: 400, Body: `"no"`}), "", "Rejected", "SEND_003", "", 0},
+		"what came as no object": {fault(connexease.Fault{Kind: connexease.Answer, Status: 400, Body: `"no"`}), "", "Rejected", "SEND_003", "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -155,8 +155,8 @@ func TestAnInvalidDirectCallClaimsNothing(t *testing.T) {
 }
 
 func TestAFailureThatSentNothingIsMendedByTheSameCall(t *testing.T) {
-	for name, f := range map[string]gatewaysim.Fault{
-		"402": answered(402, "BILL_001"), "429": {Kind: gatewaysim.RateLimit}, "401": answered(401, "AUTH_001"), "no connection": {Kind: gatewaysim.Refuse},
+	for name, f := range map[string]connexease.Fault{
+		"402": answered(402, "BILL_001"), "429": {Kind: connexease.RateLimit}, "401": answered(401, "AUTH_001"), "no connection": {Kind: connexease.Refuse},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -174,7 +174,7 @@ func TestAFailureThatSentNothingIsMendedByTheSameCall(t *testing.T) {
 }
 
 func TestAnAnswerThatIsFinalIsToldAgain(t *testing.T) {
-	for name, f := range map[string]gatewaysim.Fault{
+	for name, f := range map[string]connexease.Fault{
 		"a rejection": answered(400, "X_001"), "a refusal of Meta": answered(502, "GW_001"), "an unknown outcome": answered(500, ""),
 	} {
 		t.Run(name, func(t *testing.T) {

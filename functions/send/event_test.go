@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"connexease-functions/pkg/ledger"
-	"connexease-functions/pkg/local/harness"
+	"connexease-functions/pkg/proof/harness"
 )
 
 // drain polls until the queue is empty, and lets time pass where nothing is visible.

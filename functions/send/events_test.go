@@ -12,26 +12,26 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"go.yaml.in/yaml/v3"
 
+	eventschema "connexease-functions/pkg/events"
 	"connexease-functions/pkg/ledger"
-	"connexease-functions/pkg/local/bussim"
 	"connexease-functions/pkg/local/fixtures"
-	"connexease-functions/pkg/local/gatewaysim"
-	"connexease-functions/pkg/local/harness"
-	"connexease-functions/pkg/local/schema"
+	"connexease-functions/pkg/local/sim/connexease"
+	simeventbridge "connexease-functions/pkg/local/sim/eventbridge"
+	"connexease-functions/pkg/proof/harness"
 	"connexease-functions/pkg/table"
 	"connexease-functions/pkg/whatsapp"
 )
 
 // outcomes returns what the bus was told, as outcome and error code, and holds every event
 // to its schema.
-func outcomes(t *testing.T, out *harness.Out) (all []string, events []bussim.Event) {
+func outcomes(t *testing.T, out *harness.Out) (all []string, events []simeventbridge.Event) {
 	t.Helper()
 	events = out.Events(t)
 	for _, e := range events {
 		if e.DetailType != table.Outcome {
 			t.Errorf("a send makes a %s", e.DetailType)
 		}
-		for _, fault := range schema.Validate(e.DetailType, e.Detail) {
+		for _, fault := range eventschema.Validate(e.DetailType, e.Detail) {
 			t.Error(fault)
 		}
 		var d map[string]string
@@ -44,8 +44,8 @@ func outcomes(t *testing.T, out *harness.Out) (all []string, events []bussim.Eve
 }
 
 func TestEachSettledAttemptIsOneEventAndNothingElseIs(t *testing.T) {
-	answer := func(status int, body string) gatewaysim.Fault {
-		return gatewaysim.Fault{Kind: gatewaysim.Answer, Status: status, Body: body}
+	answer := func(status int, body string) connexease.Fault {
+		return connexease.Fault{Kind: connexease.Answer, Status: status, Body: body}
 	}
 	for name, c := range map[string]struct {
 		run  func(w *world)
@@ -81,19 +81,19 @@ func TestEachSettledAttemptIsOneEventAndNothingElseIs(t *testing.T) {
 			w.post(hello, "idempotency-key", "idem-1")
 		}, "accepted"},
 		"unknown, and held": {func(w *world) {
-			w.spoil(gatewaysim.Fault{Kind: gatewaysim.ResetAfter})
+			w.spoil(connexease.Fault{Kind: connexease.ResetAfter})
 			for range 3 {
 				w.post(hello, "idempotency-key", "idem-1")
 			}
 		}, "unknown  connection_lost"},
 		"unknown, then sent again because the caller wants it": {func(w *world) {
-			w.spoil(gatewaysim.Fault{Kind: gatewaysim.ResetAfter, Times: 1})
+			w.spoil(connexease.Fault{Kind: connexease.ResetAfter, Times: 1})
 			for range 2 {
 				w.post(hello, "idempotency-key", "idem-1", "on-unknown", "resend")
 			}
 		}, "unknown  connection_lost, accepted"},
 		"unknown, then surely not sent": {func(w *world) {
-			w.spoil(gatewaysim.Fault{Kind: gatewaysim.ResetAfter, Times: 1}, answer(402, refusedAs("X_001")))
+			w.spoil(connexease.Fault{Kind: connexease.ResetAfter, Times: 1}, answer(402, refusedAs("X_001")))
 			for range 2 {
 				w.post(hello, "idempotency-key", "idem-1", "on-unknown", "resend")
 			}
@@ -163,7 +163,7 @@ func TestARemovedRowMakesNoEvent(t *testing.T) {
 }
 
 func TestReadmesOutcomeIsWhatASendMakes(t *testing.T) {
-	var example bussim.Event
+	var example simeventbridge.Event
 	if err := json.Unmarshal([]byte(readme(t, "json", table.Outcome)), &example); err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +221,7 @@ func TestReadmesRuleAnswersAStoredTextOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	compiled, err := bussim.Compile(bussim.Rule{Pattern: pattern, Transformer: &bussim.Transformer{Paths: rule.Targets[0].Transformer.Paths, Template: rule.Targets[0].Transformer.Template}})
+	compiled, err := simeventbridge.Compile(simeventbridge.Rule{Pattern: pattern, Transformer: &simeventbridge.Transformer{Paths: rule.Targets[0].Transformer.Paths, Template: rule.Targets[0].Transformer.Template}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"connexease-functions/pkg/ledger"
-	"connexease-functions/pkg/local/gatewaysim"
-	"connexease-functions/pkg/local/harness"
+	"connexease-functions/pkg/local/sim/connexease"
+	"connexease-functions/pkg/proof/harness"
 )
 
 func TestARecordAfterItsValidityIsRecordedAsExpiredAndNotSent(t *testing.T) {
@@ -101,15 +101,15 @@ func TestAnIDAfterItsValidityIsAcknowledged(t *testing.T) {
 
 func TestAnIDThatWasNeverQueuedIsAcknowledgedAndCounted(t *testing.T) {
 	for name, c := range map[string]struct {
-		faults  gatewaysim.Faults
+		faults  connexease.Faults
 		state   string
 		counted bool
 	}{
 		"no row":      {nil, "", true},
-		"not sent":    {gatewaysim.Faults{{Kind: gatewaysim.Answer, Status: 402}}, "not_sent", true},
-		"an accepted": {gatewaysim.Faults{}, "accepted", false},
-		"a rejected":  {gatewaysim.Faults{{Kind: gatewaysim.Answer, Status: 400}}, "rejected", true},
-		"an unknown":  {gatewaysim.Faults{{Kind: gatewaysim.Answer, Status: 500}}, "unknown", true},
+		"not sent":    {connexease.Faults{{Kind: connexease.Answer, Status: 402}}, "not_sent", true},
+		"an accepted": {connexease.Faults{}, "accepted", false},
+		"a rejected":  {connexease.Faults{{Kind: connexease.Answer, Status: 400}}, "rejected", true},
+		"an unknown":  {connexease.Faults{{Kind: connexease.Answer, Status: 500}}, "unknown", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

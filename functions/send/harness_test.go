@@ -12,9 +12,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"connexease-functions/pkg/local/gatewaysim"
-	"connexease-functions/pkg/local/harness"
-	"connexease-functions/pkg/local/queuesim"
+	"connexease-functions/pkg/local/sim/connexease"
+	simsqs "connexease-functions/pkg/local/sim/sqs"
+	"connexease-functions/pkg/proof/harness"
 	"connexease-functions/pkg/telemetry"
 )
 
@@ -34,8 +34,8 @@ type world struct {
 	env      map[string]string
 	table    string
 	database *harness.Proxy
-	gateway  *gatewaysim.Server
-	queues   *queuesim.Server
+	gateway  *connexease.Server
+	queues   *simsqs.Server
 	sqsCalls *harness.Proxy // before the queues
 	client   *sqs.Client
 	logs     harness.Buffer
@@ -62,12 +62,12 @@ func newWorld(t testing.TB) *world {
 	harness.Backends.Secrets.Put(gatewaySecret, gatewayKey)
 	harness.Backends.Secrets.Put(clientsSecret, `{"crm":["`+clientKey+`","client-key-old"],"shop":"`+otherKey+`"}`)
 
-	w.gateway = gatewaysim.New(gatewaysim.Config{
+	w.gateway = connexease.New(connexease.Config{
 		APIKeys: func() []string {
 			key, _ := harness.Backends.Secrets.Current(gatewaySecret)
 			return []string{key}
 		},
-		Limits: gatewaysim.Limits{PerSecond: 100_000, PerMinute: 1_000_000},
+		Limits: connexease.Limits{PerSecond: 100_000, PerMinute: 1_000_000},
 	})
 	t.Cleanup(w.gateway.Close)
 	base, err := w.gateway.Listen("127.0.0.1:0")
@@ -188,7 +188,7 @@ func told(t testing.TB, what string, a harness.Answer, status int, code string) 
 }
 
 // spoil sets what callers of the Gateway meet from now on.
-func (w *world) spoil(faults ...gatewaysim.Fault) {
+func (w *world) spoil(faults ...connexease.Fault) {
 	w.t.Helper()
 	if err := w.gateway.SetFaults(faults); err != nil {
 		w.t.Fatal(err)

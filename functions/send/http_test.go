@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"connexease-functions/pkg/local/harness"
+	"connexease-functions/pkg/proof/harness"
 )
 
 func TestASendLeavesOnceAndARepeatHasTheSameAnswer(t *testing.T) {

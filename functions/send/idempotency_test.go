@@ -9,14 +9,14 @@ import (
 	"sync"
 	"testing"
 
-	"connexease-functions/pkg/local/gatewaysim"
-	"connexease-functions/pkg/local/harness"
+	"connexease-functions/pkg/local/sim/connexease"
+	"connexease-functions/pkg/proof/harness"
 )
 
 func TestEqualKeysAtTheSameTimeSendOneMessage(t *testing.T) {
 	const callers = 20
 	w := newWorld(t)
-	w.spoil(gatewaysim.Fault{Kind: gatewaysim.Slow, DelayMS: 300})
+	w.spoil(connexease.Fault{Kind: connexease.Slow, DelayMS: 300})
 	var processes []*handler // one request at a time each, as in Lambda
 	for range callers {
 		w.start()
@@ -203,7 +203,7 @@ func TestAQueuedMessageIsSentOnceByItsRecords(t *testing.T) {
 
 func TestANotSentMessageCanBeQueuedByARepeat(t *testing.T) {
 	w := newWorld(t)
-	w.spoil(gatewaysim.Fault{Kind: gatewaysim.RateLimit, Times: 1})
+	w.spoil(connexease.Fault{Kind: connexease.RateLimit, Times: 1})
 	first := w.post(hello, "idempotency-key", "idem-later")
 	told(t, "limited", first, 429, "RATE_001")
 	told(t, "queued", w.post(hello, "idempotency-key", "idem-later", "prefer", "respond-async"), 202, "")
@@ -226,7 +226,7 @@ func TestAnAsynchronousRepeatIsToldWhatIsKnown(t *testing.T) {
 	w.database.Set(nil)
 	told(t, "in flight", queue("idem-in-flight", "on-unknown", "resend"), 409, "IDEM_001")
 
-	w.spoil(gatewaysim.Fault{Kind: gatewaysim.Answer, Status: 400, Body: refusedAs("BAD_REQUEST")})
+	w.spoil(connexease.Fault{Kind: connexease.Answer, Status: 400, Body: refusedAs("BAD_REQUEST")})
 	rejected := w.post(hello, "idempotency-key", "idem-rejected")
 	if a := queue("idem-rejected", "on-unknown", "resend"); a.Status != 400 || a.Body != rejected.Body || a.Headers["idempotent-replayed"] != "true" {
 		t.Errorf("rejected: answered %+v", a)
@@ -255,7 +255,7 @@ func TestARowHasRoomForTheLargestMessageAndAllItsAnswers(t *testing.T) {
 	body := bodyOf(256 << 10)
 	send := func() harness.Answer { return w.post(body, "idempotency-key", "idem-room") }
 	told4KiB := refusedAs(strings.Repeat("x", 4096-len(refusedAs(""))))
-	w.spoil(gatewaysim.Fault{Kind: gatewaysim.Answer, Status: 402, Body: told4KiB})
+	w.spoil(connexease.Fault{Kind: connexease.Answer, Status: 402, Body: told4KiB})
 	for range 12 {
 		if a := send(); a.Status != 402 || a.Body != told4KiB {
 			t.Fatalf("answered %d", a.Status)
@@ -263,7 +263,7 @@ func TestARowHasRoomForTheLargestMessageAndAllItsAnswers(t *testing.T) {
 	}
 	answer := `{"isSuccess":true,"data":{"messages":[{"id":"wamid.X"}]},"x":"`
 	answer += strings.Repeat("x", 64<<10-len(answer)-2) + `"}`
-	w.spoil(gatewaysim.Fault{Kind: gatewaysim.Answer, Status: 200, Body: answer})
+	w.spoil(connexease.Fault{Kind: connexease.Answer, Status: 200, Body: answer})
 	first := send()
 	if again := send(); first.Status != 200 || first.Body != answer || again.Body != answer || strings.Contains(w.logs.String(), `"OutcomeLost"`) {
 		t.Errorf("answered %d and %d", first.Status, again.Status)
@@ -283,7 +283,7 @@ func TestAnAnswerTooLargeToKeepIsToldInShortByTheRepeat(t *testing.T) {
 		{400, `{"isSuccess":false,"errors":{"code":"X_001"},` + filler, "", "SEND_003"},
 	} {
 		key := "idem-large-" + strconv.Itoa(c.status)
-		w.spoil(gatewaysim.Fault{Kind: gatewaysim.Answer, Status: c.status, Body: c.large})
+		w.spoil(connexease.Fault{Kind: connexease.Answer, Status: c.status, Body: c.large})
 		if a := w.post(hello, "idempotency-key", key); a.Status != c.status || a.Body != c.large {
 			t.Errorf("answered %d, %d bytes", a.Status, len(a.Body))
 		}

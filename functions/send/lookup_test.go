@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"connexease-functions/pkg/local/gatewaysim"
-	"connexease-functions/pkg/local/harness"
+	"connexease-functions/pkg/local/sim/connexease"
+	"connexease-functions/pkg/proof/harness"
 )
 
 // find looks a message up as the client with this key, by its id or by a query.
@@ -42,7 +42,7 @@ func TestAMessageIsFoundByEachOfItsIDs(t *testing.T) {
 
 func TestAPlusOfWhatsAppsIDNeedsNoEscape(t *testing.T) {
 	w := newWorld(t)
-	w.spoil(gatewaysim.Fault{Kind: gatewaysim.Answer, Status: 200, Body: `{"isSuccess":true,"data":{"messages":[{"id":"wamid.A+B/C+D="}]}}`})
+	w.spoil(connexease.Fault{Kind: connexease.Answer, Status: 200, Body: `{"isSuccess":true,"data":{"messages":[{"id":"wamid.A+B/C+D="}]}}`})
 	id := w.post(hello).Headers["message-id"]
 	for _, wamid := range []string{"wamid.A+B/C+D=", "wamid.A B/C D="} { // escaped by the caller, and not
 		a := w.find(clientKey, "", map[string]string{"wamid": wamid})
@@ -91,7 +91,7 @@ func TestALookUpNamesAMessageAndItsClient(t *testing.T) {
 
 func TestEveryStateIsShownInWords(t *testing.T) {
 	w := newWorld(t)
-	send := func(fault gatewaysim.Fault, headers ...string) (id string) {
+	send := func(fault connexease.Fault, headers ...string) (id string) {
 		if fault.Kind != "" {
 			w.spoil(fault)
 		}
@@ -99,11 +99,11 @@ func TestEveryStateIsShownInWords(t *testing.T) {
 		w.spoil()
 		return id
 	}
-	answer := func(status int, body string) gatewaysim.Fault {
-		return gatewaysim.Fault{Kind: gatewaysim.Answer, Status: status, Body: body}
+	answer := func(status int, body string) connexease.Fault {
+		return connexease.Fault{Kind: connexease.Answer, Status: status, Body: body}
 	}
 	w.database.Set(deny("UpdateItem"))
-	inFlight := send(gatewaysim.Fault{})
+	inFlight := send(connexease.Fault{})
 	w.database.Set(nil)
 	type row struct {
 		id, state, says, reason string
@@ -113,15 +113,15 @@ func TestEveryStateIsShownInWords(t *testing.T) {
 	rows := []row{
 		{inFlight, "in_flight", "It is being sent.", "", 1, 0, 0},
 		{inFlight, "unknown", "Nobody can tell yet whether it was sent.", "process_ended", 1, 0, 44 * time.Second},
-		{send(gatewaysim.Fault{}), "accepted", "The Gateway took it.", "", 1, 200, 0},
-		{send(gatewaysim.Fault{}, "prefer", "respond-async"), "queued", "It waits in the queue and has not been sent.", "", 0, 0, 0},
-		{send(gatewaysim.Fault{Kind: gatewaysim.RateLimit}), "not_sent", "It was surely not sent.", "rate_limited", 1, 429, 0},
-		{send(gatewaysim.Fault{Kind: gatewaysim.Refuse}), "not_sent", "It was surely not sent.", "not_connected", 1, 0, 0},
+		{send(connexease.Fault{}), "accepted", "The Gateway took it.", "", 1, 200, 0},
+		{send(connexease.Fault{}, "prefer", "respond-async"), "queued", "It waits in the queue and has not been sent.", "", 0, 0, 0},
+		{send(connexease.Fault{Kind: connexease.RateLimit}), "not_sent", "It was surely not sent.", "rate_limited", 1, 429, 0},
+		{send(connexease.Fault{Kind: connexease.Refuse}), "not_sent", "It was surely not sent.", "not_connected", 1, 0, 0},
 		{send(answer(400, refusedAs("BAD_REQUEST"))), "rejected", "It was refused; answer says why.", "invalid", 1, 400, 0},
 		{send(answer(502, refusedAs("GW_001"))), "rejected", "It was refused; answer says why.", "refused_upstream", 1, 502, 0},
-		{send(gatewaysim.Fault{Kind: gatewaysim.ResetAfter}), "unknown", "Nobody can tell yet whether it was sent.", "connection_lost", 1, 0, 0},
+		{send(connexease.Fault{Kind: connexease.ResetAfter}), "unknown", "Nobody can tell yet whether it was sent.", "connection_lost", 1, 0, 0},
 	}
-	expiring := send(gatewaysim.Fault{}, "prefer", "respond-async", "valid-for", "60")
+	expiring := send(connexease.Fault{}, "prefer", "respond-async", "valid-for", "60")
 	rows = append(rows,
 		row{expiring, "queued", "It waits in the queue and has not been sent.", "", 0, 0, 0},
 		row{expiring, "expired", "Its validity ended before it could be sent. It was not sent.", "", 0, 0, 125 * time.Second})

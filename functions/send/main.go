@@ -14,10 +14,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"connexease-functions/pkg/auth"
+	"connexease-functions/pkg/config"
 	"connexease-functions/pkg/gateway"
 	"connexease-functions/pkg/queue"
 	"connexease-functions/pkg/secret"
-	"connexease-functions/pkg/setup"
 	"connexease-functions/pkg/table"
 	"connexease-functions/pkg/telemetry"
 )
@@ -51,7 +51,7 @@ func build(lookup func(string) string) (*handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuration: GATEWAY_URL: %w", err)
 	}
-	cfg, err := setup.AWS()
+	cfg, err := config.AWS()
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func build(lookup func(string) string) (*handler, error) {
 			}, secret.DefaultLimits, time.Now),
 			early: secret.NewCooldown(keyCooldown, time.Now),
 		},
-		table:         table.New(setup.DynamoDB(cfg), c.table, c.retentionDays),
+		table:         table.New(config.DynamoDB(cfg), c.table, c.retentionDays),
 		queue:         queue.New(cfg, c.queue),
 		gateway:       client,
 		log:           telemetry.New(os.Stdout, c.function, time.Now),

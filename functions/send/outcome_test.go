@@ -8,14 +8,14 @@ import (
 	"time"
 
 	"connexease-functions/pkg/ledger"
-	"connexease-functions/pkg/local/gatewaysim"
-	"connexease-functions/pkg/local/harness"
+	"connexease-functions/pkg/local/sim/connexease"
+	"connexease-functions/pkg/proof/harness"
 )
 
 const keyed = `{"idempotencyKey":"idem-1","reader":"crm","message":` + hello + `}`
 
-func answered(status int, code string) gatewaysim.Fault {
-	f := gatewaysim.Fault{Kind: gatewaysim.Answer, Status: status}
+func answered(status int, code string) connexease.Fault {
+	f := connexease.Fault{Kind: connexease.Answer, Status: status}
 	if code != "" {
 		f.Body = refusedAs(code)
 	}
@@ -31,14 +31,14 @@ func TestWhatTheGatewaySaysDecidesWhetherARecordComesAgain(t *testing.T) {
 		sends bool
 	}
 	accepted, rejected, released, unknown := end{false, "accepted", false}, end{false, "rejected", false}, end{true, "queued", true}, end{false, "unknown", false}
-	fault := func(kind string) gatewaysim.Fault { return gatewaysim.Fault{Kind: kind} }
+	fault := func(kind string) connexease.Fault { return connexease.Fault{Kind: kind} }
 	for name, c := range map[string]struct {
-		fault gatewaysim.Fault
+		fault connexease.Fault
 		want  end
 		delay time.Duration // the least, without jitter; 0: a second
 		left  int           // messages that left in spite of the answer
 	}{
-		"an id":                      {gatewaysim.Fault{Kind: gatewaysim.ContentType}, accepted, 0, 1},
+		"an id":                      {connexease.Fault{Kind: connexease.ContentType}, accepted, 0, 1},
 		"400":                        {answered(400, "BAD_REQUEST"), rejected, 0, 0},
 		"422 without a body":         {answered(422, ""), rejected, 0, 0},
 		"404 of another server":      {answered(404, ""), released, 0, 0},
@@ -48,22 +48,22 @@ func TestWhatTheGatewaySaysDecidesWhetherARecordComesAgain(t *testing.T) {
 		"401 WABA_001":               {answered(401, "WABA_001"), released, 0, 0},
 		"402":                        {answered(402, "BILL_001"), released, 0, 0},
 		"403":                        {answered(403, "FORBIDDEN"), released, 0, 0},
-		"429":                        {gatewaysim.Fault{Kind: gatewaysim.RateLimit, RetryAfter: "60s"}, released, time.Minute, 0},
-		"429 of an hour":             {gatewaysim.Fault{Kind: gatewaysim.RateLimit, RetryAfter: "3600s"}, released, time.Hour, 0},
-		"429 of a week":              {gatewaysim.Fault{Kind: gatewaysim.RateLimit, RetryAfter: "604800"}, released, time.Hour, 0},
+		"429":                        {connexease.Fault{Kind: connexease.RateLimit, RetryAfter: "60s"}, released, time.Minute, 0},
+		"429 of an hour":             {connexease.Fault{Kind: connexease.RateLimit, RetryAfter: "3600s"}, released, time.Hour, 0},
+		"429 of a week":              {connexease.Fault{Kind: connexease.RateLimit, RetryAfter: "604800"}, released, time.Hour, 0},
 		"AUTH_004":                   {answered(500, "AUTH_004"), released, 0, 0},
 		"AUTH_005":                   {answered(500, "AUTH_005"), released, 0, 0},
-		"a refused connection":       {fault(gatewaysim.Refuse), released, 0, 0},
+		"a refused connection":       {fault(connexease.Refuse), released, 0, 0},
 		"500":                        {answered(500, ""), unknown, 0, 0},
-		"503 of something before it": {gatewaysim.Fault{Kind: gatewaysim.Answer, Status: 503, Body: "<html>", ContentType: "text/html"}, unknown, 0, 0},
+		"503 of something before it": {connexease.Fault{Kind: connexease.Answer, Status: 503, Body: "<html>", ContentType: "text/html"}, unknown, 0, 0},
 		"302":                        {answered(302, ""), unknown, 0, 0},
 		"408":                        {answered(408, ""), unknown, 0, 0},
-		"200 without an id":          {gatewaysim.Fault{Kind: gatewaysim.Answer, Status: 200, Body: `{"isSuccess":true}`}, unknown, 0, 0},
-		"reset before it was read":   {fault(gatewaysim.ResetBefore), unknown, 0, 0},
-		"reset while it was read":    {fault(gatewaysim.ResetDuring), unknown, 0, 0},
-		"reset after it was taken":   {fault(gatewaysim.ResetAfter), unknown, 0, 1},
-		"an answer that breaks off":  {fault(gatewaysim.Cut), unknown, 0, 1},
-		"half an answer":             {fault(gatewaysim.InvalidJSON), unknown, 0, 1},
+		"200 without an id":          {connexease.Fault{Kind: connexease.Answer, Status: 200, Body: `{"isSuccess":true}`}, unknown, 0, 0},
+		"reset before it was read":   {fault(connexease.ResetBefore), unknown, 0, 0},
+		"reset while it was read":    {fault(connexease.ResetDuring), unknown, 0, 0},
+		"reset after it was taken":   {fault(connexease.ResetAfter), unknown, 0, 1},
+		"an answer that breaks off":  {fault(connexease.Cut), unknown, 0, 1},
+		"half an answer":             {fault(connexease.InvalidJSON), unknown, 0, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -125,15 +125,15 @@ func TestAnotherKeyIsTriedInTheSameAttempt(t *testing.T) {
 func TestResendTriesAnUnknownOutcomeThreeTimes(t *testing.T) {
 	const resend = `{"idempotencyKey":"idem-1","reader":"crm","onUnknown":"resend","message":` + hello + `}`
 	for name, c := range map[string]struct {
-		faults   []gatewaysim.Fault
+		faults   []connexease.Fault
 		state    string
 		attempts int
 		left     int
 	}{
-		"always unknown": {[]gatewaysim.Fault{{Kind: gatewaysim.ResetAfter}}, "unknown", 3, 3},
-		"then accepted":  {[]gatewaysim.Fault{{Kind: gatewaysim.Answer, Status: 500, Times: 2}}, "accepted", 3, 1},
-		"then rejected":  {[]gatewaysim.Fault{{Kind: gatewaysim.ResetAfter, Times: 1}, answered(400, "X_001")}, "unknown", 2, 1},
-		"then not sent":  {[]gatewaysim.Fault{{Kind: gatewaysim.Answer, Status: 500, Times: 1}, {Kind: gatewaysim.Answer, Status: 402, Times: 5}}, "accepted", 7, 1},
+		"always unknown": {[]connexease.Fault{{Kind: connexease.ResetAfter}}, "unknown", 3, 3},
+		"then accepted":  {[]connexease.Fault{{Kind: connexease.Answer, Status: 500, Times: 2}}, "accepted", 3, 1},
+		"then rejected":  {[]connexease.Fault{{Kind: connexease.ResetAfter, Times: 1}, answered(400, "X_001")}, "unknown", 2, 1},
+		"then not sent":  {[]connexease.Fault{{Kind: connexease.Answer, Status: 500, Times: 1}, {Kind: connexease.Answer, Status: 402, Times: 5}}, "accepted", 7, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -163,7 +163,7 @@ func TestResendTriesAnUnknownOutcomeThreeTimes(t *testing.T) {
 func TestAResendEndsWithItsValidity(t *testing.T) {
 	w := newWorld(t)
 	w.enqueue(`{"reader":"crm","onUnknown":"resend","validFor":10,"message":` + hello + `}`)
-	w.spoil(gatewaysim.Fault{Kind: gatewaysim.ResetAfter})
+	w.spoil(connexease.Fault{Kind: connexease.ResetAfter})
 	if _, again := w.poll(); len(again) != 1 {
 		t.Fatalf("%v come again", again)
 	}
@@ -239,7 +239,7 @@ func TestARecordThatIsUnderWayElsewhereComesAgainWhenItsLeaseHasEnded(t *testing
 	w := newWorld(t)
 	delays := w.watchDelays()
 	w.database.Set(loseOutcomes)
-	w.spoil(gatewaysim.Fault{Kind: gatewaysim.ResetAfter})
+	w.spoil(connexease.Fault{Kind: connexease.ResetAfter})
 	w.lambda = 25 * time.Second
 	w.sqs(keyed) // leaves an attempt that nobody settled
 	w.database.Set(nil)

@@ -12,9 +12,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"connexease-functions/pkg/local/gatewaysim"
-	"connexease-functions/pkg/local/harness"
+	"connexease-functions/pkg/local/sim/connexease"
 	"connexease-functions/pkg/local/stack"
+	"connexease-functions/pkg/proof/harness"
 	"connexease-functions/pkg/telemetry"
 )
 
@@ -35,7 +35,7 @@ func startProcesses(t *testing.T) *processes {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.stack.Close)
-	p.stack.Gateway.SetLimits(gatewaysim.Limits{PerSecond: 1e6, PerMinute: 1e6})
+	p.stack.Gateway.SetLimits(connexease.Limits{PerSecond: 1e6, PerMinute: 1e6})
 	p.sqs = harness.SQS(p.stack.SQSURL)
 	return p
 }

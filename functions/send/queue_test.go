@@ -19,8 +19,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"connexease-functions/pkg/ledger"
-	"connexease-functions/pkg/local/gatewaysim"
-	"connexease-functions/pkg/local/harness"
+	"connexease-functions/pkg/local/sim/connexease"
+	"connexease-functions/pkg/proof/harness"
 )
 
 // record is an SQS record as Lambda hands it over.
@@ -117,7 +117,7 @@ func (w *world) row(id string) harness.Item {
 	return harness.Items(w.t, w.table)[id+" send"]
 }
 
-func (w *world) sent(want int) []gatewaysim.Message {
+func (w *world) sent(want int) []connexease.Message {
 	w.t.Helper()
 	taken := w.gateway.Messages()
 	if len(taken) != want {
@@ -327,7 +327,7 @@ func TestEachRecordOfABatchIsHandledOnItsOwn(t *testing.T) {
 
 func TestNoMoreThanTenRecordsAreUnderWay(t *testing.T) {
 	w := newWorld(t)
-	w.spoil(gatewaysim.Fault{Kind: gatewaysim.Slow, DelayMS: 200})
+	w.spoil(connexease.Fault{Kind: connexease.Slow, DelayMS: 200})
 	var under, most atomic.Int64
 	w.front(func(rw http.ResponseWriter, r *http.Request) {
 		n := under.Add(1)

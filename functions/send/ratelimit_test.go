@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"connexease-functions/pkg/ledger"
-	"connexease-functions/pkg/local/gatewaysim"
-	"connexease-functions/pkg/local/harness"
+	"connexease-functions/pkg/local/sim/connexease"
+	"connexease-functions/pkg/proof/harness"
 )
 
 // countCalls counts the calls of the Gateway.
@@ -31,7 +31,7 @@ func (w *world) countCalls() *atomic.Int64 {
 func TestAShortRateLimitIsWaitedForInsideOneAttempt(t *testing.T) {
 	w := newWorld(t)
 	calls := w.countCalls()
-	w.spoil(gatewaysim.Fault{Kind: gatewaysim.RateLimit, RetryAfter: "1s", Times: 1})
+	w.spoil(connexease.Fault{Kind: connexease.RateLimit, RetryAfter: "1s", Times: 1})
 	started := time.Now()
 	if again := w.sqs(keyed); again != nil {
 		t.Errorf("%v come again", again)
@@ -47,15 +47,15 @@ func TestAShortRateLimitIsWaitedForInsideOneAttempt(t *testing.T) {
 
 func TestARateLimitIsWaitedForTwoSecondsInAllAndThenByVisibility(t *testing.T) {
 	for name, c := range map[string]struct {
-		fault       gatewaysim.Fault
+		fault       connexease.Fault
 		calls       int64
 		least, most time.Duration // waited in process
 		delay       time.Duration
 	}{
-		"1s":       {gatewaysim.Fault{Kind: gatewaysim.RateLimit, RetryAfter: "1s"}, 3, 2 * time.Second, 3 * time.Second, time.Second},
+		"1s":       {connexease.Fault{Kind: connexease.RateLimit, RetryAfter: "1s"}, 3, 2 * time.Second, 3 * time.Second, time.Second},
 		"not said": {answered(429, ""), 3, 2 * time.Second, 3 * time.Second, time.Second},
-		"3s":       {gatewaysim.Fault{Kind: gatewaysim.RateLimit, RetryAfter: "3s"}, 1, 0, time.Second, 3 * time.Second},
-		"60s":      {gatewaysim.Fault{Kind: gatewaysim.RateLimit, RetryAfter: "60s", LimitType: "min"}, 1, 0, time.Second, time.Minute},
+		"3s":       {connexease.Fault{Kind: connexease.RateLimit, RetryAfter: "3s"}, 1, 0, time.Second, 3 * time.Second},
+		"60s":      {connexease.Fault{Kind: connexease.RateLimit, RetryAfter: "60s", LimitType: "min"}, 1, 0, time.Second, time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -82,7 +82,7 @@ func TestARateLimitIsWaitedForTwoSecondsInAllAndThenByVisibility(t *testing.T) {
 func TestTheRestOfABatchIsDelayedUnclaimed(t *testing.T) {
 	w := newWorld(t)
 	delays := w.watchDelays()
-	w.spoil(gatewaysim.Fault{Kind: gatewaysim.RateLimit, RetryAfter: "60s"})
+	w.spoil(connexease.Fault{Kind: connexease.RateLimit, RetryAfter: "60s"})
 	var records []any
 	for i := range 14 {
 		records = append(records, w.record("r-"+strconv.Itoa(i), hello, w.now()))
@@ -104,7 +104,7 @@ func TestTheRestOfABatchIsDelayedUnclaimed(t *testing.T) {
 func TestAnHourOfRateLimitsLosesNothingAndWearsNoRecordOut(t *testing.T) {
 	const messages = 30
 	w := newWorld(t)
-	w.spoil(gatewaysim.Fault{Kind: gatewaysim.RateLimit, RetryAfter: "60s", LimitType: "min"})
+	w.spoil(connexease.Fault{Kind: connexease.RateLimit, RetryAfter: "60s", LimitType: "min"})
 	var mu sync.Mutex
 	visible := map[string]time.Time{}
 	w.sqsCalls.Set(func(_ http.ResponseWriter, action string, body []byte) bool {

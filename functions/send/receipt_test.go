@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"connexease-functions/pkg/ledger"
-	"connexease-functions/pkg/local/gatewaysim"
-	"connexease-functions/pkg/local/harness"
+	"connexease-functions/pkg/local/sim/connexease"
+	"connexease-functions/pkg/proof/harness"
 )
 
 const (
@@ -70,12 +70,12 @@ func TestAReceiptIsSentEachTimeByEverySourceAndClaimsNothing(t *testing.T) {
 
 func TestAnySuccessOfTheGatewayIsOneOfAReceipt(t *testing.T) {
 	w := newWorld(t)
-	for _, f := range []gatewaysim.Fault{
-		{Kind: gatewaysim.Answer, Status: 200, Body: `{"isSuccess":true,"data":{"success":true}}`},
-		{Kind: gatewaysim.Answer, Status: 200, Body: `OK`, ContentType: "text/plain"},
-		{Kind: gatewaysim.Answer, Status: 202, Body: `{}`},
-		{Kind: gatewaysim.Answer, Status: 204},
-		{Kind: gatewaysim.InvalidJSON},
+	for _, f := range []connexease.Fault{
+		{Kind: connexease.Answer, Status: 200, Body: `{"isSuccess":true,"data":{"success":true}}`},
+		{Kind: connexease.Answer, Status: 200, Body: `OK`, ContentType: "text/plain"},
+		{Kind: connexease.Answer, Status: 202, Body: `{}`},
+		{Kind: connexease.Answer, Status: 204},
+		{Kind: connexease.InvalidJSON},
 	} {
 		w.spoil(f)
 		for source, send := range receiptBy {
@@ -114,7 +114,7 @@ func TestAReceiptThatIsAMessageTooIsRefused(t *testing.T) {
 
 func TestAReceiptThatTheGatewayRefusesIsToldAndOnTheQueueRecorded(t *testing.T) {
 	for name, c := range map[string]struct {
-		fault gatewaysim.Fault
+		fault connexease.Fault
 		http  int
 		code  string
 	}{
@@ -148,13 +148,13 @@ func TestAReceiptThatTheGatewayRefusesIsToldAndOnTheQueueRecorded(t *testing.T) 
 
 func TestADirectReceiptThatMayHaveArrivedMayBeRepeated(t *testing.T) {
 	for name, c := range map[string]struct {
-		fault      gatewaysim.Fault
+		fault      connexease.Fault
 		want, code string
 	}{
-		"a lost answer":        {gatewaysim.Fault{Kind: gatewaysim.ResetAfter}, "GatewayUnavailable", "SEND_002"},
+		"a lost answer":        {connexease.Fault{Kind: connexease.ResetAfter}, "GatewayUnavailable", "SEND_002"},
 		"500":                  {answered(500, ""), "GatewayUnavailable", "SEND_002"},
-		"a refused connection": {gatewaysim.Fault{Kind: gatewaysim.Refuse}, "GatewayUnavailable", "SEND_002"},
-		"429":                  {gatewaysim.Fault{Kind: gatewaysim.RateLimit}, "RateLimited", "RATE_001"},
+		"a refused connection": {connexease.Fault{Kind: connexease.Refuse}, "GatewayUnavailable", "SEND_002"},
+		"429":                  {connexease.Fault{Kind: connexease.RateLimit}, "RateLimited", "RATE_001"},
 		"402":                  {answered(402, "BILL_001"), "PaymentRequired", "BILL_001"},
 		"a refused API key":    {answered(401, "AUTH_001"), "ServiceUnavailable", "SVC_003"},
 	} {
@@ -175,16 +175,16 @@ func TestADirectReceiptThatMayHaveArrivedMayBeRepeated(t *testing.T) {
 
 func TestAReceiptOnTheQueueComesAgainUntilItArrivesOrItsValidityEnds(t *testing.T) {
 	for name, c := range map[string]struct {
-		fault gatewaysim.Fault
+		fault connexease.Fault
 		delay time.Duration
 		left  int
 	}{
-		"429":                  {gatewaysim.Fault{Kind: gatewaysim.RateLimit, RetryAfter: "60s"}, time.Minute, 0},
+		"429":                  {connexease.Fault{Kind: connexease.RateLimit, RetryAfter: "60s"}, time.Minute, 0},
 		"402":                  {answered(402, ""), time.Second, 0},
 		"401":                  {answered(401, "AUTH_001"), time.Second, 0},
-		"a refused connection": {gatewaysim.Fault{Kind: gatewaysim.Refuse}, time.Second, 0},
+		"a refused connection": {connexease.Fault{Kind: connexease.Refuse}, time.Second, 0},
 		"500":                  {answered(500, ""), time.Second, 0},
-		"a lost answer":        {gatewaysim.Fault{Kind: gatewaysim.ResetAfter}, time.Second, 1},
+		"a lost answer":        {connexease.Fault{Kind: connexease.ResetAfter}, time.Second, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, arrives := range []bool{true, false} {
@@ -237,7 +237,7 @@ func TestAReceiptWithoutAnAPIKeyWaits(t *testing.T) {
 func TestAReceiptIsAnsweredBeforeTheFunctionEnds(t *testing.T) {
 	w := newWorld(t)
 	w.lambda = answerMargin + 500*time.Millisecond
-	w.spoil(gatewaysim.Fault{Kind: gatewaysim.Slow, DelayMS: 10_000})
+	w.spoil(connexease.Fault{Kind: connexease.Slow, DelayMS: 10_000})
 	started := time.Now()
 	told(t, "a slow Gateway", w.post(readReceipt), 503, "SEND_002")
 	if d := time.Since(started); d >= w.lambda {

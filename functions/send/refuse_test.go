@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"connexease-functions/pkg/ledger"
-	"connexease-functions/pkg/local/harness"
+	"connexease-functions/pkg/proof/harness"
 	"connexease-functions/pkg/table"
 )
 

@@ -16,7 +16,7 @@ import (
 
 	"connexease-functions/pkg/api"
 	"connexease-functions/pkg/gateway"
-	"connexease-functions/pkg/local/harness"
+	"connexease-functions/pkg/proof/harness"
 )
 
 // fixture reads an event. The fixtures' time is long ago, and a record of long ago is

@@ -12,23 +12,23 @@ import (
 	"time"
 
 	"connexease-functions/pkg/ledger"
-	"connexease-functions/pkg/local/gatewaysim"
+	"connexease-functions/pkg/local/sim/connexease"
 )
 
 // stormFaults are what the Gateway does to a fifth of all requests, of which half have
 // left by then.
-var stormFaults = gatewaysim.Faults{
-	{Kind: gatewaysim.Slow, Share: 0.04, DelayMS: 400},
-	{Kind: gatewaysim.ResetBefore, Share: 0.02},
-	{Kind: gatewaysim.ResetDuring, Share: 0.02},
-	{Kind: gatewaysim.ResetAfter, Share: 0.03},
-	{Kind: gatewaysim.Cut, Share: 0.02},
-	{Kind: gatewaysim.InvalidJSON, Share: 0.02},
-	{Kind: gatewaysim.ContentType, Share: 0.01},
-	{Kind: gatewaysim.Answer, Share: 0.02, Status: http.StatusInternalServerError, Body: "oops", Taken: true},
-	{Kind: gatewaysim.Answer, Share: 0.02, Status: http.StatusServiceUnavailable, Body: "<html>"},
-	{Kind: gatewaysim.Answer, Share: 0.01, Status: http.StatusInternalServerError, Body: `{"isSuccess":false,"errors":{"code":"AUTH_004"}}`},
-	{Kind: gatewaysim.RateLimit, Share: 0.03},
+var stormFaults = connexease.Faults{
+	{Kind: connexease.Slow, Share: 0.04, DelayMS: 400},
+	{Kind: connexease.ResetBefore, Share: 0.02},
+	{Kind: connexease.ResetDuring, Share: 0.02},
+	{Kind: connexease.ResetAfter, Share: 0.03},
+	{Kind: connexease.Cut, Share: 0.02},
+	{Kind: connexease.InvalidJSON, Share: 0.02},
+	{Kind: connexease.ContentType, Share: 0.01},
+	{Kind: connexease.Answer, Share: 0.02, Status: http.StatusInternalServerError, Body: "oops", Taken: true},
+	{Kind: connexease.Answer, Share: 0.02, Status: http.StatusServiceUnavailable, Body: "<html>"},
+	{Kind: connexease.Answer, Share: 0.01, Status: http.StatusInternalServerError, Body: `{"isSuccess":false,"errors":{"code":"AUTH_004"}}`},
+	{Kind: connexease.RateLimit, Share: 0.03},
 }
 
 // TestAStormOfKillsAndFaultsDoublesNothingAndLosesNothing sends half of the messages
@@ -46,7 +46,7 @@ func TestAStormOfKillsAndFaultsDoublesNothingAndLosesNothing(t *testing.T) {
 	if err := p.stack.Gateway.SetFaults(stormFaults); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.stack.Gateway.SetCallbacks(gatewaysim.Callbacks{Shuffle: true, Repeat: 1, DelayMS: 20}); err != nil {
+	if err := p.stack.Gateway.SetCallbacks(connexease.Callbacks{Shuffle: true, Repeat: 1, DelayMS: 20}); err != nil {
 		t.Fatal(err)
 	}
 	over := make(chan struct{})

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"connexease-functions/pkg/api"
-	"connexease-functions/pkg/local/harness"
+	"connexease-functions/pkg/proof/harness"
 	"connexease-functions/pkg/secret"
 )
 

@@ -3,7 +3,7 @@ package main
 import (
 	"time"
 
-	"connexease-functions/pkg/setup"
+	"connexease-functions/pkg/config"
 )
 
 // settings are what the environment says. template.yaml sets every variable.
@@ -18,7 +18,7 @@ type settings struct {
 
 // readSettings reads the configuration and names every faulty variable at once.
 func readSettings(lookup func(string) string) (settings, error) {
-	v := setup.Read(lookup)
+	v := config.Read(lookup)
 	c := settings{
 		table:         v.Required("TABLE_NAME"),
 		secretID:      v.Required("WEBHOOK_SECRET_ID"),

@@ -11,15 +11,15 @@ import (
 	"testing"
 	"unicode"
 
-	"connexease-functions/pkg/local/bussim"
+	eventschema "connexease-functions/pkg/events"
 	"connexease-functions/pkg/local/fixtures"
-	"connexease-functions/pkg/local/harness"
-	"connexease-functions/pkg/local/schema"
+	simeventbridge "connexease-functions/pkg/local/sim/eventbridge"
+	"connexease-functions/pkg/proof/harness"
 	"connexease-functions/pkg/table"
 )
 
 // facts reads an event's detail.
-func facts(t *testing.T, e bussim.Event) map[string]string {
+func facts(t *testing.T, e simeventbridge.Event) map[string]string {
 	t.Helper()
 	var d map[string]string
 	if err := json.Unmarshal(e.Detail, &d); err != nil {
@@ -29,10 +29,10 @@ func facts(t *testing.T, e bussim.Event) map[string]string {
 }
 
 // fits fails the test unless each event is by its schema and says what its item says.
-func fits(t *testing.T, events []bussim.Event, items map[string]harness.Item) {
+func fits(t *testing.T, events []simeventbridge.Event, items map[string]harness.Item) {
 	t.Helper()
 	for _, e := range events {
-		for _, fault := range schema.Validate(e.DetailType, e.Detail) {
+		for _, fault := range eventschema.Validate(e.DetailType, e.Detail) {
 			t.Errorf("%s: %s", e.DetailType, fault)
 		}
 		d := facts(t, e)
@@ -183,12 +183,12 @@ func TestReadmesExamplesAreWhatFixturesMake(t *testing.T) {
 	}
 	seen := map[string]bool{}
 	for _, m := range regexp.MustCompile("(?s)```json\n(\\{\"detail-type\".*?)```").FindAllStringSubmatch(string(text), -1) {
-		var example bussim.Event
+		var example simeventbridge.Event
 		if err := json.Unmarshal([]byte(m[1]), &example); err != nil {
 			t.Fatal(err)
 		}
 		seen[example.DetailType] = true
-		for _, fault := range schema.Validate(example.DetailType, example.Detail) {
+		for _, fault := range eventschema.Validate(example.DetailType, example.Detail) {
 			t.Errorf("%s: %s", example.DetailType, fault)
 		}
 		name := fixtureOf[example.DetailType]
@@ -198,7 +198,7 @@ func TestReadmesExamplesAreWhatFixturesMake(t *testing.T) {
 		w := newWorld(t)
 		out := harness.NewOut(t, w.table)
 		w.deliver(fixture(t, name))
-		if !slices.ContainsFunc(out.Events(t), func(e bussim.Event) bool {
+		if !slices.ContainsFunc(out.Events(t), func(e simeventbridge.Event) bool {
 			return e.DetailType == example.DetailType && e.Source == example.Source && maps.Equal(facts(t, e), facts(t, example))
 		}) {
 			t.Errorf("%s makes no such event: %s", name, example.Detail)

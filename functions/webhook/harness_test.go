@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"connexease-functions/pkg/local/harness"
-	"connexease-functions/pkg/local/queuesim"
+	simsqs "connexease-functions/pkg/local/sim/sqs"
+	"connexease-functions/pkg/proof/harness"
 	"connexease-functions/pkg/telemetry"
 )
 
@@ -28,7 +28,7 @@ type world struct {
 	token    string
 	logs     harness.Buffer
 	database *harness.Proxy
-	queues   *queuesim.Server
+	queues   *simsqs.Server
 	sqs      *harness.Proxy // before the queues
 }
 

@@ -13,9 +13,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"connexease-functions/pkg/auth"
+	"connexease-functions/pkg/config"
 	"connexease-functions/pkg/queue"
 	"connexease-functions/pkg/secret"
-	"connexease-functions/pkg/setup"
 	"connexease-functions/pkg/table"
 	"connexease-functions/pkg/telemetry"
 )
@@ -41,7 +41,7 @@ func build(lookup func(string) string) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg, err := setup.AWS()
+	cfg, err := config.AWS()
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +50,7 @@ func build(lookup func(string) string) (*handler, error) {
 	return &handler{
 		credentials: accepted,
 		verifier:    auth.NewVerifier(accepted, refreshCooldown, time.Now),
-		table:       table.New(setup.DynamoDB(cfg), c.table, c.retentionDays),
+		table:       table.New(config.DynamoDB(cfg), c.table, c.retentionDays),
 		overflow:    overflow{queue.New(cfg, c.overflow)},
 		log:         telemetry.New(os.Stdout, c.function, time.Now),
 		secretName:  secret.Name(c.secretID),

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"connexease-functions/pkg/local/harness"
+	"connexease-functions/pkg/proof/harness"
 )
 
 // gatewayWaits is how long the Gateway waits for an answer (Connexease Gateway API,

@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"connexease-functions/pkg/local/fixtures"
-	"connexease-functions/pkg/local/harness"
 	"connexease-functions/pkg/local/stack"
+	"connexease-functions/pkg/proof/harness"
 )
 
 const (

@@ -15,7 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"connexease-functions/pkg/local/fixtures"
-	"connexease-functions/pkg/local/harness"
+	"connexease-functions/pkg/proof/harness"
 	"connexease-functions/pkg/table"
 )
 

@@ -11,8 +11,8 @@ import (
 
 	"connexease-functions/pkg/api"
 	"connexease-functions/pkg/auth"
-	"connexease-functions/pkg/local/harness"
-	"connexease-functions/pkg/local/secretsim"
+	simsecrets "connexease-functions/pkg/local/sim/secretsmanager"
+	"connexease-functions/pkg/proof/harness"
 	"connexease-functions/pkg/secret"
 )
 
@@ -70,7 +70,7 @@ func TestBadTokensBuyNoCalls(t *testing.T) {
 	}
 }
 
-func calls(w *world) (own []secretsim.Call) {
+func calls(w *world) (own []simsecrets.Call) {
 	for _, c := range harness.Backends.Secrets.Calls() {
 		if c.SecretID == w.secret {
 			own = append(own, c)
@@ -144,8 +144,8 @@ func TestAMissingOrBlankSecretAnswersWithTheCommandThatMendsIt(t *testing.T) {
 func TestASecretThatIsUnreachableLaterStillServes(t *testing.T) {
 	w := newWorld(t)
 	w.stored(fixture(t, "text"), 1)
-	harness.Backends.Secrets.SetFault(secretsim.Fault{Status: 500, Code: "InternalServiceError"})
-	defer harness.Backends.Secrets.SetFault(secretsim.Fault{})
+	harness.Backends.Secrets.SetFault(simsecrets.Fault{Status: 500, Code: "InternalServiceError"})
+	defer harness.Backends.Secrets.SetFault(simsecrets.Fault{})
 	w.stored(fixture(t, "text"), 1)
 	if a, _ := w.invoke(event("Bearer wrong", "{}")); a.Status != 401 {
 		t.Errorf("a wrong token while Secrets Manager is away: %d %s", a.Status, a.Body)

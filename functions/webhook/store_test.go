@@ -22,9 +22,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	streamtypes "github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
 
-	"connexease-functions/pkg/local/cost"
 	"connexease-functions/pkg/local/fixtures"
-	"connexease-functions/pkg/local/harness"
+	"connexease-functions/pkg/proof/cost"
+	"connexease-functions/pkg/proof/harness"
 )
 
 // leaves collects the scalar values of JSON, numbers as they are written.

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"connexease-functions/pkg/local/cost"
 	"connexease-functions/pkg/local/template"
+	"connexease-functions/pkg/proof/cost"
 )
 
 func TestReadmeHasTheComputedCosts(t *testing.T) {

@@ -18,8 +18,8 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"connexease-functions/pkg/local/bussim"
-	"connexease-functions/pkg/local/schema"
+	"connexease-functions/pkg/events"
+	simeventbridge "connexease-functions/pkg/local/sim/eventbridge"
 	"connexease-functions/pkg/table"
 )
 
@@ -37,7 +37,7 @@ func blocks(t *testing.T, language string) (all []string) {
 }
 
 // rule reads README's rule.
-func rule(t *testing.T) bussim.Rule {
+func rule(t *testing.T) simeventbridge.Rule {
 	t.Helper()
 	for _, block := range blocks(t, "yaml") {
 		var stack map[string]struct {
@@ -63,23 +63,23 @@ func rule(t *testing.T) bussim.Rule {
 			t.Fatal(err, len(p.Targets))
 		}
 		transformer := p.Targets[0].Transformer
-		return bussim.Rule{Pattern: pattern, Transformer: &bussim.Transformer{Paths: transformer.Paths, Template: transformer.Template}}
+		return simeventbridge.Rule{Pattern: pattern, Transformer: &simeventbridge.Transformer{Paths: transformer.Paths, Template: transformer.Template}}
 	}
 	t.Fatal("README has no AnswerEveryText")
-	return bussim.Rule{}
+	return simeventbridge.Rule{}
 }
 
 // address is a user's own, that takes nothing at first.
 type address struct {
 	mu     sync.Mutex
 	fails  int
-	posted []bussim.Event
+	posted []simeventbridge.Event
 }
 
 func (a *address) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	var e bussim.Event
+	var e simeventbridge.Event
 	if a.fails--; a.fails >= 0 || json.NewDecoder(r.Body).Decode(&e) != nil {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
@@ -87,10 +87,10 @@ func (a *address) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.posted = append(a.posted, e)
 }
 
-func (a *address) events() []bussim.Event {
+func (a *address) events() []simeventbridge.Event {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return append([]bussim.Event{}, a.posted...)
+	return append([]simeventbridge.Event{}, a.posted...)
 }
 
 // The customer's message comes ten times: one event reaches the address, the rule of README
@@ -129,7 +129,7 @@ func TestATextReachesTheUsersAddressOnceAndIsAnsweredOnceWithoutCode(t *testing.
 		return k[table.Received] == 1 && k[table.Outcome] == 1 && k[table.StatusChanged] == 3
 	})
 	for _, e := range a.events() {
-		if faults := schema.Validate(e.DetailType, e.Detail); faults != nil {
+		if faults := events.Validate(e.DetailType, e.Detail); faults != nil {
 			t.Errorf("%s: %v", e.JSON(), faults)
 		}
 	}
@@ -148,7 +148,7 @@ func TestATextReachesTheUsersAddressOnceAndIsAnsweredOnceWithoutCode(t *testing.
 	}
 	var last struct {
 		Count  int
-		Events []bussim.Event
+		Events []simeventbridge.Event
 	}
 	if err := json.Unmarshal([]byte(r.try(http.MethodGet, control+"/events?kind=status&limit=2", "")), &last); err != nil || last.Count != 3 || len(last.Events) != 2 {
 		t.Errorf("the last events are %+v, %v", last, err)
@@ -195,12 +195,12 @@ func TestReadmeDescribesTheEventsThatTheSchemaAllows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{schema.Types(), schema.Table()} {
+	for _, want := range []string{events.Types(), events.Table()} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("README lacks:\n%s", want)
 		}
 	}
-	if _, err := bussim.Compile(rule(t)); err != nil {
+	if _, err := simeventbridge.Compile(rule(t)); err != nil {
 		t.Error(err)
 	}
 }

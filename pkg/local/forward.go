@@ -10,7 +10,7 @@ import (
 	"net/url"
 	"time"
 
-	"connexease-functions/pkg/local/bussim"
+	simeventbridge "connexease-functions/pkg/local/sim/eventbridge"
 )
 
 // How long an event waits before it is posted again: doubled each time. It is posted until
@@ -41,7 +41,7 @@ func checkForward(address string) error {
 	return nil
 }
 
-func (f *forwarder) run(ctx context.Context, bus *bussim.Server) {
+func (f *forwarder) run(ctx context.Context, bus *simeventbridge.Server) {
 	for seen := 0; ; {
 		events, next, err := bus.Next(ctx, seen)
 		if ctx.Err() != nil {
@@ -60,7 +60,7 @@ func (f *forwarder) run(ctx context.Context, bus *bussim.Server) {
 }
 
 // forward posts one event until a 2xx comes, or ctx ends.
-func (f *forwarder) forward(ctx context.Context, e bussim.Event) bool {
+func (f *forwarder) forward(ctx context.Context, e simeventbridge.Event) bool {
 	for wait := firstForward; ; wait = min(2*wait, longestForward) {
 		start := time.Now()
 		what, taken := f.post(ctx, e)
@@ -83,7 +83,7 @@ func (f *forwarder) forward(ctx context.Context, e bussim.Event) bool {
 	}
 }
 
-func (f *forwarder) post(ctx context.Context, e bussim.Event) (what string, taken bool) {
+func (f *forwarder) post(ctx context.Context, e simeventbridge.Event) (what string, taken bool) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, f.url, bytes.NewReader(e.JSON()))
 	if err != nil {
 		return masked(err.Error()), false

@@ -14,13 +14,13 @@ import (
 	"time"
 
 	"connexease-functions/pkg/gateway"
-	"connexease-functions/pkg/local/lambdasim"
+	simlambda "connexease-functions/pkg/local/sim/lambda"
 	"connexease-functions/pkg/local/stack"
 )
 
 // printExchange prints a request's line: its route, never its path, which may have a
 // phone number in it.
-func printExchange(x lambdasim.Exchange, seen *summaries) {
+func printExchange(x simlambda.Exchange, seen *summaries) {
 	route, what := x.RouteKey, ""
 	var r struct{ Errors *gateway.Error }
 	switch err := json.Unmarshal(x.Response, &r); {
@@ -56,7 +56,7 @@ func printBatch(b stack.Batch, seen *summaries) {
 }
 
 // printInvocation prints the line of a run that the Lambda endpoint caused.
-func printInvocation(i lambdasim.Invocation, seen *summaries) {
+func printInvocation(i simlambda.Invocation, seen *summaries) {
 	how, what := "invoke", ""
 	if i.Attempt > 0 {
 		how = fmt.Sprintf("invoke (event, attempt %d)", i.Attempt)

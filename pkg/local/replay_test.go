@@ -37,7 +37,7 @@ func (r *running) marks() (marks map[string]int, all int) {
 
 func TestAReplayCountsThenMarksAndGoesOnWhereItEnded(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "replay")
-	if out, err := exec.Command("go", "build", "-o", binary, "./replay").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", binary, "../ops/replay").CombinedOutput(); err != nil {
 		t.Fatalf("%s %v", out, err)
 	}
 	r := start(t)

@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"connexease-functions/pkg/local/fixtures"
-	"connexease-functions/pkg/local/lambdasim"
+	simlambda "connexease-functions/pkg/local/sim/lambda"
 	"connexease-functions/pkg/local/stack"
 )
 
@@ -111,7 +111,7 @@ func (c *Control) index(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (c *Control) functions(w http.ResponseWriter, _ *http.Request) {
-	all := []lambdasim.Status{}
+	all := []simlambda.Status{}
 	for _, name := range slices.Sorted(maps.Keys(c.stack.Functions)) {
 		all = append(all, c.stack.Functions[name].Status())
 	}

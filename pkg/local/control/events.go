@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"strconv"
 
-	"connexease-functions/pkg/local/bussim"
+	simeventbridge "connexease-functions/pkg/local/sim/eventbridge"
 )
 
 // events answers the last events of the bus, or, with follow, each one as it comes, a line
@@ -21,7 +21,7 @@ func (c *Control) events(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	wanted := func(e bussim.Event) bool {
+	wanted := func(e simeventbridge.Event) bool {
 		var about struct{ Kind, Contact string }
 		_ = json.Unmarshal(e.Detail, &about) // an event of somebody else's has neither
 		return (q.Get("kind") == "" || q.Get("kind") == about.Kind) && (q.Get("contact") == "" || q.Get("contact") == about.Contact)
@@ -30,7 +30,7 @@ func (c *Control) events(w http.ResponseWriter, r *http.Request) {
 		c.follow(w, r, wanted)
 		return
 	}
-	found := []bussim.Event{}
+	found := []simeventbridge.Event{}
 	for _, e := range c.stack.Bus.Events() {
 		if wanted(e) {
 			found = append(found, e)
@@ -43,7 +43,7 @@ func (c *Control) events(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, map[string]any{"count": total, "events": found})
 }
 
-func (c *Control) follow(w http.ResponseWriter, r *http.Request, wanted func(bussim.Event) bool) {
+func (c *Control) follow(w http.ResponseWriter, r *http.Request, wanted func(simeventbridge.Event) bool) {
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	w.WriteHeader(http.StatusOK)
 	flush := http.NewResponseController(w)
@@ -75,7 +75,7 @@ func (c *Control) rules(w http.ResponseWriter, _ *http.Request) {
 
 // putRule makes a rule whose target is the outbound queue.
 func (c *Control) putRule(w http.ResponseWriter, r *http.Request) {
-	var rule bussim.Rule
+	var rule simeventbridge.Rule
 	if !read(w, r, &rule, rule, "a JSON object") {
 		return
 	}

@@ -10,8 +10,8 @@ import (
 	"reflect"
 	"strings"
 
-	"connexease-functions/pkg/local/gatewaysim"
-	"connexease-functions/pkg/local/queuesim"
+	"connexease-functions/pkg/local/sim/connexease"
+	simsqs "connexease-functions/pkg/local/sim/sqs"
 )
 
 // messages lists what the simulated Gateway took, in order.
@@ -25,8 +25,8 @@ func (c *Control) faults(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (c *Control) putFaults(w http.ResponseWriter, r *http.Request) {
-	var f gatewaysim.Faults
-	if !read(w, r, &f, gatewaysim.Fault{}, "a JSON array of faults; [] is none") {
+	var f connexease.Faults
+	if !read(w, r, &f, connexease.Fault{}, "a JSON array of faults; [] is none") {
 		return
 	}
 	if err := c.stack.Gateway.SetFaults(f); err != nil {
@@ -41,7 +41,7 @@ func (c *Control) callbacks(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (c *Control) putCallbacks(w http.ResponseWriter, r *http.Request) {
-	var b gatewaysim.Callbacks
+	var b connexease.Callbacks
 	if !read(w, r, &b, b, "a JSON object; {} is sent, delivered and read at once") {
 		return
 	}
@@ -57,7 +57,7 @@ func (c *Control) limits(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (c *Control) putLimits(w http.ResponseWriter, r *http.Request) {
-	var l gatewaysim.Limits
+	var l connexease.Limits
 	if !read(w, r, &l, l, "a JSON object; what is left out stays as it is") {
 		return
 	}
@@ -71,7 +71,7 @@ func (c *Control) putLimits(w http.ResponseWriter, r *http.Request) {
 
 // queues tells what waits in each queue, by its name.
 func (c *Control) queues(w http.ResponseWriter, _ *http.Request) {
-	all := map[string]queuesim.Depth{}
+	all := map[string]simsqs.Depth{}
 	for _, name := range c.stack.QueueNames {
 		all[name] = c.stack.Queues.Depth(name)
 	}

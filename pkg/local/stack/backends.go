@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"connexease-functions/pkg/local/dynamodblocal"
-	"connexease-functions/pkg/local/gatewaysim"
+	"connexease-functions/pkg/local/sim/connexease"
 )
 
 // Logical ids of the template that the laptop knows.
@@ -33,7 +33,7 @@ const keyLength = 48
 // startGateway starts the simulated Gateway. Its callbacks go to the API's port, whoever
 // serves there.
 func (s *Stack) startGateway() (err error) {
-	s.Gateway = gatewaysim.New(gatewaysim.Config{
+	s.Gateway = connexease.New(connexease.Config{
 		APIKeys: func() []string {
 			if key, ok := s.Secrets.Current(GatewayKeySecret); ok {
 				return []string{key}

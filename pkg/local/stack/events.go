@@ -9,8 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"connexease-functions/pkg/local/bussim"
-	"connexease-functions/pkg/local/pipesim"
+	simeventbridge "connexease-functions/pkg/local/sim/eventbridge"
+	"connexease-functions/pkg/local/sim/pipes"
 )
 
 // startBus starts the event bus, before the functions: its address is in their environment.
@@ -21,13 +21,13 @@ func (s *Stack) startBus() (err error) {
 
 // startPipes takes the tables' streams to the event bus as template.yaml says, until Close.
 func (s *Stack) startPipes() error {
-	pipes, err := s.tpl.Pipes()
+	found, err := s.tpl.Pipes()
 	if err != nil {
 		return err
 	}
 	var ctx context.Context
 	ctx, s.piping = context.WithCancel(context.Background())
-	for _, p := range pipes {
+	for _, p := range found {
 		p.Put = s.Bus.Put
 		p.Trouble = s.trouble()
 		p.DeadLetter = func(body []byte) {
@@ -35,11 +35,11 @@ func (s *Stack) startPipes() error {
 				s.options.Progress(fmt.Sprintf("%s: what was given up could not be put into %s: %v", p.Name, p.DeadLetterQueue, err))
 			}
 		}
-		pipe, err := pipesim.New(p.Config)
+		pipe, err := pipes.New(p.Config)
 		if err != nil {
 			return err
 		}
-		stream := &pipesim.Stream{Client: s.Streams(), Table: p.Table}
+		stream := &pipes.Stream{Client: s.Streams(), Table: p.Table}
 		s.pipes.Go(func() { stream.Run(ctx, pipe) })
 	}
 	return nil
@@ -71,6 +71,6 @@ func (s *Stack) Enqueue(ctx context.Context, queue string, body []byte) error {
 }
 
 // PutRule makes a rule of the bus whose target is the outbound queue.
-func (s *Stack) PutRule(name string, r bussim.Rule) error {
+func (s *Stack) PutRule(name string, r simeventbridge.Rule) error {
 	return s.Bus.PutRule(name, r, func(ctx context.Context, body []byte) error { return s.Enqueue(ctx, outboundQueue, body) }, s.trouble())
 }

@@ -20,8 +20,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"connexease-functions/pkg/local/bussim"
-	"connexease-functions/pkg/local/pipesim"
+	simeventbridge "connexease-functions/pkg/local/sim/eventbridge"
+	"connexease-functions/pkg/local/sim/pipes"
 	"connexease-functions/pkg/local/template"
 )
 
@@ -79,16 +79,16 @@ func TestTheStreamIsReadOnFromWhereAFaultStoppedIt(t *testing.T) {
 		}
 	}))
 	defer faulty.Close()
-	bus := bussim.New("EventBus", time.Now)
+	bus := simeventbridge.New("EventBus", time.Now)
 	defer bus.Close()
 	var puts atomic.Int64
-	bus.Refuse(func(pipesim.Entry) error {
+	bus.Refuse(func(pipes.Entry) error {
 		if puts.Add(1)%7 == 0 {
 			return errors.New("not now")
 		}
 		return nil
 	})
-	pipe, err := pipesim.New(pipesim.Config{
+	pipe, err := pipes.New(pipes.Config{
 		Name: "P", MaxRetries: 9, MaxAge: time.Hour, Source: "s", DetailType: "T", Put: bus.Put,
 		InputTemplate: `{"pk":"<$.dynamodb.Keys.pk.S>","n":"<$.dynamodb.NewImage.n.S>"}`,
 		DeadLetter:    func(body []byte) { t.Errorf("given up: %s", body) },
@@ -99,7 +99,7 @@ func TestTheStreamIsReadOnFromWhereAFaultStoppedIt(t *testing.T) {
 	client := s.Streams()
 	o := client.Options()
 	o.BaseEndpoint, o.Retryer = aws.String(faulty.URL), aws.NopRetryer{}
-	stream := &pipesim.Stream{Client: dynamodbstreams.New(o), Table: table}
+	stream := &pipes.Stream{Client: dynamodbstreams.New(o), Table: table}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { stream.Run(ctx, pipe); close(ended) }()
@@ -152,7 +152,7 @@ func TestWhatTheBusNeverTakesIsInTheDeadLetters(t *testing.T) {
 
 func TestARulesTargetIsTheOutboundQueue(t *testing.T) {
 	s := start(t, Options{Backends: true})
-	if err := s.PutRule("r", bussim.Rule{Pattern: json.RawMessage(`{"source":["shop"]}`)}); err != nil {
+	if err := s.PutRule("r", simeventbridge.Rule{Pattern: json.RawMessage(`{"source":["shop"]}`)}); err != nil {
 		t.Fatal(err)
 	}
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.BusURL, strings.NewReader(`{"Entries":[{"Source":"shop","DetailType":"T","Detail":"{}","EventBusName":"EventBus"}]}`))

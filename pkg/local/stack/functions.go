@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"connexease-functions/pkg/local/lambdasim"
+	simlambda "connexease-functions/pkg/local/sim/lambda"
 	"connexease-functions/pkg/local/template"
 )
 
@@ -49,26 +49,26 @@ func (s *Stack) FunctionEnvironments() map[string]map[string]string {
 
 // startFunctions puts the functions behind the Lambda endpoint, and returns their
 // routes. No process starts before the first invocation.
-func (s *Stack) startFunctions(functions []template.Function) ([]lambdasim.Route, error) {
+func (s *Stack) startFunctions(functions []template.Function) ([]simlambda.Route, error) {
 	l, err := listen(0)
 	if err != nil {
 		return nil, err
 	}
 	s.LambdaURL = "http://" + l.Addr().String()
-	var routes []lambdasim.Route
-	var targets []lambdasim.Target
+	var routes []simlambda.Route
+	var targets []simlambda.Target
 	for _, f := range functions {
-		function := lambdasim.New(lambdasim.Config{
+		function := simlambda.New(simlambda.Config{
 			Name: f.Name, Command: []string{s.binary(f)}, Env: s.environment(f), Timeout: f.Timeout,
 			MemoryMB: f.MemoryMB, MaxProcesses: s.options.MaxProcesses, Logs: s.options.Logs,
 		})
 		s.Functions[f.Name] = function
 		for _, r := range f.Routes {
-			routes = append(routes, lambdasim.Route{Method: r.Method, Path: r.Path, Function: function})
+			routes = append(routes, simlambda.Route{Method: r.Method, Path: r.Path, Function: function})
 		}
-		targets = append(targets, lambdasim.Target{Function: function, Retries: f.Retries, OnFailure: s.onFailure(f)})
+		targets = append(targets, simlambda.Target{Function: function, Retries: f.Retries, OnFailure: s.onFailure(f)})
 	}
-	s.lambda = lambdasim.NewInvokeAPI(targets, s.options.RetryDelays, s.options.ObserveInvocation)
+	s.lambda = simlambda.NewInvokeAPI(targets, s.options.RetryDelays, s.options.ObserveInvocation)
 	s.serve(l, s.lambda)
 	return routes, nil
 }

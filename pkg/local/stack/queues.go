@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"connexease-functions/pkg/local/queuesim"
+	simsqs "connexease-functions/pkg/local/sim/sqs"
 	"connexease-functions/pkg/local/template"
 )
 
@@ -54,7 +54,7 @@ func (s *Stack) startQueues() error {
 		case attribute == "" || attribute == "QueueUrl":
 			return s.Queues.URL(id), nil
 		case attribute == "Arn":
-			return queuesim.ARN(id), nil
+			return simsqs.ARN(id), nil
 		case attribute == "QueueName":
 			return id, nil
 		}
@@ -81,7 +81,7 @@ func (s *Stack) startMappings() {
 
 // invoke runs a function with batches of a mapping. The end of polling does not end an
 // invocation: its messages would be left in flight.
-func (s *Stack) invoke(function string, m queuesim.Mapping) func(context.Context, []byte) ([]byte, string, error) {
+func (s *Stack) invoke(function string, m simsqs.Mapping) func(context.Context, []byte) ([]byte, string, error) {
 	return func(ctx context.Context, payload []byte) ([]byte, string, error) {
 		start := time.Now()
 		result, err := s.Functions[function].Invoke(context.WithoutCancel(ctx), payload)

@@ -19,12 +19,12 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
-	"connexease-functions/pkg/local/bussim"
 	"connexease-functions/pkg/local/dynamodblocal"
-	"connexease-functions/pkg/local/gatewaysim"
-	"connexease-functions/pkg/local/lambdasim"
-	"connexease-functions/pkg/local/queuesim"
-	"connexease-functions/pkg/local/secretsim"
+	"connexease-functions/pkg/local/sim/connexease"
+	simeventbridge "connexease-functions/pkg/local/sim/eventbridge"
+	simlambda "connexease-functions/pkg/local/sim/lambda"
+	simsecrets "connexease-functions/pkg/local/sim/secretsmanager"
+	simsqs "connexease-functions/pkg/local/sim/sqs"
 	"connexease-functions/pkg/local/template"
 )
 
@@ -52,9 +52,9 @@ type Options struct {
 	Progress     func(string)      // takes a line per slow step; may be nil
 	Logs         io.Writer         // what the functions write; may be nil
 
-	Observe           func(lambdasim.Exchange)   // each request to the API; may be nil
+	Observe           func(simlambda.Exchange)   // each request to the API; may be nil
 	ObserveBatch      func(Batch)                // each batch that a queue's mapping took to a function; may be nil
-	ObserveInvocation func(lambdasim.Invocation) // each run that the Lambda endpoint caused; may be nil
+	ObserveInvocation func(simlambda.Invocation) // each run that the Lambda endpoint caused; may be nil
 }
 
 // Stack is what runs.
@@ -71,19 +71,19 @@ type Stack struct {
 	QueueNames  []string // all of the template's queues
 
 	DB        *dynamodb.Client
-	Secrets   *secretsim.Server
-	Queues    *queuesim.Server
-	Gateway   *gatewaysim.Server
-	Bus       *bussim.Server
+	Secrets   *simsecrets.Server
+	Queues    *simsqs.Server
+	Gateway   *connexease.Server
+	Bus       *simeventbridge.Server
 	Database  *dynamodblocal.Server          // nil where the endpoint was given
-	Functions map[string]*lambdasim.Function // by logical id; none with Backends
+	Functions map[string]*simlambda.Function // by logical id; none with Backends
 
 	options   Options
 	tpl       *template.Template
 	functions []template.Function
 	failed    chan error
 	servers   []*http.Server
-	lambda    *lambdasim.InvokeAPI
+	lambda    *simlambda.InvokeAPI
 	polling   context.CancelFunc // ends the queues' mappings
 	mappings  sync.WaitGroup
 	piping    context.CancelFunc // ends the pipes
@@ -101,7 +101,7 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 		o.Logs = &lines{next: o.Logs}
 	}
 	s := &Stack{
-		Secrets: secretsim.New(time.Now), Queues: queuesim.New(time.Now), Bus: bussim.New(eventBus, time.Now), Functions: map[string]*lambdasim.Function{},
+		Secrets: simsecrets.New(time.Now), Queues: simsqs.New(time.Now), Bus: simeventbridge.New(eventBus, time.Now), Functions: map[string]*simlambda.Function{},
 		options: o, failed: make(chan error, 8),
 	}
 	defer func() {
@@ -160,7 +160,7 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.serve(api, lambdasim.NewGateway(routes, o.Observe))
+	s.serve(api, simlambda.NewGateway(routes, o.Observe))
 	s.startMappings()
 	return s, nil
 }

@@ -21,8 +21,8 @@ import (
 
 	"connexease-functions/pkg/gateway"
 	"connexease-functions/pkg/local/dynamodblocal"
-	"connexease-functions/pkg/local/lambdasim"
-	"connexease-functions/pkg/local/queuesim"
+	simlambda "connexease-functions/pkg/local/sim/lambda"
+	simsqs "connexease-functions/pkg/local/sim/sqs"
 )
 
 // database is one DynamoDB for all stacks of the package: none of them writes to it.
@@ -115,7 +115,7 @@ func TestBackendsAreAllThatTheFunctionsTalkTo(t *testing.T) {
 		t.Errorf("whoever runs the send function is to give it %v", env)
 	}
 	put(t, s, s.QueueURL, message)
-	if d := s.Queues.Depth("OutboundQueue"); d != (queuesim.Depth{Visible: 1}) {
+	if d := s.Queues.Depth("OutboundQueue"); d != (simsqs.Depth{Visible: 1}) {
 		t.Errorf("without the functions nobody reads the queue: %+v", d)
 	}
 	r, err := http.Post(s.Environment()["AWS_ENDPOINT_URL_LAMBDA"]+"/2015-03-31/functions/SendFunction/invocations", "application/json", nil)
@@ -269,7 +269,7 @@ func TestAQueueFeedsItsFunctionAndABatchInHandOutlivesTheStack(t *testing.T) {
 	var invocations sync.Map
 	s := start(t, Options{
 		Root: project(t), ObserveBatch: seen.add, RetryDelays: []time.Duration{time.Millisecond},
-		ObserveInvocation: func(i lambdasim.Invocation) { invocations.Store(i.Attempt, i.Result.FunctionError) },
+		ObserveInvocation: func(i simlambda.Invocation) { invocations.Store(i.Attempt, i.Result.FunctionError) },
 	})
 	out := s.Queues.URL("Out")
 	invoke := func(kind, payload string) string {
@@ -294,7 +294,7 @@ func TestAQueueFeedsItsFunctionAndABatchInHandOutlivesTheStack(t *testing.T) {
 	if err := json.Unmarshal([]byte(invoke("RequestResponse", "{}")), &env); err != nil {
 		t.Fatal(err)
 	}
-	if env["queue"] != out || env["arn"] != queuesim.ARN("Out") || env["gateway"] != s.GatewayURL || env["sqs"] != s.SQSURL {
+	if env["queue"] != out || env["arn"] != simsqs.ARN("Out") || env["gateway"] != s.GatewayURL || env["sqs"] != s.SQSURL {
 		t.Errorf("the function's environment is %v", env)
 	}
 
@@ -302,7 +302,7 @@ func TestAQueueFeedsItsFunctionAndABatchInHandOutlivesTheStack(t *testing.T) {
 	eventually(t, "the record is done", func() bool { return len(seen.get()) == 1 && s.Queues.Idle("Out") })
 	put(t, s, out, "fail")
 	eventually(t, "the record has failed", func() bool { return len(seen.get()) == 2 })
-	if d := s.Queues.Depth("Out"); d != (queuesim.Depth{InFlight: 1}) {
+	if d := s.Queues.Depth("Out"); d != (simsqs.Depth{InFlight: 1}) {
 		t.Errorf("a record that failed is gone: %+v", d)
 	}
 	put(t, s, out, "crash")
@@ -348,7 +348,7 @@ func TestAQueueFeedsItsFunctionAndABatchInHandOutlivesTheStack(t *testing.T) {
 	if all := seen.get(); len(all) != 4 || all[3].Failed != 0 || all[3].Err != nil {
 		t.Errorf("the last batch is %+v", all)
 	}
-	if d := s.Queues.Depth("Out"); d != (queuesim.Depth{InFlight: 2}) {
+	if d := s.Queues.Depth("Out"); d != (simsqs.Depth{InFlight: 2}) {
 		t.Errorf("left in the queue: %+v, want the two that failed", d)
 	}
 }

@@ -158,7 +158,7 @@ func readsVariable(p *packages.Package, call *ast.CallExpr) bool {
 		return handedIn
 	case *ast.SelectorExpr:
 		if method := p.TypesInfo.Selections[f]; method != nil {
-			return types.TypeString(method.Recv(), nil) == "*"+module+"pkg/setup.Variables"
+			return types.TypeString(method.Recv(), nil) == "*"+module+"pkg/config.Variables"
 		}
 		name := types.ExprString(f)
 		return name == "os.Getenv" || name == "os.LookupEnv"

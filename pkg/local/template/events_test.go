@@ -12,8 +12,8 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"connexease-functions/pkg/local/pipesim"
-	eventschema "connexease-functions/pkg/local/schema"
+	eventschema "connexease-functions/pkg/events"
+	"connexease-functions/pkg/local/sim/pipes"
 	"connexease-functions/pkg/table"
 )
 
@@ -74,7 +74,7 @@ func eventsGoOut(p *proof) (faults []string) {
 // filtersTake tries the filters on records of every kind.
 func (p *proof) filtersTake(pipe Pipe) (faults []string) {
 	c := pipe.Config
-	made, err := pipesim.New(c)
+	made, err := pipes.New(c)
 	if err != nil {
 		return []string{err.Error()}
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"go.yaml.in/yaml/v3"
 
-	"connexease-functions/pkg/local/queuesim"
+	simsqs "connexease-functions/pkg/local/sim/sqs"
 )
 
 // Function is an AWS::Serverless::Function.
@@ -23,9 +23,9 @@ type Function struct {
 	MemoryMB    int
 	Environment map[string]string
 	Routes      []Route
-	Mappings    []queuesim.Mapping // without Invoke
-	Retries     int                // of an asynchronous invocation; AWS's default is 2
-	OnFailure   string             // queue that takes an asynchronous invocation that failed; empty: none
+	Mappings    []simsqs.Mapping // without Invoke
+	Retries     int              // of an asynchronous invocation; AWS's default is 2
+	OnFailure   string           // queue that takes an asynchronous invocation that failed; empty: none
 }
 
 // Route is an HttpApi event of a function.

@@ -6,21 +6,21 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"connexease-functions/pkg/local/pipesim"
+	"connexease-functions/pkg/local/sim/pipes"
 )
 
 // Pipe is an AWS::Pipes::Pipe from a table's stream to an event bus.
 type Pipe struct {
 	Table, Bus, DeadLetterQueue string // logical ids
 	BatchSize                   int
-	pipesim.Config
+	pipes.Config
 }
 
 // Pipes returns the pipes that are to run, without what their configuration needs then.
 func (t *Template) Pipes() ([]Pipe, error) {
 	var all []Pipe
 	err := t.resources("AWS::Pipes::Pipe", func(id string, n *yaml.Node) (err error) {
-		p := Pipe{Config: pipesim.Config{Name: id}}
+		p := Pipe{Config: pipes.Config{Name: id}}
 		properties := find(n, "Properties")
 		state, err := t.pick(find(properties, "DesiredState"))
 		if err != nil || state != nil && state.Value == "STOPPED" {

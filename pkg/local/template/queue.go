@@ -6,18 +6,18 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"connexease-functions/pkg/local/queuesim"
+	simsqs "connexease-functions/pkg/local/sim/sqs"
 )
 
 // Queues returns the queues, named by their logical ids; a dead-letter queue comes
 // before those that name it.
-func (t *Template) Queues() ([]queuesim.QueueConfig, error) {
-	var all []queuesim.QueueConfig
+func (t *Template) Queues() ([]simsqs.QueueConfig, error) {
+	var all []simsqs.QueueConfig
 	err := t.resources("AWS::SQS::Queue", func(id string, n *yaml.Node) error {
 		if fifo := find(n, "Properties", "FifoQueue"); fifo != nil && fifo.Value != "false" {
 			return t.at(fifo, "a FIFO queue cannot be had on a laptop")
 		}
-		q := queuesim.QueueConfig{Name: id}
+		q := simsqs.QueueConfig{Name: id}
 		for _, p := range []struct {
 			name string
 			into *time.Duration
@@ -51,11 +51,11 @@ func (t *Template) Queues() ([]queuesim.QueueConfig, error) {
 
 // deadLettersFirst keeps the order otherwise. What waits for itself in a circle stays
 // at the end, to be refused by name where it is added.
-func deadLettersFirst(all []queuesim.QueueConfig) []queuesim.QueueConfig {
-	var ordered []queuesim.QueueConfig
+func deadLettersFirst(all []simsqs.QueueConfig) []simsqs.QueueConfig {
+	var ordered []simsqs.QueueConfig
 	for len(all) > 0 {
-		ready := slices.IndexFunc(all, func(q queuesim.QueueConfig) bool {
-			return !slices.ContainsFunc(all, func(other queuesim.QueueConfig) bool { return other.Name == q.DeadLetter })
+		ready := slices.IndexFunc(all, func(q simsqs.QueueConfig) bool {
+			return !slices.ContainsFunc(all, func(other simsqs.QueueConfig) bool { return other.Name == q.DeadLetter })
 		})
 		if ready < 0 {
 			return append(ordered, all...)
@@ -72,7 +72,7 @@ func (t *Template) target(n *yaml.Node, name, kind string) (string, error) {
 }
 
 // mapping reads an SQS event of a function.
-func (t *Template) mapping(e *yaml.Node) (m queuesim.Mapping, enabled bool, err error) {
+func (t *Template) mapping(e *yaml.Node) (m simsqs.Mapping, enabled bool, err error) {
 	p := find(e, "Properties")
 	if p == nil {
 		return m, false, t.at(e, "the SQS event has no Properties")

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"connexease-functions/pkg/gateway"
-	"connexease-functions/pkg/local/queuesim"
+	simsqs "connexease-functions/pkg/local/sim/sqs"
 )
 
 func load(t *testing.T, text string) *Template {
@@ -98,14 +98,14 @@ func TestTheProjectsSendHalfIsFedByItsQueue(t *testing.T) {
 			"CLIENT_KEYS_SECRET_ID": "ClientKeysSecret", "QUEUE_URL": "OutboundQueue", "RETENTION_DAYS": "365",
 		},
 		Routes:   []Route{{"POST", "/v1/wa/message"}, {"GET", "/v1/wa/message/{id}"}, {"GET", "/v1/wa/message"}},
-		Mappings: []queuesim.Mapping{{Queue: "OutboundQueue", BatchSize: 10, MaxConcurrency: 2}},
+		Mappings: []simsqs.Mapping{{Queue: "OutboundQueue", BatchSize: 10, MaxConcurrency: 2}},
 		Retries:  2, OnFailure: "FailedInvocations",
 	}); !reflect.DeepEqual(functions[i], want) {
 		t.Errorf("got %+v\nwant %+v", functions[i], want)
 	}
 	queues, err := tpl.Queues()
 	const day = 24 * time.Hour
-	if want := []queuesim.QueueConfig{
+	if want := []simsqs.QueueConfig{
 		{Name: "OutboundDeadLetters", Retention: 14 * day},
 		{Name: "FailedInvocations", Retention: 14 * day},
 		{Name: "EventDeadLetters", Retention: 14 * day},
@@ -141,9 +141,9 @@ func TestTheGatewayUrlIsWhatTheClientTakesByTLS(t *testing.T) {
 }
 
 // sameQueues compares without the order of those that do not depend on each other.
-func sameQueues(got, want []queuesim.QueueConfig) bool {
+func sameQueues(got, want []simsqs.QueueConfig) bool {
 	for i, q := range got {
-		if j := slices.IndexFunc(got, func(d queuesim.QueueConfig) bool { return d.Name == q.DeadLetter }); j > i || !slices.Contains(want, q) {
+		if j := slices.IndexFunc(got, func(d simsqs.QueueConfig) bool { return d.Name == q.DeadLetter }); j > i || !slices.Contains(want, q) {
 			return false
 		}
 	}
@@ -176,7 +176,7 @@ Resources:
         Other: {Type: Schedule}
 `)
 	queues, err := tpl.Queues()
-	if want := []queuesim.QueueConfig{
+	if want := []simsqs.QueueConfig{
 		{Name: "Third"}, {Name: "Second", Delay: 7 * time.Second, DeadLetter: "Third", MaxReceiveCount: 1}, {Name: "First", DeadLetter: "Second", MaxReceiveCount: 3},
 	}; err != nil || !slices.Equal(queues, want) {
 		t.Errorf("queues are %+v, %v", queues, err)
@@ -187,7 +187,7 @@ Resources:
 	}
 	if want := (Function{
 		Name: "AFunction", Folder: "functions/a", Timeout: 2 * time.Second, MemoryMB: 128, Environment: map[string]string{"B": "dev"},
-		Mappings: []queuesim.Mapping{{Queue: "First", WholeBatch: true}},
+		Mappings: []simsqs.Mapping{{Queue: "First", WholeBatch: true}},
 	}); !reflect.DeepEqual(functions[0], want) {
 		t.Errorf("got %+v\nwant %+v", functions[0], want)
 	}

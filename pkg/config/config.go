@@ -1,0 +1,94 @@
+// Package config reads what a function's environment says, and makes AWS clients that
+// fit Lambda: small, quick to start, and without repeats of their own where the caller
+// has a deadline to keep.
+package config
+
+import (
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+)
+
+// Variables reads environment variables and remembers every faulty one.
+type Variables struct {
+	lookup func(string) string
+	faults []string
+}
+
+// Read returns Variables of a look-up, such as os.Getenv.
+func Read(lookup func(string) string) *Variables { return &Variables{lookup: lookup} }
+
+// Optional returns a variable that may be empty.
+func (v *Variables) Optional(name string) string { return v.lookup(name) }
+
+// Required returns a variable that must not be empty.
+func (v *Variables) Required(name string) string {
+	value := v.lookup(name)
+	if value == "" {
+		v.faults = append(v.faults, name+" is not set")
+	}
+	return value
+}
+
+// Address returns a variable that must be a URL.
+func (v *Variables) Address(name string) string {
+	value := v.Required(name)
+	u, err := url.Parse(value)
+	if value != "" && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {
+		v.faults = append(v.faults, name+" must be a URL such as https://host")
+	}
+	return value
+}
+
+// Number returns a variable that must be a whole number from 0 to highest; standard
+// where it is empty.
+func (v *Variables) Number(name string, standard, highest int) int {
+	value := v.lookup(name)
+	if value == "" {
+		return standard
+	}
+	n, err := strconv.Atoi(value)
+	if err != nil || n < 0 || n > highest {
+		v.faults = append(v.faults, fmt.Sprintf("%s must be a whole number from 0 to %d", name, highest))
+	}
+	return n
+}
+
+// Err names every faulty variable at once; nil without any.
+func (v *Variables) Err() error {
+	if v.faults == nil {
+		return nil
+	}
+	return fmt.Errorf("configuration: %s", strings.Join(v.faults, "; "))
+}
+
+// AWS returns the configuration of clients. Lambda gives region, credentials and
+// endpoints by the environment alone; the full loader would look for files and link
+// three more services.
+func AWS() (aws.Config, error) {
+	env, err := awsconfig.NewEnvConfig()
+	if err != nil {
+		return aws.Config{}, fmt.Errorf("configuration: %w", err)
+	}
+	return aws.Config{
+		Region:        env.Region,
+		Credentials:   credentials.StaticCredentialsProvider{Value: env.Credentials},
+		ConfigSources: []any{env},
+	}, nil
+}
+
+// DynamoDB returns a client that repeats nothing: the table does, within the budget of
+// its caller.
+func DynamoDB(cfg aws.Config) *dynamodb.Client {
+	return dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) {
+		o.Retryer = aws.NopRetryer{}
+		// One host for every call, so that the connection made at start is the one used.
+		o.AccountIDEndpointMode = aws.AccountIDEndpointModeDisabled
+	})
+}

@@ -1,0 +1,182 @@
+package connexease
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// Kinds of faults.
+const (
+	Answer      = "answer"       // Status and Body instead of the right answer
+	RateLimit   = "rate_limit"   // 429 with RetryAfter and LimitType
+	Slow        = "slow"         // the message is taken at once, the answer comes after DelayMS
+	Refuse      = "refuse"       // nobody listens, until the faults are set anew or DelayMS has passed
+	ResetBefore = "reset_before" // the connection is reset before the body was read: not taken
+	ResetDuring = "reset_during" // after half of it: not taken
+	ResetAfter  = "reset_after"  // taken, then reset without an answer
+	Cut         = "cut"          // taken, the answer breaks off in its middle
+	InvalidJSON = "invalid_json" // taken, the answer ends in its middle as if it were whole
+	ContentType = "content_type" // taken, the right answer under the type of ContentType
+)
+
+var kinds = []string{Answer, RateLimit, Slow, Refuse, ResetBefore, ResetDuring, ResetAfter, Cut, InvalidJSON, ContentType}
+
+const maxDelay = 10 * time.Minute
+
+// Fault is what requests meet: the next Times of them, or a Share of them (0 to 1), or
+// with neither all of them.
+type Fault struct {
+	Kind        string  `json:"kind"`
+	Times       int     `json:"times,omitempty"`        // those left
+	Share       float64 `json:"share,omitempty"`        // drawn for each request
+	DelayMS     int     `json:"delay_ms,omitempty"`     // before the answer, of any kind but resets before it was taken
+	Status      int     `json:"status,omitempty"`       // of an answer: 200 to 599
+	Body        string  `json:"body,omitempty"`         // of an answer
+	Taken       bool    `json:"taken,omitempty"`        // of an answer: the message left all the same
+	RetryAfter  string  `json:"retry_after,omitempty"`  // of a rate limit, as it stands in the answer; default 1s
+	LimitType   string  `json:"limit_type,omitempty"`   // of a rate limit: sec (default) or min
+	ContentType string  `json:"content_type,omitempty"` // default text/html
+}
+
+// Faults are looked at in their order; a request meets the first that applies.
+type Faults []Fault
+
+// Validate names everything that is wrong.
+func (f Faults) Validate() error {
+	var all []error
+	for i, x := range f {
+		bad := func(what string) { all = append(all, fmt.Errorf("fault %d: %s", i, what)) }
+		if !slices.Contains(kinds, x.Kind) {
+			bad(fmt.Sprintf("kind must be one of %v", kinds))
+		}
+		if x.Times < 0 || x.Share < 0 || x.Share > 1 || x.Times > 0 && x.Share > 0 {
+			bad("times must be at least 1, or share between 0 and 1, or neither")
+		}
+		if x.Kind == Refuse && (x.Times > 0 || x.Share > 0) {
+			bad("refuse takes neither times nor share: whoever is refused is not counted; delay_ms may end it")
+		}
+		if x.DelayMS < 0 || x.DelayMS > int(maxDelay.Milliseconds()) {
+			bad("delay_ms must be between 0 and 600000")
+		}
+		if x.Kind == Answer && (x.Status < 200 || x.Status > 599) {
+			bad("status must be between 200 and 599")
+		}
+		if x.Kind == Slow && x.DelayMS == 0 {
+			bad("slow needs delay_ms")
+		}
+	}
+	return errors.Join(all...)
+}
+
+// Faults returns those in force, with the times that are left.
+func (s *Server) Faults() Faults {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append(Faults{}, s.faults...)
+}
+
+// SetFaults puts faults in the place of all before. The error says what is wrong with
+// them, or that the address could not be opened again after a refusal.
+func (s *Server) SetFaults(f Faults) error {
+	if err := f.Validate(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.faults = append(Faults{}, f...)
+	s.mu.Unlock()
+	return s.applyRefusal()
+}
+
+// draw returns the fault that the next request meets; the zero Fault is none.
+func (s *Server) draw() Fault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.faults {
+		f := s.faults[i]
+		if f.Kind == Refuse || f.Share > 0 && s.config.Rand.Float64() >= f.Share {
+			continue
+		}
+		switch f.Times {
+		case 0:
+		case 1:
+			s.faults = slices.Delete(s.faults, i, i+1)
+		default:
+			s.faults[i].Times--
+		}
+		return f
+	}
+	return Fault{}
+}
+
+// distort answers as the fault says.
+func (s *Server) distort(w http.ResponseWriter, r *http.Request, f Fault, body []byte) {
+	var a answer
+	switch f.Kind {
+	case Answer:
+		if f.Taken {
+			s.process(r, body)
+		}
+		a = answer{status: f.Status, header: jsonHeader(), body: []byte(f.Body)}
+		if f.ContentType != "" {
+			a.header.Set("Content-Type", f.ContentType)
+		}
+	case RateLimit:
+		a = refuse(http.StatusTooManyRequests, "RATE_001", "TOO_MANY_REQUESTS", "Rate limit exceeded.",
+			map[string]any{"limit_type": cmp.Or(f.LimitType, "sec"), "retry_after": cmp.Or(f.RetryAfter, "1s")})
+	default:
+		a = s.process(r, body)
+	}
+	if !s.wait(r, time.Duration(f.DelayMS)*time.Millisecond) {
+		panic(http.ErrAbortHandler) // the client or the server has gone
+	}
+	switch f.Kind {
+	case ResetAfter:
+		reset(w)
+		return
+	case Cut:
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
+		w.WriteHeader(a.status)
+		_, _ = w.Write(a.body[:len(a.body)/2])
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler) // closes the connection without more
+	case InvalidJSON:
+		a.body = a.body[:len(a.body)/2]
+	case ContentType:
+		a.header.Set("Content-Type", cmp.Or(f.ContentType, "text/html; charset=utf-8"))
+	}
+	a.write(w)
+}
+
+func (s *Server) wait(r *http.Request, d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-r.Context().Done():
+	case <-s.ctx.Done():
+	}
+	return false
+}
+
+// reset ends a connection with RST instead of FIN.
+func reset(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = conn.Close()
+}

@@ -1,0 +1,112 @@
+package connexease
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// text returns a string, or a number as text: Meta takes both.
+func text(m map[string]any, name string) string {
+	switch v := m[name].(type) {
+	case string:
+		return v
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	}
+	return ""
+}
+
+func isReceipt(m map[string]any) bool {
+	return text(m, "status") == "read" || m["typing_indicator"] != nil
+}
+
+// metaRefuses returns Meta's complaint about a body that it does not take, or "".
+// (WhatsApp Cloud API: Error codes).
+func metaRefuses(m map[string]any) string {
+	to, recipient := text(m, "to"), text(m, "recipient")
+	kind := text(m, "type")
+	if kind == "" {
+		kind = "text"
+	}
+	digits := strings.TrimPrefix(to, "+")
+	individual := text(m, "recipient_type") == "" || text(m, "recipient_type") == "individual"
+	isNumber := strings.Trim(digits, "0123456789") == "" && digits != ""
+	switch {
+	case text(m, "messaging_product") != "whatsapp":
+		return "(#100) The parameter messaging_product is required."
+	case isReceipt(m):
+		if text(m, "message_id") == "" {
+			return "(#100) The parameter message_id is required."
+		}
+	case to == "" && recipient == "":
+		return "(#100) The parameter to is required."
+	case individual && isNumber && (len(digits) < 7 || len(digits) > 15):
+		return "(#131009) Parameter value is not valid: invalid recipient."
+	case m[kind] == nil:
+		return "(#100) Invalid parameter: an object named as the type is required."
+	}
+	return ""
+}
+
+// taking is Meta's answer to a message that it took, its members in Meta's order.
+type taking struct {
+	Product  string       `json:"messaging_product"`
+	Contacts []recipient  `json:"contacts,omitempty"`
+	Messages []identified `json:"messages"`
+}
+
+type recipient struct {
+	Input  string `json:"input"`
+	WaID   string `json:"wa_id,omitempty"`
+	UserID string `json:"user_id,omitempty"`
+}
+
+type identified struct {
+	ID string `json:"id"`
+}
+
+// sent answers for a message that was taken. The sandbox has no contacts.
+func sent(m map[string]any, wamid string, isFake bool) taking {
+	t := taking{Product: "whatsapp", Messages: []identified{{wamid}}}
+	if isFake {
+		return t
+	}
+	if to := text(m, "to"); to != "" {
+		t.Contacts = []recipient{{Input: to, WaID: strings.TrimPrefix(to, "+")}}
+	} else {
+		user := text(m, "recipient")
+		t.Contacts = []recipient{{Input: user, UserID: user}}
+	}
+	return t
+}
+
+// wamid returns an id in the form that real ones have, the recipient's number inside.
+// It expects the lock to be held.
+func (s *Server) wamid(to string, isFake bool) string {
+	if isFake {
+		return fmt.Sprintf("wamid.FAKE_%013d", s.config.Rand.Int64N(1e13))
+	}
+	number := strings.TrimPrefix(to, "+")
+	number = number[:min(len(number), 32)]
+	b := append([]byte{0x1c, 0x18, byte(len(number))}, number...)
+	b = append(b, 0x15, 0x02, 0x00, 0x11, 0x18, 0x12)
+	b = fmt.Appendf(b, "%018X", s.config.Rand.Uint64())
+	return "wamid." + base64.StdEncoding.EncodeToString(append(b, 0))
+}
+
+// sameness is equal for requests that carry the same message. Opaque data of the form
+// msg_<id>.<attempt> names a message by its id; the attempt differs by design.
+func sameness(m map[string]any, isFake, mmlite bool) string {
+	copied := map[string]any{"\x00query": []bool{isFake, mmlite}}
+	for k, v := range m {
+		copied[k] = v
+	}
+	if opaque := text(m, "biz_opaque_callback_data"); strings.HasPrefix(opaque, "msg_") {
+		copied["biz_opaque_callback_data"], _, _ = strings.Cut(opaque, ".")
+	}
+	b, _ := json.Marshal(copied)
+	return string(b)
+}

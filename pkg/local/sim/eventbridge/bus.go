@@ -1,0 +1,197 @@
+// Package eventbridge is an EventBridge event bus on a laptop: it takes events, keeps the last of
+// them, and runs rules that target a queue.
+package eventbridge
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"connexease-functions/pkg/local/sim/pipes"
+)
+
+const (
+	region  = "us-east-1"
+	account = "000000000000"
+	// kept is how many events are remembered. Who follows more slowly misses some, and is told.
+	kept = 10_000
+	// maxEntry is the largest entry, in bytes (AWS API reference: PutEvents).
+	maxEntry = 256 << 10
+	// maxDetailType is AWS's, in characters.
+	maxDetailType = 128
+)
+
+// Event is an event as targets of rules get it (Amazon EventBridge: "AWS service event metadata").
+type Event struct {
+	Version    string          `json:"version"`
+	ID         string          `json:"id"`
+	DetailType string          `json:"detail-type"`
+	Source     string          `json:"source"`
+	Account    string          `json:"account"`
+	Time       string          `json:"time"`
+	Region     string          `json:"region"`
+	Resources  []string        `json:"resources"`
+	Detail     json.RawMessage `json:"detail"`
+}
+
+// JSON returns the whole envelope.
+func (e Event) JSON() []byte {
+	text, _ := json.Marshal(e) // its detail was checked
+	return text
+}
+
+// Failure is why an entry was not taken.
+type Failure struct{ Code, Message string }
+
+func (f *Failure) Error() string { return f.Code + ": " + f.Message }
+
+// Server is one bus, and its http.Handler.
+type Server struct {
+	name string
+	now  func() time.Time
+
+	mu      sync.Mutex
+	events  []Event // the last of them
+	gone    int     // how many came before those
+	changed chan struct{}
+	refuse  func(pipes.Entry) error
+	rules   map[string]*rule
+	running sync.WaitGroup
+	ended   context.Context
+	end     context.CancelFunc
+}
+
+// New returns an empty bus.
+func New(name string, now func() time.Time) *Server {
+	s := &Server{name: name, now: now, changed: make(chan struct{}), rules: map[string]*rule{}}
+	s.ended, s.end = context.WithCancel(context.Background())
+	return s
+}
+
+// Close ends the rules.
+func (s *Server) Close() {
+	s.end()
+	s.running.Wait()
+}
+
+// Name returns the bus's name.
+func (s *Server) Name() string { return s.name }
+
+// ARN returns the ARN of a bus.
+func ARN(name string) string {
+	return "arn:aws:events:" + region + ":" + account + ":event-bus/" + name
+}
+
+// Refuse makes the bus fail the entries for which f returns an error; nil ends that.
+func (s *Server) Refuse(f func(pipes.Entry) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refuse = f
+}
+
+// Put takes entries, each on its own; the errors are in their order, nil for those taken.
+func (s *Server) Put(_ context.Context, entries []pipes.Entry) []error {
+	_, failed := s.put(entries)
+	return failed
+}
+
+func (s *Server) put(entries []pipes.Entry) (ids []string, failed []error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range entries {
+		err := s.check(e)
+		id := ""
+		if err == nil {
+			at := e.Time
+			if at.IsZero() {
+				at = s.now()
+			}
+			id = newID()
+			resources := e.Resources
+			if resources == nil {
+				resources = []string{}
+			}
+			s.events = append(s.events, Event{
+				Version: "0", ID: id, DetailType: e.DetailType, Source: e.Source, Account: account,
+				Time: at.UTC().Format(time.RFC3339), Region: region, Resources: resources, Detail: json.RawMessage(e.Detail),
+			})
+		}
+		ids, failed = append(ids, id), append(failed, err)
+	}
+	if more := len(s.events) - kept; more > 0 {
+		s.events, s.gone = append([]Event{}, s.events[more:]...), s.gone+more
+	}
+	close(s.changed)
+	s.changed = make(chan struct{})
+	return ids, failed
+}
+
+func (s *Server) check(e pipes.Entry) error {
+	if s.refuse != nil {
+		if err := s.refuse(e); err != nil {
+			return err
+		}
+	}
+	var detail map[string]json.RawMessage
+	switch {
+	case e.Source == "" || e.DetailType == "" || e.Detail == "":
+		return &Failure{"InvalidArgument", "Parameter Source, DetailType or Detail is not valid. Reason: it is a required argument."}
+	case len(e.DetailType) > maxDetailType:
+		return &Failure{"InvalidArgument", "Parameter DetailType is not valid. Reason: longer than 128 characters."}
+	case json.Unmarshal([]byte(e.Detail), &detail) != nil || detail == nil:
+		return &Failure{"MalformedDetail", "Detail is malformed."}
+	case len(e.Source)+len(e.DetailType)+len(e.Detail) > maxEntry:
+		return &Failure{"InvalidArgument", "The entry is larger than 256 KB."}
+	}
+	return nil
+}
+
+func newID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails (Go: crypto/rand)
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// Seen returns how many events there were.
+func (s *Server) Seen() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.gone + len(s.events)
+}
+
+// Events returns the events that are kept, oldest first.
+func (s *Server) Events() []Event {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]Event{}, s.events...)
+}
+
+// ErrMissed says that events came and went between two calls of Next.
+var ErrMissed = errors.New("events were missed: more than 10,000 came meanwhile")
+
+// Next waits for events after the first seen ones, and returns them with the new count.
+// ErrMissed comes with those that are left.
+func (s *Server) Next(ctx context.Context, seen int) ([]Event, int, error) {
+	for {
+		s.mu.Lock()
+		total, changed := s.gone+len(s.events), s.changed
+		if total > seen {
+			defer s.mu.Unlock()
+			if seen < s.gone {
+				return append([]Event{}, s.events...), total, ErrMissed
+			}
+			return append([]Event{}, s.events[seen-s.gone:]...), total, nil
+		}
+		s.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, seen, ctx.Err()
+		}
+	}
+}

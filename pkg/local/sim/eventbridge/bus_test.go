@@ -1,0 +1,174 @@
+package eventbridge
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"connexease-functions/pkg/local/sim/pipes"
+)
+
+func entry(n int) pipes.Entry {
+	return pipes.Entry{Source: "shop", DetailType: "Order", Detail: fmt.Sprintf(`{"n":%d,"kind":"k"}`, n)}
+}
+
+func put(t *testing.T, s *Server, entries ...pipes.Entry) {
+	t.Helper()
+	for _, err := range s.Put(t.Context(), entries) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func call(t *testing.T, s *Server, action, body string) (int, string) {
+	t.Helper()
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
+	r.Header.Set("X-Amz-Target", "AWSEvents."+action)
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r)
+	return w.Code, w.Body.String()
+}
+
+func TestPutEventsAnswersEachEntryOnItsOwn(t *testing.T) {
+	s := New("EventBus", time.Now)
+	defer s.Close()
+	_, body := call(t, s, "PutEvents", `{"Entries":[
+		{"Source":"shop","DetailType":"Order","Detail":"{\"a\":1}","EventBusName":"EventBus","Time":1764000000,"Resources":["arn:x"]},
+		{"Source":"shop","DetailType":"Order","Detail":"no JSON","EventBusName":"EventBus"},
+		{"Source":"shop","Detail":"{}","EventBusName":"EventBus"},
+		{"Source":"shop","DetailType":"Order","Detail":"[]","EventBusName":"`+ARN("EventBus")+`"},
+		{"Source":"shop","DetailType":"Order","Detail":"{}"},
+		{"Source":"shop","DetailType":"`+strings.Repeat("x", 129)+`","Detail":"{}","EventBusName":"EventBus"}]}`)
+	var r struct {
+		FailedEntryCount int
+		Entries          []struct{ EventID, ErrorCode string }
+	}
+	if err := json.Unmarshal([]byte(body), &r); err != nil {
+		t.Fatal(err)
+	}
+	codes := ""
+	for _, e := range r.Entries {
+		codes += e.ErrorCode + ","
+	}
+	if r.FailedEntryCount != 5 || codes != ",MalformedDetail,InvalidArgument,MalformedDetail,ResourceNotFoundException,InvalidArgument," {
+		t.Errorf("answered %s", body)
+	}
+	all := s.Events()
+	if len(all) != 1 || all[0].ID != r.Entries[0].EventID {
+		t.Fatalf("it has %v", all)
+	}
+	want := `{"version":"0","id":"` + all[0].ID + `","detail-type":"Order","source":"shop","account":"000000000000","time":"2025-11-24T16:00:00Z","region":"us-east-1","resources":["arn:x"],"detail":{"a":1}}`
+	if got := string(all[0].JSON()); got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	for action, want := range map[string]int{"DescribeEventBus": 200, "ListEventBuses": 200, "PutRule": 400, "": 400} {
+		if code, body := call(t, s, action, `{}`); code != want {
+			t.Errorf("%s: %d %s", action, code, body)
+		}
+	}
+	for _, bad := range []string{`{"Entries":[]}`, `{`} {
+		if code, _ := call(t, s, "PutEvents", bad); code != 400 {
+			t.Errorf("%s: %d", bad, code)
+		}
+	}
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/", nil)) // as a page in a browser can
+	if w.Code != 400 {
+		t.Errorf("without an action: %d", w.Code)
+	}
+}
+
+func TestWhoFollowsSeesEachEventOnceAndIsToldWhatItMissed(t *testing.T) {
+	s := New("EventBus", time.Now)
+	defer s.Close()
+	put(t, s, entry(1), entry(2))
+	events, seen, err := s.Next(t.Context(), 0)
+	if len(events) != 2 || seen != 2 || err != nil {
+		t.Fatalf("%d %d %v", len(events), seen, err)
+	}
+	done := make(chan string)
+	go func() {
+		events, _, _ := s.Next(t.Context(), seen)
+		done <- string(events[0].Detail)
+	}()
+	put(t, s, entry(3))
+	if got := <-done; !strings.Contains(got, `"n":3`) {
+		t.Errorf("followed by %s", got)
+	}
+	for n := range kept {
+		put(t, s, entry(n))
+	}
+	if events, total, err := s.Next(t.Context(), 1); len(events) != kept || total != kept+3 || !errors.Is(err, ErrMissed) {
+		t.Errorf("%d of %d, %v", len(events), total, err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, err := s.Next(ended, s.Seen()); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestARuleTransformsWhatMatchesAndTriesAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New("EventBus", time.Now)
+		var got, troubles []string
+		tries := 0
+		deliver := func(_ context.Context, body []byte) error {
+			if tries++; tries == 1 {
+				return errors.New("away")
+			}
+			got = append(got, string(body))
+			return nil
+		}
+		put(t, s, entry(0)) // before there was a rule
+		err := s.PutRule("r", Rule{
+			Pattern:     json.RawMessage(`{"detail":{"n":[{"numeric":["<",3]}]}}`),
+			Transformer: &Transformer{Paths: map[string]string{"n": "$.detail.n", "kind": "$.detail.kind"}, Template: `{"key":"<kind>-<n>"}`},
+		}, deliver, func(err error) { troubles = append(troubles, err.Error()) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		put(t, s, entry(1), entry(9), entry(2))
+		<-time.After(time.Second) // of the bubble
+		synctest.Wait()
+		if strings.Join(got, " ") != `{"key":"k-1"} {"key":"k-2"}` || len(troubles) != 1 {
+			t.Errorf("its target got %v after %v", got, troubles)
+		}
+		if len(s.Rules()) != 1 || !s.RemoveRule("r") || s.RemoveRule("r") || len(s.Rules()) != 0 {
+			t.Error("the rule is not removed once")
+		}
+		put(t, s, entry(1))
+		synctest.Wait()
+		if len(got) != 2 {
+			t.Errorf("a rule that is gone got %v", got)
+		}
+		s.Close()
+	})
+}
+
+func TestARuleWithoutATransformerPassesTheEventOn(t *testing.T) {
+	c, err := Compile(Rule{Pattern: json.RawMessage(`{"source":["shop"]}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := c.Target([]byte(`{"a":1}`)); err != nil || string(got) != `{"a":1}` || !c.Matches([]byte(`{"source":"shop"}`)) {
+		t.Errorf("%s %v", got, err)
+	}
+	for _, r := range []Rule{
+		{}, {Pattern: json.RawMessage(`{"a":1}`)},
+		{Pattern: json.RawMessage(`{"a":[1]}`), Transformer: &Transformer{Template: `"<x>"`}},
+		{Pattern: json.RawMessage(`{"a":[1]}`), Transformer: &Transformer{Paths: map[string]string{"x": "$.a[*]"}, Template: `"<x>"`}},
+	} {
+		if _, err := Compile(r); err == nil {
+			t.Errorf("%+v is taken", r)
+		}
+	}
+}

@@ -1,0 +1,162 @@
+package eventbridge
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"connexease-functions/pkg/local/sim/eventpattern"
+	"connexease-functions/pkg/local/sim/pipes"
+)
+
+// Rule is an AWS::Events::Rule with one target, in the words of its template.
+type Rule struct {
+	Pattern     json.RawMessage `json:"pattern"`               // EventPattern
+	Transformer *Transformer    `json:"transformer,omitempty"` // nil: the target gets the whole event
+}
+
+// Transformer is a target's InputTransformer.
+type Transformer struct {
+	Paths    map[string]string `json:"InputPathsMap"`
+	Template string            `json:"InputTemplate"`
+}
+
+type rule struct {
+	Rule
+	end context.CancelFunc
+}
+
+// Compiled is a rule that can be used.
+type Compiled struct {
+	pattern  *eventpattern.Pattern
+	template *pipes.Template
+	paths    map[string]string
+}
+
+// reserved are the variables that need no path (Amazon EventBridge: "Amazon EventBridge
+// input transformation", predefined variables) and can be had here.
+const reserved = "aws.events."
+
+// Compile reads a rule.
+func Compile(r Rule) (*Compiled, error) {
+	p, err := eventpattern.ParsePattern(string(r.Pattern))
+	if err != nil {
+		return nil, err
+	}
+	c := &Compiled{pattern: p}
+	if r.Transformer == nil {
+		return c, nil
+	}
+	c.paths = r.Transformer.Paths
+	for name, path := range c.paths {
+		if !pipes.IsPath(path) || strings.HasPrefix(strings.ToLower(name), "aws.") {
+			return nil, fmt.Errorf("InputPathsMap: %s: %s cannot be had", name, path)
+		}
+	}
+	c.template, err = pipes.ParseTemplate(r.Transformer.Template, func(name string) bool {
+		return c.paths[name] != "" || name == reserved+"event.json"
+	})
+	return c, err
+}
+
+// Matches tells whether an event is for the rule's target.
+func (c *Compiled) Matches(event []byte) bool { return c.pattern.Match(event) }
+
+// Target returns what the target gets.
+func (c *Compiled) Target(event []byte) ([]byte, error) {
+	if c.template == nil {
+		return event, nil
+	}
+	var v any
+	if err := json.Unmarshal(event, &v); err != nil {
+		return nil, err
+	}
+	return c.template.Render(func(name string) (any, bool) {
+		if name == reserved+"event.json" {
+			return v, true
+		}
+		return pipes.At(c.paths[name], v)
+	})
+}
+
+// PutRule adds a rule, or replaces the one of its name. deliver takes what its target gets;
+// where it fails it is asked again, until the bus ends. trouble hears of failures.
+func (s *Server) PutRule(name string, r Rule, deliver func(ctx context.Context, body []byte) error, trouble func(error)) error {
+	c, err := Compile(r)
+	if err != nil {
+		return err
+	}
+	ctx, end := context.WithCancel(s.ended)
+	s.mu.Lock()
+	if old := s.rules[name]; old != nil {
+		old.end()
+	}
+	s.rules[name] = &rule{r, end}
+	seen := s.gone + len(s.events) // events of before are not its own
+	s.mu.Unlock()
+	s.running.Go(func() {
+		for {
+			events, next, err := s.Next(ctx, seen)
+			if ctx.Err() != nil {
+				return
+			}
+			if err != nil {
+				trouble(err)
+			}
+			seen = next
+			for _, e := range events {
+				if body := e.JSON(); c.Matches(body) {
+					s.deliver(ctx, c, body, deliver, trouble)
+				}
+			}
+		}
+	})
+	return nil
+}
+
+func (s *Server) deliver(ctx context.Context, c *Compiled, event []byte, deliver func(context.Context, []byte) error, trouble func(error)) {
+	body, err := c.Target(event)
+	if err != nil {
+		trouble(err) // it would fail as long as the event is the same
+		return
+	}
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
+		err := deliver(ctx, body)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		trouble(err)
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// RemoveRule ends a rule, and tells whether there was one.
+func (s *Server) RemoveRule(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.rules[name]
+	if r != nil {
+		r.end()
+		delete(s.rules, name)
+	}
+	return r != nil
+}
+
+// Rules returns the rules by name.
+func (s *Server) Rules() map[string]Rule {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := map[string]Rule{}
+	for _, name := range slices.Sorted(maps.Keys(s.rules)) {
+		all[name] = s.rules[name].Rule
+	}
+	return all
+}

@@ -1,0 +1,157 @@
+package lambda
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// event is a request as API Gateway hands it over (AWS: Create AWS Lambda proxy integrations for HTTP APIs, payload format 2.0).
+type event struct {
+	Version        string            `json:"version"`
+	RouteKey       string            `json:"routeKey"`
+	RawPath        string            `json:"rawPath"`
+	RawQuery       string            `json:"rawQueryString"`
+	Cookies        []string          `json:"cookies,omitempty"`
+	Headers        map[string]string `json:"headers"`
+	Query          map[string]string `json:"queryStringParameters,omitempty"`
+	RequestContext requestContext    `json:"requestContext"`
+	PathParameters map[string]string `json:"pathParameters,omitempty"`
+	Body           string            `json:"body,omitempty"`
+	Base64         bool              `json:"isBase64Encoded"`
+}
+
+type requestContext struct {
+	AccountID    string      `json:"accountId"`
+	APIID        string      `json:"apiId"`
+	DomainName   string      `json:"domainName"`
+	DomainPrefix string      `json:"domainPrefix"`
+	HTTP         httpContext `json:"http"`
+	RequestID    string      `json:"requestId"`
+	RouteKey     string      `json:"routeKey"`
+	Stage        string      `json:"stage"`
+	Time         string      `json:"time"`
+	TimeEpoch    int64       `json:"timeEpoch"` // milliseconds
+}
+
+type httpContext struct {
+	Method    string `json:"method"`
+	Path      string `json:"path"`
+	Protocol  string `json:"protocol"`
+	SourceIP  string `json:"sourceIp"`
+	UserAgent string `json:"userAgent"`
+}
+
+// hopByHop belong to one connection and go through no gateway (RFC 9110, section 7.6.1).
+var hopByHop = map[string]bool{"Connection": true, "Keep-Alive": true, "Proxy-Connection": true, "Te": true, "Trailer": true,
+	"Transfer-Encoding": true, "Upgrade": true}
+
+func newEvent(r *http.Request, route *route, parameters map[string]string, body []byte, id string, now time.Time) ([]byte, error) {
+	source, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		source = r.RemoteAddr
+	}
+	domain := r.Host
+	port := "80"
+	if host, p, err := net.SplitHostPort(r.Host); err == nil {
+		domain, port = host, p
+	}
+	prefix, _, _ := strings.Cut(domain, ".")
+	e := event{
+		// HTTP APIs decode the path, the "raw" one too; only the query string stays as it came.
+		Version: "2.0", RouteKey: route.key, RawPath: r.URL.Path, RawQuery: r.URL.RawQuery,
+		Headers: make(map[string]string, len(r.Header)+6), Query: query(r.URL.RawQuery), PathParameters: parameters,
+		RequestContext: requestContext{
+			AccountID: accountID, APIID: "local", DomainName: domain, DomainPrefix: prefix,
+			HTTP:      httpContext{r.Method, r.URL.Path, r.Proto, source, r.UserAgent()},
+			RequestID: id, RouteKey: route.key, Stage: "$default",
+			Time: now.UTC().Format("02/Jan/2006:15:04:05 -0700"), TimeEpoch: now.UnixMilli(),
+		},
+	}
+	for name, values := range r.Header {
+		switch {
+		case name == "Cookie":
+			for _, v := range values {
+				for c := range strings.SplitSeq(v, ";") {
+					if c = strings.TrimSpace(c); c != "" {
+						e.Cookies = append(e.Cookies, c)
+					}
+				}
+			}
+		case !hopByHop[name]:
+			e.Headers[strings.ToLower(name)] = strings.Join(values, ",")
+		}
+	}
+	e.Headers["host"] = r.Host
+	e.Headers["content-length"] = strconv.Itoa(len(body))
+	e.Headers["x-forwarded-proto"] = "http"
+	e.Headers["x-forwarded-port"] = port
+	if before := e.Headers["x-forwarded-for"]; before != "" {
+		source = before + ", " + source
+	}
+	e.Headers["x-forwarded-for"] = source
+	if e.Headers["x-amzn-trace-id"] == "" {
+		e.Headers["x-amzn-trace-id"] = newTraceRoot(now)
+	}
+	if len(body) > 0 {
+		if e.Base64 = !textual(r.Header.Get("Content-Type")) || !utf8.Valid(body); e.Base64 {
+			e.Body = base64.StdEncoding.EncodeToString(body)
+		} else {
+			e.Body = string(body)
+		}
+	}
+	var b bytes.Buffer
+	b.Grow(len(e.Body) + len(e.Body)/8 + 2<<10)
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(e); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+// query decodes a query string with repeated values joined by a comma in their order; nil when there is none. What cannot be decoded stays as it is.
+func query(raw string) map[string]string {
+	if raw == "" {
+		return nil
+	}
+	values := map[string]string{}
+	for pair := range strings.SplitSeq(raw, "&") {
+		if pair == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(pair, "=")
+		name, value = unescape(name), unescape(value)
+		if before, again := values[name]; again {
+			value = before + "," + value
+		}
+		values[name] = value
+	}
+	return values
+}
+
+func unescape(s string) string {
+	if u, err := url.QueryUnescape(s); err == nil {
+		return u
+	}
+	return s
+}
+
+// textual reports whether HTTP APIs hand a body of this type over as text. AWS does not document the list; tries against AWS found
+// text/*, JSON, XML and JavaScript, and that a form or a body without a type arrives in base64.
+func textual(contentType string) bool {
+	media, _, _ := strings.Cut(contentType, ";")
+	media = strings.ToLower(strings.TrimSpace(media))
+	switch media {
+	case "application/json", "application/xml", "application/javascript":
+		return true
+	}
+	return strings.HasPrefix(media, "text/") || strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json")
+}

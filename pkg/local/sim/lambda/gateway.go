@@ -1,0 +1,89 @@
+package lambda
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+)
+
+// Limits of an HTTP API (AWS: Quotas for configuring and running an HTTP API). Neither can be raised.
+const (
+	maxBody          = 10 << 20
+	integrationLimit = 30 * time.Second
+)
+
+// Exchange is one finished request, for the line that the stack prints and for tests.
+type Exchange struct {
+	Time              time.Time
+	Method, Path      string
+	RouteKey          string // empty for an unknown route
+	Status            int
+	Duration          time.Duration
+	RequestHeaders    http.Header
+	Response          []byte
+	RequestID         string // API Gateway's, as in the answer's apigw-requestid
+	FunctionRequestID string // Lambda's, as in the function's logs; empty when the function was not reached
+	BodyBytes         int    // of the request
+}
+
+// Gateway is an HTTP API of API Gateway in front of functions, with the $default stage.
+type Gateway struct {
+	routes  []route
+	observe func(Exchange)
+	now     func() time.Time
+	limit   time.Duration
+}
+
+// NewGateway returns the HTTP API with these routes. observe, where given, is called after each request, before the last bytes of the answer
+// leave, so that who has the answer finds it observed; it has to be quick.
+func NewGateway(routes []Route, observe func(Exchange)) *Gateway {
+	return &Gateway{routes: compile(routes), observe: observe, now: time.Now, limit: integrationLimit}
+}
+
+// ServeHTTP implements http.Handler.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := Exchange{Time: g.now(), Method: r.Method, Path: r.URL.Path, RequestHeaders: r.Header, RequestID: newAPIRequestID()}
+	a := g.serve(w, r, &x)
+	w.Header()["Apigw-Requestid"] = []string{x.RequestID}
+	a.write(w)
+	if g.observe != nil {
+		x.Status, x.Response, x.Duration = a.status, a.body, g.now().Sub(x.Time)
+		g.observe(x)
+	}
+}
+
+func (g *Gateway) serve(w http.ResponseWriter, r *http.Request, x *Exchange) answer {
+	route, parameters := find(g.routes, r.Method, r.URL.Path)
+	if route == nil {
+		return message(http.StatusNotFound, "Not Found")
+	}
+	x.RouteKey = route.key
+	body, err := readBounded(http.MaxBytesReader(w, r.Body, maxBody), r.ContentLength, maxBody)
+	x.BodyBytes = len(body)
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) || errors.Is(err, errTooLarge) {
+		return message(http.StatusRequestEntityTooLarge, "Request Entity Too Large")
+	}
+	if err != nil {
+		return message(http.StatusBadRequest, "Bad Request")
+	}
+	payload, err := newEvent(r, route, parameters, body, x.RequestID, x.Time)
+	if err != nil {
+		return internalError()
+	}
+	// As in AWS the invocation goes on when its client is gone; only the integration's limit ends the wait.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), g.limit)
+	defer cancel()
+	result, err := route.Function.Invoke(ctx, payload)
+	x.FunctionRequestID = result.RequestID
+	switch {
+	case errors.Is(err, ErrTooLarge):
+		return message(http.StatusRequestEntityTooLarge, "Request Entity Too Large")
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, ErrClosed):
+		return message(http.StatusServiceUnavailable, "Service Unavailable")
+	case err != nil, result.FunctionError != "":
+		return internalError()
+	}
+	return readReply(result.Payload)
+}

@@ -1,0 +1,243 @@
+package lambda
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// maxAsyncBytes is the limit of an asynchronous invocation's payload (AWS: Lambda quotas).
+const maxAsyncBytes = 1 << 20
+
+// DefaultRetryDelays are Lambda's one and two minutes (AWS: How Lambda handles errors and retries with asynchronous invocation), shortened so
+// that somebody who waits for them still looks.
+var DefaultRetryDelays = []time.Duration{time.Second, 2 * time.Second}
+
+// Target is a function that can be invoked by name, with its EventInvokeConfig.
+type Target struct {
+	Function *Function
+	// Retries is how often an asynchronous invocation is repeated after a function error.
+	Retries int
+	// OnFailure takes the destination record of an asynchronous invocation whose last attempt failed; nil: it is lost, as in AWS.
+	OnFailure func(record []byte)
+}
+
+// Invocation is one attempt to run a function by the Invoke API, for the line that the stack prints and for tests.
+type Invocation struct {
+	Time     time.Time
+	Function string
+	Attempt  int // 1 and up of an asynchronous invocation; 0 for one whose caller waits
+	Duration time.Duration
+	Result   Result
+}
+
+// InvokeAPI is Lambda's own API in front of functions, as far as its Invoke action (AWS: Lambda API Reference, Invoke).
+type InvokeAPI struct {
+	targets map[string]Target
+	delays  []time.Duration
+	observe func(Invocation)
+	handler http.Handler
+
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	mu     sync.Mutex
+	closed bool
+	work   sync.WaitGroup
+}
+
+// NewInvokeAPI serves targets. delays are those before each repeat, the last one standing for all after it; none means DefaultRetryDelays.
+// observe may be nil.
+func NewInvokeAPI(targets []Target, delays []time.Duration, observe func(Invocation)) *InvokeAPI {
+	if len(delays) == 0 {
+		delays = DefaultRetryDelays
+	}
+	if observe == nil {
+		observe = func(Invocation) {}
+	}
+	a := &InvokeAPI{targets: map[string]Target{}, delays: delays, observe: observe}
+	a.ctx, a.cancel = context.WithCancel(context.Background())
+	for _, t := range targets {
+		a.targets[t.Function.Name()] = t
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /2015-03-31/functions/{name}/invocations", a.serve)
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		refuseInvoke(w, http.StatusNotFound, "UnknownOperationException", "Only Invoke is served here.")
+	})
+	// A page in a browser must not be able to run a function.
+	a.handler = http.NewCrossOriginProtection().Handler(mux)
+	return a
+}
+
+// Close takes no further invocations and returns when all that were taken have ended: repeats that still wait are made at once, so that none is
+// lost. The functions must be closed after it.
+func (a *InvokeAPI) Close() {
+	a.mu.Lock()
+	a.closed = true
+	a.mu.Unlock()
+	a.cancel()
+	a.work.Wait()
+}
+
+// begin counts a piece of work that Close waits for, unless Close was called.
+func (a *InvokeAPI) begin() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.closed {
+		a.work.Add(1)
+	}
+	return !a.closed
+}
+
+// ServeHTTP implements http.Handler.
+func (a *InvokeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("X-Amzn-Requestid", newUUID())
+	if !a.begin() {
+		refuseInvoke(w, http.StatusServiceUnavailable, "ServiceException", "Lambda is ending.")
+		return
+	}
+	defer a.work.Done()
+	a.handler.ServeHTTP(w, r)
+}
+
+func (a *InvokeAPI) serve(w http.ResponseWriter, r *http.Request) {
+	name, qualifier := nameAndQualifier(r.PathValue("name"))
+	if q := r.URL.Query().Get("Qualifier"); q != "" {
+		qualifier = q
+	}
+	target, known := a.targets[name]
+	if !known || qualifier != "" && qualifier != latest {
+		refuseInvoke(w, http.StatusNotFound, "ResourceNotFoundException", "Function not found: "+Config{Name: name}.arn())
+		return
+	}
+	kind := r.Header.Get("X-Amz-Invocation-Type")
+	limit := int64(MaxRequestBytes)
+	if kind == "Event" {
+		limit = maxAsyncBytes
+	}
+	payload, err := readBounded(r.Body, r.ContentLength, limit)
+	if errors.Is(err, errTooLarge) {
+		refuseInvoke(w, http.StatusRequestEntityTooLarge, "RequestTooLargeException", "The request payload exceeded the Invoke request body JSON input quota.")
+		return
+	}
+	if err == nil && len(payload) == 0 {
+		payload = []byte("{}") // what a function sees of an invocation without a payload
+	}
+	if err != nil || !json.Valid(payload) {
+		refuseInvoke(w, http.StatusBadRequest, "InvalidRequestContentException", "Could not parse request body into json.")
+		return
+	}
+	switch kind {
+	case "", "RequestResponse":
+		a.answer(w, r, target, payload)
+	case "Event":
+		id := newUUID()
+		if !a.begin() {
+			refuseInvoke(w, http.StatusServiceUnavailable, "ServiceException", "Lambda is ending.")
+			return
+		}
+		go func() {
+			defer a.work.Done()
+			a.background(target, id, payload)
+		}()
+		w.Header().Set("X-Amzn-Requestid", id)
+		w.WriteHeader(http.StatusAccepted)
+	case "DryRun":
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		refuseInvoke(w, http.StatusBadRequest, "InvalidParameterValueException", "X-Amz-Invocation-Type must be RequestResponse, Event or DryRun.")
+	}
+}
+
+func (a *InvokeAPI) answer(w http.ResponseWriter, r *http.Request, target Target, payload []byte) {
+	// As in AWS the function goes on when its caller is gone.
+	result := a.attempt(context.WithoutCancel(r.Context()), target, newUUID(), payload, 0)
+	if result.FunctionError == notRun {
+		refuseInvoke(w, http.StatusInternalServerError, "ServiceException", "The function cannot be run here.")
+		return
+	}
+	h := w.Header()
+	h["Content-Type"] = jsonType
+	h.Set("X-Amzn-Requestid", result.RequestID)
+	h.Set("X-Amz-Executed-Version", latest)
+	if result.FunctionError != "" {
+		h.Set("X-Amz-Function-Error", result.FunctionError)
+	}
+	_, _ = w.Write(result.Payload) // a caller that is gone is no concern of the function's
+}
+
+// notRun is the function error of an invocation that no process took: the binary cannot be started, or the function is closed.
+const notRun = "NotRun"
+
+func (a *InvokeAPI) attempt(ctx context.Context, target Target, id string, payload []byte, number int) Result {
+	start := time.Now()
+	result, err := target.Function.invoke(ctx, id, payload)
+	if err != nil {
+		result = Result{RequestID: id, FunctionError: notRun, Payload: errorObject("ServiceException", err.Error())}
+	}
+	a.observe(Invocation{Time: start, Function: target.Function.Name(), Attempt: number, Duration: time.Since(start), Result: result})
+	return result
+}
+
+// background is an asynchronous invocation with its repeats.
+func (a *InvokeAPI) background(target Target, id string, payload []byte) {
+	for number := 1; ; number++ {
+		result := a.attempt(context.Background(), target, id, payload, number)
+		switch {
+		case result.FunctionError == "":
+			return
+		case number <= target.Retries:
+			a.pause(a.delays[min(number, len(a.delays))-1])
+		default:
+			if target.OnFailure != nil {
+				target.OnFailure(destinationRecord(target.Function.cfg.arn(), id, number, payload, result, time.Now()))
+			}
+			return
+		}
+	}
+}
+
+// pause ends early when the API closes.
+func (a *InvokeAPI) pause(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-a.ctx.Done():
+	}
+}
+
+// latest is the only version that there is.
+const latest = "$LATEST"
+
+// nameAndQualifier reads a name, a partial or a full ARN, each with an optional qualifier.
+func nameAndQualifier(id string) (name, qualifier string) {
+	if _, rest, isARN := strings.Cut(id, ":function:"); isARN {
+		id = rest
+	}
+	name, qualifier, _ = strings.Cut(id, ":")
+	return name, qualifier
+}
+
+// refuseInvoke answers as Lambda's API does: the SDKs read the error's name from the header.
+func refuseInvoke(w http.ResponseWriter, status int, kind, message string) {
+	body, err := json.Marshal(map[string]string{"Type": who(status), "Message": message})
+	if err != nil {
+		panic(err) // strings always marshal
+	}
+	w.Header()["Content-Type"] = jsonType
+	w.Header().Set("X-Amzn-Errortype", kind)
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}
+
+func who(status int) string {
+	if status >= http.StatusInternalServerError {
+		return "Service"
+	}
+	return "User"
+}

@@ -1,0 +1,224 @@
+package pipes
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
+)
+
+const (
+	// idle is how long a shard rests that had nothing: AWS asks four times a second.
+	idle = 50 * time.Millisecond
+	// rediscover is how often the stream is asked for new shards.
+	rediscover = 20 // rounds
+)
+
+// Stream reads the stream of one table.
+type Stream struct {
+	Client *dynamodbstreams.Client
+	Table  string
+
+	arn    string
+	shards map[string]*shard
+	order  []string // shards as the stream lists them: parents before children
+}
+
+type shard struct {
+	parent   string
+	iterator *string // nil: to be asked for
+	last     string  // sequence number of the last record that was moved; empty: none yet
+	done     bool
+}
+
+// Run takes the stream's records to the pipe until ctx ends, from the oldest on. Whatever
+// fails is tried again from where it stood. A shard waits for its parent, so records of one
+// key stay in order.
+func (s *Stream) Run(ctx context.Context, p *Pipe) {
+	for round := 0; ctx.Err() == nil; round++ {
+		moved, err := s.round(ctx, p, round%rediscover == 0)
+		wait := idle
+		switch {
+		case err != nil && ctx.Err() == nil:
+			p.config.Trouble(fmt.Errorf("the stream of %s: %w", s.Table, err))
+			wait = 20 * idle
+			round = -1
+			s.restart(err)
+		case moved:
+			continue
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// Drain takes what the stream has to the pipe, and returns when it has no more.
+func (s *Stream) Drain(ctx context.Context, p *Pipe) error {
+	for {
+		if moved, err := s.round(ctx, p, true); err != nil || !moved {
+			return err
+		}
+	}
+}
+
+// restart forgets what an error says is of no more use.
+func (s *Stream) restart(err error) {
+	var gone *types.ResourceNotFoundException
+	if errors.As(err, &gone) { // another table, or another stream of it
+		s.arn, s.shards, s.order = "", nil, nil
+	}
+	var trimmed *types.TrimmedDataAccessException
+	for _, one := range s.shards {
+		one.iterator = nil // it may have expired
+		if errors.As(err, &trimmed) {
+			one.last = "" // from the oldest that is still there
+		}
+	}
+}
+
+func (s *Stream) round(ctx context.Context, p *Pipe, discover bool) (moved bool, err error) {
+	if discover || s.arn == "" {
+		if err := s.discover(ctx); err != nil {
+			return false, err
+		}
+	}
+	for _, id := range s.order {
+		one := s.shards[id]
+		if parent := s.shards[one.parent]; one.done || parent != nil && !parent.done {
+			continue
+		}
+		n, err := s.read(ctx, p, id, one)
+		if err != nil {
+			return moved, err
+		}
+		moved = moved || n > 0
+	}
+	return moved, nil
+}
+
+func (s *Stream) discover(ctx context.Context) error {
+	if s.arn == "" {
+		streams, err := s.Client.ListStreams(ctx, &dynamodbstreams.ListStreamsInput{TableName: &s.Table})
+		if err != nil {
+			return err
+		}
+		if len(streams.Streams) == 0 {
+			return errors.New("the table has no stream")
+		}
+		s.arn, s.shards = aws.ToString(streams.Streams[len(streams.Streams)-1].StreamArn), map[string]*shard{}
+	}
+	in := &dynamodbstreams.DescribeStreamInput{StreamArn: &s.arn}
+	for {
+		out, err := s.Client.DescribeStream(ctx, in)
+		if err != nil {
+			return err
+		}
+		for _, found := range out.StreamDescription.Shards {
+			id := aws.ToString(found.ShardId)
+			if s.shards[id] == nil {
+				s.shards[id] = &shard{parent: aws.ToString(found.ParentShardId)}
+				s.order = append(s.order, id)
+			}
+		}
+		if in.ExclusiveStartShardId = out.StreamDescription.LastEvaluatedShardId; in.ExclusiveStartShardId == nil {
+			return nil
+		}
+	}
+}
+
+func (s *Stream) read(ctx context.Context, p *Pipe, id string, one *shard) (n int, err error) {
+	if one.iterator == nil {
+		in := &dynamodbstreams.GetShardIteratorInput{StreamArn: &s.arn, ShardId: &id, ShardIteratorType: types.ShardIteratorTypeTrimHorizon}
+		if one.last != "" {
+			in.ShardIteratorType, in.SequenceNumber = types.ShardIteratorTypeAfterSequenceNumber, &one.last
+		}
+		out, err := s.Client.GetShardIterator(ctx, in)
+		if err != nil {
+			return 0, err
+		}
+		one.iterator = out.ShardIterator
+	}
+	out, err := s.Client.GetRecords(ctx, &dynamodbstreams.GetRecordsInput{ShardIterator: one.iterator})
+	if err != nil {
+		return 0, err
+	}
+	var records []Record
+	for _, r := range out.Records {
+		record, err := s.record(id, r)
+		if err != nil {
+			return 0, err
+		}
+		records = append(records, record)
+	}
+	if err := p.Move(ctx, records); err != nil {
+		return 0, err
+	}
+	if len(records) > 0 {
+		one.last = records[len(records)-1].Sequence
+	}
+	one.iterator, one.done = out.NextShardIterator, out.NextShardIterator == nil
+	return len(records), nil
+}
+
+// record is a stream's record as a pipe sees it (Amazon EventBridge: "Amazon DynamoDB
+// stream as a source for EventBridge Pipes", example event).
+func (s *Stream) record(id string, r types.Record) (Record, error) {
+	d := r.Dynamodb
+	created := aws.ToTime(d.ApproximateCreationDateTime)
+	body, err := json.Marshal(map[string]any{
+		"eventID": r.EventID, "eventVersion": r.EventVersion, "eventName": r.EventName, "eventSource": r.EventSource,
+		"awsRegion": r.AwsRegion, "eventSourceARN": s.arn,
+		"dynamodb": map[string]any{
+			"ApproximateCreationDateTime": created.Unix(), "Keys": typed(d.Keys), "NewImage": typed(d.NewImage),
+			"SequenceNumber": d.SequenceNumber, "SizeBytes": d.SizeBytes, "StreamViewType": d.StreamViewType,
+		},
+	})
+	return Record{Body: body, Shard: id, Sequence: aws.ToString(d.SequenceNumber), Stream: s.arn, Created: created}, err
+}
+
+// typed writes attributes in DynamoDB's JSON.
+func typed(item map[string]types.AttributeValue) map[string]any {
+	all := map[string]any{}
+	for name, v := range item {
+		all[name] = typedValue(v)
+	}
+	return all
+}
+
+func typedValue(v types.AttributeValue) any {
+	switch v := v.(type) {
+	case *types.AttributeValueMemberS:
+		return map[string]any{"S": v.Value}
+	case *types.AttributeValueMemberN:
+		return map[string]any{"N": v.Value}
+	case *types.AttributeValueMemberB:
+		return map[string]any{"B": base64.StdEncoding.EncodeToString(v.Value)}
+	case *types.AttributeValueMemberBOOL:
+		return map[string]any{"BOOL": v.Value}
+	case *types.AttributeValueMemberNULL:
+		return map[string]any{"NULL": true}
+	case *types.AttributeValueMemberM:
+		return map[string]any{"M": typed(v.Value)}
+	case *types.AttributeValueMemberL:
+		list := make([]any, len(v.Value))
+		for i, one := range v.Value {
+			list[i] = typedValue(one)
+		}
+		return map[string]any{"L": list}
+	case *types.AttributeValueMemberSS:
+		return map[string]any{"SS": v.Value}
+	case *types.AttributeValueMemberNS:
+		return map[string]any{"NS": v.Value}
+	case *types.AttributeValueMemberBS:
+		return map[string]any{"BS": v.Value} // []byte is base64 in JSON
+	}
+	return nil
+}

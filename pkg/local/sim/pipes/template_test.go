@@ -1,0 +1,64 @@
+package pipes
+
+import (
+	"strings"
+	"testing"
+
+	"connexease-functions/pkg/local/sim/eventpattern"
+)
+
+const sample = `{"s":"text","n":5,"b":true,"o":{"k":"v"},"l":["a",{"x":1}],"quote":"a\"b","break":"a\nb","empty":""}`
+
+func render(t *testing.T, template string) (string, error) {
+	t.Helper()
+	v, err := eventpattern.Decode([]byte(sample))
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := ParseTemplate(template, known)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := parsed.Render(func(name string) (any, bool) { return At(name, v) })
+	return string(out), err
+}
+
+func TestATemplateIsFilledInAsThePagesSay(t *testing.T) {
+	for template, want := range map[string]string{
+		`{"a": "<$.s>"}`:             `{"a":"text"}`,
+		`{"a": <$.s>}`:               `{"a":"text"}`, // quotes are added
+		`{"a": "x <$.s>-<$.n> y"}`:   `{"a":"x text-5 y"}`,
+		`{"a": <$.n>, "b": "<$.n>"}`: `{"a":5,"b":"5"}`,
+		`{"a": <$.b>, "b": "<$.b>"}`: `{"a":true,"b":"true"}`,
+		`{"a": <$.o>}`:               `{"a":{"k":"v"}}`,
+		`{"a": "<$.o>"}`:             `{"a":"{k:v}"}`, // its quotes are removed
+		`{"a": <$.l[1].x>}`:          `{"a":1}`,
+		`{"a": "<$.gone>"}`:          `{"a":""}`, // left out
+		`{"a": "<$.gone><$.s>"}`:     `{"a":"text"}`,
+		`{"a": "<$.s.deeper>"}`:      `{"a":""}`,
+		`{"a": "\"<$.s>\" < 5"}`:     `{"a":"\"text\" < 5"}`,
+		`"<$.s>"`:                    `"text"`,
+		`{"a": "<$.l[7]><$.empty>"}`: `{"a":""}`,
+	} {
+		if got, err := render(t, template); err != nil || got != want {
+			t.Errorf("%s: %s %v, want %s", template, got, err, want)
+		}
+	}
+}
+
+// Where AWS's pages leave room, a template must not rest on the kind reading.
+func TestWhatRestsOnEscapesOrOnAbsenceFails(t *testing.T) {
+	for _, template := range []string{`{"a": "<$.quote>"}`, `{"a": <$.quote>}`, `{"a": "<$.break>"}`, `{"a": <$.gone>}`, `<$.s> and more`} {
+		if got, err := render(t, template); err == nil {
+			t.Errorf("%s made %s", template, got)
+		}
+	}
+}
+
+func TestAVariableThatCannotBeHadIsRefused(t *testing.T) {
+	for _, template := range []string{`{"a": "<$.l[*].x>"}`, `{"a": <aws.pipes.enrichment-arn>}`, `{"a": <name>}`, ""} {
+		if _, err := ParseTemplate(template, known); err == nil || !strings.Contains(err.Error(), "template") {
+			t.Errorf("%s: %v", template, err)
+		}
+	}
+}

@@ -1,0 +1,211 @@
+// Package secretsmanager is a Secrets Manager endpoint with version stages, so that
+// missing, rotated and unreachable secrets can be tried on a laptop.
+package secretsmanager
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// AWS: Secrets Manager, "What's in a Secrets Manager secret?", staging labels.
+const (
+	current  = "AWSCURRENT"
+	previous = "AWSPREVIOUS"
+)
+
+// maxVersions is how many versions a secret keeps; AWS too deletes old ones without a
+// label once there are more (AWS: Secrets Manager quotas).
+const maxVersions = 100
+
+const arnPrefix = "arn:aws:secretsmanager:us-east-1:000000000000:secret:"
+
+type version struct {
+	id, value string
+	created   time.Time
+	stages    []string
+}
+
+type secret struct {
+	name             string
+	created, changed time.Time
+	versions         []*version // the oldest first
+}
+
+// Fault is what the endpoint answers instead, to every call.
+type Fault struct {
+	Status int           // 0: the right answer
+	Code   string        // such as AccessDeniedException, with status 400
+	Delay  time.Duration // before any answer
+}
+
+// Call is one call that came: its action without the service's name, the secret's
+// name (or the identifier as given, where there is no such secret), and the stage that
+// was asked for.
+type Call struct{ Action, SecretID, Stage string }
+
+// Server implements http.Handler. Its methods may be called at the same time.
+type Server struct {
+	now func() time.Time
+
+	mu      sync.Mutex
+	secrets map[string]*secret
+	fault   Fault
+	calls   []Call
+}
+
+// New returns an endpoint without secrets.
+func New(now func() time.Time) *Server {
+	return &Server{now: now, secrets: map[string]*secret{}}
+}
+
+// Create adds a secret without a value, as a CloudFormation resource does; one that
+// is there stays as it is.
+func (s *Server) Create(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.create(name)
+}
+
+func (s *Server) create(name string) *secret {
+	if there, ok := s.secrets[name]; ok {
+		return there
+	}
+	now := s.now()
+	added := &secret{name: name, created: now, changed: now}
+	s.secrets[name] = added
+	return added
+}
+
+// Put gives a secret a new current version, and creates the secret where it is
+// absent; the version that was current becomes the previous one.
+func (s *Server) Put(name, value string) (versionID string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id := newVersionID()
+	s.create(name).add(&version{id: id, value: value, created: s.now()}, []string{current})
+	return id
+}
+
+// Current returns a secret's current value.
+func (s *Server) Current(name string) (value string, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if there, found := s.secrets[name]; found {
+		if v := there.labelled(current); v != nil {
+			return v.value, true
+		}
+	}
+	return "", false
+}
+
+// Delete removes a secret at once, without AWS's recovery window.
+func (s *Server) Delete(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.secrets, name)
+}
+
+// SetFault sets what every call meets; the zero Fault ends it.
+func (s *Server) SetFault(f Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fault = f
+}
+
+// Calls returns the calls that came so far, those that met a fault included.
+func (s *Server) Calls() []Call {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.calls)
+}
+
+// ARN returns the ARN that a secret of that name has.
+func (s *Server) ARN(name string) string { return arn(name) }
+
+// arn ends as AWS's does: a hyphen and six characters, here of the name's hash, so that
+// one name has one ARN in every run.
+func arn(name string) string {
+	sum := sha256.Sum256([]byte(name))
+	return arnPrefix + name + "-" + base32.StdEncoding.EncodeToString(sum[:])[:6]
+}
+
+// find takes a name, a full ARN or one without its last seven characters (AWS:
+// GetSecretValue, SecretId). Region and account are not compared.
+func (s *Server) find(id string) *secret {
+	_, rest, isARN := strings.Cut(id, ":secret:")
+	if !isARN || !strings.HasPrefix(id, "arn:") {
+		return s.secrets[id]
+	}
+	if cut := len(rest) - len("-123456"); cut > 0 {
+		if there := s.secrets[rest[:cut]]; there != nil && strings.HasSuffix(arn(there.name), ":"+rest) {
+			return there
+		}
+	}
+	return s.secrets[rest]
+}
+
+func (c *secret) version(id string) *version {
+	for _, v := range c.versions {
+		if v.id == id {
+			return v
+		}
+	}
+	return nil
+}
+
+func (c *secret) labelled(stage string) *version {
+	for _, v := range c.versions {
+		if slices.Contains(v.stages, stage) {
+			return v
+		}
+	}
+	return nil
+}
+
+func (c *secret) add(v *version, stages []string) {
+	c.versions = append(c.versions, v)
+	c.changed = v.created
+	for _, stage := range stages {
+		c.move(stage, v)
+	}
+	for i := 0; len(c.versions) > maxVersions && i < len(c.versions); {
+		if len(c.versions[i].stages) > 0 {
+			i++
+			continue
+		}
+		c.versions = slices.Delete(c.versions, i, i+1)
+	}
+}
+
+// move takes a label from the version that has it and gives it to another, or to none.
+// Whatever loses AWSCURRENT to another becomes AWSPREVIOUS.
+func (c *secret) move(stage string, to *version) {
+	from := c.labelled(stage)
+	if from == to {
+		return
+	}
+	if from != nil {
+		from.stages = slices.DeleteFunc(from.stages, func(s string) bool { return s == stage })
+	}
+	if to != nil {
+		to.stages = append(to.stages, stage)
+	}
+	if stage == current && from != nil && to != nil {
+		c.move(previous, from)
+	}
+}
+
+// newVersionID returns a random UUID: AWS's tools refuse ids of less than 32
+// characters.
+func newVersionID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails, by its documentation
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}

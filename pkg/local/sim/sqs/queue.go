@@ -1,0 +1,186 @@
+package sqs
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+type message struct {
+	id         string
+	body       string
+	attributes map[string]attribute
+	trace      string // AWSTraceHeader
+	sent       time.Time
+	first      time.Time // first receive
+	receives   int
+	visibleAt  time.Time
+	inFlight   bool // received and not given back; over once visibleAt has passed
+	received   time.Time
+	source     string // queue that it was moved from, as a dead letter
+}
+
+func (m *message) handle() string { return fmt.Sprintf("%s#%d", m.id, m.receives) }
+
+// queue keeps messages in the order they came; every method expects the server's lock
+// to be held.
+type queue struct {
+	QueueConfig
+	created  time.Time
+	messages []*message
+	byID     map[string]*message
+}
+
+func (q *queue) add(m *message) {
+	q.messages = append(q.messages, m)
+	q.byID[m.id] = m
+}
+
+func (q *queue) remove(m *message) {
+	delete(q.byID, m.id)
+	if i := slices.Index(q.messages, m); i >= 0 {
+		q.messages = slices.Delete(q.messages, i, i+1)
+	}
+}
+
+func (q *queue) clear() {
+	q.messages, q.byID = nil, map[string]*message{}
+}
+
+// expire drops what has outlived the retention.
+func (q *queue) expire(now time.Time) {
+	q.messages = slices.DeleteFunc(q.messages, func(m *message) bool {
+		gone := now.Sub(m.sent) >= q.Retention
+		if gone {
+			delete(q.byID, m.id)
+		}
+		return gone
+	})
+}
+
+func (q *queue) depth(now time.Time) Depth {
+	q.expire(now)
+	var d Depth
+	for _, m := range q.messages {
+		switch {
+		case !m.visibleAt.After(now):
+			d.Visible++
+		case m.inFlight:
+			d.InFlight++
+		default:
+			d.Delayed++
+		}
+	}
+	return d
+}
+
+// find returns the message of a receipt handle. current is false where the message was
+// received again since, or is gone.
+func (q *queue) find(handle string) (m *message, current, wellFormed bool) {
+	id, count, ok := strings.Cut(handle, "#")
+	n, err := strconv.Atoi(count)
+	if !ok || err != nil || n < 1 || len(id) != 36 {
+		return nil, false, false
+	}
+	m = q.byID[id]
+	return m, m != nil && m.receives == n, true
+}
+
+// newID returns a UUID, as message ids are.
+func newID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails (Go: crypto/rand)
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// take receives up to limit messages. What was received maxReceiveCount times moves to
+// the dead-letter queue instead (AWS: Using dead-letter queues). It expects the lock.
+func (s *Server) take(q *queue, limit int, visibility time.Duration) []*message {
+	now := s.now()
+	q.expire(now)
+	var got, dead []*message
+	for _, m := range q.messages {
+		if len(got) == limit {
+			break
+		}
+		if m.visibleAt.After(now) {
+			continue
+		}
+		if q.DeadLetter != "" && m.receives >= q.MaxReceiveCount {
+			dead = append(dead, m)
+			continue
+		}
+		m.receives++
+		if m.first.IsZero() {
+			m.first = now
+		}
+		m.received, m.visibleAt, m.inFlight = now, now.Add(visibility), true
+		got = append(got, m)
+	}
+	for _, m := range dead {
+		q.remove(m)
+		m.source, m.inFlight, m.visibleAt = q.Name, false, now
+		s.queues[q.DeadLetter].add(m)
+	}
+	if len(dead) > 0 {
+		s.wake()
+	}
+	return got
+}
+
+// receive waits up to wait for at least one message, and calls use with what came
+// while it holds the lock.
+func (s *Server) receive(ctx context.Context, q *queue, limit int, visibility, wait time.Duration, use func([]*message)) {
+	deadline := time.NewTimer(wait)
+	defer deadline.Stop()
+	for {
+		s.mu.Lock()
+		got := s.take(q, limit, visibility)
+		changed, next := s.changed, s.next(q)
+		if len(got) > 0 || wait <= 0 || ctx.Err() != nil {
+			use(got)
+			s.mu.Unlock()
+			return
+		}
+		s.mu.Unlock()
+		visible := time.NewTimer(next)
+		select {
+		case <-changed:
+		case <-visible.C:
+		case <-deadline.C:
+			wait = 0
+		case <-ctx.Done():
+		}
+		visible.Stop()
+	}
+}
+
+// next returns how long it takes until a message becomes visible by itself; at least
+// a millisecond, so that a clock that stands still makes nobody spin.
+func (s *Server) next(q *queue) time.Duration {
+	now, next := s.now(), maxWait
+	for _, m := range q.messages {
+		if d := m.visibleAt.Sub(now); d > 0 {
+			next = min(next, d)
+		}
+	}
+	return max(next, time.Millisecond)
+}
+
+// giveBack undoes a receive, as if it had never been.
+func (s *Server) giveBack(q *queue, messages []*message) {
+	now := s.now()
+	for _, m := range messages {
+		m.receives--
+		m.visibleAt, m.inFlight = now, false
+		if m.receives == 0 {
+			m.first = time.Time{}
+		}
+	}
+	s.wake()
+}

@@ -1,0 +1,205 @@
+// Command bench measures both functions against the least that could do its
+// work, in one run on one machine, and prints each figure as a ratio: make bench.
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	simlambda "connexease-functions/pkg/local/sim/lambda"
+	"connexease-functions/pkg/local/stack"
+)
+
+func main() {
+	if err := run(context.Background()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// bench is what all measurements share.
+type bench struct {
+	ctx    context.Context
+	stack  *stack.Stack
+	state  string
+	empty  string // path of the empty handler
+	secret string
+	logs   bytes.Buffer // of the functions; read when they have answered
+}
+
+// open starts a fresh stack: DynamoDB Local slows down as its stream grows.
+func open(ctx context.Context) (*bench, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return nil, err
+	}
+	state, err := os.MkdirTemp("", "bench-")
+	if err != nil {
+		return nil, err
+	}
+	b := &bench{ctx: ctx, state: state, empty: filepath.Join(state, "empty")}
+	if err := compile(b.empty, "./pkg/proof/bench/empty", nil); err != nil {
+		return nil, err
+	}
+	b.stack, err = stack.Start(ctx, stack.Options{Root: ".", State: state, Cache: filepath.Join(cache, "connexease-functions"), Logs: &b.logs})
+	if err != nil {
+		_ = os.RemoveAll(state)
+		return nil, err
+	}
+	b.secret, _ = b.stack.Secrets.Current(stack.WebhookSecret)
+	return b, nil
+}
+
+func (b *bench) close() {
+	b.stack.Close()
+	_ = os.RemoveAll(b.state)
+}
+
+func compile(out, folder string, env []string) error {
+	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", out, folder)
+	build.Env = append(append(os.Environ(), "CGO_ENABLED=0"), env...)
+	if text, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build %s: %s", folder, text)
+	}
+	return nil
+}
+
+// measurement prints one line of the table, or fails.
+type measurement func(*bench) (string, error)
+
+func run(ctx context.Context) error {
+	fmt.Printf("%-42s %-10s %-10s %-8s %s\n", "what", "ours", "bare", "ratio", "bar")
+	for _, m := range []measurement{
+		oneEvent, thousand, perUpdate, coldStart, memory, refusal, warmSend, replay, validation, sendColdStart, sendMemory, sizes,
+	} {
+		b, err := open(ctx)
+		if err != nil {
+			return err
+		}
+		line, err := m(b)
+		b.close()
+		if err != nil {
+			return err
+		}
+		fmt.Println(line)
+	}
+	return nil
+}
+
+func row(what string, ours, bare time.Duration, bar string) string {
+	return fmt.Sprintf("%-42s %-10s %-10s %-8.2f %s", what, short(ours), short(bare), float64(ours)/float64(bare), bar)
+}
+
+func short(d time.Duration) string { return fmt.Sprintf("%.2f ms", float64(d.Microseconds())/1000) }
+
+func median(all []time.Duration) time.Duration {
+	slices.Sort(all)
+	return all[len(all)/2]
+}
+
+// request is an HTTP API event with a body; headers are added to its own.
+func request(route, token, body string, headers map[string]string) []byte {
+	method, path, _ := strings.Cut(route, " ")
+	all := map[string]string{"authorization": "Bearer " + token, "content-type": "application/json", "host": "127.0.0.1", "user-agent": "bench"}
+	maps.Copy(all, headers)
+	e, err := json.Marshal(map[string]any{
+		"version": "2.0", "routeKey": route, "rawPath": path, "headers": all,
+		"requestContext": map[string]any{"http": map[string]string{"method": method, "path": path}, "timeEpoch": time.Now().UnixMilli()},
+		"body":           body, "isBase64Encoded": false,
+	})
+	if err != nil {
+		panic(err)
+	}
+	return e
+}
+
+// invoke fails on any answer but 200.
+func (b *bench) invoke(f *simlambda.Function, payload []byte) (time.Duration, error) {
+	return b.expect(f, payload, 200)
+}
+
+func (b *bench) expect(f *simlambda.Function, payload []byte, status int) (time.Duration, error) {
+	start := time.Now()
+	result, err := f.Invoke(b.ctx, payload)
+	took := time.Since(start)
+	if err != nil || result.FunctionError != "" || !strings.Contains(string(result.Payload), fmt.Sprintf(`"statusCode":%d`, status)) {
+		return took, fmt.Errorf("%s: %s %v", f.Name(), result.Payload, err)
+	}
+	return took, nil
+}
+
+func (b *bench) emptyFunction(env map[string]string) *simlambda.Function {
+	all := b.stack.Environment()
+	for k, v := range env {
+		all[k] = v
+	}
+	return simlambda.New(simlambda.Config{Name: "empty", Command: []string{b.empty}, Env: all, Timeout: 10 * time.Second, MemoryMB: 512, Logs: io.Discard})
+}
+
+// stored returns what the function made of a delivery, to put the same by hand.
+func (b *bench) stored() ([]map[string]types.AttributeValue, error) {
+	var all []map[string]types.AttributeValue
+	pages := dynamodb.NewScanPaginator(b.stack.DB, &dynamodb.ScanInput{TableName: &b.stack.TableName})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(b.ctx)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page.Items...)
+	}
+	return all, nil
+}
+
+func renamed(item map[string]types.AttributeValue, suffix string) map[string]types.AttributeValue {
+	copied := map[string]types.AttributeValue{}
+	for k, v := range item {
+		copied[k] = v
+	}
+	pk := item["pk"].(*types.AttributeValueMemberS)
+	copied["pk"] = &types.AttributeValueMemberS{Value: pk.Value + suffix}
+	return copied
+}
+
+// first starts a process and waits for its first answer.
+func (b *bench) first(binary string, env map[string]string, event []byte) (time.Duration, error) {
+	for k, v := range b.stack.Environment() {
+		env[k] = v
+	}
+	f := simlambda.New(simlambda.Config{Name: "first", Command: []string{binary}, Env: env, Timeout: 28 * time.Second, MemoryMB: 512, Logs: io.Discard})
+	defer func() { _ = f.Close() }()
+	return b.invoke(f, event)
+}
+
+// sizes are those of the binaries that are deployed.
+func sizes(b *bench) (string, error) {
+	var lines []string
+	for _, name := range []string{"webhook", "send"} {
+		out := filepath.Join(b.state, "bootstrap")
+		if err := compile(out, "./functions/"+name, []string{"GOOS=linux", "GOARCH=arm64"}); err != nil {
+			return "", err
+		}
+		info, err := os.Stat(out)
+		if err != nil {
+			return "", err
+		}
+		zipped, err := zipSize(out)
+		if err != nil {
+			return "", err
+		}
+		lines = append(lines, fmt.Sprintf("%-42s %.2f MB / %.2f MB %20s", name+": arm64 binary / zip", float64(info.Size())/1e6, float64(zipped)/1e6, "11 MB / 4.3 MB"))
+	}
+	return strings.Join(lines, "\n"), nil
+}

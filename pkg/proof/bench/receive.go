@@ -1,0 +1,237 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"connexease-functions/pkg/local/fixtures"
+	simlambda "connexease-functions/pkg/local/sim/lambda"
+	"connexease-functions/pkg/local/stack"
+)
+
+func (b *bench) webhook() *simlambda.Function { return b.stack.Functions["WebhookFunction"] }
+
+func (b *bench) event(token, body string) []byte { return request("POST /webhook", token, body, nil) }
+
+// message is a text with an id of its own.
+func message(n int) string {
+	body, err := fixtures.Body("text")
+	if err != nil {
+		panic(err)
+	}
+	return strings.Replace(string(body), `"id": "wamid.`, fmt.Sprintf(`"id": "wamid.N%07d`, n), 1)
+}
+
+// oneEvent takes turns, so that a noisy machine is noisy for all three.
+func oneEvent(b *bench) (string, error) {
+	empty := b.emptyFunction(nil)
+	defer func() { _ = empty.Close() }()
+	if _, err := b.invoke(b.webhook(), b.event(b.secret, message(0))); err != nil {
+		return "", err
+	}
+	items, err := b.stored()
+	if err != nil {
+		return "", err
+	}
+	var ours, bare, trip []time.Duration
+	for n := range 1500 {
+		o, err := b.invoke(b.webhook(), b.event(b.secret, message(n+1)))
+		if err != nil {
+			return "", err
+		}
+		t, err := b.invoke(empty, b.event(b.secret, message(n+1)))
+		if err != nil {
+			return "", err
+		}
+		item := renamed(items[0], fmt.Sprintf("B%07d", n))
+		start := time.Now()
+		if _, err := b.stack.DB.PutItem(b.ctx, &dynamodb.PutItemInput{TableName: &b.stack.TableName, Item: item}); err != nil {
+			return "", err
+		}
+		p := time.Since(start)
+		if n >= 300 { // the virtual machine of DynamoDB Local warms up
+			ours, bare, trip = append(ours, o), append(bare, p), append(trip, t)
+		}
+	}
+	return row("one event, warm, p50", median(ours), median(bare)+median(trip), "1.15 x (PutItem + empty round trip)"), nil
+}
+
+// statuses is a delivery of n statuses of about 860 bytes each.
+func statuses(n, offset int) string {
+	var list []string
+	for i := range n {
+		list = append(list, fmt.Sprintf(`{"id":"wamid.HBgLMTU1NTAxMDAwMDEVAgARGBI%010d","status":"delivered","timestamp":"1764000000","recipient_id":"15550100001","biz_opaque_callback_data":"%s","pricing":{"billable":true,"pricing_model":"PMP","type":"regular","category":"utility"},"conversation":{"id":"c0ffee00c0ffee00c0ffee00c0ffee00","origin":{"type":"utility"}}}`, offset+i, strings.Repeat("o", 512)))
+	}
+	return `{"object":"whatsapp_business_account","entry":[{"id":"400000000000001","changes":[{"field":"messages","value":{"messaging_product":"whatsapp","metadata":{"display_phone_number":"15550100099","phone_number_id":"300000000000001"},"statuses":[` + strings.Join(list, ",") + `]}}]}]}`
+}
+
+// bareBatches writes items as a program would that does nothing else.
+func (b *bench) bareBatches(items []map[string]types.AttributeValue) (time.Duration, error) {
+	start := time.Now()
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	var failed error
+	slots := make(chan struct{}, 8)
+	for chunk := range slices.Chunk(items, 25) {
+		slots <- struct{}{}
+		all.Go(func() {
+			defer func() { <-slots }()
+			var requests []types.WriteRequest
+			for _, it := range chunk {
+				requests = append(requests, types.WriteRequest{PutRequest: &types.PutRequest{Item: it}})
+			}
+			_, err := b.stack.DB.BatchWriteItem(b.ctx, &dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{b.stack.TableName: requests}})
+			if err != nil {
+				mu.Lock()
+				failed = err
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	return time.Since(start), failed
+}
+
+func thousand(b *bench) (string, error) {
+	if _, err := b.invoke(b.webhook(), b.event(b.secret, statuses(1000, 0))); err != nil {
+		return "", err
+	}
+	items, err := b.stored()
+	if err != nil {
+		return "", err
+	}
+	var ours, bare []time.Duration
+	for n := range 12 {
+		o, err := b.invoke(b.webhook(), b.event(b.secret, statuses(1000, (n+1)*1000)))
+		if err != nil {
+			return "", err
+		}
+		var copies []map[string]types.AttributeValue
+		for _, it := range items {
+			copies = append(copies, renamed(it, fmt.Sprintf("B%03d", n)))
+		}
+		p, err := b.bareBatches(copies)
+		if err != nil {
+			return "", err
+		}
+		if n >= 3 {
+			ours, bare = append(ours, o), append(bare, p)
+		}
+	}
+	return row("1,000 statuses in one delivery, p50", median(ours), median(bare), "1.25 x parallel BatchWriteItem"), nil
+}
+
+func perUpdate(b *bench) (string, error) {
+	var large, small []time.Duration
+	for n := range 12 {
+		l, err := b.invoke(b.webhook(), b.event(b.secret, statuses(1000, n*2000)))
+		if err != nil {
+			return "", err
+		}
+		s, err := b.invoke(b.webhook(), b.event(b.secret, statuses(25, n*2000+1000)))
+		if err != nil {
+			return "", err
+		}
+		if n >= 3 {
+			large, small = append(large, l/1000), append(small, s/25)
+		}
+	}
+	return row("an update of 1,000 against one of 25, p50", median(large), median(small), "1.2 x"), nil
+}
+
+func coldStart(b *bench) (string, error) {
+	if _, err := b.invoke(b.webhook(), b.event(b.secret, message(0))); err != nil {
+		return "", err
+	}
+	items, err := b.stored()
+	if err != nil {
+		return "", err
+	}
+	fields := map[string]string{}
+	for k, v := range items[0] {
+		if s, ok := v.(*types.AttributeValueMemberS); ok {
+			fields[k] = s.Value
+		}
+	}
+	item, err := json.Marshal(fields)
+	if err != nil {
+		return "", err
+	}
+	var ours, bare []time.Duration
+	for n := range 60 {
+		env := map[string]string{"TABLE_NAME": b.stack.TableName, "WEBHOOK_SECRET_ID": stack.WebhookSecret, "OVERFLOW_QUEUE_URL": b.stack.Queues.URL("OverflowQueue")}
+		o, err := b.first(filepath.Join(b.state, "bin", "webhook"), env, b.event(b.secret, message(n+1)))
+		if err != nil {
+			return "", err
+		}
+		env["CALLS"], env["ITEM"] = "webhook", string(item)
+		p, err := b.first(b.empty, env, b.event(b.secret, message(n+1)))
+		if err != nil {
+			return "", err
+		}
+		if n >= 10 {
+			ours, bare = append(ours, o), append(bare, p)
+		}
+	}
+	return row("process start to first answer, p50", median(ours), median(bare), "1.25 x the same first calls"), nil
+}
+
+func memory(b *bench) (string, error) {
+	for n := range 300 {
+		if _, err := b.invoke(b.webhook(), b.event(b.secret, message(n))); err != nil {
+			return "", err
+		}
+	}
+	single, err := peak(b.webhook().Status().PIDs[0])
+	if err != nil {
+		return "", err
+	}
+	body := statuses(3480, 0) // 3 MB
+	for range 5 {
+		if _, err := b.invoke(b.webhook(), b.event(b.secret, body)); err != nil {
+			return "", err
+		}
+	}
+	large, err := peak(b.webhook().Status().PIDs[0])
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%-42s %.1f MB / %.1f MB %20s", "peak RSS, "+fmt.Sprintf("%.1f", float64(len(body))/1e6)+" MB delivery / single", large, single, "64 MB / 25 MB"), nil
+}
+
+func refusal(b *bench) (string, error) {
+	if _, err := b.expect(b.webhook(), b.event("wrong", message(0)), 401); err != nil {
+		return "", err
+	}
+	calls := len(b.stack.Secrets.Calls())
+	for range 3000 {
+		if _, err := b.expect(b.webhook(), b.event("wrong", message(0)), 401); err != nil {
+			return "", err
+		}
+	}
+	after := len(b.stack.Secrets.Calls())
+	if err := b.webhook().Close(); err != nil { // every log line is there then
+		return "", err
+	}
+	var all []time.Duration
+	for line := range bytes.Lines(b.logs.Bytes()) {
+		var summary struct{ Duration float64 }
+		if json.Unmarshal(line, &summary) == nil && summary.Duration > 0 {
+			all = append(all, time.Duration(summary.Duration*float64(time.Millisecond)))
+		}
+	}
+	if len(all) < 3000 {
+		return "", fmt.Errorf("the log has %d summaries", len(all))
+	}
+	slices.Sort(all)
+	return fmt.Sprintf("%-42s %s, %d AWS calls %18s", "401 in process, p99", short(all[len(all)*99/100]), after-calls, "1 ms, none"), nil
+}

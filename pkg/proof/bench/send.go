@@ -1,0 +1,267 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"connexease-functions/pkg/local/sim/connexease"
+	simlambda "connexease-functions/pkg/local/sim/lambda"
+	"connexease-functions/pkg/whatsapp"
+)
+
+func (b *bench) send() *simlambda.Function { return b.stack.Functions["SendFunction"] }
+
+const routeSend = "POST /v1/wa/message"
+
+func hello(n int) string {
+	return fmt.Sprintf(`{"messaging_product":"whatsapp","to":"15550100001","type":"text","text":{"body":"Hello number %07d"}}`, n)
+}
+
+// sendEvent is a send over HTTP; an empty key is none.
+func (b *bench) sendEvent(body, key string) []byte {
+	headers := map[string]string{}
+	if key != "" {
+		headers["idempotency-key"] = key
+	}
+	return request(routeSend, b.stack.ClientKey(), body, headers)
+}
+
+// unlimited takes the simulated Gateway's rate limit and callbacks out of the way.
+func (b *bench) unlimited() error {
+	b.stack.Gateway.SetLimits(connexease.Limits{PerSecond: 1e6, PerMinute: 1e9})
+	return b.stack.Gateway.SetCallbacks(connexease.Callbacks{Off: true})
+}
+
+// bareSend is the least that a send can be: claim, post, outcome.
+type bareSend struct {
+	row     map[string]types.AttributeValue
+	outcome types.AttributeValue
+	token   string
+}
+
+// bare takes a send's row apart that the function wrote.
+func (b *bench) bare() (*bareSend, error) {
+	items, err := b.stored()
+	if err != nil {
+		return nil, err
+	}
+	for _, it := range items {
+		attempts, ok := it["attempts"].(*types.AttributeValueMemberM)
+		if !ok {
+			continue
+		}
+		for token, a := range attempts.Value {
+			m := a.(*types.AttributeValueMemberM).Value
+			s := &bareSend{row: it, outcome: m["outcome"], token: token}
+			delete(m, "outcome")
+			delete(it, "sent_wamid")
+			return s, nil
+		}
+	}
+	return nil, errors.New("the table has no send")
+}
+
+func (b *bench) do(s *bareSend, n int, key, url string) error {
+	row := renamed(s.row, fmt.Sprintf("B%07d", n))
+	if _, err := b.stack.DB.PutItem(b.ctx, &dynamodb.PutItemInput{
+		TableName: &b.stack.TableName, Item: row, ConditionExpression: aws.String("attribute_not_exists(pk)"),
+	}); err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(b.ctx, http.MethodPost, url+"/v1/wa/message", strings.NewReader(hello(n)))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Authorization", "Bearer "+key)
+	request.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, response.Body)
+	if err = errors.Join(err, response.Body.Close()); err != nil || response.StatusCode != http.StatusOK {
+		return fmt.Errorf("the Gateway answers %d: %w", response.StatusCode, err)
+	}
+	_, err = b.stack.DB.UpdateItem(b.ctx, &dynamodb.UpdateItemInput{
+		TableName: &b.stack.TableName, Key: map[string]types.AttributeValue{"pk": row["pk"], "sk": row["sk"]},
+		ConditionExpression:      aws.String("attribute_exists(attempts.#t) AND attribute_not_exists(attempts.#t.outcome)"),
+		UpdateExpression:         aws.String("SET attempts.#t.outcome = :o, v = v + :one, sent_wamid = if_not_exists(sent_wamid, :w)"),
+		ExpressionAttributeNames: map[string]string{"#t": s.token},
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":o": s.outcome, ":one": &types.AttributeValueMemberN{Value: "1"}, ":w": &types.AttributeValueMemberS{Value: fmt.Sprintf("wamid.B%07d", n)},
+		},
+	})
+	return err
+}
+
+func warmSend(b *bench) (string, error) {
+	if err := b.unlimited(); err != nil {
+		return "", err
+	}
+	empty := b.emptyFunction(nil)
+	defer func() { _ = empty.Close() }()
+	if _, err := b.invoke(b.send(), b.sendEvent(hello(0), "")); err != nil {
+		return "", err
+	}
+	s, err := b.bare()
+	if err != nil {
+		return "", err
+	}
+	key, _ := b.stack.Secrets.Current("GatewayKeySecret")
+	var ours, bare, trip []time.Duration
+	for n := range 1500 {
+		o, err := b.invoke(b.send(), b.sendEvent(hello(n+1), ""))
+		if err != nil {
+			return "", err
+		}
+		t, err := b.invoke(empty, b.sendEvent(hello(n+1), ""))
+		if err != nil {
+			return "", err
+		}
+		start := time.Now()
+		if err := b.do(s, n, key, b.stack.GatewayURL); err != nil {
+			return "", err
+		}
+		p := time.Since(start)
+		if n >= 300 { // the virtual machine of DynamoDB Local warms up
+			ours, bare, trip = append(ours, o), append(bare, p), append(trip, t)
+		}
+	}
+	return row("a send, warm, p50", median(ours), median(bare)+median(trip), "1.25 x (POST + two writes + empty round trip)"), nil
+}
+
+func replay(b *bench) (string, error) {
+	if err := b.unlimited(); err != nil {
+		return "", err
+	}
+	empty := b.emptyFunction(nil)
+	defer func() { _ = empty.Close() }()
+	if _, err := b.invoke(b.send(), b.sendEvent(hello(0), "again")); err != nil {
+		return "", err
+	}
+	items, err := b.stored()
+	if err != nil {
+		return "", err
+	}
+	var ours, bare, trip []time.Duration
+	for n := range 1500 {
+		o, err := b.invoke(b.send(), b.sendEvent(hello(0), "again"))
+		if err != nil {
+			return "", err
+		}
+		t, err := b.invoke(empty, b.sendEvent(hello(0), "again"))
+		if err != nil {
+			return "", err
+		}
+		start := time.Now()
+		_, err = b.stack.DB.PutItem(b.ctx, &dynamodb.PutItemInput{
+			TableName: &b.stack.TableName, Item: items[0], ConditionExpression: aws.String("attribute_not_exists(pk)"),
+			ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+		})
+		p := time.Since(start)
+		var refused *types.ConditionalCheckFailedException
+		if !errors.As(err, &refused) {
+			return "", fmt.Errorf("the condition held: %w", err)
+		}
+		if n >= 300 {
+			ours, bare, trip = append(ours, o), append(bare, p), append(trip, t)
+		}
+	}
+	return row("a replay of a stored answer, p50", median(ours), median(bare)+median(trip), "1.15 x (failed condition + empty round trip)"), nil
+}
+
+// largest is a body with more to check than the largest public one: a full list.
+func largest() []byte {
+	var rows []string
+	for i := range 10 {
+		rows = append(rows, fmt.Sprintf(`{"id":"row-%d","title":"Choice number %d","description":"What comes with this choice, in words"}`, i, i))
+	}
+	return []byte(`{"messaging_product":"whatsapp","recipient_type":"individual","to":"+15550100001","type":"interactive","interactive":{"type":"list",` +
+		`"header":{"type":"text","text":"Menu"},"body":{"text":"What would you like?"},"footer":{"text":"Prices include tax"},` +
+		`"action":{"button":"Choose","sections":[{"title":"All","rows":[` + strings.Join(rows, ",") + `]}]}}}`)
+}
+
+func validation(*bench) (string, error) {
+	body := largest()
+	if _, faults := whatsapp.Check(body); len(faults) > 0 {
+		return "", fmt.Errorf("the body breaks limits: %v", faults)
+	}
+	result := testing.Benchmark(func(t *testing.B) {
+		for t.Loop() {
+			whatsapp.Check(body)
+		}
+	})
+	return fmt.Sprintf("%-42s %.1f us %33s", fmt.Sprintf("validation of %d bytes", len(body)), float64(result.NsPerOp())/1000, "100 us"), nil
+}
+
+// sendColdStart compares with a handler that makes the same first calls.
+func sendColdStart(b *bench) (string, error) {
+	if err := b.unlimited(); err != nil {
+		return "", err
+	}
+	if _, err := b.invoke(b.send(), b.sendEvent(hello(0), "")); err != nil {
+		return "", err
+	}
+	s, err := b.bare()
+	if err != nil {
+		return "", err
+	}
+	fields := map[string]string{}
+	for k, v := range s.row {
+		if text, ok := v.(*types.AttributeValueMemberS); ok {
+			fields[k] = text.Value
+		}
+	}
+	item, err := json.Marshal(fields)
+	if err != nil {
+		return "", err
+	}
+	var ours, bare []time.Duration
+	for n := range 60 {
+		env := map[string]string{
+			"TABLE_NAME": b.stack.TableName, "GATEWAY_URL": b.stack.GatewayURL, "QUEUE_URL": b.stack.QueueURL,
+			"GATEWAY_KEY_SECRET_ID": "GatewayKeySecret", "CLIENT_KEYS_SECRET_ID": "ClientKeysSecret",
+		}
+		o, err := b.first(filepath.Join(b.state, "bin", "send"), env, b.sendEvent(hello(n+1), ""))
+		if err != nil {
+			return "", err
+		}
+		env["CALLS"], env["ITEM"], env["SUFFIX"] = "send", string(item), fmt.Sprint(n)
+		p, err := b.first(b.empty, env, b.sendEvent(hello(n+1), ""))
+		if err != nil {
+			return "", err
+		}
+		if n >= 10 {
+			ours, bare = append(ours, o), append(bare, p)
+		}
+	}
+	return row("send: process start to first answer, p50", median(ours), median(bare), "1.25 x the same first calls"), nil
+}
+
+// sendMemory is the peak of a process that has sent single messages.
+func sendMemory(b *bench) (string, error) {
+	if err := b.unlimited(); err != nil {
+		return "", err
+	}
+	for n := range 300 {
+		if _, err := b.invoke(b.send(), b.sendEvent(hello(n), "")); err != nil {
+			return "", err
+		}
+	}
+	single, err := peak(b.send().Status().PIDs[0])
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%-42s %.1f MB", "send: peak RSS after 300 sends", single), nil
+}

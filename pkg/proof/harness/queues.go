@@ -1,0 +1,63 @@
+package harness
+
+import (
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	simsqs "connexease-functions/pkg/local/sim/sqs"
+	"connexease-functions/pkg/local/stack"
+)
+
+// retention is that of every queue in template.yaml.
+const retention = 14 * 24 * time.Hour
+
+// NewQueues starts an SQS endpoint with one queue, its dead letters in "dead", and a
+// proxy before it, until the test has ended.
+func NewQueues(t testing.TB, now func() time.Time, name string, visibility time.Duration) (*simsqs.Server, *Proxy) {
+	t.Helper()
+	queues := simsqs.New(now)
+	server := httptest.NewServer(queues)
+	t.Cleanup(server.Close)
+	queues.SetBase(server.URL)
+	for _, q := range []simsqs.QueueConfig{
+		{Name: "dead", Retention: retention},
+		{Name: name, VisibilityTimeout: visibility, Retention: retention, DeadLetter: "dead", MaxReceiveCount: 1000},
+	} {
+		if err := queues.AddQueue(q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return queues, NewProxy(t, server.URL)
+}
+
+// SQS returns a client of an SQS endpoint on this machine.
+func SQS(endpoint string) *sqs.Client {
+	return sqs.New(sqs.Options{
+		Region: stack.Region, BaseEndpoint: &endpoint, Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
+	})
+}
+
+// Receive takes up to ten messages. Where the answer to a receive was lost, and the client
+// has asked again, the messages that it took are made visible at once.
+func Receive(t testing.TB, queues *simsqs.Server, client *sqs.Client, name string) []types.Message {
+	t.Helper()
+	url := queues.URL(name)
+	for {
+		before := queues.Depth(name).InFlight
+		out, err := client.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{
+			QueueUrl: &url, MaxNumberOfMessages: 10, MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(out.Messages) > 0 || queues.Depth(name).InFlight <= before {
+			return out.Messages
+		}
+		queues.EndVisibility(name)
+	}
+}

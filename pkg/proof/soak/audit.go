@@ -1,0 +1,262 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"connexease-functions/pkg/ledger"
+	"connexease-functions/pkg/local/sim/connexease"
+	"connexease-functions/pkg/whatsapp"
+)
+
+// receiptLimit is how long callbacks may take to be stored after the load.
+const receiptLimit = 30 * time.Second
+
+// report prints what the load was, and how fast it was answered.
+func (s *soak) report() {
+	seconds := s.length.Seconds()
+	n := sum(s.answers)
+	s.say("%d deliveries (%.1f a second), answers %v, %d of them repeats; %d more with bad tokens", n, float64(n)/seconds, s.answers, s.repeats, len(s.refused))
+	s.say("  200s: %s", percentiles(s.deliveries))
+	s.say("%d messages to send (%.1f a second)", len(s.messages), float64(len(s.messages))/seconds)
+	s.say("  200s over HTTP, repeats included: %s", percentiles(s.sends))
+	s.say("%d refusals of a new credential that a process did not know yet", s.early)
+	s.memory()
+}
+
+func sum(counts map[string]int) (n int) {
+	for _, one := range counts {
+		n += one
+	}
+	return n
+}
+
+func percentiles(all []time.Duration) string {
+	if len(all) == 0 {
+		return "none"
+	}
+	all = slices.Clone(all)
+	slices.Sort(all)
+	at := func(share float64) time.Duration {
+		return all[int(share*float64(len(all)-1))].Round(100 * time.Microsecond)
+	}
+	return fmt.Sprintf("p50 %v, p95 %v, p99 %v, max %v", at(0.5), at(0.95), at(0.99), at(1))
+}
+
+// identity tells one update from all others without the table's own keys: the audit must
+// not take over a mistake in them.
+func identity(kind, account, number, name, sum string) string {
+	return strings.Join([]string{kind, account, number, name, sum}, "\n")
+}
+
+func sumOf(text []byte) string {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
+
+func identities(n int) (all []string) {
+	for _, e := range whatsapp.Split(body(n)) {
+		all = append(all, identity(string(e.Kind), e.WABAID, e.PhoneNumberID, e.Type, sumOf(e.Payload)))
+	}
+	return all
+}
+
+// stored is what the table has.
+type stored struct {
+	updates  map[string]int // by identity
+	statuses map[string]int // of the simulated Gateway's callbacks, by wamid and status
+	sends    int
+	parts    int      // that are there
+	promised int      // that heads name
+	events   []string // keys of the items that make an event
+}
+
+func (s *soak) read(ctx context.Context) (t stored, err error) {
+	t.updates, t.statuses = map[string]int{}, map[string]int{}
+	pages := dynamodb.NewScanPaginator(s.stack.DB, &dynamodb.ScanInput{TableName: &s.stack.TableName, ConsistentRead: aws.Bool(true)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return t, err
+		}
+		for _, it := range page.Items {
+			text := func(name string) string {
+				switch v := it[name].(type) {
+				case *types.AttributeValueMemberS:
+					return v.Value
+				case *types.AttributeValueMemberN:
+					return v.Value
+				case *types.AttributeValueMemberB:
+					return string(v.Value)
+				}
+				return ""
+			}
+			if text("detail_type") != "" && text("kind") != "send" {
+				t.events = append(t.events, text("pk")+" "+text("sk"))
+			}
+			switch kind := text("kind"); {
+			case kind == "send":
+				t.sends++
+			case kind == "part":
+				t.parts++
+			case text("message_id") != "":
+				t.statuses[text("wamid")+" "+text("status")]++
+			default:
+				digest := text("payload_sha256")
+				if digest == "" {
+					digest = sumOf([]byte(text("payload")))
+				}
+				parts, _ := strconv.Atoi(text("parts"))
+				t.promised += parts
+				t.updates[identity(kind, text("waba_id"), text("phone_number_id"), text("type"), digest)]++
+			}
+		}
+	}
+	return t, nil
+}
+
+// audit compares the table and the ledger with what was delivered and sent.
+func (s *soak) audit(ctx context.Context) error {
+	if err := s.auditSends(ctx); err != nil {
+		return err
+	}
+	t, err := s.read(ctx)
+	if err != nil {
+		return err
+	}
+	expected := map[string]bool{}
+	for _, n := range s.accepted {
+		for _, id := range identities(n) {
+			expected[id] = true
+		}
+	}
+	missing, doubled, foreign := 0, 0, 0
+	for id := range expected {
+		switch n := t.updates[id]; {
+		case n == 0:
+			missing++
+		case n > 1:
+			doubled++
+		}
+	}
+	for id := range t.updates {
+		if !expected[id] {
+			foreign++
+		}
+	}
+	s.say("%d updates were answered 200: %d are missing, %d are there more than once, %d are there that nobody was told of", len(expected), missing, doubled, foreign)
+	if missing+doubled+foreign > 0 {
+		s.fault("the table is not what was delivered")
+	}
+	if t.parts != t.promised {
+		s.fault("%d parts of payloads are there, %d should be", t.parts, t.promised)
+	}
+	if t.sends != len(s.messages) {
+		s.fault("the ledger has %d messages, %d were to be sent", t.sends, len(s.messages))
+	}
+	s.auditCallbacks(t)
+	s.auditBus(ctx, t)
+	return nil
+}
+
+// auditCallbacks looks for each status that the Gateway was answered 200 for.
+func (s *soak) auditCallbacks(t stored) {
+	told, refused, wrong := 0, 0, 0
+	for _, m := range s.stack.Gateway.Messages() {
+		taken := map[string]bool{}
+		for _, c := range m.Callbacks {
+			taken[c.Status] = taken[c.Status] || c.Answer == http.StatusOK
+		}
+		for status, ok := range taken {
+			if !ok {
+				refused++
+				continue
+			}
+			told++
+			if t.statuses[m.Wamid+" "+status] != 1 {
+				wrong++
+			}
+		}
+	}
+	s.say("%d statuses of sent messages were answered 200: %d are not there once", told, wrong)
+	s.say("  %d were refused: the simulated Gateway uses a new webhook secret at once, before every process knows it", refused)
+	if wrong > 0 {
+		s.fault("statuses are lost or doubled")
+	}
+}
+
+// auditSends compares what the Gateway took with what the ledger says. A message that the
+// ledger calls unknown has not left, or no callback of it was taken.
+func (s *soak) auditSends(ctx context.Context) error {
+	waiting, cancel := context.WithTimeout(ctx, receiptLimit)
+	defer cancel()
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for s.callbacksAreDue() && waiting.Err() == nil {
+		select {
+		case <-waiting.Done():
+		case <-tick.C:
+		}
+	}
+	taken := map[string][]connexease.Message{}
+	for _, m := range s.stack.Gateway.Messages() {
+		for _, field := range strings.Split(string(m.Body), `"`) {
+			if id, _, ours := ledger.ParseOpaque(field); ours {
+				taken[id] = append(taken[id], m)
+			}
+		}
+	}
+	states := map[string]int{}
+	for _, m := range s.messages {
+		f, err := s.fold(ctx, m.id)
+		if err != nil {
+			return err
+		}
+		left, words := taken[m.id], string(f.State)
+		if f.State == ledger.Unknown {
+			why, err := s.reason(ctx, m.id)
+			if err != nil {
+				return err
+			}
+			if why == "" {
+				s.fault("%s is unknown for no reason", m.id)
+			}
+			words += " for " + why
+			if len(left) == 1 {
+				words += " and every callback refused"
+			}
+		}
+		states[fmt.Sprintf("%s, left %d times", words, len(left))]++
+		switch {
+		case len(left) > 1:
+			s.fault("%s left %d times", m.id, len(left))
+		case len(left) == 1 && f.State == ledger.Unknown && !slices.ContainsFunc(left[0].Callbacks, answered):
+		case len(left) == 1 && f.State != ledger.Accepted:
+			s.fault("%s left and is %s", m.id, f.State)
+		case len(left) == 0 && f.State != ledger.Unknown:
+			s.fault("%s did not leave and is %s", m.id, f.State)
+		}
+	}
+	s.say("Messages by what the ledger says and the Gateway took: %v", states)
+	return nil
+}
+
+func answered(c connexease.Callback) bool { return c.Answer == http.StatusOK }
+
+// callbacksAreDue reports whether the Gateway still has some to send: each message comes
+// back as sent, delivered and read, twice each.
+func (s *soak) callbacksAreDue() bool {
+	const each = 6
+	return slices.ContainsFunc(s.stack.Gateway.Messages(), func(m connexease.Message) bool { return !m.Receipt && len(m.Callbacks) < each })
+}

@@ -1,0 +1,257 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"connexease-functions/pkg/gateway"
+	"connexease-functions/pkg/local/fixtures"
+	"connexease-functions/pkg/local/sim/connexease"
+	"connexease-functions/pkg/local/stack"
+)
+
+const (
+	loaders  = 4
+	interval = 130 * time.Millisecond // of each
+	// burst is how many deliveries come at once: as many as the simulator has processes.
+	burst = 10
+	// largeEvery is how many deliveries have one among them that is stored in parts.
+	largeEvery = 200
+	// redeliveries bounds how often a delivery that was not taken comes again.
+	redeliveries = 10
+	// rotationWait is how long README says to wait before a new secret is used.
+	rotationWait = 6 * time.Minute
+)
+
+// gatewayFaults are what the Gateway does to a tenth of all requests, of which half have
+// left by then.
+var gatewayFaults = connexease.Faults{
+	{Kind: connexease.Slow, Share: 0.02, DelayMS: 400},
+	{Kind: connexease.ResetBefore, Share: 0.01},
+	{Kind: connexease.ResetDuring, Share: 0.01},
+	{Kind: connexease.ResetAfter, Share: 0.02},
+	{Kind: connexease.Cut, Share: 0.01},
+	{Kind: connexease.InvalidJSON, Share: 0.01},
+	{Kind: connexease.Answer, Share: 0.01, Status: http.StatusInternalServerError, Body: "oops", Taken: true},
+	{Kind: connexease.RateLimit, Share: 0.01},
+}
+
+// load runs everything until the length is over.
+func (s *soak) load(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, s.length)
+	defer cancel()
+	s.began = time.Now()
+	var all sync.WaitGroup
+	for range loaders {
+		all.Go(func() { every(ctx, interval, s.one) })
+	}
+	all.Go(func() { every(ctx, min(10*time.Second, s.length/6), s.burst) })
+	all.Go(func() { every(ctx, s.sendInterval(), s.sendHTTP) })
+	all.Go(func() { every(ctx, s.sendInterval(), s.sendQueue) })
+	all.Go(func() { s.rotate(ctx) })
+	all.Go(func() { s.watch(ctx) })
+	all.Wait()
+	for _, n := range s.held { // what waited comes last, the oldest at any place
+		s.deliver(n)
+	}
+}
+
+// one is a loader's next delivery.
+func (s *soak) one() {
+	switch draw := rand.IntN(100); {
+	case draw < 5:
+		s.deliverBadly(int(s.number.Add(1)))
+	case draw < 17:
+		if n, ok := s.earlier(); ok {
+			s.deliver(n)
+		}
+	case draw < 25: // comes later
+		s.mu.Lock()
+		s.held = append(s.held, int(s.number.Add(1)))
+		s.mu.Unlock()
+	case draw < 33:
+		if n, ok := s.release(); ok {
+			s.deliver(n)
+		}
+	default:
+		s.deliver(int(s.number.Add(1)))
+	}
+}
+
+// earlier returns a delivery that was accepted before.
+func (s *soak) earlier() (n int, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.accepted) == 0 {
+		return 0, false
+	}
+	s.repeats++
+	return s.accepted[rand.IntN(len(s.accepted))], true
+}
+
+// release returns a delivery that was held.
+func (s *soak) release() (n int, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.held) == 0 {
+		return 0, false
+	}
+	i := rand.IntN(len(s.held))
+	n = s.held[i]
+	s.held = append(s.held[:i], s.held[i+1:]...)
+	return n, true
+}
+
+func (s *soak) burst() {
+	var all sync.WaitGroup
+	for range burst {
+		all.Go(func() { s.deliver(int(s.number.Add(1))) })
+	}
+	all.Wait()
+}
+
+// body is that of a delivery: a number suffices to make it again for the audit.
+func body(n int) []byte {
+	if n%largeEvery == 0 {
+		return fixtures.Unique([]byte(`{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages","value":{"metadata":{"phone_number_id":"2"},"messages":[{"id":"wamid.","from":"15550100001","timestamp":"1764000000","type":"text","text":{"body":"`+
+			strings.Repeat("large ", 130_000)+`"}}]}}]}]}`), n)
+	}
+	names := fixtures.UniqueNames()
+	text, _ := fixtures.Body(names[n%len(names)]) // its name is one of theirs
+	return fixtures.Unique(text, n)
+}
+
+// deliver posts a delivery as the Gateway does, and again where it was answered 503: a
+// machine that is too slow for the budget may answer that, and claims nothing by it.
+func (s *soak) deliver(n int) {
+	text := body(n)
+	for range redeliveries {
+		s.mu.Lock()
+		token := s.webhook
+		s.mu.Unlock()
+		start := time.Now()
+		status, code := s.post("/webhook", "Bearer "+token.now, text)
+		took := time.Since(start)
+		if status == http.StatusUnauthorized && s.mayBeEarly(token) {
+			status, code = s.post("/webhook", "Bearer "+token.other, text)
+		}
+		s.mu.Lock()
+		s.answers[strings.TrimSpace(strconv.Itoa(status)+" "+code)]++
+		if status == http.StatusOK {
+			s.accepted = append(s.accepted, n)
+			s.deliveries = append(s.deliveries, took)
+		}
+		s.mu.Unlock()
+		switch status {
+		case http.StatusOK:
+			return
+		case http.StatusServiceUnavailable:
+		default:
+			s.fault("a delivery was answered %d %s", status, code)
+			return
+		}
+	}
+	s.fault("a delivery was not taken in %d tries", redeliveries)
+}
+
+// mayBeEarly reports whether a refusal may be that of a new credential. README says to wait
+// until every process knows it; a short soak does not, and goes on with the old one then.
+func (s *soak) mayBeEarly(c credential) bool {
+	if !c.switched {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.early++
+	return true
+}
+
+// deliverBadly posts a delivery that must be refused and stay nowhere.
+func (s *soak) deliverBadly(n int) {
+	bad := []string{"", "Bearer wrong", "Basic " + s.webhook.now, "Bearer"}[rand.IntN(4)]
+	if status, _ := s.post("/webhook", bad, body(n)); status != http.StatusUnauthorized {
+		s.fault("a bad token was answered %d", status)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused = append(s.refused, n)
+}
+
+// post returns the status of the answer and the code of its error; 0 without an answer.
+func (s *soak) post(path, authorization string, text []byte) (status int, code string) {
+	r, err := http.NewRequest(http.MethodPost, s.stack.APIURL+path, bytes.NewReader(text))
+	if err != nil {
+		return 0, ""
+	}
+	r.Header.Set("Content-Type", "application/json")
+	if authorization != "" {
+		r.Header.Set("Authorization", authorization)
+	}
+	response, err := s.client.Do(r)
+	if err != nil {
+		return 0, ""
+	}
+	defer func() { _ = response.Body.Close() }()
+	var answer gateway.Response
+	_ = json.NewDecoder(response.Body).Decode(&answer) // API Gateway's own answers have no code
+	_, _ = io.Copy(io.Discard, response.Body)
+	if answer.Errors != nil {
+		code = answer.Errors.Code
+	}
+	return response.StatusCode, code
+}
+
+// rotate gives the webhook secret and the client key new values early on, and uses them
+// as late as README says, or as a short soak allows.
+func (s *soak) rotate(ctx context.Context) {
+	wait := min(rotationWait, s.length*6/10)
+	steps := []struct {
+		after time.Duration
+		do    func()
+	}{
+		{s.length * 2 / 10, func() {
+			s.renew(stack.WebhookSecret, func(next string) string { return next }, &s.webhook)
+			s.renew(stack.ClientKeysSecret, func(next string) string {
+				text, _ := json.Marshal(map[string][]string{"default": {next, s.sender.now}}) // strings always marshal
+				return string(text)
+			}, &s.sender)
+		}},
+		{wait, func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			for _, c := range []*credential{&s.webhook, &s.sender} {
+				c.now, c.other, c.switched = c.other, c.now, true
+			}
+			s.say("%v: the new webhook secret and client key are in use", time.Since(s.began).Round(time.Second))
+		}},
+	}
+	for _, step := range steps {
+		timer := time.NewTimer(step.after)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+		step.do()
+	}
+}
+
+// renew puts a new value beside the one in use.
+func (s *soak) renew(name string, value func(next string) string, c *credential) {
+	next := stack.NewSecret(48)
+	s.mu.Lock()
+	text := value(next)
+	c.other = next
+	s.mu.Unlock()
+	s.stack.Secrets.Put(name, text)
+	s.say("%v: %s has a new value", time.Since(s.began).Round(time.Second), name)
+}
