@@ -42,8 +42,8 @@ lint: lint-template ## gofmt, go vet for Linux and macOS, staticcheck, gosec, an
 lint-template: $(PACKS)/ready ## cfn-lint, checkov and SAM's translator on template.yaml
 	$(PACKS)/bin/cfn-lint -t template.yaml
 	LOG_LEVEL=ERROR $(PACKS)/bin/checkov -f template.yaml --framework cloudformation --compact --quiet --skip-download
-	AWS_DEFAULT_REGION=us-east-1 $(PACKS)/bin/python pkg/local/template/testdata/translate.py template.yaml > $(PACKS)/translated.json
-	TRANSLATED_TEMPLATE=$(CURDIR)/$(PACKS)/translated.json go test -count=1 -run TestWhatSAMMakes ./pkg/local/template
+	AWS_DEFAULT_REGION=us-east-1 $(PACKS)/bin/python pkg/proof/template/testdata/translate.py template.yaml > $(PACKS)/translated.json
+	TRANSLATED_TEMPLATE=$(CURDIR)/$(PACKS)/translated.json go test -count=1 -run TestWhatSAMMakes ./pkg/proof/template
 
 $(PACKS)/ready:
 	python3 -m venv $(PACKS)

@@ -30,14 +30,14 @@ func (t *Template) pick(n *yaml.Node) (*yaml.Node, error) {
 
 // exists reports whether a resource's Condition lets it be made.
 func (t *Template) exists(n *yaml.Node) (bool, error) {
-	if c := find(n, "Condition"); c != nil {
+	if c := Find(n, "Condition"); c != nil {
 		return t.named(c, c.Value, 0)
 	}
 	return true, nil
 }
 
 func (t *Template) named(at *yaml.Node, name string, depth int) (bool, error) {
-	c := find(t.root, "Conditions", name)
+	c := Find(t.root, "Conditions", name)
 	if c == nil {
 		return false, t.at(at, "there is no condition %s", name)
 	}

@@ -12,12 +12,12 @@ func (t *Template) Count(kind string) (n int) {
 // CloudWatch pricing).
 func (t *Template) AlarmMetrics() (n int) {
 	_ = t.resources("AWS::CloudWatch::Alarm", func(_ string, alarm *yaml.Node) error {
-		if find(alarm, "Properties", "MetricName") != nil {
+		if Find(alarm, "Properties", "MetricName") != nil {
 			n++
 		}
-		if several := find(alarm, "Properties", "Metrics"); several != nil {
+		if several := Find(alarm, "Properties", "Metrics"); several != nil {
 			for _, m := range several.Content {
-				if find(m, "MetricStat") != nil {
+				if Find(m, "MetricStat") != nil {
 					n++
 				}
 			}

@@ -48,10 +48,10 @@ func (t *Template) Functions() ([]Function, error) {
 			return err
 		}
 		for _, variables := range []*yaml.Node{
-			find(t.root, "Globals", "Function", "Environment", "Variables"),
-			find(n, "Properties", "Environment", "Variables"),
+			Find(t.root, "Globals", "Function", "Environment", "Variables"),
+			Find(n, "Properties", "Environment", "Variables"),
 		} {
-			if err := t.each(variables, func(name string, v *yaml.Node) error {
+			if err := Each(variables, func(name string, v *yaml.Node) error {
 				if v, err = t.pick(v); err != nil || v == nil {
 					return err
 				}
@@ -61,14 +61,14 @@ func (t *Template) Functions() ([]Function, error) {
 				return err
 			}
 		}
-		if err := t.each(find(n, "Properties", "Events"), func(_ string, e *yaml.Node) error { return t.event(e, &f) }); err != nil {
+		if err := Each(Find(n, "Properties", "Events"), func(_ string, e *yaml.Node) error { return t.event(e, &f) }); err != nil {
 			return err
 		}
-		asynchronous := find(n, "Properties", "EventInvokeConfig")
-		if f.Retries, err = t.whole(find(asynchronous, "MaximumRetryAttempts"), "MaximumRetryAttempts", 2); err != nil {
+		asynchronous := Find(n, "Properties", "EventInvokeConfig")
+		if f.Retries, err = t.whole(Find(asynchronous, "MaximumRetryAttempts"), "MaximumRetryAttempts", 2); err != nil {
 			return err
 		}
-		if failed := find(asynchronous, "DestinationConfig", "OnFailure"); failed != nil {
+		if failed := Find(asynchronous, "DestinationConfig", "OnFailure"); failed != nil {
 			if f.OnFailure, err = t.target(failed, "Destination", "AWS::SQS::Queue"); err != nil {
 				return err
 			}
@@ -82,12 +82,12 @@ func (t *Template) Functions() ([]Function, error) {
 // event adds what an event of a function asks for. Events of other sources do not
 // happen on a laptop.
 func (t *Template) event(e *yaml.Node, f *Function) error {
-	kind := find(e, "Type")
+	kind := Find(e, "Type")
 	switch {
 	case kind == nil:
 		return t.at(e, "the event has no Type")
 	case kind.Value == "HttpApi":
-		method, path := find(e, "Properties", "Method"), find(e, "Properties", "Path")
+		method, path := Find(e, "Properties", "Method"), Find(e, "Properties", "Path")
 		if method == nil || path == nil {
 			return t.at(e, "the HttpApi event has no Method or no Path")
 		}
@@ -104,7 +104,8 @@ func (t *Template) event(e *yaml.Node, f *Function) error {
 	return nil
 }
 
-func (t *Template) each(n *yaml.Node, visit func(name string, value *yaml.Node) error) error {
+// Each visits the members of a mapping in their order; there are none in nil.
+func Each(n *yaml.Node, visit func(name string, value *yaml.Node) error) error {
 	if n == nil {
 		return nil
 	}
@@ -118,11 +119,11 @@ func (t *Template) each(n *yaml.Node, visit func(name string, value *yaml.Node) 
 
 // number returns a function's property, the Globals' one, or the standard.
 func (t *Template) number(n *yaml.Node, name string, standard int) (int, error) {
-	standard, err := t.whole(find(t.root, "Globals", "Function", name), name, standard)
+	standard, err := t.whole(Find(t.root, "Globals", "Function", name), name, standard)
 	if err != nil {
 		return 0, err
 	}
-	return t.whole(find(n, "Properties", name), name, standard)
+	return t.whole(Find(n, "Properties", name), name, standard)
 }
 
 // whole returns a whole number, or the standard where there is none.
@@ -169,15 +170,15 @@ func (t *Template) Secrets() ([]Secret, error) {
 	var all []Secret
 	err := t.resources("AWS::SecretsManager::Secret", func(id string, n *yaml.Node) error {
 		s := Secret{Name: id}
-		generate := find(n, "Properties", "GenerateSecretString")
+		generate := Find(n, "Properties", "GenerateSecretString")
 		if generate != nil {
 			var err error
 			// AWS's default length is 32.
-			if s.Generated, err = t.whole(find(generate, "PasswordLength"), "PasswordLength", 32); err != nil {
+			if s.Generated, err = t.whole(Find(generate, "PasswordLength"), "PasswordLength", 32); err != nil {
 				return err
 			}
 			for name, into := range map[string]*string{"SecretStringTemplate": &s.Template, "GenerateStringKey": &s.Key} {
-				if v := find(generate, name); v != nil {
+				if v := Find(generate, name); v != nil {
 					if *into, err = t.value(v); err != nil {
 						return err
 					}
@@ -208,7 +209,7 @@ func (t *Template) Tables() ([]*dynamodb.CreateTableInput, error) {
 			}
 			StreamSpecification struct{ StreamViewType string }
 		}
-		p := find(n, "Properties")
+		p := Find(n, "Properties")
 		if p == nil {
 			return t.at(n, "table %s has no Properties", id)
 		}

@@ -21,14 +21,14 @@ func (t *Template) Pipes() ([]Pipe, error) {
 	var all []Pipe
 	err := t.resources("AWS::Pipes::Pipe", func(id string, n *yaml.Node) (err error) {
 		p := Pipe{Config: pipes.Config{Name: id}}
-		properties := find(n, "Properties")
-		state, err := t.pick(find(properties, "DesiredState"))
+		properties := Find(n, "Properties")
+		state, err := t.pick(Find(properties, "DesiredState"))
 		if err != nil || state != nil && state.Value == "STOPPED" {
 			return err
 		}
-		source := find(properties, "SourceParameters", "DynamoDBStreamParameters")
-		into := find(properties, "TargetParameters")
-		bus := find(into, "EventBridgeEventBusParameters")
+		source := Find(properties, "SourceParameters", "DynamoDBStreamParameters")
+		into := Find(properties, "TargetParameters")
+		bus := Find(into, "EventBridgeEventBusParameters")
 		if source == nil || bus == nil {
 			return t.at(n, "pipe %s: only one from a DynamoDB stream to an event bus can be had on a laptop", id)
 		}
@@ -39,7 +39,7 @@ func (t *Template) Pipes() ([]Pipe, error) {
 		}{
 			{properties, "Source", "StreamArn", "AWS::DynamoDB::Table", &p.Table},
 			{properties, "Target", "Arn", "AWS::Events::EventBus", &p.Bus},
-			{find(source, "DeadLetterConfig"), "Arn", "Arn", "AWS::SQS::Queue", &p.DeadLetterQueue},
+			{Find(source, "DeadLetterConfig"), "Arn", "Arn", "AWS::SQS::Queue", &p.DeadLetterQueue},
 		} {
 			if *one.to, err = t.attributeOf(one.from, one.name, one.attribute, one.kind); err != nil {
 				return err
@@ -51,7 +51,7 @@ func (t *Template) Pipes() ([]Pipe, error) {
 			standard int
 			to       *int
 		}{{"BatchSize", 1, &p.BatchSize}, {"MaximumRetryAttempts", -1, &p.MaxRetries}, {"MaximumRecordAgeInSeconds", -1, &seconds}} {
-			if *one.to, err = t.whole(find(source, one.name), one.name, one.standard); err != nil {
+			if *one.to, err = t.whole(Find(source, one.name), one.name, one.standard); err != nil {
 				return err
 			}
 		}
@@ -59,19 +59,19 @@ func (t *Template) Pipes() ([]Pipe, error) {
 			return t.at(source, "pipe %s: without bounds one record can block its shard for a day", id)
 		}
 		p.MaxAge = time.Duration(seconds) * time.Second
-		for _, f := range sequence(find(properties, "SourceParameters", "FilterCriteria", "Filters")) {
-			pattern := find(f, "Pattern")
+		for _, f := range sequence(Find(properties, "SourceParameters", "FilterCriteria", "Filters")) {
+			pattern := Find(f, "Pattern")
 			if pattern == nil {
 				return t.at(f, "a filter has no Pattern")
 			}
 			p.Filters = append(p.Filters, pattern.Value)
 		}
 		for name, to := range map[string]*string{"Source": &p.Source, "DetailType": &p.DetailType} {
-			if v := find(bus, name); v != nil {
+			if v := Find(bus, name); v != nil {
 				*to = v.Value
 			}
 		}
-		if v := find(into, "InputTemplate"); v != nil {
+		if v := Find(into, "InputTemplate"); v != nil {
 			p.InputTemplate = v.Value
 		}
 		all = append(all, p)
@@ -90,7 +90,7 @@ func sequence(n *yaml.Node) []*yaml.Node {
 // attributeOf returns the logical id of a resource that a property names by
 // !GetAtt <resource>.<attribute>.
 func (t *Template) attributeOf(n *yaml.Node, name, attribute, kind string) (string, error) {
-	arn, err := t.pick(find(n, name))
+	arn, err := t.pick(Find(n, name))
 	if err != nil {
 		return "", err
 	}
@@ -104,7 +104,7 @@ func (t *Template) attributeOf(n *yaml.Node, name, attribute, kind string) (stri
 	if arn.Tag != "!GetAtt" || !is {
 		return "", t.at(arn, "%s must be !GetAtt <resource>.%s", name, attribute)
 	}
-	if k := find(t.root, "Resources", id, "Type"); k == nil || k.Value != kind {
+	if k := Find(t.root, "Resources", id, "Type"); k == nil || k.Value != kind {
 		return "", t.at(arn, "%s is no %s of this template", id, kind)
 	}
 	return id, nil

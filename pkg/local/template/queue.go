@@ -14,7 +14,7 @@ import (
 func (t *Template) Queues() ([]simsqs.QueueConfig, error) {
 	var all []simsqs.QueueConfig
 	err := t.resources("AWS::SQS::Queue", func(id string, n *yaml.Node) error {
-		if fifo := find(n, "Properties", "FifoQueue"); fifo != nil && fifo.Value != "false" {
+		if fifo := Find(n, "Properties", "FifoQueue"); fifo != nil && fifo.Value != "false" {
 			return t.at(fifo, "a FIFO queue cannot be had on a laptop")
 		}
 		q := simsqs.QueueConfig{Name: id}
@@ -24,19 +24,19 @@ func (t *Template) Queues() ([]simsqs.QueueConfig, error) {
 		}{
 			{"VisibilityTimeout", &q.VisibilityTimeout}, {"DelaySeconds", &q.Delay}, {"MessageRetentionPeriod", &q.Retention},
 		} {
-			seconds, err := t.whole(find(n, "Properties", p.name), p.name, 0)
+			seconds, err := t.whole(Find(n, "Properties", p.name), p.name, 0)
 			if err != nil {
 				return err
 			}
 			*p.into = time.Duration(seconds) * time.Second
 		}
-		redrive := find(n, "Properties", "RedrivePolicy")
+		redrive := Find(n, "Properties", "RedrivePolicy")
 		if redrive != nil {
 			var err error
 			if q.DeadLetter, err = t.target(redrive, "deadLetterTargetArn", "AWS::SQS::Queue"); err != nil {
 				return err
 			}
-			if q.MaxReceiveCount, err = t.whole(find(redrive, "maxReceiveCount"), "maxReceiveCount", 0); err != nil {
+			if q.MaxReceiveCount, err = t.whole(Find(redrive, "maxReceiveCount"), "maxReceiveCount", 0); err != nil {
 				return err
 			}
 		}
@@ -73,27 +73,27 @@ func (t *Template) target(n *yaml.Node, name, kind string) (string, error) {
 
 // mapping reads an SQS event of a function.
 func (t *Template) mapping(e *yaml.Node) (m simsqs.Mapping, enabled bool, err error) {
-	p := find(e, "Properties")
+	p := Find(e, "Properties")
 	if p == nil {
 		return m, false, t.at(e, "the SQS event has no Properties")
 	}
-	if on := find(p, "Enabled"); on != nil && on.Value == "false" {
+	if on := Find(p, "Enabled"); on != nil && on.Value == "false" {
 		return m, false, nil
 	}
-	if filter := find(p, "FilterCriteria"); filter != nil {
+	if filter := Find(p, "FilterCriteria"); filter != nil {
 		return m, false, t.at(filter, "FilterCriteria cannot be had on a laptop")
 	}
 	if m.Queue, err = t.target(p, "Queue", "AWS::SQS::Queue"); err != nil {
 		return m, false, err
 	}
-	if m.BatchSize, err = t.whole(find(p, "BatchSize"), "BatchSize", 0); err != nil {
+	if m.BatchSize, err = t.whole(Find(p, "BatchSize"), "BatchSize", 0); err != nil {
 		return m, false, err
 	}
-	if m.MaxConcurrency, err = t.whole(find(p, "ScalingConfig", "MaximumConcurrency"), "MaximumConcurrency", 0); err != nil {
+	if m.MaxConcurrency, err = t.whole(Find(p, "ScalingConfig", "MaximumConcurrency"), "MaximumConcurrency", 0); err != nil {
 		return m, false, err
 	}
 	m.WholeBatch = true
-	if types := find(p, "FunctionResponseTypes"); types != nil {
+	if types := Find(p, "FunctionResponseTypes"); types != nil {
 		for _, one := range types.Content {
 			if one.Value == "ReportBatchItemFailures" {
 				m.WholeBatch = false

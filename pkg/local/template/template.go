@@ -33,7 +33,7 @@ func Load(path string, overrides map[string]string) (*Template, error) {
 	if err := yaml.Unmarshal(data, &doc); err != nil {
 		return nil, fmt.Errorf("%s is not valid YAML: %w", path, err)
 	}
-	if len(doc.Content) == 0 || find(doc.Content[0], "Resources") == nil {
+	if len(doc.Content) == 0 || Find(doc.Content[0], "Resources") == nil {
 		return nil, fmt.Errorf("%s has no Resources", path)
 	}
 	return &Template{path: path, root: doc.Content[0], overrides: overrides, Resolve: func(id, attribute string) (string, error) {
@@ -41,8 +41,11 @@ func Load(path string, overrides map[string]string) (*Template, error) {
 	}}, nil
 }
 
-// find returns the node at a path of mapping keys, or nil.
-func find(n *yaml.Node, path ...string) *yaml.Node {
+// Root returns the template as it is written.
+func (t *Template) Root() *yaml.Node { return t.root }
+
+// Find returns the node at a path of mapping keys, or nil.
+func Find(n *yaml.Node, path ...string) *yaml.Node {
 	for _, key := range path {
 		if n == nil || n.Kind != yaml.MappingNode {
 			return nil
@@ -65,10 +68,10 @@ func (t *Template) at(n *yaml.Node, format string, args ...any) error {
 // resources calls visit for each resource of a type whose condition holds, in their
 // order.
 func (t *Template) resources(kind string, visit func(id string, n *yaml.Node) error) error {
-	all := find(t.root, "Resources")
+	all := Find(t.root, "Resources")
 	for i := 0; i+1 < len(all.Content); i += 2 {
 		n := all.Content[i+1]
-		if k := find(n, "Type"); k == nil || k.Value != kind {
+		if k := Find(n, "Type"); k == nil || k.Value != kind {
 			continue
 		}
 		made, err := t.exists(n)
@@ -84,7 +87,8 @@ func (t *Template) resources(kind string, visit func(id string, n *yaml.Node) er
 	return nil
 }
 
-var placeholder = regexp.MustCompile(`\$\{([A-Za-z0-9.:]+)\}`)
+// Placeholder is what !Sub replaces.
+var Placeholder = regexp.MustCompile(`\$\{([A-Za-z0-9.:]+)\}`)
 
 // value resolves a scalar: text, !Ref, !GetAtt, !Sub and !If. AWS::NoValue is empty.
 func (t *Template) value(n *yaml.Node) (string, error) {
@@ -99,7 +103,7 @@ func (t *Template) value(n *yaml.Node) (string, error) {
 		return t.reference(n, n.Value)
 	case "!Sub":
 		var failed error
-		text := placeholder.ReplaceAllStringFunc(n.Value, func(m string) string {
+		text := Placeholder.ReplaceAllStringFunc(n.Value, func(m string) string {
 			v, err := t.reference(n, m[2:len(m)-1])
 			if err != nil {
 				failed = err
@@ -118,14 +122,14 @@ func (t *Template) reference(n *yaml.Node, name string) (string, error) {
 	if v, ok := t.overrides[name]; ok {
 		return v, nil
 	}
-	if p := find(t.root, "Parameters", name); p != nil {
-		if d := find(p, "Default"); d != nil {
+	if p := Find(t.root, "Parameters", name); p != nil {
+		if d := Find(p, "Default"); d != nil {
 			return d.Value, nil
 		}
 		return "", t.at(n, "parameter %s has no default", name)
 	}
 	id, attribute, _ := strings.Cut(name, ".")
-	if find(t.root, "Resources", id) == nil {
+	if Find(t.root, "Resources", id) == nil {
 		return "", t.at(n, "there is no resource or parameter %s", id)
 	}
 	v, err := t.Resolve(id, attribute)

@@ -122,10 +122,10 @@ func TestTheGatewayUrlIsWhatTheClientTakesByTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	parameter := find(tpl.root, "Parameters", "GatewayUrl")
-	allowed := regexp.MustCompile(find(parameter, "AllowedPattern").Value)
+	parameter := Find(tpl.root, "Parameters", "GatewayUrl")
+	allowed := regexp.MustCompile(Find(parameter, "AllowedPattern").Value)
 	for url, want := range map[string]bool{
-		find(parameter, "Default").Value: true, "https://api.gateway.connexease.com": true, "https://h/base/": true, "https://h/": true,
+		Find(parameter, "Default").Value: true, "https://api.gateway.connexease.com": true, "https://h/base/": true, "https://h/": true,
 		"": false, "gateway.example": false, "ftp://h": false, "https://": false, "https://h?x=1": false, "https://h/p?x": false, "https://h#f": false,
 		"https://user@h": false, "https://user:pass@h": false, "https://h /": false,
 	} {

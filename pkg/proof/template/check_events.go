@@ -7,13 +7,13 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"testing"
 	"time"
 
 	"go.yaml.in/yaml/v3"
 
 	eventschema "connexease-functions/pkg/events"
 	"connexease-functions/pkg/local/sim/pipes"
+	"connexease-functions/pkg/local/template"
 	"connexease-functions/pkg/table"
 )
 
@@ -36,7 +36,7 @@ func eventsGoOut(p *proof) (faults []string) {
 		return []string{fmt.Sprintf("there are %d pipes instead of one, %v", len(pipes), err)}
 	}
 	pipe := pipes[0]
-	properties := find(p.root, "Resources", pipe.Name, "Properties")
+	properties := find(p.Root(), "Resources", pipe.Name, "Properties")
 	source := find(properties, "SourceParameters", "DynamoDBStreamParameters")
 	faults = append(faults, must(pipe.Name, source, map[string]string{
 		"StartingPosition": "TRIM_HORIZON", "OnPartialBatchItemFailure": "AUTOMATIC_BISECT",
@@ -54,7 +54,7 @@ func eventsGoOut(p *proof) (faults []string) {
 	faults = append(faults, p.filtersTake(pipe)...)
 	faults = append(faults, templateFits(pipe)...)
 	faults = append(faults, p.pipeMay(pipe, ref(find(properties, "RoleArn")))...)
-	bus := find(p.root, "Resources", pipe.Bus, "Properties")
+	bus := find(p.Root(), "Resources", pipe.Bus, "Properties")
 	if ref(find(bus, "Name")) != "${AWS::StackName}" {
 		fault("%s: its name is not the stack's", pipe.Bus)
 	}
@@ -72,7 +72,7 @@ func eventsGoOut(p *proof) (faults []string) {
 }
 
 // filtersTake tries the filters on records of every kind.
-func (p *proof) filtersTake(pipe Pipe) (faults []string) {
+func (p *proof) filtersTake(pipe template.Pipe) (faults []string) {
 	c := pipe.Config
 	made, err := pipes.New(c)
 	if err != nil {
@@ -116,7 +116,7 @@ func (p *proof) filtersTake(pipe Pipe) (faults []string) {
 
 // templateFits: each value stands alone between quotes, where its absence leaves valid JSON;
 // the members are those of the schema, and none is for the table alone.
-func templateFits(pipe Pipe) (faults []string) {
+func templateFits(pipe template.Pipe) (faults []string) {
 	text := pipe.InputTemplate
 	if len(text) > templateMost {
 		faults = append(faults, fmt.Sprintf("the input template has %d characters, AWS takes %d", len(text), templateMost))
@@ -144,7 +144,7 @@ func templateFits(pipe Pipe) (faults []string) {
 
 // pipeMay: the pipe's role is the pipe's alone, and may do what its source, target and dead
 // letters need (Amazon EventBridge: "Event source permissions for Amazon EventBridge Pipes").
-func (p *proof) pipeMay(pipe Pipe, roleReference string) (faults []string) {
+func (p *proof) pipeMay(pipe template.Pipe, roleReference string) (faults []string) {
 	fault := func(format string, args ...any) {
 		faults = append(faults, "PipeRole: "+fmt.Sprintf(format, args...))
 	}
@@ -158,7 +158,7 @@ func (p *proof) pipeMay(pipe Pipe, roleReference string) (faults []string) {
 	if !ok {
 		return []string{"the pipe's role is none of this template"}
 	}
-	role := find(p.root, "Resources", id, "Properties")
+	role := find(p.Root(), "Resources", id, "Properties")
 	trust := list(find(role, "AssumeRolePolicyDocument", "Statement"))
 	if len(trust) != 1 || ref(find(trust[0], "Principal", "Service")) != "pipes.amazonaws.com" ||
 		ref(find(trust[0], "Condition", "StringEquals", "aws:SourceAccount")) != "${AWS::AccountId}" {
@@ -188,46 +188,4 @@ func (p *proof) pipeMay(pipe Pipe, roleReference string) (faults []string) {
 		}
 	}
 	return faults
-}
-
-func TestThePipeIsReadAsItIs(t *testing.T) {
-	tpl, err := Load("../../../template.yaml", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pipes, err := tpl.Pipes()
-	if err != nil || len(pipes) != 1 {
-		t.Fatalf("%d pipes, %v", len(pipes), err)
-	}
-	p := pipes[0]
-	if p.Name != "EventPipe" || p.Table != "EventsTable" || p.Bus != "EventBus" || p.DeadLetterQueue != "EventDeadLetters" || p.BatchSize != 10 ||
-		p.MaxRetries != 20 || p.MaxAge != time.Hour || len(p.Filters) != 2 || p.Source != "connexease" || p.DetailType != "$.dynamodb.NewImage.detail_type.S" {
-		t.Errorf("got %+v", p)
-	}
-}
-
-func TestAPipeThatIsStoppedIsNone(t *testing.T) {
-	tpl, err := Load("../../../template.yaml", map[string]string{"EventsOut": "no"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if pipes, err := tpl.Pipes(); err != nil || len(pipes) != 0 {
-		t.Errorf("%d pipes run, %v", len(pipes), err)
-	}
-}
-
-func TestAPipeThatCannotBeHadIsOneSentenceWithItsLine(t *testing.T) {
-	const before = "Resources:\n  T: {Type: AWS::DynamoDB::Table}\n  B: {Type: AWS::Events::EventBus}\n  Q: {Type: AWS::SQS::Queue}\n  P:\n    Type: AWS::Pipes::Pipe\n    Properties:\n      Target: !GetAtt B.Arn\n      TargetParameters: {EventBridgeEventBusParameters: {Source: s}}\n"
-	for text, want := range map[string]string{
-		"      Source: !GetAtt T.StreamArn\n": ":6: pipe P: only one from a DynamoDB stream to an event bus can be had on a laptop",
-		"      Source: !GetAtt T.Arn\n      SourceParameters: {DynamoDBStreamParameters: {MaximumRetryAttempts: 1}}\n":                                                                                                               ":10: Source must be !GetAtt <resource>.StreamArn",
-		"      Source: !GetAtt Q.StreamArn\n      SourceParameters: {DynamoDBStreamParameters: {MaximumRetryAttempts: 1}}\n":                                                                                                         ":10: Q is no AWS::DynamoDB::Table of this template",
-		"      Source: !GetAtt T.StreamArn\n      SourceParameters: {DynamoDBStreamParameters: {DeadLetterConfig: {Arn: !GetAtt Q.Arn}}}\n":                                                                                          ":11: pipe P: without bounds one record can block its shard for a day",
-		"      Source: !GetAtt T.StreamArn\n      SourceParameters: {DynamoDBStreamParameters: {BatchSize: soon, DeadLetterConfig: {Arn: !GetAtt Q.Arn}}}\n":                                                                         ":11: BatchSize is not a whole number",
-		"      Source: !GetAtt T.StreamArn\n      SourceParameters: {FilterCriteria: {Filters: [{}]}, DynamoDBStreamParameters: {MaximumRetryAttempts: 1, MaximumRecordAgeInSeconds: 60, DeadLetterConfig: {Arn: !GetAtt Q.Arn}}}\n": ":11: a filter has no Pattern",
-	} {
-		if _, err := load(t, before+text).Pipes(); err == nil || !strings.HasSuffix(err.Error(), want) {
-			t.Errorf("%s: got %v, want …%s", text, err, want)
-		}
-	}
 }

@@ -1,17 +1,21 @@
+// Package template proves that template.yaml, samconfig.toml and the code fit each other. Each
+// check is in a file check_*.go and returns a sentence for each fault; bite_test.go takes their
+// subjects away and sees them say so.
 package template
 
 import (
 	"maps"
 	"slices"
 	"strings"
-	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"connexease-functions/pkg/local/template"
 )
 
 // proof is what the checks compare: the template, the code, and SAM's configuration.
 type proof struct {
-	*Template
+	*template.Template
 	source    *source
 	samconfig string
 }
@@ -43,16 +47,11 @@ var checks = map[string]check{
 	"packs":      suppressionsHaveReasons,
 }
 
-func TestTheTemplateFitsTheCode(t *testing.T) {
-	p := project(t, nil)
-	for _, name := range slices.Sorted(maps.Keys(checks)) {
-		t.Run(name, func(t *testing.T) {
-			for _, fault := range checks[name](p) {
-				t.Error(fault)
-			}
-		})
-	}
-}
+// The checks do nothing more often.
+var (
+	find = template.Find
+	each = template.Each
+)
 
 // ref returns what a node refers to: ${X} for !Ref X, ${X.Arn} for !GetAtt X.Arn, the text
 // of !Sub and of what is no function.
@@ -86,13 +85,13 @@ func (p *proof) refersTo(reference, attribute, kind string) (id string, is bool)
 	if !is {
 		return "", false
 	}
-	n := find(p.root, "Resources", id, "Type")
+	n := find(p.Root(), "Resources", id, "Type")
 	return id, n != nil && n.Value == kind
 }
 
 // every calls visit for each resource of a type, conditions or not.
 func (p *proof) every(kind string, visit func(id string, n *yaml.Node)) {
-	_ = p.each(find(p.root, "Resources"), func(id string, n *yaml.Node) error {
+	_ = each(find(p.Root(), "Resources"), func(id string, n *yaml.Node) error {
 		if k := find(n, "Type"); k != nil && k.Value == kind {
 			visit(id, n)
 		}

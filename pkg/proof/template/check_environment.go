@@ -38,8 +38,8 @@ func (p *proof) codes(visit func(id string, n *yaml.Node, c *code)) (faults []st
 func variables(p *proof) (faults []string) {
 	return append(p.codes(func(id string, n *yaml.Node, c *code) {
 		set := map[string]bool{}
-		for _, all := range []*yaml.Node{find(p.root, "Globals", "Function", "Environment", "Variables"), find(n, "Properties", "Environment", "Variables")} {
-			_ = p.each(all, func(name string, _ *yaml.Node) error { set[name] = true; return nil })
+		for _, all := range []*yaml.Node{find(p.Root(), "Globals", "Function", "Environment", "Variables"), find(n, "Properties", "Environment", "Variables")} {
+			_ = each(all, func(name string, _ *yaml.Node) error { set[name] = true; return nil })
 		}
 		for name := range c.variables {
 			if !set[name] {
@@ -64,7 +64,7 @@ func routes(p *proof) (faults []string) {
 	every := map[string]bool{}
 	faults = append(p.codes(func(id string, n *yaml.Node, c *code) {
 		has := map[string]bool{}
-		_ = p.each(find(n, "Properties", "Events"), func(_ string, e *yaml.Node) error {
+		_ = each(find(n, "Properties", "Events"), func(_ string, e *yaml.Node) error {
 			if kind := find(e, "Type"); kind != nil && kind.Value == "HttpApi" {
 				key := ref(find(e, "Properties", "Method")) + " " + ref(find(e, "Properties", "Path"))
 				has[key], every[key] = true, true
@@ -87,7 +87,7 @@ func routes(p *proof) (faults []string) {
 			faults = append(faults, fmt.Sprintf("%s names %q, which is no route", where, key))
 		}
 	}
-	_ = p.each(find(p.root, "Resources", "HttpApi", "Properties", "RouteSettings"), func(key string, _ *yaml.Node) error {
+	_ = each(find(p.Root(), "Resources", "HttpApi", "Properties", "RouteSettings"), func(key string, _ *yaml.Node) error {
 		named("RouteSettings", key)
 		return nil
 	})
@@ -96,7 +96,7 @@ func routes(p *proof) (faults []string) {
 			named(id, key[1])
 		}
 	})
-	_ = p.each(find(p.root, "Outputs"), func(id string, n *yaml.Node) error {
+	_ = each(find(p.Root(), "Outputs"), func(id string, n *yaml.Node) error {
 		if path, ok := strings.CutPrefix(ref(find(n, "Value")), "${HttpApi.ApiEndpoint}"); ok {
 			named(id, "POST "+path)
 		}
@@ -142,7 +142,7 @@ func times(p *proof) (faults []string) {
 				fault("%s: the code's httpLimit of %v is not below API Gateway's %v", id, limit, apiTimeout)
 			}
 		}
-		_ = p.each(find(n, "Properties", "Events"), func(name string, e *yaml.Node) error {
+		_ = each(find(n, "Properties", "Events"), func(name string, e *yaml.Node) error {
 			if ref(find(e, "Type")) == "SQS" {
 				for _, f := range p.mappingTimes(find(e, "Properties"), timeout, c) {
 					fault("%s.%s: %s", id, name, f)
@@ -160,7 +160,7 @@ func (p *proof) mappingTimes(m *yaml.Node, timeout time.Duration, c *code) (faul
 		return []string{"its queue is none of this template"}
 	}
 	window := seconds(find(m, "MaximumBatchingWindowInSeconds"))
-	if visibility := seconds(find(p.root, "Resources", queue, "Properties", "VisibilityTimeout")); visibility < 6*timeout+window {
+	if visibility := seconds(find(p.Root(), "Resources", queue, "Properties", "VisibilityTimeout")); visibility < 6*timeout+window {
 		fault("the queue's visibility of %v is less than six times the function's %v", visibility, timeout)
 	}
 	size, _ := strconv.Atoi(ref(find(m, "BatchSize")))
@@ -174,7 +174,7 @@ func (p *proof) mappingTimes(m *yaml.Node, timeout time.Duration, c *code) (faul
 	if types := list(find(m, "FunctionResponseTypes")); !slices.ContainsFunc(types, func(n *yaml.Node) bool { return n.Value == "ReportBatchItemFailures" }) {
 		fault("without ReportBatchItemFailures one record that is to come again brings back all")
 	}
-	properties := find(p.root, "Resources", queue, "Properties")
+	properties := find(p.Root(), "Resources", queue, "Properties")
 	if kept := seconds(find(properties, "MessageRetentionPeriod")); kept <= ledger.MaxValidFor || kept > longestKept {
 		fault("the queue keeps messages for %v: more than the longest validity of %v, at most %v", kept, ledger.MaxValidFor, longestKept)
 	}

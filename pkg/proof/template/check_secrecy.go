@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"connexease-functions/pkg/local/template"
 )
 
 // generated pins what makes a secret: AWS makes another one when it changes.
@@ -27,7 +29,7 @@ func secrets(p *proof) (faults []string) {
 		}
 		block := find(n, "Properties", "GenerateSecretString")
 		members := 0
-		_ = p.each(block, func(name string, v *yaml.Node) error {
+		_ = each(block, func(name string, v *yaml.Node) error {
 			if members++; want[name] != v.Value {
 				faults = append(faults, fmt.Sprintf("%s: %s is %q, not %q: AWS would make another secret", id, name, v.Value, want[name]))
 			}
@@ -43,7 +45,7 @@ func secrets(p *proof) (faults []string) {
 	if seen != len(generated) {
 		faults = append(faults, "a secret has come or gone")
 	}
-	_ = p.each(find(p.root, "Parameters"), func(name string, n *yaml.Node) error {
+	_ = each(find(p.Root(), "Parameters"), func(name string, n *yaml.Node) error {
 		if find(n, "NoEcho") != nil || secretName.MatchString(name) && name != "PreviousSecretGraceHours" {
 			faults = append(faults, "parameter "+name+" looks like a secret")
 		}
@@ -51,13 +53,13 @@ func secrets(p *proof) (faults []string) {
 	})
 	// A variable may hold a secret's name, and its own name says so. What CloudFormation would
 	// resolve stands in the function's configuration in clear.
-	walk(p.root, func(n *yaml.Node) {
+	walk(p.Root(), func(n *yaml.Node) {
 		if strings.Contains(n.Value, "{{resolve:") {
 			faults = append(faults, fmt.Sprintf("line %d resolves a secret into the stack", n.Line))
 		}
 	})
 	p.every("AWS::Serverless::Function", func(id string, n *yaml.Node) {
-		_ = p.each(find(n, "Properties", "Environment", "Variables"), func(name string, v *yaml.Node) error {
+		_ = each(find(n, "Properties", "Environment", "Variables"), func(name string, v *yaml.Node) error {
 			_, isSecret := p.refersTo(ref(v), "", "AWS::SecretsManager::Secret")
 			if secretName.MatchString(name) && name != "PREVIOUS_SECRET_GRACE_HOURS" && (!isSecret || !strings.HasSuffix(name, "_SECRET_ID")) {
 				faults = append(faults, fmt.Sprintf("%s: variable %s may hold a secret", id, name))
@@ -81,9 +83,9 @@ func names(p *proof) (faults []string) {
 		"AWS::SecretsManager::Secret Name": true, "AWS::Logs::QueryDefinition Name": true, "AWS::Serverless::HttpApi Name": true,
 		"AWS::Events::EventBus Name": true, "AWS::Pipes::Pipe Name": true, "AWS::Events::Archive ArchiveName": true,
 	}
-	_ = p.each(find(p.root, "Resources"), func(id string, n *yaml.Node) error {
+	_ = each(find(p.Root(), "Resources"), func(id string, n *yaml.Node) error {
 		kind := ref(find(n, "Type"))
-		return p.each(find(n, "Properties"), func(name string, v *yaml.Node) error {
+		return each(find(n, "Properties"), func(name string, v *yaml.Node) error {
 			is := own[kind+" "+name]
 			for _, one := range named {
 				is = is || one == name
@@ -106,17 +108,17 @@ func parameters(p *proof) (faults []string) {
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
 	used := map[string]bool{}
 	for _, part := range []string{"Conditions", "Resources", "Outputs"} {
-		walk(find(p.root, part), func(n *yaml.Node) {
+		walk(find(p.Root(), part), func(n *yaml.Node) {
 			if n.Tag == "!Ref" {
 				used[n.Value] = true
 			}
-			for _, m := range placeholder.FindAllStringSubmatch(n.Value, -1) {
+			for _, m := range template.Placeholder.FindAllStringSubmatch(n.Value, -1) {
 				used[m[1]] = true
 			}
 		})
 	}
 	grouped := map[string]int{}
-	for _, group := range list(find(p.root, "Metadata", "AWS::CloudFormation::Interface", "ParameterGroups")) {
+	for _, group := range list(find(p.Root(), "Metadata", "AWS::CloudFormation::Interface", "ParameterGroups")) {
 		if ref(find(group, "Label", "default")) == "" {
 			fault("a group of parameters has no label")
 		}
@@ -124,7 +126,7 @@ func parameters(p *proof) (faults []string) {
 			grouped[name.Value]++
 		}
 	}
-	_ = p.each(find(p.root, "Parameters"), func(name string, n *yaml.Node) error {
+	_ = each(find(p.Root(), "Parameters"), func(name string, n *yaml.Node) error {
 		if find(n, "Description") == nil || find(n, "Type") == nil || find(n, "Default") == nil {
 			fault("%s needs a description, a type and a default", name)
 		}
@@ -182,11 +184,11 @@ func allows(n *yaml.Node, value string) string {
 // their region.
 func outputs(p *proof) (faults []string) {
 	for _, name := range strings.Fields("NextSteps WebhookUrl ReadWebhookSecret PutGatewayKey SendUrl ReadClientKeys QueueUrl QueueArn SendFunctionArn EventBusName EventBusArn TableName") {
-		if find(p.root, "Outputs", name, "Value") == nil {
+		if find(p.Root(), "Outputs", name, "Value") == nil {
 			faults = append(faults, "there is no output "+name)
 		}
 	}
-	_ = p.each(find(p.root, "Outputs"), func(name string, n *yaml.Node) error {
+	_ = each(find(p.Root(), "Outputs"), func(name string, n *yaml.Node) error {
 		value := ref(find(n, "Value"))
 		if find(n, "Description") == nil {
 			faults = append(faults, name+" has no description")

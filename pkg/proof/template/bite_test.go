@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"connexease-functions/pkg/local/template"
 )
 
 // project reads the project's template, after an edit of its text's tree if there is one.
@@ -18,7 +20,7 @@ func project(t *testing.T, edit func(root *yaml.Node)) *proof {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tpl, err := Load("../../../template.yaml", nil)
+	tpl, err := template.Load("../../../template.yaml", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +29,7 @@ func project(t *testing.T, edit func(root *yaml.Node)) *proof {
 		t.Fatal(err)
 	}
 	if edit != nil {
-		edit(tpl.root)
+		edit(tpl.Root())
 	}
 	return &proof{tpl, s, string(samconfig)}
 }

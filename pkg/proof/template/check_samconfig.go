@@ -65,7 +65,7 @@ func samconfigIsComplete(p *proof) (faults []string) {
 		}
 		for pair := range strings.FieldsSeq(deploy["parameter_overrides"]) {
 			name, value, _ := strings.Cut(pair, "=")
-			n := find(p.root, "Parameters", name)
+			n := find(p.Root(), "Parameters", name)
 			if n == nil {
 				fault("%s: there is no parameter %s", environment, name)
 			} else if why := allows(n, value); why != "" {

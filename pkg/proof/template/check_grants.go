@@ -61,7 +61,7 @@ func (p *proof) needed(n *yaml.Node, c *code) (all map[string]string, faults []s
 	need := func(action, resource, why string) { all[action+" on "+resource] = why }
 	// The resources are those whose names the function is given.
 	given := map[string][]string{}
-	_ = p.each(find(n, "Properties", "Environment", "Variables"), func(_ string, v *yaml.Node) error {
+	_ = each(find(n, "Properties", "Environment", "Variables"), func(_ string, v *yaml.Node) error {
 		if id, ok := p.refersTo(ref(v), "", "AWS::DynamoDB::Table"); ok {
 			given["dynamodb"] = append(given["dynamodb"], "${"+id+".Arn}")
 		}
@@ -113,7 +113,7 @@ func (p *proof) needed(n *yaml.Node, c *code) (all map[string]string, faults []s
 	if group, ok := p.refersTo(ref(find(n, "Properties", "LoggingConfig", "LogGroup")), "", "AWS::Logs::LogGroup"); ok {
 		onBehalf("${"+group+".Arn}", "logs:CreateLogStream", "logs:PutLogEvents")
 	}
-	_ = p.each(find(n, "Properties", "Events"), func(_ string, e *yaml.Node) error {
+	_ = each(find(n, "Properties", "Events"), func(_ string, e *yaml.Node) error {
 		if ref(find(e, "Type")) == "SQS" {
 			onBehalf(ref(find(e, "Properties", "Queue")), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 		}
@@ -133,7 +133,7 @@ func (p *proof) granted(n *yaml.Node) (all map[string]bool, faults []string) {
 	if !ok {
 		return all, []string{"its role is none of this template"}
 	}
-	properties := find(p.root, "Resources", role, "Properties")
+	properties := find(p.Root(), "Resources", role, "Properties")
 	for _, broad := range []*yaml.Node{find(n, "Properties", "Policies"), find(properties, "ManagedPolicyArns")} {
 		if broad != nil {
 			faults = append(faults, "it has permissions beside those of its role's own policies")

@@ -90,7 +90,7 @@ func (p *proof) written(m *metric) (faults []string) {
 // filtered tells whether a metric filter writes a metric with these dimensions, from
 // members that the access log has.
 func (p *proof) filtered(name, under string) (is bool) {
-	format := ref(find(p.root, "Resources", "HttpApi", "Properties", "AccessLogSettings", "Format"))
+	format := ref(find(p.Root(), "Resources", "HttpApi", "Properties", "AccessLogSettings", "Format"))
 	p.every("AWS::Logs::MetricFilter", func(_ string, n *yaml.Node) {
 		for _, t := range list(find(n, "Properties", "MetricTransformations")) {
 			names := map[string]bool{}
@@ -135,7 +135,7 @@ func (p *proof) dimension(name, value string) bool {
 			}
 		}
 	case "GlobalSecondaryIndexName":
-		for _, index := range list(find(p.root, "Resources", "EventsTable", "Properties", "GlobalSecondaryIndexes")) {
+		for _, index := range list(find(p.Root(), "Resources", "EventsTable", "Properties", "GlobalSecondaryIndexes")) {
 			if ref(find(index, "IndexName")) == value {
 				return true
 			}
@@ -179,7 +179,7 @@ func (p *proof) widgets() (all []metric, alarms []string, err error) {
 			}
 		}
 	}
-	if err := json.Unmarshal([]byte(ref(find(p.root, "Resources", "Dashboard", "Properties", "DashboardBody"))), &body); err != nil {
+	if err := json.Unmarshal([]byte(ref(find(p.Root(), "Resources", "Dashboard", "Properties", "DashboardBody"))), &body); err != nil {
 		return nil, nil, fmt.Errorf("the dashboard's body is no JSON: %w", err)
 	}
 	for _, w := range body.Widgets {

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"connexease-functions/pkg/local/template"
 )
 
 // The needs that alarms answer, and the metric that tells each. Taking one out is a fault.
@@ -131,7 +133,7 @@ func (p *proof) tells(n *yaml.Node) (faults []string) {
 		!regexp.MustCompile(`^\S.*\. Lost: .*\. First: aws `).MatchString(text) {
 		faults = append(faults, "it does not say what happened, what is lost, and the first command")
 	}
-	long := placeholder.ReplaceAllString(text, strings.Repeat("x", described))
+	long := template.Placeholder.ReplaceAllString(text, strings.Repeat("x", described))
 	if len(long) > 1024 {
 		faults = append(faults, fmt.Sprintf("its description may have %d characters, CloudWatch takes 1,024", len(long)))
 	}

@@ -23,7 +23,7 @@ func must(where string, n *yaml.Node, want map[string]string) (faults []string) 
 
 // tableIsKept: whatever happens to the stack, what the table holds stays.
 func tableIsKept(p *proof) []string {
-	return must("EventsTable", find(p.root, "Resources", "EventsTable"), map[string]string{
+	return must("EventsTable", find(p.Root(), "Resources", "EventsTable"), map[string]string{
 		"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain",
 		"Properties/DeletionProtectionEnabled":                                   "true",
 		"Properties/BillingMode":                                                 "PAY_PER_REQUEST",
@@ -38,10 +38,10 @@ func tableIsKept(p *proof) []string {
 // functionsAreBuiltAndLogged: each function is built by the Makefile for the machine it runs
 // on, and its logs end.
 func functionsAreBuiltAndLogged(p *proof) (faults []string) {
-	faults = must("Globals", find(p.root, "Globals", "Function"), map[string]string{
+	faults = must("Globals", find(p.Root(), "Globals", "Function"), map[string]string{
 		"Runtime": "provided.al2023", "Handler": "bootstrap", "CodeUri": ".", "LoggingConfig/LogFormat": "JSON",
 	})
-	if machines := list(find(p.root, "Globals", "Function", "Architectures")); len(machines) != 1 || machines[0].Value != "arm64" {
+	if machines := list(find(p.Root(), "Globals", "Function", "Architectures")); len(machines) != 1 || machines[0].Value != "arm64" {
 		faults = append(faults, "Globals: Architectures is not [arm64]")
 	}
 	p.every("AWS::Serverless::Function", func(id string, n *yaml.Node) {
@@ -64,7 +64,7 @@ func functionsAreBuiltAndLogged(p *proof) (faults []string) {
 
 // apiIsBounded: each route has a throttle, and the access log nothing personal.
 func apiIsBounded(p *proof) (faults []string) {
-	settings := find(p.root, "Resources", "HttpApi", "Properties")
+	settings := find(p.Root(), "Resources", "HttpApi", "Properties")
 	for _, n := range []*yaml.Node{find(settings, "DefaultRouteSettings"), find(settings, "RouteSettings", webhookRoute)} {
 		for _, name := range []string{"ThrottlingRateLimit", "ThrottlingBurstLimit"} {
 			if limit, _ := strconv.Atoi(ref(find(n, name))); limit < 1 {
@@ -121,16 +121,16 @@ func queuesAreKept(p *proof) (faults []string) {
 		}
 	})
 	for _, id := range []string{"OutboundQueue", "FailedInvocations", "EventDeadLetters"} { // dead letters of no queue
-		faults = append(faults, must(id, find(p.root, "Resources", id), map[string]string{"Properties/RedriveAllowPolicy/redrivePermission": "denyAll"})...)
+		faults = append(faults, must(id, find(p.Root(), "Resources", id), map[string]string{"Properties/RedriveAllowPolicy/redrivePermission": "denyAll"})...)
 	}
-	return append(faults, must("OutboundQueue", find(p.root, "Resources", "OutboundQueue"), map[string]string{
+	return append(faults, must("OutboundQueue", find(p.Root(), "Resources", "OutboundQueue"), map[string]string{
 		"Properties/RedrivePolicy/deadLetterTargetArn": "${OutboundDeadLetters.Arn}",
 	})...)
 }
 
 // suppressionsHaveReasons: whatever a rule pack is told to pass over says why, once.
 func suppressionsHaveReasons(p *proof) (faults []string) {
-	_ = p.each(find(p.root, "Resources"), func(id string, n *yaml.Node) error {
+	_ = each(find(p.Root(), "Resources"), func(id string, n *yaml.Node) error {
 		seen := map[string]bool{}
 		for _, skip := range list(find(n, "Metadata", "checkov", "skip")) {
 			rule := ref(find(skip, "id"))
