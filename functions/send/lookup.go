@@ -135,7 +135,7 @@ func describe(row *ledger.Send, kind string, f ledger.Folded, receipts []ledger.
 		}
 	}
 	if f.State == ledger.Unknown {
-		v.Reason = unknownReason(row)
+		v.Reason = row.UnknownReason()
 	}
 	slices.SortStableFunc(receipts, func(a, b ledger.Status) int {
 		return cmp.Or(a.Time.Compare(b.Time), whatsapp.Rank(a.Status)-whatsapp.Rank(b.Status))
@@ -189,21 +189,6 @@ func explain(f whatsapp.Folded, receipts []ledger.Status) []string {
 		}
 	}
 	return words
-}
-
-// unknownReason is why the outcome of the last attempt that may have left is unknown.
-func unknownReason(row *ledger.Send) string {
-	var last ledger.Attempt
-	for _, a := range row.Attempts {
-		open := a.Outcome == nil || a.Outcome.State == ledger.Unknown
-		if open && a.Lease.After(last.Lease) {
-			last = a
-		}
-	}
-	if last.Outcome == nil {
-		return "process_ended"
-	}
-	return last.Outcome.Reason
 }
 
 func timeOf(t time.Time) *time.Time {

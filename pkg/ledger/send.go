@@ -105,6 +105,31 @@ func (s *Send) left() int {
 	return n
 }
 
+// Unresolved returns the outcome that the last attempt of unknown outcome has written: nil
+// where its process ended without one. It is of use only for a send that is Unknown.
+func (s *Send) Unresolved() *Outcome {
+	var last Attempt
+	for _, token := range s.tokens() {
+		a := s.Attempts[token]
+		if (a.Outcome == nil || a.Outcome.State == Unknown) && a.Lease.After(last.Lease) {
+			last = a
+		}
+	}
+	return last.Outcome
+}
+
+// ReasonProcessEnded is why an attempt is unknown that has no outcome.
+const ReasonProcessEnded = "process_ended"
+
+// UnknownReason is the word for why a send is Unknown: that of its last attempt which may
+// have left.
+func (s *Send) UnknownReason() string {
+	if o := s.Unresolved(); o != nil {
+		return o.Reason
+	}
+	return ReasonProcessEnded
+}
+
 func (s *Send) mayResend() bool { return !s.has(Rejected) && s.left() < MaxLeft }
 
 // outcomes are the written outcomes of one kind, oldest first.

@@ -11,10 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
+	"connexease-functions/pkg/table"
 	"connexease-functions/pkg/whatsapp"
 )
 
@@ -22,37 +19,7 @@ import (
 // maps and lists of those.
 type record map[string]any
 
-func plain(item map[string]types.AttributeValue) record {
-	r := record{}
-	for name, v := range item {
-		r[name] = plainValue(v)
-	}
-	return r
-}
-
-func plainValue(v types.AttributeValue) any {
-	switch v := v.(type) {
-	case *types.AttributeValueMemberS:
-		return v.Value
-	case *types.AttributeValueMemberN:
-		return json.Number(v.Value)
-	case *types.AttributeValueMemberB:
-		return base64.StdEncoding.EncodeToString(v.Value)
-	case *types.AttributeValueMemberBOOL:
-		return v.Value
-	case *types.AttributeValueMemberM:
-		return plain(v.Value)
-	case *types.AttributeValueMemberL:
-		all := make([]any, len(v.Value))
-		for i, one := range v.Value {
-			all[i] = plainValue(one)
-		}
-		return all
-	case *types.AttributeValueMemberSS:
-		return v.Value
-	}
-	return nil // NULL; the product writes no other sets
-}
+func plain(item table.Item) record { return item.Plain(base64.StdEncoding.EncodeToString) }
 
 func (r record) text(name string) string {
 	s, _ := r[name].(string)
@@ -81,13 +48,14 @@ func (c *Control) items(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	all, err := c.scan(r.Context())
-	if err != nil {
+	var all []table.Item
+	if err := c.table().Scan(r.Context(), table.Selection{}, func(it table.Item) { all = append(all, it) }); err != nil {
 		fail(w, http.StatusBadGateway, err)
 		return
 	}
 	found := []record{}
-	for _, item := range join(all) {
+	for _, stored := range table.Join(all) {
+		item := plain(stored)
 		if kind := q.Get("kind"); kind != "" && item.text("kind") != kind {
 			continue
 		}
@@ -129,65 +97,20 @@ func parseTime(text string) (int64, error) {
 	return at.Unix(), err
 }
 
-func (c *Control) scan(ctx context.Context) ([]record, error) {
-	var all []record
-	pages := dynamodb.NewScanPaginator(c.stack.DB, &dynamodb.ScanInput{
-		TableName: aws.String(c.stack.TableName), ConsistentRead: aws.Bool(true),
-	})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, err
-		}
-		for _, item := range page.Items {
-			all = append(all, plain(item))
-		}
-	}
-	return all, nil
-}
-
-// join puts the parts of payloads back into their heads. A part whose head is not
-// there stays as it is.
-func join(all []record) []record {
-	parts := map[string]record{}
-	for _, r := range all {
-		if r.text("kind") == "part" {
-			parts[r.text("pk")+"\n"+r.text("sk")] = r
-		}
-	}
-	for _, r := range all {
-		count, _ := r["parts"].(json.Number)
-		n, _ := count.Int64()
-		payload := ""
-		for i := int64(1); i <= n; i++ {
-			key := r.text("pk") + "\n" + r.text("sk") + "#part" + strconv.FormatInt(i, 10)
-			payload += parts[key].text("payload")
-			delete(parts, key)
-		}
-		if n > 0 {
-			r["payload"] = payload
-		}
-	}
-	return slices.DeleteFunc(all, func(r record) bool {
-		return r.text("kind") == "part" && parts[r.text("pk")+"\n"+r.text("sk")] == nil
-	})
-}
+func (c *Control) table() *table.Table { return table.New(c.stack.DB, c.stack.TableName, 0) }
 
 // conversation lists what was said with a contact, in order: one Query of the index.
 func (c *Control) conversation(w http.ResponseWriter, r *http.Request) {
 	contact := r.PathValue("contact")
-	found, err := c.query(r.Context(), &dynamodb.QueryInput{
-		TableName: aws.String(c.stack.TableName), IndexName: aws.String("timeline"),
-		KeyConditionExpression: aws.String("timeline_pk = :contact"),
-		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":contact": &types.AttributeValueMemberS{Value: "contact#" + contact},
-		},
-	})
+	stored, err := c.table().Conversation(r.Context(), contact)
 	if err != nil {
 		fail(w, http.StatusBadGateway, err)
 		return
 	}
-	for _, item := range found {
+	found := []record{}
+	for _, it := range stored {
+		item := plain(it)
+		found = append(found, item)
 		if item.text("direction") != string(whatsapp.Out) {
 			continue
 		}
@@ -202,13 +125,13 @@ func (c *Control) conversation(w http.ResponseWriter, r *http.Request) {
 // state folds the statuses of a message that went out into it. Those of a send whose
 // caller used the opaque data are under WhatsApp's id.
 func (c *Control) state(ctx context.Context, item record) error {
-	rows, err := c.under(ctx, item.text("pk"))
+	rows, err := c.table().Under(ctx, item.text("pk"))
 	if err != nil {
 		return err
 	}
 	for _, r := range rows {
-		if wamid := r.text("sent_wamid"); wamid != "" {
-			more, err := c.under(ctx, "wa#"+wamid)
+		if wamid := r.Text("sent_wamid"); wamid != "" {
+			more, err := c.table().Under(ctx, "wa#"+wamid)
 			if err != nil {
 				return err
 			}
@@ -217,8 +140,8 @@ func (c *Control) state(ctx context.Context, item record) error {
 	}
 	var statuses []whatsapp.Event
 	for _, r := range rows {
-		if r.text("kind") == string(whatsapp.KindStatus) {
-			statuses = append(statuses, whatsapp.Event{Status: r.text("status"), ErrorCode: r.text("error_code")})
+		if r.Text("kind") == string(whatsapp.KindStatus) {
+			statuses = append(statuses, whatsapp.Event{Status: r.Text("status"), ErrorCode: r.Text("error_code")})
 		}
 	}
 	folded := whatsapp.Fold(statuses)
@@ -229,28 +152,4 @@ func (c *Control) state(ctx context.Context, item record) error {
 		item["failed"], item["error_codes"] = true, folded.ErrorCodes
 	}
 	return nil
-}
-
-// under returns the rows of a partition key.
-func (c *Control) under(ctx context.Context, pk string) ([]record, error) {
-	return c.query(ctx, &dynamodb.QueryInput{
-		TableName:                 aws.String(c.stack.TableName),
-		KeyConditionExpression:    aws.String("pk = :pk"),
-		ExpressionAttributeValues: map[string]types.AttributeValue{":pk": &types.AttributeValueMemberS{Value: pk}},
-	})
-}
-
-func (c *Control) query(ctx context.Context, in *dynamodb.QueryInput) ([]record, error) {
-	found := []record{}
-	pages := dynamodb.NewQueryPaginator(c.stack.DB, in)
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, err
-		}
-		for _, item := range page.Items {
-			found = append(found, plain(item))
-		}
-	}
-	return found, nil
 }

@@ -16,12 +16,9 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
 	"connexease-functions/pkg/local/stack"
 	"connexease-functions/pkg/local/template"
+	"connexease-functions/pkg/table"
 )
 
 // root is the project's folder, seen from a function's.
@@ -116,35 +113,17 @@ func NewTable(t testing.TB) (name string) {
 }
 
 // Item is an item of the table.
-type Item map[string]types.AttributeValue
-
-// Text returns an attribute's value as text; empty for other types than S, N and B.
-func (i Item) Text(name string) string {
-	switch v := i[name].(type) {
-	case *types.AttributeValueMemberS:
-		return v.Value
-	case *types.AttributeValueMemberN:
-		return v.Value
-	case *types.AttributeValueMemberB:
-		return string(v.Value)
-	}
-	return ""
-}
+type Item = table.Item
 
 // Items returns a whole table by "pk sk".
-func Items(t testing.TB, table string) map[string]Item {
+func Items(t testing.TB, name string) map[string]Item {
 	t.Helper()
 	all := map[string]Item{}
-	pages := dynamodb.NewScanPaginator(Backends.DB, &dynamodb.ScanInput{TableName: &table, ConsistentRead: aws.Bool(true)})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, it := range page.Items {
-			item := Item(it)
-			all[item.Text("pk")+" "+item.Text("sk")] = item
-		}
+	if err := table.New(Backends.DB, name, 0).Scan(t.Context(), table.Selection{}, func(it Item) {
+		pk, sk := it.Key()
+		all[pk+" "+sk] = it
+	}); err != nil {
+		t.Fatal(err)
 	}
 	return all
 }

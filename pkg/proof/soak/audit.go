@@ -7,16 +7,12 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
 	"connexease-functions/pkg/ledger"
 	"connexease-functions/pkg/local/sim/connexease"
+	"connexease-functions/pkg/table"
 	"connexease-functions/pkg/whatsapp"
 )
 
@@ -84,46 +80,28 @@ type stored struct {
 
 func (s *soak) read(ctx context.Context) (t stored, err error) {
 	t.updates, t.statuses = map[string]int{}, map[string]int{}
-	pages := dynamodb.NewScanPaginator(s.stack.DB, &dynamodb.ScanInput{TableName: &s.stack.TableName, ConsistentRead: aws.Bool(true)})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return t, err
+	err = s.table().Scan(ctx, table.Selection{}, func(it table.Item) {
+		pk, sk := it.Key()
+		if it.Text("detail_type") != "" && it.Text("kind") != "send" {
+			t.events = append(t.events, pk+" "+sk)
 		}
-		for _, it := range page.Items {
-			text := func(name string) string {
-				switch v := it[name].(type) {
-				case *types.AttributeValueMemberS:
-					return v.Value
-				case *types.AttributeValueMemberN:
-					return v.Value
-				case *types.AttributeValueMemberB:
-					return string(v.Value)
-				}
-				return ""
+		switch kind := it.Text("kind"); {
+		case kind == "send":
+			t.sends++
+		case it.IsPart():
+			t.parts++
+		case it.Text("message_id") != "":
+			t.statuses[it.Text("wamid")+" "+it.Text("status")]++
+		default:
+			digest := it.Text("payload_sha256")
+			if digest == "" {
+				digest = sumOf([]byte(it.Text("payload")))
 			}
-			if text("detail_type") != "" && text("kind") != "send" {
-				t.events = append(t.events, text("pk")+" "+text("sk"))
-			}
-			switch kind := text("kind"); {
-			case kind == "send":
-				t.sends++
-			case kind == "part":
-				t.parts++
-			case text("message_id") != "":
-				t.statuses[text("wamid")+" "+text("status")]++
-			default:
-				digest := text("payload_sha256")
-				if digest == "" {
-					digest = sumOf([]byte(text("payload")))
-				}
-				parts, _ := strconv.Atoi(text("parts"))
-				t.promised += parts
-				t.updates[identity(kind, text("waba_id"), text("phone_number_id"), text("type"), digest)]++
-			}
+			t.promised += len(it.PartKeys())
+			t.updates[identity(kind, it.Text("waba_id"), it.Text("phone_number_id"), it.Text("type"), digest)]++
 		}
-	}
-	return t, nil
+	})
+	return t, err
 }
 
 // audit compares the table and the ledger with what was delivered and sent.

@@ -188,15 +188,7 @@ func (s *soak) reason(ctx context.Context, id string) (string, error) {
 	if err != nil || row == nil {
 		return "", err
 	}
-	for _, a := range row.Attempts {
-		switch {
-		case a.Outcome == nil:
-			return "process_ended", nil
-		case a.Outcome.State == ledger.Unknown:
-			return a.Outcome.Reason, nil
-		}
-	}
-	return "", nil
+	return row.UnknownReason(), nil
 }
 
 func (s *soak) table() *table.Table { return table.New(s.stack.DB, s.stack.TableName, 0) }
