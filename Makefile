@@ -1,8 +1,24 @@
 # GNU make 3.81 suffices. "make" alone lists the targets.
 .DEFAULT_GOAL := help
+# What a shell, a go.work in a folder above or "go env -w" says is for other projects: here every
+# build is of this module, for this machine, and without asking git whose checkout it is.
+export GOWORK = off
+export GOFLAGS = -buildvcs=false
+unexport GOOS GOARCH
 .PHONY: help run listen test lint lint-template fuzz bench trigger build sam-test sam-local soak check erase redrive replay delete clean
 
 PORT ?= 8080
+# Folder of a laptop stack's environment file and logs; a second stack needs another one.
+STATE = .local
+# For the shell: ". name" searches PATH where the name has no slash.
+ENV = "$(abspath $(STATE))/env"
+# Given on the command line only: some shells have a NAME of their own.
+NAME =
+REPEAT =
+FROM =
+TEXT =
+FRESH =
+FORWARD =
 FUZZTIME ?= 20s
 # Not named GOARCH: exported, that would change what "go test" builds.
 LAMBDA_ARCH ?= arm64
@@ -17,21 +33,40 @@ CHECKOV = 3.3.30
 SAM_TRANSLATOR = 1.115.0
 PACKS = .local/packs-$(CFN_LINT)-$(CHECKOV)-$(SAM_TRANSLATOR)
 
+# $(call built,./pkg/x) builds .local/bin/x, says what is under way, and ends the recipe's shell
+# where that fails, so that nothing older runs instead.
+built = log=.local/bin/$(notdir $(1)).log; mkdir -p .local/bin; \
+	( while sleep 5 >/dev/null && kill -0 $$$$ 2>/dev/null; do \
+	  echo "Still building $(1): $$(wc -l <$$log | tr -d ' ') lines, the last: $$(tail -n 1 $$log)"; done ) & ticker=$$!; \
+	go build -v -o .local/bin/$(notdir $(1)) $(1) 2>$$log; built=$$?; \
+	kill $$ticker; wait $$ticker 2>/dev/null; \
+	[ $$built = 0 ] || { grep -v '^[A-Za-z0-9./_-]*$$' $$log; exit 1; };
+
+# Prerequisite of what needs Go.
+.PHONY: needs-go
+needs-go:
+	@command -v go >/dev/null || { echo "Go is not installed. Fix it with: the archive of go.dev/dl (Debian, Ubuntu) or brew install go (macOS)"; exit 1; }
+	@test -d "$${TMPDIR:-/tmp}" && test -w "$${TMPDIR:-/tmp}" || { echo "TMPDIR is $${TMPDIR:-/tmp}, which is not a folder that can be written to. Fix it with: unset TMPDIR"; exit 1; }
+
+# Prerequisite of what asks a running laptop stack.
+.PHONY: needs-stack
+needs-stack:
+	@test -f "$(STATE)/env" || { echo "Nothing runs here. Start it with: make run"; exit 1; }
+
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
-run: ## start everything on this machine (PORT=8080; FORWARD=http://... gets each event)
-	@go build -o .local/bin/local ./pkg/local && exec .local/bin/local -end-with-parent -port $(PORT) -forward "$(FORWARD)"
+run: needs-go ## start everything on this machine (PORT=8080 STATE=.local; FORWARD=http://... gets each event)
+	@$(call built,./pkg/local) exec .local/bin/local -end-with-parent -state "$(STATE)" -port "$(PORT)" -forward "$(FORWARD)"
 
-listen: ## print events as they come (KIND=message CONTACT=15550100001)
-	@test -f .local/env || { echo "Nothing runs here. Start it with: make run"; exit 1; }
-	@. ./.local/env; curl -sSN -G "$$CONTROL_URL/events" --data-urlencode "follow=1" --data-urlencode "kind=$(KIND)" --data-urlencode "contact=$(CONTACT)"
+listen: needs-stack ## print events as they come (KIND=message CONTACT=15550100001)
+	@. $(ENV); curl -sSN -G "$$CONTROL_URL/events" --data-urlencode "follow=1" --data-urlencode "kind=$(KIND)" --data-urlencode "contact=$(CONTACT)"
 
 # One package at a time: several hold functions to their seconds on a DynamoDB Local of their own.
-test: ## all tests, with real processes and DynamoDB Local
+test: needs-go ## all tests, with real processes and DynamoDB Local
 	go test -p 1 -timeout 15m ./...
 
-lint: lint-template ## gofmt, go vet for Linux and macOS, staticcheck, gosec, and the template's packs
+lint: needs-go lint-template ## gofmt, go vet for Linux and macOS, staticcheck, gosec, and the template's packs
 	@test -z "$$(gofmt -l functions pkg)" || { echo "not gofmt-ed:"; gofmt -l functions pkg; exit 1; }
 	go vet ./...
 	GOOS=darwin go vet ./...
@@ -50,7 +85,7 @@ $(PACKS)/ready:
 	$(PACKS)/bin/pip install -q --disable-pip-version-check cfn-lint==$(CFN_LINT) checkov==$(CHECKOV) aws-sam-translator==$(SAM_TRANSLATOR)
 	@touch $@
 
-fuzz: ## fuzz what meets hostile input (FUZZTIME=20s each)
+fuzz: needs-go ## fuzz what meets hostile input (FUZZTIME=20s each)
 	go test -run '^$$' -fuzz FuzzParseBearer -fuzztime $(FUZZTIME) ./pkg/auth
 	go test -run '^$$' -fuzz FuzzSplit -fuzztime $(FUZZTIME) ./pkg/whatsapp
 	go test -run '^$$' -fuzz FuzzCheck -fuzztime $(FUZZTIME) ./pkg/whatsapp
@@ -58,21 +93,20 @@ fuzz: ## fuzz what meets hostile input (FUZZTIME=20s each)
 	go test -run '^$$' -fuzz FuzzWhatIsTakenForOurs -fuzztime $(FUZZTIME) ./pkg/ledger
 	go test -run '^$$' -fuzz FuzzDiscriminate -fuzztime $(FUZZTIME) ./functions/send
 
-soak: ## run everything under mixed load for a while and audit it (MINUTES=10)
-	@go build -o .local/bin/soak ./pkg/proof/soak && exec .local/bin/soak -minutes $(or $(MINUTES),10)
+soak: needs-go ## run everything under mixed load for a while and audit it (MINUTES=10)
+	@$(call built,./pkg/proof/soak) exec .local/bin/soak -minutes $(or $(MINUTES),10)
 
-bench: ## measure speed, memory and sizes, as ratios in one run
+bench: needs-go ## measure speed, memory and sizes, as ratios in one run
 	@go run ./pkg/proof/bench
 
-trigger: ## list the fixtures, or deliver one (NAME=image REPEAT=2 FROM=1555... TEXT=hello FRESH=1)
-	@test -f .local/env || { echo "Nothing runs here. Start it with: make run"; exit 1; }
-	@. ./.local/env; if [ -z "$(NAME)" ]; then \
+trigger: needs-stack ## list the fixtures, or deliver one (NAME=image REPEAT=2 FROM=1555... TEXT=hello FRESH=1)
+	@. $(ENV); if [ -z "$(NAME)" ]; then \
 	  curl -sS "$$CONTROL_URL/trigger?format=text"; \
 	else \
 	  curl -sS -G -X POST "$$CONTROL_URL/trigger/$(NAME)" --data-urlencode "repeat=$(REPEAT)" --data-urlencode "from=$(FROM)" --data-urlencode "text=$(TEXT)" --data-urlencode "fresh=$(FRESH)"; \
 	fi
 
-build: ## build the functions for Lambda into bin/
+build: needs-go ## build the functions for Lambda into bin/
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(LAMBDA_ARCH) go build $(BUILD_FLAGS) -o bin/webhook/bootstrap ./functions/webhook
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(LAMBDA_ARCH) go build $(BUILD_FLAGS) -o bin/send/bootstrap ./functions/send
 
@@ -80,11 +114,11 @@ build: ## build the functions for Lambda into bin/
 build-%Function:
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(LAMBDA_ARCH) go build $(BUILD_FLAGS) -o "$(ARTIFACTS_DIR)/bootstrap" ./functions/$(shell echo $* | tr A-Z a-z)
 
-sam-test: ## the official SAM CLI validates, builds, and runs the functions in its containers
-	@go build -o .local/bin/samtest ./pkg/proof/samtest && exec .local/bin/samtest -end-with-parent
+sam-test: needs-go ## the official SAM CLI validates, builds, and runs the functions in its containers
+	@$(call built,./pkg/proof/samtest) exec .local/bin/samtest -end-with-parent
 
-sam-local: ## sam local start-api with all it needs, until Ctrl-C (PORT=8080; needs Docker)
-	@go build -o .local/bin/samtest ./pkg/proof/samtest && exec .local/bin/samtest -end-with-parent -serve -port $(PORT)
+sam-local: needs-go ## sam local start-api with all it needs, until Ctrl-C (PORT=8080; needs Docker)
+	@$(call built,./pkg/proof/samtest) exec .local/bin/samtest -end-with-parent -serve -port $(PORT)
 
 check: ## try a deployed stack as its users do, or the laptop's (STACK=name or local)
 	@sh .ops/check "$(STACK)"

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	simlambda "connexease-functions/pkg/local/sim/lambda"
@@ -19,7 +20,8 @@ func (s *Stack) buildFunctions(ctx context.Context) error {
 		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-ldflags", "-s -w",
 			"-o", s.binary(f), "./"+f.Folder)
 		build.Dir = s.options.Root
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		// For this machine and of this module, whatever go run was started with.
+		build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH, "GOWORK=off", "GOFLAGS=-buildvcs=false")
 		if out, err := build.CombinedOutput(); err != nil {
 			return fmt.Errorf("go build ./%s failed:\n%s", f.Folder, strings.TrimSpace(string(out)))
 		}
