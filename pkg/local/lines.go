@@ -14,13 +14,14 @@ import (
 	"time"
 
 	"connexease-functions/pkg/gateway"
+	"connexease-functions/pkg/local/sim/httpapi"
 	simlambda "connexease-functions/pkg/local/sim/lambda"
 	"connexease-functions/pkg/local/stack"
 )
 
 // printExchange prints a request's line: its route, never its path, which may have a
 // phone number in it.
-func printExchange(x simlambda.Exchange, seen *summaries) {
+func printExchange(x httpapi.Exchange, seen *summaries) {
 	route, what := x.RouteKey, ""
 	var r struct{ Errors *gateway.Error }
 	switch err := json.Unmarshal(x.Response, &r); {

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"connexease-functions/pkg/local/control"
+	"connexease-functions/pkg/local/sim/httpapi"
 	simlambda "connexease-functions/pkg/local/sim/lambda"
 	"connexease-functions/pkg/local/stack"
 )
@@ -71,7 +72,7 @@ func run(port int, backends bool, database, state, forward string, follow bool) 
 	s, err := stack.Start(ctx, stack.Options{
 		Root: ".", State: state, Port: port, Backends: backends, DynamoDB: database, Cache: filepath.Join(cache, "connexease-functions"),
 		Progress: func(line string) { fmt.Println(line) }, Logs: seen,
-		Observe:           func(x simlambda.Exchange) { printExchange(x, seen) },
+		Observe:           func(x httpapi.Exchange) { printExchange(x, seen) },
 		ObserveBatch:      func(b stack.Batch) { printBatch(b, seen) },
 		ObserveInvocation: func(i simlambda.Invocation) { printInvocation(i, seen) },
 	})

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 
+	"connexease-functions/pkg/local/sim/httpapi"
 	simlambda "connexease-functions/pkg/local/sim/lambda"
 	"connexease-functions/pkg/local/template"
 )
@@ -51,13 +52,13 @@ func (s *Stack) FunctionEnvironments() map[string]map[string]string {
 
 // startFunctions puts the functions behind the Lambda endpoint, and returns their
 // routes. No process starts before the first invocation.
-func (s *Stack) startFunctions(functions []template.Function) ([]simlambda.Route, error) {
+func (s *Stack) startFunctions(functions []template.Function) ([]httpapi.Route, error) {
 	l, err := listen(0)
 	if err != nil {
 		return nil, err
 	}
 	s.LambdaURL = "http://" + l.Addr().String()
-	var routes []simlambda.Route
+	var routes []httpapi.Route
 	var targets []simlambda.Target
 	for _, f := range functions {
 		function := simlambda.New(simlambda.Config{
@@ -66,7 +67,7 @@ func (s *Stack) startFunctions(functions []template.Function) ([]simlambda.Route
 		})
 		s.Functions[f.Name] = function
 		for _, r := range f.Routes {
-			routes = append(routes, simlambda.Route{Method: r.Method, Path: r.Path, Function: function})
+			routes = append(routes, httpapi.Route{Method: r.Method, Path: r.Path, Function: function})
 		}
 		targets = append(targets, simlambda.Target{Function: function, Retries: f.Retries, OnFailure: s.onFailure(f)})
 	}

@@ -22,6 +22,7 @@ import (
 	"connexease-functions/pkg/local/dynamodblocal"
 	"connexease-functions/pkg/local/sim/connexease"
 	simeventbridge "connexease-functions/pkg/local/sim/eventbridge"
+	"connexease-functions/pkg/local/sim/httpapi"
 	simlambda "connexease-functions/pkg/local/sim/lambda"
 	simsecrets "connexease-functions/pkg/local/sim/secretsmanager"
 	simsqs "connexease-functions/pkg/local/sim/sqs"
@@ -52,7 +53,7 @@ type Options struct {
 	Progress     func(string)      // takes a line per slow step; may be nil
 	Logs         io.Writer         // what the functions write; may be nil
 
-	Observe           func(simlambda.Exchange)   // each request to the API; may be nil
+	Observe           func(httpapi.Exchange)     // each request to the API; may be nil
 	ObserveBatch      func(Batch)                // each batch that a queue's mapping took to a function; may be nil
 	ObserveInvocation func(simlambda.Invocation) // each run that the Lambda endpoint caused; may be nil
 }
@@ -160,7 +161,7 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.serve(api, simlambda.NewGateway(routes, o.Observe))
+	s.serve(api, httpapi.New(routes, o.Observe))
 	s.startMappings()
 	return s, nil
 }

@@ -1,4 +1,4 @@
-// Package lambda runs real Lambda binaries under a local Runtime API and fronts them with an API Gateway HTTP API, so that what runs on a
+// Package lambda runs real Lambda binaries under a local Runtime API and behind a local Invoke API, so that what runs on a
 // laptop is the very binary that is deployed, called the way AWS calls it: one request at a time per process, killed on timeout, fresh after a crash.
 package lambda
 

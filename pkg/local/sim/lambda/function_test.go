@@ -299,10 +299,7 @@ func TestAnInvocationThatAProcessDiedWithoutReadingGoesToAnother(t *testing.T) {
 	if err := syscall.Kill(stopped, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it is stopped", func() bool {
-		out, _ := exec.Command("ps", "-o", "stat=", "-p", strconv.Itoa(stopped)).Output()
-		return bytes.HasPrefix(bytes.TrimSpace(out), []byte("T"))
-	})
+	eventually(t, "it is stopped", func() bool { return processState(stopped) == "T" })
 	got := make(chan Result)
 	go func() { r, _ := f.Invoke(t.Context(), do("pid")); got <- r }()
 	eventually(t, "the invocation is in the socket of the stopped process", func() bool { return f.Status().Invocations == 2 })

@@ -2,7 +2,6 @@ package lambda
 
 import (
 	"crypto/rand"
-	"encoding/base64"
 	"encoding/hex"
 	"strconv"
 	"time"
@@ -29,14 +28,7 @@ func randomHex(bytes int) string {
 	return hex.EncodeToString(b)
 }
 
-// newTraceRoot has the form of an X-Ray trace id (AWS: X-Ray tracing header).
-func newTraceRoot(now time.Time) string {
+// NewTraceRoot has the form of an X-Ray trace id (AWS: X-Ray tracing header).
+func NewTraceRoot(now time.Time) string {
 	return "Root=1-" + strconv.FormatInt(now.Unix(), 16) + "-" + randomHex(12)
-}
-
-// newAPIRequestID has the form of API Gateway's own request ids: 16 characters that end with "=".
-func newAPIRequestID() string {
-	var b [11]byte
-	_, _ = rand.Read(b[:])
-	return base64.URLEncoding.EncodeToString(b[:])
 }

@@ -89,7 +89,7 @@ func (p *process) next(w http.ResponseWriter, r *http.Request) {
 	h["Lambda-Runtime-Aws-Request-Id"] = []string{inv.id}
 	h["Lambda-Runtime-Deadline-Ms"] = []string{strconv.FormatInt(inv.taken.Add(f.cfg.Timeout).UnixMilli(), 10)}
 	h["Lambda-Runtime-Invoked-Function-Arn"] = []string{f.cfg.arn()}
-	h["Lambda-Runtime-Trace-Id"] = []string{newTraceRoot(inv.taken) + ";Sampled=0"}
+	h["Lambda-Runtime-Trace-Id"] = []string{NewTraceRoot(inv.taken) + ";Sampled=0"}
 	_, _ = w.Write(inv.payload) // a process that is gone is noticed by its end
 }
 

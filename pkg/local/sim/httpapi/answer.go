@@ -1,7 +1,8 @@
-package lambda
+package httpapi
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -81,6 +82,13 @@ func readReply(payload []byte) answer {
 		}
 	}
 	return a
+}
+
+// newRequestID has the form of API Gateway's own request ids: 16 characters that end with "=".
+func newRequestID() string {
+	var b [11]byte
+	_, _ = rand.Read(b[:]) // crypto/rand ends the program rather than fail
+	return base64.URLEncoding.EncodeToString(b[:])
 }
 
 func (a answer) write(w http.ResponseWriter) {

@@ -1,4 +1,4 @@
-package lambda
+package httpapi
 
 import (
 	"bytes"
@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"connexease-functions/pkg/local/sim/lambda"
 )
 
 // event is a request as API Gateway hands it over (AWS: Create AWS Lambda proxy integrations for HTTP APIs, payload format 2.0).
@@ -98,7 +100,7 @@ func newEvent(r *http.Request, route *route, parameters map[string]string, body 
 	}
 	e.Headers["x-forwarded-for"] = source
 	if e.Headers["x-amzn-trace-id"] == "" {
-		e.Headers["x-amzn-trace-id"] = newTraceRoot(now)
+		e.Headers["x-amzn-trace-id"] = lambda.NewTraceRoot(now)
 	}
 	if len(body) > 0 {
 		if e.Base64 = !textual(r.Header.Get("Content-Type")) || !utf8.Valid(body); e.Base64 {

@@ -1,7 +1,6 @@
-package lambda
+package httpapi
 
 import (
-	"bytes"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -10,11 +9,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"connexease-functions/pkg/local/sim/lambda"
 )
 
-func newAPI(t testing.TB, f *Function, observe func(Exchange)) (*httptest.Server, *Gateway) {
+func newAPI(t testing.TB, f *lambda.Function, observe func(Exchange)) (*httptest.Server, *API) {
 	t.Helper()
-	g := NewGateway([]Route{
+	a := New([]Route{
 		{"ANY", "/files/{proxy+}", f},
 		{"GET", "/v1/wa/message/{id}", f},
 		{"POST", "/v1/wa/message", f},
@@ -22,9 +23,9 @@ func newAPI(t testing.TB, f *Function, observe func(Exchange)) (*httptest.Server
 		{"POST", "/webhook", f},
 		{"GET", "/", f},
 	}, observe)
-	s := httptest.NewServer(g)
+	s := httptest.NewServer(a)
 	t.Cleanup(s.Close)
-	return s, g
+	return s, a
 }
 
 func send(t testing.TB, s *httptest.Server, method, target, body string, headers ...string) (*http.Response, string) {
@@ -50,9 +51,9 @@ func send(t testing.TB, s *httptest.Server, method, target, body string, headers
 
 func TestARequestArrivesAsAnEventOfFormat2(t *testing.T) {
 	var seen Exchange
-	s, g := newAPI(t, newFunction(t, nil), func(x Exchange) { seen = x })
+	s, a := newAPI(t, newFunction(t, nil), func(x Exchange) { seen = x })
 	at := time.Date(2026, 11, 24, 1, 39, 53, 7e6, time.FixedZone("", 3600))
-	g.now = func() time.Time { return at }
+	a.now = func() time.Time { return at }
 	answer, body := send(t, s, "POST", "/v1/wa/message?b=2&a=1&b=x%2Cy+z&empty", `{"text":"<&> ü"}`,
 		"Content-Type", "application/json; charset=utf-8", "X-Two", "1", "X-Two", "2", "Cookie", "c=1; d=2", "User-Agent", "test", "X-Amzn-Trace-Id", "Root=1-a-b")
 	var got, want map[string]any
@@ -229,7 +230,7 @@ func TestAFunctionsAnswerBecomesTheResponse(t *testing.T) {
 }
 
 func TestWhatAFunctionDoesWrongIsAnInternalServerErrorAndNothingMore(t *testing.T) {
-	s, _ := newAPI(t, newFunction(t, func(c *Config) { c.Timeout = time.Second }), nil)
+	s, _ := newAPI(t, newFunction(t, func(c *lambda.Config) { c.Timeout = time.Second }), nil)
 	for _, wrong := range []string{"fail", "exit", "panic", "hang"} {
 		answer, body := send(t, s, "POST", "/webhook", "", "X-Do", wrong, "X-Text", "a secret")
 		if answer.StatusCode != 500 || body != `{"message":"Internal Server Error"}` || answer.Header.Get("Content-Type") != "application/json" {
@@ -244,7 +245,7 @@ func TestWhatAFunctionDoesWrongIsAnInternalServerErrorAndNothingMore(t *testing.
 func TestARequestThatIsTooLargeIsRefusedByTheGateway(t *testing.T) {
 	f := newFunction(t, nil)
 	s, _ := newAPI(t, f, nil)
-	for size, kind := range map[int]string{maxBody + 1: "text/plain", MaxRequestBytes: "text/plain", MaxRequestBytes * 3 / 4: "image/png"} {
+	for size, kind := range map[int]string{maxBody + 1: "text/plain", lambda.MaxRequestBytes: "text/plain", lambda.MaxRequestBytes * 3 / 4: "image/png"} {
 		answer, body := send(t, s, "POST", "/webhook", strings.Repeat("x", size), "Content-Type", kind)
 		if answer.StatusCode != 413 || body != `{"message":"Request Entity Too Large"}` {
 			t.Errorf("%d bytes of %s: %d %.60s", size, kind, answer.StatusCode, body)
@@ -272,37 +273,26 @@ func TestTheIntegrationLimitEndsTheWaitAndNotTheInvocation(t *testing.T) {
 		<-release
 	}))
 	defer gate.Close()
-	f := newFunction(t, nil)
-	s, g := newAPI(t, f, nil)
+	f := newFunction(t, func(c *lambda.Config) { c.MaxProcesses = 1 }) // who comes next waits for it
+	s, a := newAPI(t, f, nil)
 	before := pid(t, f)
-	g.limit = 50 * time.Millisecond
+	a.limit = 50 * time.Millisecond
 	answer, body := send(t, s, "POST", "/webhook", "", "X-Do", "get", "X-Url", gate.URL)
 	if answer.StatusCode != 503 || body != `{"message":"Service Unavailable"}` {
 		t.Errorf("%d %s", answer.StatusCode, body)
 	}
 	<-arrived
 	close(release)
-	eventually(t, "the process comes back", func() bool { f.mu.Lock(); defer f.mu.Unlock(); return len(f.idle) == 1 })
 	if after := pid(t, f); after != before {
 		t.Errorf("process %d was replaced by %d", before, after)
 	}
 }
 
 func BenchmarkWarmRoundTrip(b *testing.B) {
-	body := bytes.Repeat([]byte("x"), 1000)
-	b.Run("invoke", func(b *testing.B) {
-		f := newFunction(b, nil)
-		payload := []byte(`{"x":"` + string(body) + `"}`)
-		invoke(b, f, payload)
-		for b.Loop() {
-			invoke(b, f, payload)
-		}
-	})
-	b.Run("http", func(b *testing.B) {
-		s, _ := newAPI(b, newFunction(b, nil), nil)
-		send(b, s, "POST", "/webhook", string(body), "Content-Type", "text/plain")
-		for b.Loop() {
-			send(b, s, "POST", "/webhook", string(body), "Content-Type", "text/plain")
-		}
-	})
+	body := strings.Repeat("x", 1000)
+	s, _ := newAPI(b, newFunction(b, nil), nil)
+	send(b, s, "POST", "/webhook", body, "Content-Type", "text/plain")
+	for b.Loop() {
+		send(b, s, "POST", "/webhook", body, "Content-Type", "text/plain")
+	}
 }

@@ -1,15 +1,17 @@
-package lambda
+package httpapi
 
 import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"connexease-functions/pkg/local/sim/lambda"
 )
 
 // Route sends requests to a function. Path is as in API Gateway: "/webhook", "/v1/wa/message/{id}", "/{proxy+}"; Method may be "ANY".
 type Route struct {
 	Method, Path string
-	Function     *Function
+	Function     *lambda.Function
 }
 
 type segmentKind int

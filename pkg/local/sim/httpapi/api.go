@@ -1,10 +1,15 @@
-package lambda
+// Package httpapi is an HTTP API of API Gateway in front of local Lambda functions: its routes, its
+// events of payload format 2.0, and its responses.
+package httpapi
 
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"time"
+
+	"connexease-functions/pkg/local/sim/lambda"
 )
 
 // Limits of an HTTP API (AWS: Quotas for configuring and running an HTTP API). Neither can be raised.
@@ -27,42 +32,48 @@ type Exchange struct {
 	BodyBytes         int    // of the request
 }
 
-// Gateway is an HTTP API of API Gateway in front of functions, with the $default stage.
-type Gateway struct {
+// accountID is the one that the functions' ARNs have.
+const accountID = "123456789012"
+
+// API is an HTTP API of API Gateway in front of functions, with the $default stage.
+type API struct {
 	routes  []route
 	observe func(Exchange)
 	now     func() time.Time
 	limit   time.Duration
 }
 
-// NewGateway returns the HTTP API with these routes. observe, where given, is called after each request, before the last bytes of the answer
+// New returns the HTTP API with these routes. observe, where given, is called after each request, before the last bytes of the answer
 // leave, so that who has the answer finds it observed; it has to be quick.
-func NewGateway(routes []Route, observe func(Exchange)) *Gateway {
-	return &Gateway{routes: compile(routes), observe: observe, now: time.Now, limit: integrationLimit}
+func New(routes []Route, observe func(Exchange)) *API {
+	return &API{routes: compile(routes), observe: observe, now: time.Now, limit: integrationLimit}
 }
 
 // ServeHTTP implements http.Handler.
-func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := Exchange{Time: g.now(), Method: r.Method, Path: r.URL.Path, RequestHeaders: r.Header, RequestID: newAPIRequestID()}
-	a := g.serve(w, r, &x)
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := Exchange{Time: a.now(), Method: r.Method, Path: r.URL.Path, RequestHeaders: r.Header, RequestID: newRequestID()}
+	response := a.serve(w, r, &x)
 	w.Header()["Apigw-Requestid"] = []string{x.RequestID}
-	a.write(w)
-	if g.observe != nil {
-		x.Status, x.Response, x.Duration = a.status, a.body, g.now().Sub(x.Time)
-		g.observe(x)
+	response.write(w)
+	if a.observe != nil {
+		x.Status, x.Response, x.Duration = response.status, response.body, a.now().Sub(x.Time)
+		a.observe(x)
 	}
 }
 
-func (g *Gateway) serve(w http.ResponseWriter, r *http.Request, x *Exchange) answer {
-	route, parameters := find(g.routes, r.Method, r.URL.Path)
+func (a *API) serve(w http.ResponseWriter, r *http.Request, x *Exchange) answer {
+	route, parameters := find(a.routes, r.Method, r.URL.Path)
 	if route == nil {
 		return message(http.StatusNotFound, "Not Found")
 	}
 	x.RouteKey = route.key
-	body, err := readBounded(http.MaxBytesReader(w, r.Body, maxBody), r.ContentLength, maxBody)
+	if r.ContentLength > maxBody {
+		return message(http.StatusRequestEntityTooLarge, "Request Entity Too Large")
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	x.BodyBytes = len(body)
 	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) || errors.Is(err, errTooLarge) {
+	if errors.As(err, &tooLarge) {
 		return message(http.StatusRequestEntityTooLarge, "Request Entity Too Large")
 	}
 	if err != nil {
@@ -73,14 +84,14 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request, x *Exchange) ans
 		return internalError()
 	}
 	// As in AWS the invocation goes on when its client is gone; only the integration's limit ends the wait.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), g.limit)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), a.limit)
 	defer cancel()
 	result, err := route.Function.Invoke(ctx, payload)
 	x.FunctionRequestID = result.RequestID
 	switch {
-	case errors.Is(err, ErrTooLarge):
+	case errors.Is(err, lambda.ErrTooLarge):
 		return message(http.StatusRequestEntityTooLarge, "Request Entity Too Large")
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, ErrClosed):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, lambda.ErrClosed):
 		return message(http.StatusServiceUnavailable, "Service Unavailable")
 	case err != nil, result.FunctionError != "":
 		return internalError()
