@@ -5,7 +5,7 @@
 export GOWORK = off
 export GOFLAGS = -buildvcs=false
 unexport GOOS GOARCH
-.PHONY: help run listen test lint lint-template fuzz bench trigger build sam-test sam-local soak check erase redrive replay delete clean
+.PHONY: help run listen test lint lint-template fuzz bench oracles trigger build sam-test sam-local soak check erase redrive replay delete clean
 
 PORT ?= 8080
 # Folder of a laptop stack's environment file and logs; a second stack needs another one.
@@ -31,6 +31,10 @@ LAPTOP_ONLY = G104,G112,G115,G204,G301,G304,G306,G401,G404,G501,G703,G704
 CFN_LINT = 1.58.0
 CHECKOV = 3.3.30
 SAM_TRANSLATOR = 1.115.0
+MOTO = 5.2.5
+# Of the plugin that copies Event Ruler and what it needs; its own version is in the POM.
+MAVEN_DEPENDENCY = 3.8.1
+ORACLES = .local/oracles-$(MOTO)
 PACKS = .local/packs-$(CFN_LINT)-$(CHECKOV)-$(SAM_TRANSLATOR)
 
 # $(call built,./pkg/x) builds .local/bin/x, says what is under way, and ends the recipe's shell
@@ -98,6 +102,26 @@ soak: needs-go ## run everything under mixed load for a while and audit it (MINU
 
 bench: needs-go ## measure speed, memory and sizes, as ratios in one run
 	@go run ./pkg/proof/bench
+
+oracles: needs-go needs-oracles $(ORACLES)/ready ## compare the simulators with AWS's Event Ruler and with moto (Java 17 JDK, Maven, Python)
+	go vet -tags oracles ./pkg/proof/oracles
+	ORACLES="$(CURDIR)/$(ORACLES)" go test -tags oracles -count=1 ./pkg/proof/oracles
+
+.PHONY: needs-oracles
+needs-oracles:
+	@missing=; \
+	javac -version >/dev/null 2>&1 || missing="$$missing openjdk-17-jdk-headless"; \
+	mvn -version >/dev/null 2>&1 || missing="$$missing maven"; \
+	python3 -c 'import ensurepip' 2>/dev/null || missing="$$missing python3-venv"; \
+	[ -z "$$missing" ] || { echo "The oracles need more than is installed. Fix it with: sudo apt-get install$$missing (Debian, Ubuntu) or brew install openjdk@17 maven python (macOS)"; exit 1; }
+
+$(ORACLES)/ready: pkg/proof/oracles/testdata/pom.xml
+	@echo "Fetching Event Ruler and moto into $(ORACLES), once: about a minute"
+	mkdir -p "$(ORACLES)"
+	mvn -q -B -f pkg/proof/oracles/testdata/pom.xml org.apache.maven.plugins:maven-dependency-plugin:$(MAVEN_DEPENDENCY):copy-dependencies -DoutputDirectory="$(CURDIR)/$(ORACLES)/jars"
+	python3 -m venv "$(ORACLES)/moto"
+	"$(ORACLES)/moto/bin/pip" install -q --disable-pip-version-check 'moto[server]==$(MOTO)'
+	@touch $@
 
 trigger: needs-stack ## list the fixtures, or deliver one (NAME=image REPEAT=2 FROM=1555... TEXT=hello FRESH=1)
 	@. $(ENV); if [ -z "$(NAME)" ]; then \

@@ -1,312 +1,212 @@
+// Package eventpattern matches events as Amazon EventBridge does. What it accepts, refuses and
+// matches is that of Event Ruler, the library that EventBridge itself is built on: make oracles
+// compares the two.
 package eventpattern
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"math/big"
+	"maps"
 	"slices"
 	"strings"
 )
 
-// Pattern is an event pattern of EventBridge: a pipe's filter, or a rule's (Amazon
-// EventBridge: "Comparison operators for use in event patterns").
+// Pattern is an event pattern: a pipe's filter or a rule's (Amazon EventBridge: "Comparison
+// operators for use in event patterns").
 type Pattern struct {
-	fields map[string]any // *Pattern below an object, []matcher at a leaf
-	or     [][]*Pattern   // each $or: one of its patterns must match
+	alternatives []alternative
+	steps        map[string]bool // the names that any path goes through
 }
 
-// matcher tells whether a value of an event is one of those that a leaf takes. there is
-// false where the event has no such member.
-type matcher func(value any, there bool) bool
+// alternative is one way through the pattern's $or lists: what each path must have. Paths are
+// joined by dots, so that {"a.b": …} and {"a": {"b": …}} are one path, as in AWS.
+type alternative map[string]leaf
 
-// ParsePattern reads a pattern. An operator that is not known here is an error: what is
-// not matched as in AWS must not seem to be.
+// leaf matches a path where any of the conditions matches one of its values, or, with absent,
+// where it has none.
+type leaf struct {
+	conditions []condition
+	absent     bool
+}
+
+// ParsePattern reads a pattern, and refuses what AWS refuses.
 func ParsePattern(text string) (*Pattern, error) {
-	v, err := Decode([]byte(text))
+	v, err := parse([]byte(text))
 	if err != nil {
-		return nil, fmt.Errorf("the pattern is no JSON: %w", err)
+		return nil, fmt.Errorf("the pattern is not JSON: %w", err)
 	}
-	object, ok := v.(map[string]any)
+	object, ok := v.(members)
 	if !ok || len(object) == 0 {
-		return nil, errors.New("the pattern is no JSON object with members")
+		return nil, errors.New("the pattern is not a JSON object with members")
 	}
-	return parseObject("", object)
-}
-
-// Decode reads one JSON value and keeps numbers as they are written.
-func Decode(text []byte) (v any, err error) {
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.UseNumber()
-	if err = d.Decode(&v); err == nil {
-		if _, more := d.Token(); !errors.Is(more, io.EOF) {
-			err = errors.New("there is more behind it")
-		}
+	p := &Pattern{steps: map[string]bool{}}
+	if p.alternatives, err = compileObject(nil, nil, object, false); err != nil {
+		return nil, err
 	}
-	return v, err
-}
-
-func parseObject(path string, object map[string]any) (*Pattern, error) {
-	p := &Pattern{fields: map[string]any{}}
-	for name, v := range object {
-		at := strings.TrimPrefix(path+"."+name, ".")
-		switch v := v.(type) {
-		case map[string]any:
-			below, err := parseObject(at, v)
-			if err != nil {
-				return nil, err
+	for _, one := range p.alternatives {
+		for path := range one {
+			for _, step := range splitPath(path) {
+				p.steps[step] = true
 			}
-			p.fields[name] = below
-		case []any:
-			if len(v) == 0 {
-				return nil, fmt.Errorf("%s: an empty list matches nothing", at)
-			}
-			if name == "$or" {
-				alternatives, err := parseOr(path, v)
-				if err != nil {
-					return nil, err
-				}
-				p.or = append(p.or, alternatives)
-				continue
-			}
-			leaf, err := parseLeaf(at, v)
-			if err != nil {
-				return nil, err
-			}
-			p.fields[name] = leaf
-		default:
-			return nil, fmt.Errorf("%s: must be a list or an object", at)
 		}
 	}
 	return p, nil
 }
 
-func parseOr(path string, list []any) (all []*Pattern, err error) {
-	for _, one := range list {
-		object, ok := one.(map[string]any)
-		if !ok {
-			return nil, fmt.Errorf("%s.$or: takes objects", path)
+// orKeyword names the list of which one member must match; it is not part of a path.
+const orKeyword = "$or"
+
+// reservedInOr cannot name a field below $or, so that an operator without its list is noticed.
+var reservedInOr = strings.Fields(`exactly equals-ignore-case prefix suffix anything-but exists wildcard numeric cidr
+	= < <= > >= regex not-wildcard not-equals-ignore-case date-after date-on-or-after date-before
+	date-on-or-before in-date-range ip-address-in-range ip-address-not-in-range`)
+
+// compileObject adds what an object demands to each alternative. Members count in the order in
+// which they are written: a path that is named both in $or and beside it keeps the later one.
+func compileObject(all []alternative, path []string, object members, inOr bool) ([]alternative, error) {
+	if len(object) == 0 {
+		return nil, fmt.Errorf("%s: an empty object is not allowed", at(path))
+	}
+	for _, m := range object {
+		here := append(slices.Clone(path), m.name)
+		list, isList := m.value.([]any)
+		below, isObject := m.value.(members)
+		var err error
+		switch {
+		case m.name == orKeyword:
+			all, err = compileOr(all, path, m.value)
+		case inOr && slices.Contains(reservedInOr, m.name):
+			err = fmt.Errorf("%s: the name is reserved within $or", at(here))
+		case isObject:
+			all, err = compileObject(all, here, below, inOr)
+		case isList:
+			var l leaf
+			if l, err = compileLeaf(list); err != nil {
+				err = fmt.Errorf("%s: %w", at(here), err)
+				break
+			}
+			if len(all) == 0 {
+				all = []alternative{{}}
+			}
+			for _, one := range all {
+				one[patternPath(path, m.name)] = l
+			}
+		default:
+			err = fmt.Errorf("%s: must be a list or an object", at(here))
 		}
-		p, err := parseObject(path, object)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, p)
 	}
 	return all, nil
 }
 
-func parseLeaf(at string, list []any) (all []matcher, err error) {
+func compileOr(all []alternative, path []string, v any) (forked []alternative, err error) {
+	here := at(append(slices.Clone(path), orKeyword))
+	list, ok := v.([]any)
+	if !ok || len(list) < 2 {
+		return nil, fmt.Errorf("%s: must be a list of at least two objects", here)
+	}
+	if len(all) == 0 {
+		all = []alternative{{}}
+	}
 	for _, one := range list {
-		m := equal(one)
-		if object, ok := one.(map[string]any); ok {
-			if len(object) != 1 {
-				return nil, fmt.Errorf("%s: an operator stands alone in its object", at)
-			}
-			for name, argument := range object {
-				if m, err = operator(name, argument); err != nil {
-					return nil, fmt.Errorf("%s: %w", at, err)
-				}
-			}
-		}
-		all = append(all, m)
-	}
-	return all, nil
-}
-
-// equal matches one plain value. Numbers are compared by value, and never with texts.
-func equal(want any) matcher {
-	return func(v any, there bool) bool {
-		if !there {
-			return false
-		}
-		if n, ok := number(want); ok {
-			m, ok := number(v)
-			return ok && n.Cmp(m) == 0
-		}
-		switch v.(type) {
-		case map[string]any, []any:
-			return false
-		}
-		return v == want
-	}
-}
-
-func number(v any) (*big.Rat, bool) {
-	n, ok := v.(json.Number)
-	if !ok {
-		return nil, false
-	}
-	return new(big.Rat).SetString(n.String())
-}
-
-func onText(holds func(text string) bool) matcher {
-	return func(v any, there bool) bool {
-		text, ok := v.(string)
-		return there && ok && holds(text)
-	}
-}
-
-func operator(name string, argument any) (matcher, error) {
-	text, isText := argument.(string)
-	switch {
-	case name == "exists":
-		want, ok := argument.(bool)
+		object, ok := one.(members)
 		if !ok {
-			return nil, errors.New("exists takes true or false")
+			return nil, fmt.Errorf("%s: takes objects", here)
 		}
-		return func(v any, there bool) bool {
-			_, object := v.(map[string]any) // it works on leaves only
-			return (there && !object) == want
-		}, nil
-	case name == "prefix" && isText:
-		return onText(func(s string) bool { return strings.HasPrefix(s, text) }), nil
-	case name == "suffix" && isText:
-		return onText(func(s string) bool { return strings.HasSuffix(s, text) }), nil
-	case name == "equals-ignore-case" && isText:
-		return onText(func(s string) bool { return strings.EqualFold(s, text) }), nil
-	case name == "wildcard" && isText:
-		return onText(func(s string) bool { return wildcard(text, s) }), nil
-	case name == "numeric":
-		return numeric(argument)
-	case name == "anything-but":
-		return anythingBut(argument)
+		branch := make([]alternative, len(all))
+		for i := range all {
+			branch[i] = maps.Clone(all[i])
+		}
+		if branch, err = compileObject(branch, path, object, true); err != nil {
+			return nil, err
+		}
+		forked = append(forked, branch...)
 	}
-	return nil, fmt.Errorf("the operator %q with %v cannot be had on a laptop", name, argument)
+	return forked, nil
 }
 
-func wildcard(pattern, s string) bool {
-	parts := strings.Split(pattern, "*")
-	if len(parts) == 1 {
-		return pattern == s
+func compileLeaf(list []any) (l leaf, err error) {
+	if len(list) == 0 {
+		return l, errors.New("an empty list matches nothing")
 	}
-	rest, ok := strings.CutPrefix(s, parts[0])
-	if !ok {
+	for _, one := range list {
+		var c condition
+		switch one := one.(type) {
+		case []any:
+			return l, errors.New("a list takes strings, numbers, true, false, null and operators")
+		case members:
+			if len(one) != 1 {
+				return l, errors.New("an operator stands alone in its object")
+			}
+			if one[0].name == "exists" && one[0].value == false {
+				l.absent = true
+				continue
+			}
+			if c, err = operator(one[0].name, one[0].value); err != nil {
+				return l, err
+			}
+		default:
+			c = equal(one)
+		}
+		l.conditions = append(l.conditions, c)
+	}
+	return l, nil
+}
+
+func at(path []string) string { return strings.Join(path, ".") }
+
+// patternPath joins a path as Event Ruler does: an empty first step leaves no dot behind.
+func patternPath(path []string, last string) string {
+	if base := at(path); base != "" {
+		return base + "." + last
+	}
+	return last
+}
+
+// splitPath is the reverse as far as there is one: empty steps at the end are dropped.
+func splitPath(path string) []string {
+	if path == "" {
+		return []string{""}
+	}
+	steps := strings.Split(path, ".")
+	for len(steps) > 0 && steps[len(steps)-1] == "" {
+		steps = steps[:len(steps)-1]
+	}
+	return steps
+}
+
+// Match reports whether an event, a JSON object, matches.
+func (p *Pattern) Match(event []byte) bool {
+	v, err := parse(event)
+	object, ok := v.(members)
+	if err != nil || !ok {
 		return false
 	}
-	for _, part := range parts[1 : len(parts)-1] {
-		_, after, found := strings.Cut(rest, part)
-		if !found {
-			return false
-		}
-		rest = after
-	}
-	return strings.HasSuffix(rest, parts[len(parts)-1])
-}
-
-// anythingBut matches a value that is there and is none of those.
-func anythingBut(argument any) (matcher, error) {
-	var none []matcher
-	switch a := argument.(type) {
-	case map[string]any:
-		for name, inner := range a {
-			if name == "exists" || name == "numeric" || name == "anything-but" {
-				return nil, fmt.Errorf("anything-but does not take %s", name)
-			}
-			values, ok := inner.([]any)
-			if !ok {
-				values = []any{inner}
-			}
-			for _, one := range values {
-				m, err := operator(name, one)
-				if err != nil {
-					return nil, err
-				}
-				none = append(none, m)
-			}
-		}
-	case []any:
-		for _, one := range a {
-			none = append(none, equal(one))
-		}
-	default:
-		none = append(none, equal(a))
-	}
-	if len(none) == 0 {
-		return nil, errors.New("anything-but takes a value")
-	}
-	return func(v any, there bool) bool {
-		if _, object := v.(map[string]any); !there || object {
-			return false
-		}
-		return !slices.ContainsFunc(none, func(m matcher) bool { return m(v, true) })
-	}, nil
-}
-
-func numeric(argument any) (matcher, error) {
-	list, ok := argument.([]any)
-	if !ok || len(list) == 0 || len(list)%2 != 0 {
-		return nil, errors.New("numeric takes pairs of an operator and a number")
-	}
-	type bound struct {
-		op string
-		n  *big.Rat
-	}
-	var all []bound
-	for i := 0; i < len(list); i += 2 {
-		op, _ := list[i].(string)
-		n, ok := number(list[i+1])
-		if !ok || !slices.Contains([]string{"=", "<", "<=", ">", ">="}, op) {
-			return nil, fmt.Errorf("numeric does not take %v %v", list[i], list[i+1])
-		}
-		all = append(all, bound{op, n})
-	}
-	return func(v any, there bool) bool {
-		n, ok := number(v)
-		if !there || !ok {
-			return false
-		}
-		for _, b := range all {
-			c := n.Cmp(b.n)
-			if !(c == 0 && strings.Contains(b.op, "=") || c < 0 && b.op[0] == '<' || c > 0 && b.op[0] == '>') {
-				return false
-			}
-		}
-		return true
-	}, nil
-}
-
-// Match tells whether an event, a JSON object, matches.
-func (p *Pattern) Match(event []byte) bool {
-	v, err := Decode(event)
-	return err == nil && p.matches(v)
-}
-
-func (p *Pattern) matches(v any) bool {
-	if list, ok := v.([]any); ok { // objects in a list: one of them
-		return slices.ContainsFunc(list, p.matches)
-	}
-	object, _ := v.(map[string]any) // nil has no members
-	for name, want := range p.fields {
-		value, there := object[name]
-		switch want := want.(type) {
-		case *Pattern:
-			if !want.matches(value) {
-				return false
-			}
-		case []matcher:
-			if !oneOf(want, value, there) {
-				return false
-			}
-		}
-	}
-	for _, alternatives := range p.or {
-		if !slices.ContainsFunc(alternatives, func(a *Pattern) bool { return a.matches(v) }) {
-			return false
-		}
-	}
-	return true
-}
-
-// oneOf matches a list where any of its elements matches.
-func oneOf(all []matcher, value any, there bool) bool {
-	values := []any{value}
-	if list, ok := value.([]any); ok && len(list) > 0 {
-		values = list
-	}
-	return slices.ContainsFunc(values, func(v any) bool {
-		return slices.ContainsFunc(all, func(m matcher) bool { return m(v, there) })
+	f := flattener{steps: p.steps, fields: map[string][]field{}}
+	f.object(object)
+	return slices.ContainsFunc(p.alternatives, func(one alternative) bool {
+		return search(one, slices.Sorted(maps.Keys(one)), f.fields, nil)
 	})
+}
+
+// search looks for one value for each path such that no two of them come from different elements
+// of one list.
+func search(want alternative, paths []string, fields map[string][]field, so membership) bool {
+	if len(paths) == 0 {
+		return true
+	}
+	l, found := want[paths[0]], false
+	for _, f := range fields[paths[0]] {
+		merged, consistent := so.with(f.in)
+		if !consistent {
+			continue
+		}
+		found = true
+		if slices.ContainsFunc(l.conditions, func(c condition) bool { return c(f.value) }) && search(want, paths[1:], fields, merged) {
+			return true
+		}
+	}
+	return l.absent && !found && search(want, paths[1:], fields, so)
 }

@@ -127,7 +127,7 @@ func TestAPipeEndsWhileItWaits(t *testing.T) {
 func TestAPipeThatCannotWorkIsRefused(t *testing.T) {
 	fine := Config{Name: "P", Source: "s", DetailType: "T", InputTemplate: "{}"}
 	for want, spoil := range map[string]func(*Config){
-		"no JSON": func(c *Config) { c.Filters = []string{"{"} }, "cannot be had": func(c *Config) { c.InputTemplate = "<x>" },
+		"not JSON": func(c *Config) { c.Filters = []string{"{"} }, "cannot be had": func(c *Config) { c.InputTemplate = "<x>" },
 		"it needs": func(c *Config) { c.DetailType = "$.a[*]" },
 	} {
 		c := fine
