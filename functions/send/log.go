@@ -31,6 +31,7 @@ type line struct {
 	code    string
 	receipt bool
 	stale   time.Duration
+	age     time.Duration // of a record, from when it was put on the queue to this receive
 	called  time.Duration
 	result  *gateway.Result
 	notes   []ledger.Note
@@ -104,7 +105,10 @@ func (h *handler) summarise(ctx context.Context, l *line, answer api.Answer) {
 		count("Receipts", l.receipt && l.result != nil),
 		count("Queued", l.outcome == string(ledger.Accepted202)),
 		count("Replayed", l.outcome == string(ledger.Stored)),
-		count("RateLimited", l.reason == gateway.ReasonRateLimited),
+		// Of NotSent, what the Gateway answered with 429. Records that went back without a call,
+		// because it had just asked for a pause, are counted apart.
+		count("RateLimited", l.is(gateway.Released) && l.result.Reason == gateway.ReasonRateLimited),
+		count("RecordsDeferred", l.result == nil && l.reason == gateway.ReasonRateLimited),
 		count("GatewayRefusedKey", l.result != nil && refusesKey(*l.result)),
 		count("PaymentRequired", l.reason == gateway.ReasonPaymentRequired),
 		count("RecordsLater", l.outcome == "later"),
@@ -123,6 +127,9 @@ func (h *handler) summarise(ctx context.Context, l *line, answer api.Answer) {
 		count("RefusedWrongToken", l.reason == auth.ReasonWrongToken),
 		count("RefusedMessage", l.reason == reasonInvalid),
 		{Name: "SecretStaleness", Unit: telemetry.Seconds, Value: l.stale.Seconds()},
+		// SQS's own age leaves out a message that was received three times (Amazon SQS: "Available
+		// CloudWatch metrics for Amazon SQS", ApproximateAgeOfOldestMessage).
+		{Name: "RecordAge", Unit: telemetry.Seconds, Value: l.age.Seconds()},
 		milliseconds("Duration", h.now().Sub(l.started)),
 		milliseconds("GatewayDuration", l.called),
 	}

@@ -103,7 +103,7 @@ func (h *handler) records(ctx context.Context, payload []byte) ([]byte, error) {
 // record handles one record, and says whether it is to come again.
 func (h *handler) record(ctx context.Context, r *queue.Record) (again bool) {
 	l := h.begin(sourceSQS)
-	l.record = r.ID
+	l.record, l.age = r.ID, max(0, l.started.Sub(r.Sent(l.started)))
 	var wait time.Duration
 	defer func() {
 		if p := recover(); p != nil { // a fault in one record's way harms no other

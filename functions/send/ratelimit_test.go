@@ -94,6 +94,9 @@ func TestTheRestOfABatchIsDelayedUnclaimed(t *testing.T) {
 	if claimed != parallel {
 		t.Errorf("%d were claimed", claimed)
 	}
+	if limited, deferred := len(w.values("RateLimited", 0)), len(w.values("RecordsDeferred", 0)); limited != parallel || deferred != 14-parallel {
+		t.Errorf("the Gateway limited %d by the metrics, %d went back without a call", limited, deferred)
+	}
 	for i := range 14 {
 		if d := delays.of("r-" + strconv.Itoa(i)); d < time.Minute || d > 73*time.Second {
 			t.Errorf("record %d comes again after %v", i, d)
