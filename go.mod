@@ -14,6 +14,7 @@ require (
 	github.com/aws/aws-sdk-go-v2/service/secretsmanager v1.50.10
 	github.com/aws/aws-sdk-go-v2/service/sqs v1.52.10
 	github.com/aws/smithy-go v1.28.8
+	github.com/gowebpki/jcs v1.0.1
 	go.yaml.in/yaml/v3 v3.0.4
 	golang.org/x/text v0.44.0
 	golang.org/x/tools v0.52.0

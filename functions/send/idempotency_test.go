@@ -9,6 +9,10 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"connexease-functions/pkg/ledger"
 	"connexease-functions/pkg/local/sim/connexease"
 	"connexease-functions/pkg/proof/harness"
 )
@@ -68,7 +72,6 @@ func TestAKeyBelongsToOneRequest(t *testing.T) {
 	for what, e := range map[string]map[string]any{
 		"another body":              w.event(strings.Replace(hello, "Hello", "hello", 1), key("one")...),
 		"spaces that count":         w.event(strings.Replace(hello, "Hello", "Hello ", 1), key("one")...),
-		"another order of members":  w.event(`{"to":"+15550100001","messaging_product":"whatsapp","type":"text","text":{"body":"Hello"}}`, key("one")...),
 		"opaque data of its own":    w.event(hello[:len(hello)-1]+`,"biz_opaque_callback_data":"x"}`, key("one")...),
 		"the sandbox":               query("is_fake"),
 		"the lite route":            query("mmlite"),
@@ -87,6 +90,8 @@ func TestAKeyBelongsToOneRequest(t *testing.T) {
 		"validity":        w.event(hello, append(key("one"), "valid-for", "60")...),
 		"queued":          w.event(hello, append(key("one"), "prefer", "respond-async")...),
 		"white space":     w.event(" "+strings.ReplaceAll(hello, `,"`, ",\r\n\t\"")+"\n", key("one")...),
+		"reordered":       w.event(`{"text":{"body":"Hello"},"to":"+15550100001","type":"text","messaging_product":"whatsapp"}`, key("one")...),
+		"re-escaped":      w.event(`{"messaging_product":"whatsapp","to":"\u002b15550100001","typ\u0065":"text","text":{"body":"\u0048ello"}}`, key("one")...),
 		"another process": nil,
 	} {
 		if e == nil {
@@ -109,6 +114,41 @@ func TestAKeyBelongsToOneRequest(t *testing.T) {
 	if w.taken() != 2 || other.Headers["message-id"] == first.Headers["message-id"] {
 		t.Errorf("taken %d, ids %s and %s", w.taken(), first.Headers["message-id"], other.Headers["message-id"])
 	}
+}
+
+func TestARowOfTheVersionBeforeIsStillTheSameRequest(t *testing.T) {
+	w := newWorld(t)
+	const wamid = "wamid.of-the-version-before"
+	id := ledger.ID("http/crm", "idem-before")
+	text := func(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
+	number := func(n string) types.AttributeValue { return &types.AttributeValueMemberN{Value: n} }
+	document := func(m map[string]types.AttributeValue) types.AttributeValue {
+		return &types.AttributeValueMemberM{Value: m}
+	}
+	stored := `{"isSuccess":true,"data":{"messaging_product":"whatsapp","messages":[{"id":"` + wamid + `"}]}}`
+	_, err := harness.Backends.DB.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &w.table, Item: map[string]types.AttributeValue{
+		"pk": text(id), "sk": text("send"), "kind": text("send"), "direction": text("out"), "message_id": text(id), "v": number("2"),
+		"payload": text(hello), "fingerprint": text("6993fdab1698fb60e0a3899872bbed1e5542ccbc26240d086a54621a645ed5f2"), "type": text("text"),
+		"text": text("Hello"), "client": text("crm"), "contact": text("15550100001"), "timeline_pk": text("contact#15550100001"),
+		"timeline_sk": text("2026-01-01T00:00:00.000Z#" + id), "timestamp": number("1767225600"), "sent_wamid": text(wamid),
+		"attempts": document(map[string]types.AttributeValue{"aaaaaaaaaaaaaaaa": document(map[string]types.AttributeValue{
+			"lease":   number("1767225643000"),
+			"outcome": document(map[string]types.AttributeValue{"state": text("accepted"), "at": number("1767225600500"), "http": number("200"), "body": text(stored)}),
+		})}),
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, body := range []string{hello, " " + strings.ReplaceAll(hello, ",", " ,\n")} {
+		if a := w.post(body, "idempotency-key", "idem-before"); a.Status != 200 || a.Body != stored || a.Headers["idempotent-replayed"] != "true" {
+			t.Errorf("a repeat was told %+v", a)
+		}
+	}
+	told(t, "another body", w.post(strings.Replace(hello, "Hello", "hello", 1), "idempotency-key", "idem-before"), 422, "IDEM_002")
+	e := w.event(hello, "idempotency-key", "idem-before")
+	e["queryStringParameters"] = map[string]string{"is_fake": "true"}
+	told(t, "the sandbox", w.request(e), 422, "IDEM_002")
+	w.sent(0)
 }
 
 func TestWithoutAKeyEachRequestIsAMessage(t *testing.T) {

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"connexease-functions/pkg/canonical"
 )
 
 const (
@@ -89,12 +91,34 @@ func ValidKey(key string) bool {
 	return true
 }
 
-// Fingerprint tells one request from another under the same key: hexadecimal SHA-256
-// of the two switches and the body without insignificant whitespace. What does not
-// change the message (validity, choices about unknown outcomes) is no part of it.
-func Fingerprint(isFake, mmlite bool, compactedBody []byte) string {
+// fingerprintVersion stands before a fingerprint, so that rows keep what they were compared by.
+const fingerprintVersion = "2:"
+
+// Fingerprint tells one request from another under the same key: a version and hexadecimal
+// SHA-256 of the two switches and the body in canonical JSON, so that it does not matter how a
+// caller's library orders members and spells strings and numbers. What does not change the
+// message (validity, choices about unknown outcomes) is no part of it. A body that is not JSON,
+// as a refused record may have, stands for itself.
+func Fingerprint(isFake, mmlite bool, body []byte) string {
+	if v, _, err := canonical.Parse(body); err == nil {
+		body = v.Append(nil)
+	}
+	return fingerprintVersion + digest(isFake, mmlite, body)
+}
+
+func digest(isFake, mmlite bool, body []byte) string {
 	hash := sha256.New()
 	fmt.Fprintf(hash, "is_fake=%t&mmlite=%t\n", isFake, mmlite)
-	hash.Write(compactedBody)
+	hash.Write(body)
 	return hex.EncodeToString(hash.Sum(nil))
+}
+
+// fits reports whether a row is of this request. Rows that were written before fingerprints had a
+// version have that of the compacted body as it came: the same bytes were the same request.
+func (r *Request) fits(row *Send) bool {
+	if row.Fingerprint == r.Fingerprint {
+		return true
+	}
+	old := !strings.HasPrefix(row.Fingerprint, fingerprintVersion)
+	return old && row.Fingerprint == digest(r.IsFake, r.MMLite, r.Payload)
 }

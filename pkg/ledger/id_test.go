@@ -116,3 +116,42 @@ func TestAFingerprintTellsRequestsApart(t *testing.T) {
 		t.Error("one request has two fingerprints")
 	}
 }
+
+func TestAFingerprintIsOfTheContentAndNamesItsVersion(t *testing.T) {
+	const body = `{"to":"+15550100001","text":{"body":"caf\u00e9"},"n":1.0}`
+	want := "2:a97da4005f86cabea466b0668337ec8a5e6bc01127014b124ff91e4a90b89437"
+	for _, same := range []string{
+		body, `{"n":1,"text":{"body":"café"},"to":"+15550100001"}`, ` {"to":"\u002b15550100001", "n":10e-1,"text":{"body":"\u0063af\u00E9"}} `,
+	} {
+		if got := Fingerprint(false, true, []byte(same)); got != want {
+			t.Errorf("%s has %s, want %s", same, got, want)
+		}
+	}
+	for _, other := range []string{
+		`{"to":"+15550100001","text":{"body":"cafe"},"n":1.0}`, `{"to":"+15550100001","text":{"body":"café"},"n":"1"}`, `{"to":"+15550100001","text":{"body":"café"}}`,
+		`{"to":"+15550100001","text":{"body":"café "},"n":1}`, `{"to":"15550100001","text":{"body":"café"},"n":1}`, `{"to":"+15550100001","text":{"body":"cafe\u0301"},"n":1}`,
+	} {
+		if Fingerprint(false, true, []byte(other)) == want {
+			t.Errorf("%s has the same", other)
+		}
+	}
+}
+
+func TestARowOfAnOlderVersionIsComparedByTheBytesOfItsBody(t *testing.T) {
+	// SHA-256 of "is_fake=false&mmlite=false\n" and the compacted body.
+	old := &Send{Fingerprint: "6993fdab1698fb60e0a3899872bbed1e5542ccbc26240d086a54621a645ed5f2"}
+	for _, c := range []struct {
+		body   string
+		isFake bool
+		want   bool
+	}{
+		{`{"messaging_product":"whatsapp","to":"+15550100001","type":"text","text":{"body":"Hello"}}`, false, true},
+		{`{"messaging_product":"whatsapp","to":"+15550100001","type":"text","text":{"body":"Hello"}}`, true, false},
+		{`{"messaging_product":"whatsapp","to":"+15550100001","type":"text","text":{"body":"hello"}}`, false, false},
+	} {
+		r := &Request{Fingerprint: Fingerprint(c.isFake, false, []byte(c.body)), Payload: []byte(c.body), IsFake: c.isFake}
+		if got := r.fits(old); got != c.want {
+			t.Errorf("%s, sandbox %t: %t", c.body, c.isFake, got)
+		}
+	}
+}

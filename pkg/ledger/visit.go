@@ -150,7 +150,7 @@ func (v *Visit) refused(now time.Time, old *Send) Action {
 	}
 	v.image = old
 	switch {
-	case v.req.Source != ByID && old.Fingerprint != v.req.Fingerprint:
+	case v.req.Source != ByID && !v.req.fits(old):
 		return v.keyReused()
 	case old.has(Accepted):
 		return v.stored(acceptedAnswer(old))
