@@ -53,6 +53,14 @@ const (
 	// maxEvents bounds what one body is split into. WhatsApp sends 1,000 updates at the
 	// most; a body of far more would need more memory and time than a request has.
 	maxEvents = 10_000
+	// maxNodes bounds the members and elements above the updates that one body may have.
+	maxNodes = 50_000
+)
+
+// Fields of keys that are no field's own.
+const (
+	keyQuarantine = "quarantine"
+	keyUnknown    = "unknown" // of a change without a field
 )
 
 // Event is one update of a delivery: flat facts that people search for, and the

@@ -106,13 +106,6 @@ type contactList struct {
 	alone bool // the value holds exactly one update
 }
 
-func (l *contactList) add(m member) {
-	l.name = m.name
-	for e := range m.value.elements() {
-		l.all = append(l.all, &contact{raw: e})
-	}
-}
-
 func (l *contactList) index() {
 	l.byID = make(map[string]*contact, len(l.all))
 	for _, c := range slices.Backward(l.all) { // the first of equals wins

@@ -28,10 +28,13 @@ func Split(body []byte) []Event {
 func SplitCompact(body []byte) []Event {
 	s := splitter{}
 	var left []member
-	for m := range raw(body).members() {
+	for _, m := range s.members(body) {
 		switch {
 		case m.key == "entry" && m.value.isArray():
 			for e := range m.value.elements() {
+				if s.count(); s.tooMany {
+					break
+				}
 				s.entry(e)
 			}
 		case m.key == "object" && string(m.value) == `"whatsapp_business_account"`:
@@ -39,7 +42,7 @@ func SplitCompact(body []byte) []Event {
 			left = append(left, m)
 		}
 	}
-	if len(s.events) == 0 {
+	if len(s.events) == 0 && !s.tooMany {
 		return []Event{Quarantine(body, ReasonNotNotification)}
 	}
 	if len(left) > 0 {
@@ -58,20 +61,41 @@ func Quarantine(payload []byte, reason string) Event {
 		Kind:    KindQuarantine,
 		Reason:  reason,
 		Payload: payload,
-		Key:     Key{Field: "quarantine", Hash: hash(payload)},
+		Key:     Key{Field: keyQuarantine, Hash: hash(payload)},
 	}
 }
 
 // splitter walks down a body and remembers what belongs to the events below.
 type splitter struct {
 	events  []Event
+	nodes   int // members and elements looked at above the updates
 	tooMany bool
 
 	entryID, entryTime raw // as they came
 	waba               string
 	time               int64
 	fieldKey, field    string
+	fieldRaw           raw
 	number             numberFacts
+}
+
+// count counts one more member or element above the updates. Past maxNodes nothing is
+// taken apart any more: the body is kept whole.
+func (s *splitter) count() {
+	if s.nodes++; s.nodes > maxNodes {
+		s.tooMany = true
+	}
+}
+
+// members returns an object's members; none once there are too many.
+func (s *splitter) members(r raw) (all []member) {
+	for m := range r.members() {
+		if s.count(); s.tooMany {
+			return nil
+		}
+		all = append(all, m)
+	}
+	return all
 }
 
 type numberFacts struct {
@@ -85,7 +109,7 @@ func (s *splitter) entry(e raw) {
 		s.other("entry", e, nil)
 		return
 	}
-	members := slices.Collect(e.members())
+	members := s.members(e)
 	var left []member
 	var changes []raw
 	for i, m := range members {
@@ -103,6 +127,9 @@ func (s *splitter) entry(e raw) {
 	before := len(s.events)
 	for _, list := range changes {
 		for c := range list.elements() {
+			if s.count(); s.tooMany {
+				return
+			}
 			s.change(c)
 		}
 	}
@@ -129,18 +156,19 @@ func (s *splitter) identify(id raw) bool {
 
 // change0 forgets the facts of the last change.
 func (s *splitter) change0() {
-	s.fieldKey, s.field, s.number = "unknown", "", numberFacts{}
+	s.fieldKey, s.field, s.fieldRaw, s.number = keyUnknown, "", nil, numberFacts{}
 }
 
 func (s *splitter) change(c raw) {
 	s.change0()
-	members := slices.Collect(c.members())
+	members := s.members(c)
 	var left []member
 	var values []raw
 	for i, m := range members {
 		switch {
 		case m.key == "field" && isLast(members, i):
-			s.fieldKey, s.field = identifier(m.value, []byte("unknown"))
+			s.fieldRaw = m.value
+			s.fieldKey, s.field = identifier(m.value, []byte(keyUnknown))
 			if s.field == "" {
 				left = append(left, m)
 			}
@@ -168,7 +196,7 @@ func (s *splitter) change(c raw) {
 // messages and statuses are; an account's value is one event as a whole.
 func (s *splitter) value(v raw) {
 	s.number = numberFacts{}
-	members := slices.Collect(v.members())
+	members := s.members(v)
 	var left []member
 	var lists []member
 	var contacts contactList
@@ -183,12 +211,15 @@ func (s *splitter) value(v raw) {
 				left = append(left, m)
 			}
 		case m.key == "contacts" && isLast(members, i) && m.value.isArray():
-			contacts.add(m)
+			s.contacts(m, &contacts)
 		case m.value.isArray() && (isUpdateList(m.key) || hasMetadata && isName(m.key) && ofObjects(m.value)):
 			lists = append(lists, m)
 		default:
 			left = append(left, m)
 		}
+	}
+	if s.tooMany {
+		return
 	}
 	contacts.index()
 
@@ -257,7 +288,7 @@ func isLast(members []member, i int) bool {
 func (s *splitter) metadata(m raw) bool {
 	complete := true
 	seen := map[string]bool{}
-	for f := range m.members() {
+	for _, f := range s.members(m) {
 		if seen[f.key] {
 			complete = false
 		}
@@ -277,10 +308,25 @@ func (s *splitter) metadata(m raw) bool {
 	return complete
 }
 
+// contacts adds the elements of a value's contacts. WhatsApp sends no more of them than
+// updates.
+func (s *splitter) contacts(m member, all *contactList) {
+	all.name = m.name
+	for e := range m.value.elements() {
+		if s.count(); s.tooMany || len(all.all) == maxEvents {
+			s.tooMany = true
+			return
+		}
+		all.all = append(all.all, &contact{raw: e})
+	}
+}
+
 // list makes events of the elements of a value's list.
 func (s *splitter) list(l member, contacts *contactList) {
 	for e := range l.value.elements() {
 		switch {
+		case s.tooMany:
+			return
 		case !e.isObject():
 			s.other(l.key, e, nil)
 		case l.key == "messages":
@@ -301,10 +347,13 @@ func (s *splitter) list(l member, contacts *contactList) {
 // chunk without them (phase, progress, thread ids) stays an event of its own.
 func (s *splitter) history(chunk raw, contacts *contactList) {
 	var kept []member
-	for m := range chunk.members() {
+	for _, m := range s.members(chunk) {
 		if m.key == "threads" && m.value.isArray() {
 			var threads []raw
 			for t := range m.value.elements() {
+				if s.count(); s.tooMany {
+					return
+				}
 				threads = append(threads, s.thread(t, contacts))
 			}
 			m.value = array(threads)
@@ -320,10 +369,13 @@ func (s *splitter) thread(t raw, contacts *contactList) raw {
 	}
 	_, peer := identifier(t.get("id"), nil)
 	var kept []member
-	for m := range t.members() {
+	for _, m := range s.members(t) {
 		if m.key == "messages" && m.value.isArray() {
 			var others []raw
 			for e := range m.value.elements() {
+				if s.count(); s.tooMany {
+					return nil
+				}
 				if e.isObject() {
 					s.message(e, "", peer, contacts)
 				} else {
@@ -381,17 +433,40 @@ func (s *splitter) add(e Event) {
 		if e.Time == 0 && s.entryTime != nil {
 			e.Time = milliseconds(s.entryTime)
 		}
-		context := [][]byte{}
-		for _, c := range []raw{s.entryID, s.entryTime, s.number.raw} {
-			if c != nil {
-				context = append(context, c)
-			}
-		}
-		e.Key.Hash = hash(append(context, []byte(e.Type), e.Payload)...)
+		s.identifyOther(&e)
 	} else {
 		e.Key.Hash = hash(e.Payload)
 	}
 	s.events = append(s.events, e)
+}
+
+// identifyOther gives an event without an identifier its key. Parts of a hash are told apart
+// by line breaks, which none of them has. An entry's id that is a string, its time, and a
+// number's id that is a string can each be absent and are still told apart by their form and
+// count: 3 to 5 parts. Where one has another form, or where the field's name would be the key
+// of something else, the parts are 7, each in its place, the field among them.
+func (s *splitter) identifyOther(e *Event) {
+	regular := s.entryID.isString() && (s.number.raw == nil || s.number.raw.isString())
+	switch e.Key.Field {
+	case keyQuarantine: // the hash of a body in quarantine is of bytes that may be anything
+		e.Key.Field, regular = hash(s.fieldRaw), false
+	case s.field: // a name as it came
+		regular = regular && s.field != keyUnknown
+	case keyUnknown: // none
+	default: // a hash, which another field may have as its name
+		regular = false
+	}
+	if !regular {
+		e.Key.Hash = hash([]byte(e.Kind), s.entryID, s.entryTime, s.number.raw, s.fieldRaw, []byte(e.Type), e.Payload)
+		return
+	}
+	context := [][]byte{}
+	for _, c := range []raw{s.entryID, s.entryTime, s.number.raw} {
+		if c != nil {
+			context = append(context, c)
+		}
+	}
+	e.Key.Hash = hash(append(context, []byte(e.Type), e.Payload)...)
 }
 
 // peer returns the other side of a message or call: whoever is not our number.

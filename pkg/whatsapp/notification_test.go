@@ -217,3 +217,45 @@ func TestABodyOfTooManyUpdatesIsKeptWhole(t *testing.T) {
 		t.Errorf("got %d events", len(events))
 	}
 }
+
+// Whatever bytes a body has, it has the key of nothing else: neither of a change whose field
+// is called as a key's own word is, nor of another account, number or field.
+func TestDifferentUpdatesNeverShareAKey(t *testing.T) {
+	change := func(entry, field, metadata string) string {
+		return `{"entry":[{` + entry + `"changes":[{` + field + `"value":{` + metadata + `"errors":[{"code":1}]}}]}]}`
+	}
+	const number = `"metadata":{"phone_number_id":"1"},`
+	payload := `{"code":1}`
+	bodies := []string{
+		change(`"id":"1",`, `"field":"quarantine",`, number),
+		"\"1\"\n\"1\"\nerrors\n" + payload, "event\n\"1\"\n\n\"1\"\n\"quarantine\"\nerrors\n" + payload,
+		change(`"id":"1",`, ``, `"metadata":{},`), change(``, ``, number),
+		change(`"id":"1",`, `"field":"unknown",`, `"metadata":{},`), change(`"id":1,`, ``, `"metadata":{},`), change(`"time":1,`, ``, `"metadata":{},`),
+		change(`"id":"1","time":2,`, ``, `"metadata":{},`), change(`"id":"1",`, ``, `"metadata":{"phone_number_id":2},`),
+		change(`"id":"1",`, `"field":3,`, `"metadata":{},`), change(`"id":"1",`, `"field":"`+hash([]byte("3"))+`",`, `"metadata":{},`),
+		change(`"id":"1",`, `"field":"`+hash([]byte(`"quarantine"`))+`",`, number),
+	}
+	seen := map[string]string{}
+	for _, body := range bodies {
+		e := Split([]byte(body))[0]
+		key := e.Key.Field + "#" + e.Key.Hash
+		if before, there := seen[key]; there {
+			t.Errorf("%q and %q have the key %s", body, before, key)
+		}
+		seen[key] = body
+	}
+}
+
+func TestTheKeysOfOrdinaryUpdatesAreThoseOfEarlierVersions(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"entry":[{"id":"W","time":5,"changes":[{"field":"account_update","value":{"event":"E"}}]}]}`:                           "account_update#" + hash([]byte("\"W\"\n5\nE\n{\"event\":\"E\"}")),
+		`{"entry":[{"id":"W","changes":[{"field":"calls","value":{"metadata":{"phone_number_id":"P"},"calls":[{"id":"c"}]}}]}]}`: "calls#" + hash([]byte("\"W\"\n\"P\"\ncalls\n{\"id\":\"c\"}")),
+		`{"entry":[{"id":"W","changes":[{"value":{"event":"E"}}]}]}`:                                                             "unknown#" + hash([]byte("\"W\"\nE\n{\"event\":\"E\"}")),
+		`{"hello":1}`: "quarantine#" + hash([]byte(`{"hello":1}`)),
+		"no JSON":     "quarantine#" + hash([]byte("no JSON")),
+	} {
+		if e := Split([]byte(body))[0]; e.Key.Field+"#"+e.Key.Hash != want {
+			t.Errorf("%s: %+v, want %s", body, e.Key, want)
+		}
+	}
+}
