@@ -24,6 +24,9 @@ func (h *handler) tell(v *visit) api.Answer {
 	switch told := v.end.Answer; told.Kind {
 	case ledger.Own:
 		a = h.own(v.result)
+		if told.RetryAfter > 0 && limited(*v.result) {
+			a.Headers["retry-after"] = seconds(told.RetryAfter)
+		}
 	case ledger.Stored:
 		a = stored(told.Outcome)
 	case ledger.Busy:
@@ -69,7 +72,7 @@ func (h *handler) own(r *gateway.Result) api.Answer {
 	case r.NotConnected:
 		return api.Fail(api.NotReached, "", nil)
 	case r.Reason == gateway.ReasonNoGateway:
-		return api.Fail(api.NotReached, fmt.Sprintf("What answers at the Gateway's address answers %d, as no Gateway does. Nothing was sent. Look at the parameter GatewayUrl.", r.Status), nil)
+		return api.Fail(api.NotReached, fmt.Sprintf("The server at the Gateway's address responds %d in a shape that is not the Gateway's. Nothing was sent. Check the parameter GatewayUrl.", r.Status), nil)
 	case refusesKey(*r):
 		a = api.Fail(api.APIKeyRefused, "", nil)
 	default:
@@ -78,8 +81,11 @@ func (h *handler) own(r *gateway.Result) api.Answer {
 	for name, values := range r.Header {
 		a.Headers[strings.ToLower(name)] = strings.Join(values, ",")
 	}
-	if r.Status == http.StatusTooManyRequests && r.RetryAfter > 0 {
+	if limited(*r) && r.RetryAfter > 0 {
 		a.Headers["retry-after"] = seconds(r.RetryAfter)
+	}
+	if metaLimited(*r) {
+		a.Failure = api.RateLimited
 	}
 	return a
 }

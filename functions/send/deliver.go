@@ -134,7 +134,7 @@ func (h *handler) post(ctx context.Context, v *visit, send *ledger.Send, within 
 	if r.NotConnected {
 		v.err = r.Err
 	}
-	if r.Status == http.StatusTooManyRequests && waits > 0 {
+	if pausesAll(r) && waits > 0 {
 		h.limited.set(h.now().Add(r.RetryAfter))
 	}
 	return outcome(r), r.RetryAfter
@@ -152,7 +152,7 @@ func (h *handler) call(ctx context.Context, key *secret.Value, patience time.Dur
 				return r
 			}
 			*key, changed = other, true
-		case r.Status == http.StatusTooManyRequests && max(r.RetryAfter, leastWait) <= patience:
+		case pausesAll(r) && max(r.RetryAfter, leastWait) <= patience:
 			wait = max(r.RetryAfter, leastWait)
 			patience -= wait
 		default:
@@ -169,6 +169,21 @@ func (h *handler) call(ctx context.Context, key *secret.Value, patience time.Dur
 			return r
 		}
 	}
+}
+
+// limited reports whether the Gateway, or Meta behind it, asks to slow down.
+func limited(r gateway.Result) bool {
+	return r.Status == http.StatusTooManyRequests || metaLimited(r)
+}
+
+func metaLimited(r gateway.Result) bool {
+	return r.Reason == gateway.ReasonMetaLimited || r.Reason == gateway.ReasonPairLimited
+}
+
+// pausesAll reports whether every other message would be refused too. A pair's limit
+// concerns one customer only.
+func pausesAll(r gateway.Result) bool {
+	return r.Status == http.StatusTooManyRequests || r.Reason == gateway.ReasonMetaLimited
 }
 
 // refusesKey tells whether the Gateway refuses this installation's own key. Its other

@@ -105,9 +105,9 @@ func (h *handler) summarise(ctx context.Context, l *line, answer api.Answer) {
 		count("Receipts", l.receipt && l.result != nil),
 		count("Queued", l.outcome == string(ledger.Accepted202)),
 		count("Replayed", l.outcome == string(ledger.Stored)),
-		// Of NotSent, what the Gateway answered with 429. Records that went back without a call,
+		// Of NotSent, what the Gateway, or Meta behind it, asked to slow down for. Records that went back without a call,
 		// because it had just asked for a pause, are counted apart.
-		count("RateLimited", l.is(gateway.Released) && l.result.Reason == gateway.ReasonRateLimited),
+		count("RateLimited", l.is(gateway.Released) && limited(*l.result)),
 		count("RecordsDeferred", l.result == nil && l.reason == gateway.ReasonRateLimited),
 		count("GatewayRefusedKey", l.result != nil && refusesKey(*l.result)),
 		count("PaymentRequired", l.reason == gateway.ReasonPaymentRequired),

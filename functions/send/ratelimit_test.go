@@ -105,9 +105,20 @@ func TestTheRestOfABatchIsDelayedUnclaimed(t *testing.T) {
 }
 
 func TestAnHourOfRateLimitsLosesNothingAndWearsNoRecordOut(t *testing.T) {
+	for name, fault := range map[string]connexease.Fault{
+		"of the Gateway":    {Kind: connexease.RateLimit, RetryAfter: "60s", LimitType: "min"},
+		"of Meta":           {Kind: connexease.MetaLimit, MetaCode: 130429},
+		"of Meta in params": {Kind: connexease.MetaLimit, MetaCode: 130429, InParams: true},
+		"of a pair":         {Kind: connexease.MetaLimit, MetaCode: 131056},
+	} {
+		t.Run(name, func(t *testing.T) { anHourOf(t, fault) })
+	}
+}
+
+func anHourOf(t *testing.T, fault connexease.Fault) {
 	const messages = 30
 	w := newWorld(t)
-	w.spoil(connexease.Fault{Kind: connexease.RateLimit, RetryAfter: "60s", LimitType: "min"})
+	w.spoil(fault)
 	var mu sync.Mutex
 	visible := map[string]time.Time{}
 	w.sqsCalls.Set(func(_ http.ResponseWriter, action string, body []byte) bool {
@@ -161,11 +172,47 @@ func TestAnHourOfRateLimitsLosesNothingAndWearsNoRecordOut(t *testing.T) {
 	if most > 100 || !w.queues.Idle("dead") {
 		t.Errorf("a message was received %d times; the dead letters: %+v", most, w.queues.Depth("dead"))
 	}
+	for id, it := range harness.Items(t, w.table) {
+		if it.Text("outcome") != "accepted" {
+			t.Errorf("%s came to %q %q", id, it.Text("outcome"), it.Text("reason"))
+		}
+	}
 	ids := map[string]int{}
 	for _, m := range w.sent(messages) {
 		ids[opaqueID(t, m.Body)]++
 	}
 	if len(ids) != messages {
 		t.Errorf("%d different messages were sent", len(ids))
+	}
+}
+
+func TestThePairsDelayGrowsAndHoldsNobodyElseUp(t *testing.T) {
+	w := newWorld(t)
+	delays := w.watchDelays()
+	w.spoil(connexease.Fault{Kind: connexease.MetaLimit, MetaCode: 131056})
+	sent := w.now()
+	for i := range 12 {
+		want := min(6*time.Second<<min(i, 9), 30*time.Minute) // ten attempts are kept
+		record := fmt.Sprintf("pair-%d", i)
+		if again := w.batch([]any{w.record(record, keyed, sent)}); len(again) != 1 {
+			t.Fatalf("%v come again", again)
+		}
+		if d := delays.of(record); d < want || d > want+want/5+time.Second {
+			t.Errorf("time %d: it comes again after %v, want %v", i+1, d, want)
+		}
+	}
+	w.spoil()
+	if again := w.sqs(hello); again != nil {
+		t.Errorf("another message is held up: %v", again)
+	}
+
+	// The whole number's limit holds every record up.
+	w.spoil(connexease.Fault{Kind: connexease.MetaLimit})
+	told(t, "HTTP", w.post(hello), 502, "GW_001")
+	calls := w.countCalls()
+	for range 2 {
+		if again := w.sqs(hello); len(again) != 1 || calls.Load() != 3 {
+			t.Errorf("%v come again after %d calls", again, calls.Load())
+		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+	"unicode"
 )
 
 const (
@@ -61,11 +62,16 @@ func New(base string) (*Client, error) {
 	if err != nil {
 		return nil, errors.New("gateway base URL cannot be read")
 	}
-	if (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, errors.New("gateway base URL must be https://host, without user, query and fragment")
+	if (u.Scheme != "https" && u.Scheme != "http") || u.Hostname() == "" || u.User != nil || strings.ContainsAny(base, "?#") || strings.ContainsFunc(base, blank) {
+		return nil, errors.New("gateway base URL must be https://host, without user, query, fragment and white space")
+	}
+	if strings.HasSuffix(strings.TrimRight(u.Path, "/"), "message") {
+		return nil, errors.New("gateway base URL must not have the path " + path + ": it is added to every base")
 	}
 	return &Client{strings.TrimRight(u.String(), "/") + path, newTransport(), time.Now}, nil
 }
+
+func blank(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }
 
 func newTransport() *http.Transport {
 	return &http.Transport{
@@ -129,28 +135,42 @@ func (c *Client) post(ctx context.Context, apiKey string, body []byte, isFake, m
 	return c.read(ctx, response, receipt)
 }
 
-// read takes what there is of an answer. Where it breaks off, its status and whatever
-// is complete still count: an id that was told is an id.
+// read takes what there is of a response. Where it breaks off, its status and anything
+// that is complete still count: an id that arrived is an id.
 func (c *Client) read(ctx context.Context, response *http.Response, receipt bool) Result {
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	r := Result{Status: response.StatusCode, Header: rateHeaders(response.Header)}
+	if r.Status < http.StatusOK {
+		// What follows a 101 is the bare connection, which no context ends.
+		r.Kind, r.Reason = Classify(r.Status, Facts{})
+		return r
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	tooLarge := len(body) > maxAnswer
 	if tooLarge {
 		body = body[:maxAnswer]
 	}
 	r.Body = body
-	var id, code string
+	f := Facts{Receipt: receipt}
+	id := ""
 	if !tooLarge {
 		r.Response = parse(body)
 		id = messageID(r.Response.Data)
+		f.HasID = id != ""
+		f.Unified, f.NotNow = refusal(body)
 	}
 	if e := r.Response.Errors; e != nil {
-		code = e.Code
+		f.Code = e.Code
 		r.RetryAfter = RetryAfter(e.Params, response.Header, c.now())
 	} else {
 		r.RetryAfter = RetryAfter(nil, response.Header, c.now())
 	}
-	r.Kind, r.Reason = Classify(r.Status, code, json.Valid(body), id != "", receipt)
+	r.Kind, r.Reason = Classify(r.Status, f)
+	switch r.Reason {
+	case ReasonPairLimited:
+		r.RetryAfter = max(r.RetryAfter, PairPause)
+	case ReasonMetaLimited:
+		r.RetryAfter = max(r.RetryAfter, NumberPause)
+	}
 	if r.Kind == Accepted {
 		r.Wamid = id
 	}
@@ -158,6 +178,25 @@ func (c *Client) read(ctx context.Context, response *http.Response, receipt bool
 		r.Reason = lost(ctx, err)
 	}
 	return r
+}
+
+// refusal reads a body by its exact member names: whether it has the unified shape of a
+// refusal, and Meta's "not now" in it.
+func refusal(body []byte) (unified bool, notNow int) {
+	members := func(object json.RawMessage) (m map[string]json.RawMessage) {
+		_ = json.Unmarshal(object, &m) // nil for anything else
+		return m
+	}
+	text := func(value json.RawMessage) (s string) {
+		_ = json.Unmarshal(value, &s)
+		return s
+	}
+	whole := members(body)
+	e := members(whole["errors"])
+	if string(whole["isSuccess"]) != "false" || text(e["code"]) == "" {
+		return false, 0
+	}
+	return true, metaNotNow(text(e["description"]), e["params"])
 }
 
 // parse reads what it can. A member of a wrong type leaves the others as they are.

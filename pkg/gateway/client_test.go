@@ -322,7 +322,9 @@ func TestAHugeAnswerIsBoundedAndUnreadable(t *testing.T) {
 }
 
 func TestABaseURLIsTakenOrRefusedWhole(t *testing.T) {
-	for _, base := range []string{"", "gateway", "ftp://a", "https://", "https://user:pass@a", "https://a?b=c", "https://a#b", "https://a b", ":"} {
+	for _, base := range []string{"", "gateway", "ftp://a", "https://", "https://user:pass@a", "https://a?b=c", "https://a#b", "https://a b", ":",
+		"https://a?", "https://a#", "https://a/b?", "https://a/\u00a0", "https://a/ ", " https://a", "https://:443",
+		"https://a/v1/wa/message", "https://a/v1/wa/message/", "https://a/v1/wa/message//", "https://a/base/v1/wa/message", "https://a/v1/wa/messag%65"} {
 		if _, err := New(base); err == nil || strings.Contains(err.Error(), "pass") {
 			t.Errorf("%q: %v", base, err)
 		}

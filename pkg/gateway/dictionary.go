@@ -23,7 +23,9 @@ const (
 	ReasonRateLimited     = "rate_limited"     // 429
 	ReasonAuthService     = "auth_service"     // AUTH_004, AUTH_005: the Gateway could not look the key up
 	ReasonNotConnected    = "not_connected"    // no connection was had: not a byte has left
-	ReasonNoGateway       = "no_gateway"       // 404, 405, 410, 421 without JSON: another server has answered
+	ReasonNoGateway       = "no_gateway"       // 404, 405, 410, 421 in another shape: another server responded
+	ReasonMetaLimited     = "meta_limited"     // GW_001 with a code by which Meta says "not now" to the number or account
+	ReasonPairLimited     = "pair_limited"     // the same to this pair of numbers only
 	ReasonBadKey          = "bad_api_key"      // the API key cannot stand in a header: not a byte has left
 	ReasonTimeout         = "timeout"          // the context's deadline, after a connection was had
 	ReasonCanceled        = "canceled"         // the context was cancelled, after a connection was had
@@ -35,25 +37,41 @@ const (
 	ReasonUnexpected      = "unexpected_status"
 )
 
-// Classify decides what an answer means. The status decides; among 5xx the error code
-// does. isJSON says that the body is JSON, hasID that it names a message id; a receipt (read, typing) has
-// none and needs none (Connexease Gateway API: Error codes).
-func Classify(status int, code string, isJSON, hasID, receipt bool) (Kind, string) {
+// Facts are what a response says, apart from its status.
+type Facts struct {
+	Code    string // errors.code; empty without one
+	Unified bool   // a refusal in the unified shape, which only the Gateway gives
+	HasID   bool   // it names a message id
+	Receipt bool   // of a read receipt or typing indicator: no id is needed
+	NotNow  int    // Meta's code by which a GW_001 means "not now"; 0 without one
+}
+
+// Classify decides what a response means. The status decides, then the error code. JSON
+// alone proves nothing about who responded: API Gateway, proxies and CDNs write it too
+// (Connexease Gateway API: Error codes).
+func Classify(status int, f Facts) (Kind, string) {
 	switch {
 	case status >= 200 && status < 300:
-		if hasID || receipt {
+		if f.HasID || f.Receipt {
 			return Accepted, ReasonAccepted
 		}
 		return Unknown, ReasonUnreadable
 	case status >= 300 && status < 400:
 		return Unknown, ReasonRedirect
+	case status == http.StatusRequestTimeout: // some of the request had arrived, perhaps all of it
+		return Unknown, ReasonRequestTimeout
+	case status >= 400 && status < 600 && f.Code == upstream && f.Unified && f.NotNow != 0:
+		if f.NotNow == pairLimit {
+			return Released, ReasonPairLimited
+		}
+		return Released, ReasonMetaLimited
 	case status >= 400 && status < 500:
-		return classifyRefusal(status, isJSON)
+		return classifyRefusal(status, f.Unified)
 	case status >= 500 && status < 600:
-		switch code {
-		case "GW_001":
+		switch {
+		case f.Code == upstream: // in any shape: what is refused is never sent again
 			return Rejected, ReasonUpstream
-		case "AUTH_004", "AUTH_005":
+		case f.Unified && (f.Code == "AUTH_004" || f.Code == "AUTH_005"):
 			return Released, ReasonAuthService
 		}
 		return Unknown, ReasonServerError
@@ -61,7 +79,7 @@ func Classify(status int, code string, isJSON, hasID, receipt bool) (Kind, strin
 	return Unknown, ReasonUnexpected
 }
 
-func classifyRefusal(status int, isJSON bool) (Kind, string) {
+func classifyRefusal(status int, unified bool) (Kind, string) {
 	switch status {
 	case http.StatusUnauthorized:
 		return Released, ReasonUnauthorized
@@ -72,11 +90,9 @@ func classifyRefusal(status int, isJSON bool) (Kind, string) {
 	case http.StatusTooManyRequests:
 		return Released, ReasonRateLimited
 	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone, http.StatusMisdirectedRequest:
-		if !isJSON { // a wrong base URL must not use up a queue
+		if !unified { // a wrong base URL must not use up a queue
 			return Released, ReasonNoGateway
 		}
-	case http.StatusRequestTimeout: // some of the request had arrived, perhaps all of it
-		return Unknown, ReasonRequestTimeout
 	}
 	return Rejected, ReasonInvalid
 }

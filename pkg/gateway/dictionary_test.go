@@ -24,7 +24,8 @@ func TestTheStatusDecidesAndAmongFailuresOfTheGatewayTheCode(t *testing.T) {
 		{401, "", false, Released, ReasonUnauthorized},
 		{402, "BILL_001", false, Released, ReasonPaymentRequired},
 		{403, "", false, Released, ReasonForbidden},
-		{404, "", false, Rejected, ReasonInvalid},
+		{404, "NOT_FOUND", false, Rejected, ReasonInvalid},
+		{404, "", false, Released, ReasonNoGateway},
 		{408, "", false, Unknown, ReasonRequestTimeout},
 		{408, "GW_001", false, Unknown, ReasonRequestTimeout},
 		{413, "", false, Rejected, ReasonInvalid},
@@ -47,7 +48,7 @@ func TestTheStatusDecidesAndAmongFailuresOfTheGatewayTheCode(t *testing.T) {
 		{600, "", false, Unknown, ReasonUnexpected},
 		{0, "", false, Unknown, ReasonUnexpected},
 	} {
-		if kind, reason := Classify(c.status, c.code, true, c.hasID, false); kind != c.kind || reason != c.reason {
+		if kind, reason := Classify(c.status, Facts{Code: c.code, Unified: c.code != "", HasID: c.hasID}); kind != c.kind || reason != c.reason {
 			t.Errorf("%d %q id %t: %s %s, want %s %s", c.status, c.code, c.hasID, kind, reason, c.kind, c.reason)
 		}
 	}
@@ -55,26 +56,31 @@ func TestTheStatusDecidesAndAmongFailuresOfTheGatewayTheCode(t *testing.T) {
 
 func TestAReceiptNeedsNoIDButOtherwiseReadsAsAMessage(t *testing.T) {
 	for status := 200; status < 600; status++ {
-		kind, reason := Classify(status, "", true, false, true)
+		kind, reason := Classify(status, Facts{Receipt: true})
 		if status < 300 {
 			if kind != Accepted {
 				t.Errorf("%d: %s", status, kind)
 			}
 			continue
 		}
-		if k, r := Classify(status, "", true, false, false); k != kind || r != reason {
+		if k, r := Classify(status, Facts{}); k != kind || r != reason {
 			t.Errorf("%d: receipt %s %s, message %s %s", status, kind, reason, k, r)
 		}
 	}
 }
 
-func TestAServerThatIsNoGatewayHasRefusedNoMessage(t *testing.T) {
+func TestAServerThatIsNotTheGatewayHasRefusedNoMessage(t *testing.T) {
 	for status, want := range map[int]Kind{404: Released, 405: Released, 410: Released, 421: Released, 400: Rejected, 422: Rejected, 413: Rejected} {
-		if kind, _ := Classify(status, "", false, false, false); kind != want {
-			t.Errorf("%d without JSON is %s, want %s", status, kind, want)
+		if kind, _ := Classify(status, Facts{}); kind != want {
+			t.Errorf("%d in another shape is %s, want %s", status, kind, want)
 		}
-		if kind, _ := Classify(status, "", true, false, false); kind != Rejected {
-			t.Errorf("%d with JSON is %s", status, kind)
+		if kind, _ := Classify(status, Facts{Code: "X_001", Unified: true}); kind != Rejected {
+			t.Errorf("%d in the unified shape is %s", status, kind)
+		}
+	}
+	for _, code := range []string{"AUTH_004", "AUTH_005"} {
+		if kind, _ := Classify(500, Facts{Code: code}); kind != Unknown {
+			t.Errorf("%s in another shape is %s: nobody knows who said it", code, kind)
 		}
 	}
 }

@@ -3,6 +3,8 @@ package ledger
 import (
 	"slices"
 	"time"
+
+	"connexease-functions/pkg/gateway"
 )
 
 // Kind says what an HTTP or direct caller is told.
@@ -37,7 +39,7 @@ const (
 type Answer struct {
 	Kind       Kind
 	Outcome    *Outcome      // of Own, Stored and possibly Late
-	RetryAfter time.Duration // of Busy, above zero
+	RetryAfter time.Duration // of Busy, above zero; of Own where the Gateway or Meta asked for it
 	Replayed   bool          // Idempotent-Replayed: true
 }
 
@@ -148,13 +150,13 @@ func (v *Visit) finish(now time.Time) Action {
 	case !v.posted:
 		return v.answer(Answer{Kind: NoTime})
 	}
-	return v.answer(Answer{Kind: Own, Outcome: own})
+	return v.answer(Answer{Kind: Own, Outcome: own, RetryAfter: max(v.retryAfter, v.pairPause())})
 }
 
 func (v *Visit) finishRecord(now time.Time) Action {
 	switch v.own.State {
 	case Released:
-		wait := Backoff(now.Sub(v.req.Sent), v.retryAfter)
+		wait := max(Backoff(now.Sub(v.req.Sent), v.retryAfter), v.pairPause())
 		return v.later(wait, wait/5, "")
 	case Unknown:
 		if v.choice() == Resend && v.image.mayResend() {
@@ -165,4 +167,23 @@ func (v *Visit) finishRecord(now time.Time) Action {
 	default:
 		return v.acknowledge("")
 	}
+}
+
+// pairPause grows with each attempt that met the limit of a pair of numbers, as Meta asks;
+// zero where the own one did not.
+func (v *Visit) pairPause() time.Duration {
+	if v.own.State != Released || v.own.Reason != gateway.ReasonPairLimited {
+		return 0
+	}
+	wait := gateway.PairPause
+	met := 0
+	for _, o := range v.image.outcomes(Released) {
+		if o.Reason == gateway.ReasonPairLimited {
+			met++
+		}
+	}
+	for range met - 1 {
+		wait *= 2
+	}
+	return min(wait, longestBackoff)
 }

@@ -128,6 +128,11 @@ func TestTheGatewayUrlIsWhatTheClientTakesByTLS(t *testing.T) {
 		Find(parameter, "Default").Value: true, "https://api.gateway.connexease.com": true, "https://h/base/": true, "https://h/": true,
 		"": false, "gateway.example": false, "ftp://h": false, "https://": false, "https://h?x=1": false, "https://h/p?x": false, "https://h#f": false,
 		"https://user@h": false, "https://user:pass@h": false, "https://h /": false,
+		"https://h?": false, "https://h#": false, "https://h/p?": false, "https://h/p#": false, "https://h/ ": false, "https://h/\n": false, "https://h\n": false,
+		"https://h/v1/wa/message": false, "https://h/v1/wa/message/": false, "https://h/v1/wa/message//": false, "https://h/base/v1/wa/message": false, "https://h/message": false,
+		"https://h/e": true, "https://h/ge": true, "https://h/age": true, "https://h/sage": true, "https://h/ssage": true, "https://h/essage/": true,
+		"https://h/base": true, "https://h/page": true, "https://h/stage": true, "https://h/passage": true, "https://h/dressage": true, "https://h/message/x": true, "https://h/messages": true, "https://h//": true,
+		"https://h:8443/base": true,
 	} {
 		_, refused := gateway.New(url)
 		if allowed.MatchString(url) != want || (refused == nil) != want {

@@ -15,6 +15,7 @@ import (
 const (
 	Answer      = "answer"       // Status and Body instead of the right answer
 	RateLimit   = "rate_limit"   // 429 with RetryAfter and LimitType
+	MetaLimit   = "meta_limit"   // 502 GW_001 with MetaCode, by which Meta says "not now": not taken
 	Slow        = "slow"         // the message is taken at once, the answer comes after DelayMS
 	Refuse      = "refuse"       // nobody listens, until the faults are set anew or DelayMS has passed
 	ResetBefore = "reset_before" // the connection is reset before the body was read: not taken
@@ -25,7 +26,7 @@ const (
 	ContentType = "content_type" // taken, the right answer under the type of ContentType
 )
 
-var kinds = []string{Answer, RateLimit, Slow, Refuse, ResetBefore, ResetDuring, ResetAfter, Cut, InvalidJSON, ContentType}
+var kinds = []string{Answer, RateLimit, MetaLimit, Slow, Refuse, ResetBefore, ResetDuring, ResetAfter, Cut, InvalidJSON, ContentType}
 
 const maxDelay = 10 * time.Minute
 
@@ -42,6 +43,8 @@ type Fault struct {
 	RetryAfter  string  `json:"retry_after,omitempty"`  // of a rate limit, as it stands in the answer; default 1s
 	LimitType   string  `json:"limit_type,omitempty"`   // of a rate limit: sec (default) or min
 	ContentType string  `json:"content_type,omitempty"` // default text/html
+	MetaCode    int     `json:"meta_code,omitempty"`    // of a Meta limit: default 130429
+	InParams    bool    `json:"in_params,omitempty"`    // of a Meta limit: the code stands in params instead of the description
 }
 
 // Faults are looked at in their order; a request meets the first that applies.
@@ -66,6 +69,9 @@ func (f Faults) Validate() error {
 		}
 		if x.Kind == Answer && (x.Status < 200 || x.Status > 599) {
 			bad("status must be between 200 and 599")
+		}
+		if x.MetaCode < 0 || x.Kind != MetaLimit && (x.MetaCode != 0 || x.InParams) {
+			bad("meta_code must be above 0, and is of meta_limit, as in_params is")
 		}
 		if x.Kind == Slow && x.DelayMS == 0 {
 			bad("slow needs delay_ms")
@@ -129,6 +135,13 @@ func (s *Server) distort(w http.ResponseWriter, r *http.Request, f Fault, body [
 	case RateLimit:
 		a = refuse(http.StatusTooManyRequests, "RATE_001", "TOO_MANY_REQUESTS", "Rate limit exceeded.",
 			map[string]any{"limit_type": cmp.Or(f.LimitType, "sec"), "retry_after": cmp.Or(f.RetryAfter, "1s")})
+	case MetaLimit:
+		code := cmp.Or(f.MetaCode, 130429)
+		if f.InParams {
+			a = refuse(http.StatusBadGateway, "GW_001", "BAD_GATEWAY", "The message was refused upstream.", map[string]any{"error": map[string]any{"code": code}})
+		} else {
+			a = refuse(http.StatusBadGateway, "GW_001", "BAD_GATEWAY", fmt.Sprintf("(#%d) Rate limit hit", code), nil)
+		}
 	default:
 		a = s.process(r, body)
 	}
