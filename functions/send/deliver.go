@@ -152,7 +152,7 @@ func (h *handler) call(ctx context.Context, key *secret.Value, patience time.Dur
 				return r
 			}
 			*key, changed = other, true
-		case pausesAll(r) && max(r.RetryAfter, leastWait) <= patience:
+		case r.Status == http.StatusTooManyRequests && max(r.RetryAfter, leastWait) <= patience:
 			wait = max(r.RetryAfter, leastWait)
 			patience -= wait
 		default:
