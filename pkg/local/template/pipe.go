@@ -13,8 +13,13 @@ import (
 type Pipe struct {
 	Table, Bus, DeadLetterQueue string // logical ids
 	BatchSize                   int
+	Parallel                    int // batches of one shard that AWS moves at once; the laptop moves one
 	pipes.Config
 }
+
+// mostParallel is the highest ParallelizationFactor (AWS API reference:
+// PipeSourceDynamoDBStreamParameters).
+const mostParallel = 10
 
 // Pipes returns the pipes that are to run, without what their configuration needs then.
 func (t *Template) Pipes() ([]Pipe, error) {
@@ -50,13 +55,16 @@ func (t *Template) Pipes() ([]Pipe, error) {
 			name     string
 			standard int
 			to       *int
-		}{{"BatchSize", 1, &p.BatchSize}, {"MaximumRetryAttempts", -1, &p.MaxRetries}, {"MaximumRecordAgeInSeconds", -1, &seconds}} {
+		}{{"BatchSize", 1, &p.BatchSize}, {"ParallelizationFactor", 1, &p.Parallel}, {"MaximumRetryAttempts", -1, &p.MaxRetries}, {"MaximumRecordAgeInSeconds", -1, &seconds}} {
 			if *one.to, err = t.whole(Find(source, one.name), one.name, one.standard); err != nil {
 				return err
 			}
 		}
 		if p.MaxRetries < 0 || seconds <= 0 {
 			return t.at(source, "pipe %s: without bounds one record can block its shard for a day", id)
+		}
+		if p.Parallel < 1 || p.Parallel > mostParallel {
+			return t.at(source, "pipe %s: ParallelizationFactor must be 1 to %d", id, mostParallel)
 		}
 		p.MaxAge = time.Duration(seconds) * time.Second
 		for _, f := range sequence(Find(properties, "SourceParameters", "FilterCriteria", "Filters")) {

@@ -16,7 +16,7 @@ func TestThePipeIsReadAsItIs(t *testing.T) {
 		t.Fatalf("%d pipes, %v", len(pipes), err)
 	}
 	p := pipes[0]
-	if p.Name != "EventPipe" || p.Table != "EventsTable" || p.Bus != "EventBus" || p.DeadLetterQueue != "EventDeadLetters" || p.BatchSize != 10 ||
+	if p.Name != "EventPipe" || p.Table != "EventsTable" || p.Bus != "EventBus" || p.DeadLetterQueue != "EventDeadLetters" || p.BatchSize != 10 || p.Parallel != 10 ||
 		p.MaxRetries != 20 || p.MaxAge != time.Hour || len(p.Filters) != 2 || p.Source != "connexease" || p.DetailType != "$.dynamodb.NewImage.detail_type.S" {
 		t.Errorf("got %+v", p)
 	}
@@ -40,6 +40,7 @@ func TestAPipeThatCannotBeHadIsOneSentenceWithItsLine(t *testing.T) {
 		"      Source: !GetAtt Q.StreamArn\n      SourceParameters: {DynamoDBStreamParameters: {MaximumRetryAttempts: 1}}\n":                                                                                                         ":10: Q is no AWS::DynamoDB::Table of this template",
 		"      Source: !GetAtt T.StreamArn\n      SourceParameters: {DynamoDBStreamParameters: {DeadLetterConfig: {Arn: !GetAtt Q.Arn}}}\n":                                                                                          ":11: pipe P: without bounds one record can block its shard for a day",
 		"      Source: !GetAtt T.StreamArn\n      SourceParameters: {DynamoDBStreamParameters: {BatchSize: soon, DeadLetterConfig: {Arn: !GetAtt Q.Arn}}}\n":                                                                         ":11: BatchSize is not a whole number",
+		"      Source: !GetAtt T.StreamArn\n      SourceParameters: {DynamoDBStreamParameters: {MaximumRetryAttempts: 1, MaximumRecordAgeInSeconds: 60, ParallelizationFactor: 11, DeadLetterConfig: {Arn: !GetAtt Q.Arn}}}\n":       ":11: pipe P: ParallelizationFactor must be 1 to 10",
 		"      Source: !GetAtt T.StreamArn\n      SourceParameters: {FilterCriteria: {Filters: [{}]}, DynamoDBStreamParameters: {MaximumRetryAttempts: 1, MaximumRecordAgeInSeconds: 60, DeadLetterConfig: {Arn: !GetAtt Q.Arn}}}\n": ":11: a filter has no Pattern",
 	} {
 		if _, err := load(t, before+text).Pipes(); err == nil || !strings.HasSuffix(err.Error(), want) {

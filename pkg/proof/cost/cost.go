@@ -97,11 +97,33 @@ func Table() string {
 	return b.String()
 }
 
-// Idle returns README's sentence about a month in which nothing happens.
-func Idle(secrets, alarms, alarmMetrics int) string {
-	s, a, q := float64(secrets)*secretMonth, float64(alarmMetrics)*alarmMonth, float64(idlePolls)/1e6*queueRequest
-	e := float64(streamShards*streamReads) / 1e6 * streamRead
+// Stack is what of a stack costs while nothing happens.
+type Stack struct {
+	Secrets, Alarms, AlarmMetrics int
+	Pipe                          bool
+}
+
+func (s Stack) secrets() float64 { return float64(s.Secrets) * secretMonth }
+func (s Stack) alarms() float64  { return float64(s.AlarmMetrics) * alarmMonth }
+
+// pipe is what its polls cost.
+func (s Stack) pipe() float64 {
+	if !s.Pipe {
+		return 0
+	}
+	return float64(streamShards*streamReads) / 1e6 * streamRead
+}
+
+// Month returns what an idle month costs, in dollars.
+func (s Stack) Month() float64 {
+	return s.secrets() + s.alarms() + float64(idlePolls)/1e6*queueRequest + s.pipe()
+}
+
+// Idle returns README's sentences about a month in which nothing happens: of a stack of the
+// template's defaults, of the cheapest, and of the development stack of samconfig.toml.
+func Idle(defaults, least, development Stack) string {
 	return fmt.Sprintf("A month in which nothing happens costs $%.2f: %d secrets $%.2f, %d alarms of %d metrics $%.2f, polls of two empty queues $%.2f, "+
-		"the pipe's of the %d shards that a new table's stream has $%.2f; with Monitoring=no and EventsOut=no $%.2f.",
-		s+a+q+e, secrets, s, alarms, alarmMetrics, a, q, streamShards, e, s+q)
+		"the pipe's of the %d shards that a new table's stream has $%.2f; with Monitoring=no and EventsOut=no $%.2f; the development stack of `samconfig.toml` $%.2f.",
+		defaults.Month(), defaults.Secrets, defaults.secrets(), defaults.Alarms, defaults.AlarmMetrics, defaults.alarms(),
+		float64(idlePolls)/1e6*queueRequest, streamShards, defaults.pipe(), least.Month(), development.Month())
 }

@@ -34,21 +34,46 @@ func project(t *testing.T, edit func(root *yaml.Node)) *proof {
 	return &proof{tpl, s, string(samconfig)}
 }
 
-// at returns the node at a path with slashes; a number is an element of a sequence.
+// at returns the node at a path with slashes. In a sequence, a part is the one element that has it
+// somewhere as a text, as an IAM statement has its action, or else a number.
 func at(t *testing.T, root *yaml.Node, path string) *yaml.Node {
 	t.Helper()
 	n := root
 	for part := range strings.SplitSeq(path, "/") {
-		if i, err := strconv.Atoi(part); err == nil && n != nil && n.Kind == yaml.SequenceNode && i < len(n.Content) {
-			n = n.Content[i]
-		} else {
-			n = find(n, strings.ReplaceAll(part, "|", "/"))
+		if n != nil && n.Kind == yaml.SequenceNode {
+			if i := element(t, n, part); i >= 0 {
+				n = n.Content[i]
+				continue
+			}
+			n = nil
+			break
 		}
+		n = find(n, strings.ReplaceAll(part, "|", "/"))
 	}
 	if n == nil {
 		t.Fatalf("the template has no %s", path)
 	}
 	return n
+}
+
+// element returns the index of the element that a part of a path means; -1 for none.
+func element(t *testing.T, sequence *yaml.Node, part string) int {
+	t.Helper()
+	if i, err := strconv.Atoi(part); err == nil && i < len(sequence.Content) {
+		return i
+	}
+	found := -1
+	for i, one := range sequence.Content {
+		has := false
+		walk(one, func(n *yaml.Node) { has = has || ref(n) == strings.ReplaceAll(part, "|", "/") })
+		if has && found >= 0 {
+			t.Fatalf("%s is in elements %d and %d", part, found, i)
+		}
+		if has {
+			found = i
+		}
+	}
+	return found
 }
 
 // edit is one way to spoil the template: it takes out what is at path, or sets it.
@@ -67,7 +92,9 @@ func (e *edit) apply(t *testing.T, root *yaml.Node) {
 		parent = at(t, root, strings.TrimSuffix(parentPath, "/"))
 	}
 	if e.value == "" {
-		if i, err := strconv.Atoi(last); err == nil && parent.Kind == yaml.SequenceNode {
+		if parent.Kind == yaml.SequenceNode {
+			at(t, root, e.path)
+			i := element(t, parent, last)
 			parent.Content = slices.Delete(parent.Content, i, i+1)
 			return
 		}
@@ -101,22 +128,22 @@ const (
 func TestWhatIsTakenOutOfTheTemplateIsMissed(t *testing.T) {
 	for _, e := range []edit{
 		// Permissions: each one out, and one too many.
-		{webhookRole + "0", "", "grants", "secretsmanager:GetSecretValue on ${WebhookSecret} is not granted"},
-		{webhookRole + "1/Action/0", "", "grants", "dynamodb:PutItem on ${EventsTable.Arn} is not granted"},
-		{webhookRole + "1/Action/1", "", "grants", "dynamodb:BatchWriteItem on ${EventsTable.Arn} is not granted"},
-		{webhookRole + "1/Action/2", "", "grants", "dynamodb:ConditionCheckItem on ${EventsTable.Arn} is not granted: the code calls dynamodb.TransactWriteItems"},
-		{webhookRole + "2", "", "grants", "sqs:SendMessage on ${OverflowQueue.Arn} is not granted"},
-		{webhookRole + "3/Action/1", "", "grants", "sqs:DeleteMessage on ${OverflowQueue.Arn} is not granted"},
-		{webhookRole + "4", "", "grants", "logs:PutLogEvents on ${WebhookLogs.Arn} is not granted"},
-		{sendRole + "0/Resource/1", "", "grants", "GetSecretValue on ${ClientKeysSecret} is not granted"},
-		{sendRole + "1/Action/1", "", "grants", "dynamodb:UpdateItem on ${EventsTable.Arn} is not granted"},
-		{sendRole + "2", "", "grants", "dynamodb:Query on ${EventsTable.Arn}/index/sent_wamid is not granted"},
-		{sendRole + "3/Action/1", "", "grants", "sqs:ChangeMessageVisibility on ${OutboundQueue.Arn} is not granted"},
-		{sendRole + "4/Action/0", "", "grants", "sqs:ReceiveMessage on ${OutboundQueue.Arn} is not granted: Lambda's poller"},
-		{sendRole + "5", "", "grants", "sqs:SendMessage on ${FailedInvocations.Arn} is not granted: Lambda puts failed"},
-		{sendRole + "1/Action/0", "dynamodb:DeleteItem", "grants", "dynamodb:DeleteItem on ${EventsTable.Arn} is granted and not used"},
-		{sendRole + "1/Resource", "'*'", "grants", "is a wildcard"},
-		{sendRole + "0/Resource/0", "!Ref WebhookSecret", "grants", "GetSecretValue on ${WebhookSecret} is granted and not used"},
+		{webhookRole + "secretsmanager:GetSecretValue", "", "grants", "secretsmanager:GetSecretValue on ${WebhookSecret} is not granted"},
+		{webhookRole + "dynamodb:PutItem/Action/dynamodb:PutItem", "", "grants", "dynamodb:PutItem on ${EventsTable.Arn} is not granted"},
+		{webhookRole + "dynamodb:PutItem/Action/dynamodb:BatchWriteItem", "", "grants", "dynamodb:BatchWriteItem on ${EventsTable.Arn} is not granted"},
+		{webhookRole + "dynamodb:PutItem/Action/dynamodb:ConditionCheckItem", "", "grants", "dynamodb:ConditionCheckItem on ${EventsTable.Arn} is not granted: the code calls dynamodb.TransactWriteItems"},
+		{webhookRole + "sqs:SendMessage", "", "grants", "sqs:SendMessage on ${OverflowQueue.Arn} is not granted"},
+		{webhookRole + "sqs:ReceiveMessage/Action/sqs:DeleteMessage", "", "grants", "sqs:DeleteMessage on ${OverflowQueue.Arn} is not granted"},
+		{webhookRole + "logs:PutLogEvents", "", "grants", "logs:PutLogEvents on ${WebhookLogs.Arn} is not granted"},
+		{sendRole + "secretsmanager:GetSecretValue/Resource/${ClientKeysSecret}", "", "grants", "GetSecretValue on ${ClientKeysSecret} is not granted"},
+		{sendRole + "dynamodb:UpdateItem/Action/dynamodb:UpdateItem", "", "grants", "dynamodb:UpdateItem on ${EventsTable.Arn} is not granted"},
+		{sendRole + "${EventsTable.Arn}|index|sent_wamid", "", "grants", "dynamodb:Query on ${EventsTable.Arn}/index/sent_wamid is not granted"},
+		{sendRole + "sqs:ChangeMessageVisibility/Action/sqs:ChangeMessageVisibility", "", "grants", "sqs:ChangeMessageVisibility on ${OutboundQueue.Arn} is not granted"},
+		{sendRole + "sqs:ReceiveMessage/Action/sqs:ReceiveMessage", "", "grants", "sqs:ReceiveMessage on ${OutboundQueue.Arn} is not granted: Lambda's poller"},
+		{sendRole + "${FailedInvocations.Arn}", "", "grants", "sqs:SendMessage on ${FailedInvocations.Arn} is not granted: Lambda puts failed"},
+		{sendRole + "dynamodb:UpdateItem/Action/dynamodb:PutItem", "dynamodb:DeleteItem", "grants", "dynamodb:DeleteItem on ${EventsTable.Arn} is granted and not used"},
+		{sendRole + "dynamodb:UpdateItem/Resource", "'*'", "grants", "is a wildcard"},
+		{sendRole + "secretsmanager:GetSecretValue/Resource/${GatewayKeySecret}", "!Ref WebhookSecret", "grants", "GetSecretValue on ${WebhookSecret} is granted and not used"},
 		{"Resources/WebhookFunction/Properties/Role", "", "grants", "its role is none of this template"},
 		{"Resources/WebhookFunction/Properties/Policies", "[AmazonDynamoDBFullAccess]", "grants", "beside those of its role's own"},
 		{"Resources/SendRole/Properties/AssumeRolePolicyDocument/Statement/0/Principal", "{AWS: '*'}", "grants", "Lambda's alone"},
@@ -151,15 +178,15 @@ func TestWhatIsTakenOutOfTheTemplateIsMissed(t *testing.T) {
 		{"Resources/SendLogs/Properties/RetentionInDays", "", "functions", "RetentionInDays"},
 		{"Resources/OutboundDeadLetters/Properties/SqsManagedSseEnabled", "", "queues", "SqsManagedSseEnabled"},
 		{"Resources/OutboundDeadLetters/Properties/MessageRetentionPeriod", "", "queues", "OutboundDeadLetters keeps messages for 0s"},
-		{"Resources/OutboundQueuePolicy/Properties/PolicyDocument/Statement/1", "", "queues", "OutboundQueue takes requests without TLS"},
-		{"Resources/OutboundQueuePolicy/Properties/PolicyDocument/Statement/0/Condition", "", "queues", "lets in more"},
+		{"Resources/OutboundQueuePolicy/Properties/PolicyDocument/Statement/Deny", "", "queues", "OutboundQueue takes requests without TLS"},
+		{"Resources/OutboundQueuePolicy/Properties/PolicyDocument/Statement/Allow/Condition", "", "queues", "lets in more"},
 		{"Resources/OutboundQueue/Properties/RedrivePolicy", "", "queues", "deadLetterTargetArn"},
 		{"Resources/EventsTable/DeletionPolicy", "", "table", "DeletionPolicy"},
 		{"Resources/EventsTable/Properties/DeletionProtectionEnabled", "", "table", "DeletionProtectionEnabled"},
 		{"Resources/EventsTable/Properties/BillingMode", "PROVISIONED", "table", "BillingMode"},
 		{"Resources/EventsTable/Properties/SSESpecification", "{SSEEnabled: true}", "table", "SSEEnabled"},
 		// Alarms, the dashboard and queries.
-		{"Resources/WebhookSlow/Properties/Dimensions/0/Name", "Function", "metrics", "WebhookSlow: Connexease Duration: Function="},
+		{"Resources/WebhookSlow/Properties/Dimensions/FunctionName/Name", "Function", "metrics", "WebhookSlow: Connexease Duration: Function="},
 		{"Resources/SendErrors/Properties/Dimensions", "", "metrics", "AWS has no such metric"},
 		{"Resources/WebhookSlow/Properties/Dimensions/0/Value", "!Ref SendFunction", "alarms", "no alarm tells: near the Gateway's 5 s"},
 		{"Resources/RequestSpike/Properties/MetricName", "5XXError", "metrics", "AWS has no such metric"},
@@ -167,14 +194,14 @@ func TestWhatIsTakenOutOfTheTemplateIsMissed(t *testing.T) {
 		{"Resources/DeadLetters/Properties/Dimensions/0/Value", "!Ref OutboundDeadLetters", "metrics", "is no such thing"},
 		{"Resources/SendSpike/Properties/MetricName", "Sends", "metrics", "the code of SendFunction does not write it"},
 		{"Resources/SendSpike/Properties/Dimensions/0/Value", "!Ref WebhookFunction", "metrics", "the code of WebhookFunction does not write it"},
-		{"Resources/TableStrained/Properties/Metrics/2/MetricStat/Metric/Dimensions/1/Value", "by_time", "metrics", "by_time is no such thing"},
-		{"Resources/TableStrained/Properties/Metrics/3/MetricStat/Metric/Dimensions/1/Value", "GetItem", "metrics", "GetItem is no such thing"},
+		{"Resources/TableStrained/Properties/Metrics/timeline/MetricStat/Metric/Dimensions/GlobalSecondaryIndexName/Value", "by_time", "metrics", "by_time is no such thing"},
+		{"Resources/TableStrained/Properties/Metrics/put/MetricStat/Metric/Dimensions/Operation/Value", "GetItem", "metrics", "GetItem is no such thing"},
 		{"Resources/WebhookThrottles", "", "metrics", "neither code nor metric filter writes it"},
 		{"Resources/HttpApi/Properties/AccessLogSettings/Format", `'{"routeKey":"$context.routeKey","status":"$context.status"}'`, "metrics", "neither code nor metric filter writes it"},
 		{"Resources/EventsQuarantined", "", "alarms", "no alarm tells: quarantine"},
-		{"Resources/OutcomesUnknown/Properties/Metrics/0/Expression", "unknown + held", "alarms", "unwritten is not in the expression"},
+		{"Resources/OutcomesUnknown/Properties/Metrics/all/Expression", "unknown + held", "alarms", "unwritten is not in the expression"},
 		{"Resources/TableStrained/Properties/DatapointsToAlarm", "", "alarms", "FILL may be all there is"},
-		{"Resources/TableStrained/Properties/Metrics/0/Expression", "table + timeline + put + batch + update", "alarms", "it would never end"},
+		{"Resources/TableStrained/Properties/Metrics/all/Expression", "table + timeline + put + batch + update", "alarms", "it would never end"},
 		{"Resources/SendErrors/Properties/TreatMissingData", "", "alarms", "missing data"},
 		{"Resources/SendErrors/Properties/AlarmActions", "", "alarms", "does not go to AlarmTopic"},
 		{"Resources/SendErrors/Properties/AlarmDescription", "Something failed.", "alarms", "the first command"},
@@ -221,12 +248,21 @@ func TestWhatIsTakenOutOfTheTemplateIsMissed(t *testing.T) {
 		{pipe + "TargetParameters/InputTemplate", `'{"pk": "<aws.pipes.event.json>"}'`, "events", "is no attribute alone"},
 		{pipe + "TargetParameters/InputTemplate", `'{"pk": "<$.dynamodb.NewImage.pk.S>"}'`, "events", "the schema"},
 		{pipe + "DesiredState", "", "events", "does not follow EventsOut"},
+		{pipe + "DesiredState", "STOPPED", "events", "instead of one"},
+		{"Resources/EventPipe/Condition", "", "events", "does not follow EventsOut"},
+		{pipe + "SourceParameters/DynamoDBStreamParameters/ParallelizationFactor", "", "events", "move 100 events a second of a shard"},
+		{"Resources/EventsTable/DeletionPolicy", "Retain", "table", "DeletionPolicy"},
+		{"Parameters/TableProtection/Default", "'no'", "table", "yes by default"},
+		{"Resources/EventsStuck/Properties/Metrics/moved/MetricStat/Metric/Dimensions/PipeName/Value", "!Ref EventBus", "metrics", "PipeName=${EventBus} is no such thing"},
+		{"Resources/QueueOld/Properties/Metrics/own/MetricStat/Metric/MetricName", "Duration", "alarms", "no alarm tells: queue age"},
+		{"Resources/SendsNotGoingOut/Properties/Metrics/all/Expression", "FILL(released, 0) - limited + FILL(table, 0) + FILL(queue, 0) + FILL(late, 0) + FILL(throttled, 0)", "alarms", "limited is missing where it has no point"},
+		{"Resources/Dashboard/Properties/DashboardBody/1/PipeAlarms", "''", "dashboard", "does not show EventsStuck"},
 		{pipe + "Source", "!GetAtt EventsTable.Arn", "events", "StreamArn"},
 		{"Resources/PipeTwo", "{Type: AWS::Pipes::Pipe, Properties: {}}", "events", "instead of one"},
-		{pipeRole + "0/Action/3", "", "events", "dynamodb:ListStreams on ${EventsTable.StreamArn} is not granted"},
-		{pipeRole + "1", "", "events", "events:PutEvents on ${EventBus.Arn} is not granted"},
-		{pipeRole + "2", "", "events", "sqs:SendMessage on ${EventDeadLetters.Arn} is not granted"},
-		{pipeRole + "1/Action", "events:*", "events", "events:* on ${EventBus.Arn} is granted and not used"},
+		{pipeRole + "dynamodb:ListStreams/Action/dynamodb:ListStreams", "", "events", "dynamodb:ListStreams on ${EventsTable.StreamArn} is not granted"},
+		{pipeRole + "events:PutEvents", "", "events", "events:PutEvents on ${EventBus.Arn} is not granted"},
+		{pipeRole + "sqs:SendMessage", "", "events", "sqs:SendMessage on ${EventDeadLetters.Arn} is not granted"},
+		{pipeRole + "events:PutEvents/Action", "events:*", "events", "events:* on ${EventBus.Arn} is granted and not used"},
 		{"Resources/PipeRole/Properties/AssumeRolePolicyDocument/Statement/0/Condition", "", "events", "of this account alone"},
 		{"Resources/EventArchive", "", "events", "archives instead of one"},
 		{"Resources/EventArchive/Properties/RetentionDays", "", "events", "RetentionDays is"},

@@ -39,12 +39,14 @@ var watched = map[string]string{
 	"caller's key wrong":                  "RefusedWrongToken ${SendFunction}",
 	"record expired":                      "RecordsExpired ${SendFunction}",
 	"record refused":                      "RecordsRefused ${SendFunction}",
-	"queue age":                           "ApproximateAgeOfOldestMessage ${OutboundQueue.QueueName}",
+	"queue age":                           "RecordAge ${SendFunction}",
+	"queue not received":                  "ApproximateAgeOfOldestMessage ${OutboundQueue.QueueName}",
 	"dead letters":                        "ApproximateNumberOfMessagesVisible ${OutboundDeadLetters.QueueName}",
 	"failed invocations":                  "ApproximateNumberOfMessagesVisible ${FailedInvocations.QueueName}",
 	"table throttled":                     "WriteThrottleEvents ${EventsTable}",
 	"table failed":                        "SystemErrors ${EventsTable}",
 	"pipe fails":                          "ExecutionFailed ${EventPipe}",
+	"pipe stands still, or falls behind":  "EventCount ${EventPipe}",
 	"events given up":                     "ApproximateNumberOfMessagesVisible ${EventDeadLetters.QueueName}",
 	"requests cost":                       "Count ${HttpApi}",
 	"sends cost":                          "Sent ${SendFunction}",
@@ -87,14 +89,21 @@ func (p *proof) fires(n *yaml.Node) (faults []string) {
 		for _, m := range metrics {
 			if ref(find(m, "ReturnData")) != "false" {
 				results++
-				expression = ref(find(m, "Expression"))
-			} else {
-				period, _ = strconv.Atoi(ref(find(m, "MetricStat", "Period")))
+			}
+			expression += " " + ref(find(m, "Expression"))
+			if stat := find(m, "MetricStat"); stat != nil {
+				period, _ = strconv.Atoi(ref(find(stat, "Period")))
 			}
 		}
 		for _, m := range metrics {
-			if id := ref(find(m, "Id")); find(m, "Expression") == nil && !regexp.MustCompile(`\b`+id+`\b`).MatchString(expression) {
+			id := ref(find(m, "Id"))
+			used := len(regexp.MustCompile(`\b`+id+`\b`).FindAllString(expression, -1))
+			switch filled := strings.Count(expression, "FILL("+id+", 0)"); {
+			case find(m, "MetricStat") == nil:
+			case used == 0:
 				faults = append(faults, id+" is not in the expression")
+			case used != filled:
+				faults = append(faults, id+" is missing where it has no point: it is not filled")
 			}
 		}
 		if results != 1 {

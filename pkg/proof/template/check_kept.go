@@ -21,18 +21,23 @@ func must(where string, n *yaml.Node, want map[string]string) (faults []string) 
 	return faults
 }
 
-// tableIsKept: whatever happens to the stack, what the table holds stays.
-func tableIsKept(p *proof) []string {
-	return must("EventsTable", find(p.Root(), "Resources", "EventsTable"), map[string]string{
-		"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain",
-		"Properties/DeletionProtectionEnabled":                                   "true",
+// tableIsKept: whatever happens to the stack, what the table holds stays. Retain would keep the
+// table of a deployment that failed too, and so would its protection, which a parameter takes off.
+func tableIsKept(p *proof) (faults []string) {
+	protected := list(find(p.Root(), "Resources", "EventsTable", "Properties", "DeletionProtectionEnabled"))
+	if len(protected) != 3 || protected[0].Value != "ProtectsTable" || protected[1].Value != "true" || protected[2].Value != "false" ||
+		ref(find(p.Root(), "Parameters", "TableProtection", "Default")) != "yes" {
+		faults = append(faults, "EventsTable: Properties/DeletionProtectionEnabled does not follow TableProtection, or that is not yes by default")
+	}
+	return append(faults, must("EventsTable", find(p.Root(), "Resources", "EventsTable"), map[string]string{
+		"DeletionPolicy": "RetainExceptOnCreate", "UpdateReplacePolicy": "Retain",
 		"Properties/BillingMode":                                                 "PAY_PER_REQUEST",
 		"Properties/TimeToLiveSpecification/AttributeName":                       "expires_at",
 		"Properties/TimeToLiveSpecification/Enabled":                             "true",
 		"Properties/StreamSpecification/StreamViewType":                          "NEW_IMAGE",
 		"Properties/PointInTimeRecoverySpecification/PointInTimeRecoveryEnabled": "true",
 		"Properties/SSESpecification/SSEEnabled":                                 "", // DynamoDB's own key
-	})
+	})...)
 }
 
 // functionsAreBuiltAndLogged: each function is built by the Makefile for the machine it runs

@@ -32,7 +32,9 @@ var ofAWS = map[string][]string{
 	"AWS/DynamoDB ConsumedWriteCapacityUnits": {"TableName", "GlobalSecondaryIndexName TableName"},
 	"AWS/DynamoDB ConsumedReadCapacityUnits":  {"TableName", "GlobalSecondaryIndexName TableName"},
 	// Amazon EventBridge: "Logging and monitoring Amazon EventBridge Pipes using Amazon CloudWatch Logs".
+	// It lists no age of an iterator.
 	"AWS/EventBridge/Pipes ExecutionFailed": {"PipeName"},
+	"AWS/EventBridge/Pipes EventCount":      {"PipeName"},
 	// Amazon CloudWatch Logs: "Monitoring with CloudWatch metrics".
 	"AWS/Logs IncomingBytes": {"LogGroupName"},
 }
@@ -168,6 +170,23 @@ func metricOf(where string, n *yaml.Node) metric {
 	return m
 }
 
+// substituted returns the text of a !Sub, with what its own names stand for where their conditions
+// hold.
+func substituted(n *yaml.Node) string {
+	if n == nil || n.Tag != "!Sub" || n.Kind != yaml.SequenceNode || len(n.Content) != 2 {
+		return ref(n)
+	}
+	text := n.Content[0].Value
+	_ = each(n.Content[1], func(name string, v *yaml.Node) error {
+		if v.Tag == "!If" && len(v.Content) == 3 {
+			v = v.Content[1]
+		}
+		text = strings.ReplaceAll(text, "${"+name+"}", ref(v))
+		return nil
+	})
+	return text
+}
+
 // widgets returns the metrics of the dashboard, and the alarms that it shows.
 func (p *proof) widgets() (all []metric, alarms []string, err error) {
 	var body struct {
@@ -179,7 +198,8 @@ func (p *proof) widgets() (all []metric, alarms []string, err error) {
 			}
 		}
 	}
-	if err := json.Unmarshal([]byte(ref(find(p.Root(), "Resources", "Dashboard", "Properties", "DashboardBody"))), &body); err != nil {
+	text := substituted(find(p.Root(), "Resources", "Dashboard", "Properties", "DashboardBody"))
+	if err := json.Unmarshal([]byte(text), &body); err != nil {
 		return nil, nil, fmt.Errorf("the dashboard's body is no JSON: %w", err)
 	}
 	for _, w := range body.Widgets {

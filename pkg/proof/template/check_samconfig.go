@@ -33,6 +33,20 @@ func readSamconfig(text string) (map[string]section, error) {
 	return all, nil
 }
 
+// Overrides returns the parameters that samconfig.toml gives the stack of an environment.
+func Overrides(samconfig, environment string) (map[string]string, error) {
+	all, err := readSamconfig(samconfig)
+	if err != nil {
+		return nil, err
+	}
+	parameters := map[string]string{}
+	for pair := range strings.FieldsSeq(all[environment+".deploy.parameters"]["parameter_overrides"]) {
+		name, value, _ := strings.Cut(pair, "=")
+		parameters[name] = value
+	}
+	return parameters, nil
+}
+
 // samconfigIsComplete: an environment inherits nothing, so each has all that a build and
 // a deployment without flags need, and none names a region.
 func samconfigIsComplete(p *proof) (faults []string) {

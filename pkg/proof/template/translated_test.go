@@ -55,6 +55,18 @@ func TestWhatSAMMakesOfTheTemplateIsWhatItSays(t *testing.T) {
 		}
 	}
 
+	// A deployment that fails when the table is there already leaves nothing, unless the table is
+	// protected; whatever comes later keeps it. No other resource stays behind.
+	for id, r := range translated.Resources {
+		if id != "EventsTable" && (dig(r, "DeletionPolicy") != nil || dig(r, "UpdateReplacePolicy") != nil) {
+			t.Errorf("%s stays when the stack goes", id)
+		}
+	}
+	same("table's deletion", dig(translated.Resources["EventsTable"], "DeletionPolicy"), "RetainExceptOnCreate")
+	same("table's replacement", dig(translated.Resources["EventsTable"], "UpdateReplacePolicy"), "Retain")
+	same("table's protection", asText(dig(of("AWS::DynamoDB::Table")["EventsTable"], "DeletionProtectionEnabled")), `{"Fn::If":["ProtectsTable",true,false]}`)
+	same("pipe", dig(translated.Resources["EventPipe"], "Condition"), "SendsEvents")
+
 	// SAM adds no role and no policy of its own.
 	same("roles", slices.Sorted(maps.Keys(of("AWS::IAM::Role"))), []string{"PipeRole", "SendRole", "WebhookRole"})
 	same("policies", len(of("AWS::IAM::Policy"))+len(of("AWS::IAM::ManagedPolicy")), 0)

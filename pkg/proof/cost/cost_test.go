@@ -1,0 +1,47 @@
+package cost
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"connexease-functions/pkg/local/template"
+	proof "connexease-functions/pkg/proof/template"
+)
+
+const root = "../../../"
+
+// stack returns what of the template costs with these parameters.
+func stack(t *testing.T, parameters map[string]string) Stack {
+	t.Helper()
+	tpl, err := template.Load(root+"template.yaml", parameters)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pipes, err := tpl.Pipes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Stack{tpl.Count("AWS::SecretsManager::Secret"), tpl.Count("AWS::CloudWatch::Alarm"), tpl.AlarmMetrics(), len(pipes) > 0}
+}
+
+func TestReadmeHasTheComputedCosts(t *testing.T) {
+	readme, err := os.ReadFile(root + "README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	samconfig, err := os.ReadFile(root + "samconfig.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	development, err := proof.Overrides(string(samconfig), "default")
+	if err != nil || len(development) == 0 {
+		t.Fatalf("the development stack's parameters are %v, %v", development, err)
+	}
+	idle := Idle(stack(t, nil), stack(t, map[string]string{"Monitoring": "no", "EventsOut": "no"}), stack(t, development))
+	for _, want := range []string{Table(), PricesOf, idle} {
+		if !strings.Contains(string(readme), want) {
+			t.Errorf("README lacks:\n%s", want)
+		}
+	}
+}
