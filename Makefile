@@ -17,7 +17,7 @@ NAME =
 REPEAT =
 FROM =
 TEXT =
-FRESH =
+FRESH = 1
 FORWARD =
 FUZZTIME ?= 20s
 # Not named GOARCH: exported, that would change what "go test" builds.
@@ -45,7 +45,7 @@ PACKS = .local/packs-$(CFN_LINT)-$(CHECKOV)-$(SAM_TRANSLATOR)
 # $(call built,./pkg/x) builds .local/bin/x, says what is under way, and ends the recipe's shell
 # where that fails, so that nothing older runs instead.
 built = log=.local/bin/$(notdir $(1)).log; mkdir -p .local/bin; \
-	( while sleep 5 >/dev/null && kill -0 $$$$ 2>/dev/null; do \
+	( while sleep 4 >/dev/null && kill -0 $$$$ 2>/dev/null; do \
 	  echo "Still building $(1): $$(wc -l <$$log | tr -d ' ') lines, the last: $$(tail -n 1 $$log)"; done ) & ticker=$$!; \
 	go build -v -o .local/bin/$(notdir $(1)) $(1) 2>$$log; built=$$?; \
 	kill $$ticker; wait $$ticker 2>/dev/null; \
@@ -66,7 +66,7 @@ help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 run: needs-go ## start everything on this machine (PORT=8080 STATE=.local; FORWARD=http://... gets each event)
-	@$(call built,./pkg/local) exec .local/bin/local -end-with-parent -state "$(STATE)" -port "$(PORT)" -forward "$(FORWARD)"
+	@$(call built,./pkg/local) exec .local/bin/local -parent $$PPID -state "$(STATE)" -port "$(PORT)" -forward "$(FORWARD)"
 
 listen: needs-stack ## print events as they come (KIND=message CONTACT=15550100001)
 	@. $(ENV); curl -sSN -G "$$CONTROL_URL/events" --data-urlencode "follow=1" --data-urlencode "kind=$(KIND)" --data-urlencode "contact=$(CONTACT)"
@@ -130,7 +130,7 @@ $(ORACLES)/ready: pkg/proof/oracles/testdata/pom.xml
 	"$(ORACLES)/moto/bin/pip" install -q --disable-pip-version-check 'moto[server]==$(MOTO)'
 	@touch $@
 
-trigger: needs-stack ## list the fixtures, or deliver one (NAME=image REPEAT=2 FROM=1555... TEXT=hello FRESH=1)
+trigger: needs-stack ## list the fixtures, or deliver one (NAME=image REPEAT=2 FROM=1555... TEXT=hello; FRESH=0 keeps its ids and times)
 	@. $(ENV); if [ -z "$(NAME)" ]; then \
 	  curl -sS "$$CONTROL_URL/trigger?format=text"; \
 	else \
@@ -146,10 +146,10 @@ build-%Function:
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(LAMBDA_ARCH) go build $(BUILD_FLAGS) -o "$(ARTIFACTS_DIR)/bootstrap" ./functions/$(shell echo $* | tr A-Z a-z)
 
 sam-test: needs-go ## the official SAM CLI validates, builds, and runs the functions in its containers
-	@$(call built,./pkg/proof/samtest) exec .local/bin/samtest -end-with-parent
+	@$(call built,./pkg/proof/samtest) exec .local/bin/samtest -parent $$PPID
 
 sam-local: needs-go ## sam local start-api with all it needs, until Ctrl-C (PORT=8080; needs Docker)
-	@$(call built,./pkg/proof/samtest) exec .local/bin/samtest -end-with-parent -serve -port $(PORT)
+	@$(call built,./pkg/proof/samtest) exec .local/bin/samtest -parent $$PPID -serve -port $(PORT)
 
 check: ## try a deployed stack as its users do, or the laptop's (STACK=name or local)
 	@sh .ops/check "$(STACK)"

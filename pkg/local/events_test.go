@@ -72,7 +72,8 @@ func rule(t *testing.T) simeventbridge.Rule {
 // address is a user's own, that takes nothing at first.
 type address struct {
 	mu     sync.Mutex
-	fails  int
+	fails  int // before the one that redirects
+	led    int // how often a redirect was followed
 	posted []simeventbridge.Event
 }
 
@@ -80,7 +81,15 @@ func (a *address) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	var e simeventbridge.Event
-	if a.fails--; a.fails >= 0 || json.NewDecoder(r.Body).Decode(&e) != nil {
+	if r.URL.Path == "/elsewhere" {
+		a.led++
+		return
+	}
+	if a.fails--; a.fails == -1 {
+		http.Redirect(w, r, "/elsewhere", http.StatusFound)
+		return
+	}
+	if a.fails >= 0 || json.NewDecoder(r.Body).Decode(&e) != nil {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
 	}
@@ -169,10 +178,28 @@ func TestATextReachesTheUsersAddressOnceAndIsAnsweredOnceWithoutCode(t *testing.
 	_ = listening.Body.Close()
 	_ = r.command.Process.Signal(syscall.SIGTERM)
 	<-r.ended // its output is whole now
-	for _, want := range []string{"forward WhatsApp Message Received  503", " -> again in 500ms\n", "forward WhatsApp Message Received  200", "forward WhatsApp Message Outcome  200"} {
+	if a.led != 0 {
+		t.Error("a redirect was followed")
+	}
+	for _, want := range []string{"forward WhatsApp Message Received  503", " -> again in 500ms\n", "302 redirects to /elsewhere, which is not followed", "forward WhatsApp Message Received  200", "forward WhatsApp Message Outcome  200"} {
 		if !strings.Contains(r.output.String(), want) {
 			t.Errorf("no line has %q: %s", want, r.output.String())
 		}
+	}
+}
+
+func TestNoRedirectIsADelivery(t *testing.T) {
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/" {
+				http.Redirect(w, r, "/events/", status)
+			}
+		}))
+		what, taken := newForwarder(server.URL, io.Discard).post(t.Context(), simeventbridge.Event{Detail: json.RawMessage("{}")})
+		if want := strconv.Itoa(status) + " redirects to /events/, which is not followed"; taken || !strings.HasPrefix(what, want) {
+			t.Errorf("%d: delivered %v, said %q", status, taken, what)
+		}
+		server.Close()
 	}
 }
 

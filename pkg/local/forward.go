@@ -29,7 +29,11 @@ type forwarder struct {
 }
 
 func newForwarder(url string, output io.Writer) *forwarder {
-	return &forwarder{url: url, output: output, client: &http.Client{Timeout: forwardTimeout}}
+	return &forwarder{url: url, output: output, client: &http.Client{
+		Timeout: forwardTimeout,
+		// Followed, a redirect makes an empty GET of the event, and its 200 would count.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
 }
 
 // checkForward says what is wrong with an address; an empty one is none.
@@ -99,5 +103,9 @@ func (f *forwarder) post(ctx context.Context, e simeventbridge.Event) (what stri
 	}
 	defer func() { _ = response.Body.Close() }()
 	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 1<<20))
-	return fmt.Sprint(response.StatusCode), response.StatusCode/100 == 2
+	what = fmt.Sprint(response.StatusCode)
+	if response.StatusCode/100 == 3 && response.Header.Get("Location") != "" {
+		what += " redirects to " + masked(response.Header.Get("Location")) + ", which is not followed: name that address in FORWARD"
+	}
+	return what, response.StatusCode/100 == 2
 }

@@ -3,72 +3,80 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
-	"maps"
-	"net"
 	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"connexease-functions/pkg/local/control"
+	"connexease-functions/pkg/local/parent"
 	"connexease-functions/pkg/local/sim/httpapi"
 	simlambda "connexease-functions/pkg/local/sim/lambda"
 	"connexease-functions/pkg/local/stack"
 )
 
 func main() {
-	port := flag.Int("port", 8080, "port of the API on 127.0.0.1; the control address has the next one")
+	port := flag.String("port", "8080", "port of the API on 127.0.0.1; the control address has the next one")
 	backends := flag.Bool("backends", false, "start all but the functions, for sam local")
 	database := flag.String("dynamodb", "", "endpoint of a DynamoDB to use instead of starting DynamoDB Local")
 	state := flag.String("state", ".local", "folder for the environment file, logs and binaries")
 	forward := flag.String("forward", "", "http address that each event is posted to")
-	follow := flag.Bool("end-with-parent", underGoRun(), "end when the process that started this one has ended")
+	starter := flag.Int("parent", 0, "process id of the parent with which this one ends")
 	flag.Parse()
-	if err := run(*port, *backends, *database, *state, *forward, *follow); err != nil {
+	if *starter == 0 && underGoRun() {
+		*starter = os.Getppid()
+	}
+	if err := run(*port, *backends, *database, *state, *forward, *starter); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(port int, backends bool, database, state, forward string, follow bool) error {
-	if err := checkForward(forward); err != nil {
-		return err
-	}
-	state, err := filepath.Abs(state)
+func run(givenPort string, backends bool, database, givenState, forward string, starter int) error {
+	port, err := stack.CheckPort(givenPort)
 	if err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer stop()
-	if follow {
-		go endWithParent(stop)
+	if err := checkForward(forward); err != nil {
+		return err
 	}
+	if err := checkTemporary(); err != nil {
+		return err
+	}
+	state, err := filepath.Abs(givenState)
+	if err != nil {
+		return err
+	}
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup asks
+		signals = append(signals, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
+	defer stop()
+	go parent.Follow(starter, stop)
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return fmt.Errorf("there is no folder to cache in: %w", err)
 	}
-	if err := os.MkdirAll(state, 0o755); err != nil {
+	if err := take(state, port); err != nil {
 		return err
 	}
+	controlListener, err := stack.Listen(port+1, port)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = controlListener.Close() }()
 	logs, err := os.Create(filepath.Join(state, "functions.log"))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = logs.Close() }()
 	seen := &summaries{next: logs}
-	controlListener, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port+1))
-	if err != nil {
-		return fmt.Errorf("port %d, for the control address, is taken. Mend it with: make run PORT=%d", port+1, port+10)
-	}
-	defer func() { _ = controlListener.Close() }()
 	s, err := stack.Start(ctx, stack.Options{
 		Root: ".", State: state, Port: port, Backends: backends, DynamoDB: database, Cache: filepath.Join(cache, "connexease-functions"),
 		Progress: func(line string) { fmt.Println(line) }, Logs: seen,
@@ -98,7 +106,7 @@ func run(port int, backends bool, database, state, forward string, follow bool) 
 	server := &http.Server{Handler: control.New(s, save), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = server.Serve(controlListener) }()
 	defer func() { _ = server.Close() }()
-	printReady(s, controlURL, backends)
+	printReady(s, controlURL, givenState, backends)
 	if forward != "" {
 		fmt.Printf("Each event is posted to %s.\n\n", forward)
 		go newForwarder(forward, os.Stdout).run(ctx, s.Bus)
@@ -120,67 +128,15 @@ func underGoRun() bool {
 	return err == nil && strings.Contains(path, string(filepath.Separator)+"go-build")
 }
 
-// endWithParent calls end when the parent process has gone.
-func endWithParent(end func()) {
-	parent := os.Getppid()
-	for range time.Tick(200 * time.Millisecond) {
-		if os.Getppid() != parent {
-			end()
-			return
-		}
-	}
-}
-
-// writeEnvironment writes .local/env, which any shell reads: . .local/env
-func writeEnvironment(s *stack.Stack, state, controlURL string) error {
-	secret, _ := s.Secrets.Current(stack.WebhookSecret)
-	env := s.Environment()
-	env["API_URL"] = s.APIURL
-	env["EVENT_BUS_NAME"] = s.Bus.Name()
-	env["CONTROL_URL"] = controlURL
-	env["GATEWAY_URL"] = s.GatewayURL
-	env["QUEUE_URL"] = s.QueueURL
-	env["TABLE_NAME"] = s.TableName
-	env["WEBHOOK_SECRET"] = secret
-	env["CLIENT_KEY"] = s.ClientKey()
-	var text strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(env)) {
-		fmt.Fprintf(&text, "export %s='%s'\n", name, strings.ReplaceAll(env[name], "'", `'\''`))
-	}
-	temporary := filepath.Join(state, "env.new")
-	if err := os.WriteFile(temporary, []byte(text.String()), 0o600); err != nil {
-		return err
-	}
-	return os.Rename(temporary, filepath.Join(state, "env"))
-}
-
-// samVariables is the file that sam local takes as --env-vars: the functions' environment
-// as their containers see this machine.
-const samVariables = "sam-variables.json"
-
-func writeVariables(s *stack.Stack, state string) error {
-	all := s.FunctionEnvironments()
-	for _, env := range all {
-		for name, value := range env {
-			env[name] = strings.Replace(value, "http://127.0.0.1:", "http://host.docker.internal:", 1)
-		}
-	}
-	text, err := json.MarshalIndent(all, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(state, samVariables), text, 0o600)
-}
-
-func printReady(s *stack.Stack, controlURL string, backends bool) {
+func printReady(s *stack.Stack, controlURL, state string, backends bool) {
 	if backends {
-		fmt.Printf("Backends are ready; . .local/env has their addresses, .local/%s the functions' for sam local. Ctrl-C ends them.\n", samVariables)
+		fmt.Printf("Backends are ready; . %[1]s/env has their addresses, %[1]s/%[2]s the functions' for sam local. Ctrl-C ends them.\n", state, samVariables)
 		return
 	}
 	fmt.Printf(`
 Ready. In another terminal, in this folder:
 
-  . .local/env
+  . %[4]s/env
 
 A message comes in:
 
@@ -204,7 +160,7 @@ Events as they come, on the bus that your rules will listen to (make run FORWARD
 
   make listen
 
-API %[2]s   control %[3]s   function logs .local/functions.log   Ctrl-C ends everything.
+API %[2]s   control %[3]s   function logs %[4]s/functions.log   Ctrl-C ends everything.
 
-`, `{"messaging_product":"whatsapp","to":"15550100001","type":"text","text":{"body":"Hello"}}`, s.APIURL, controlURL)
+`, `{"messaging_product":"whatsapp","to":"15550100001","type":"text","text":{"body":"Hello"}}`, s.APIURL, controlURL, state)
 }

@@ -277,6 +277,22 @@ func TestEverySignalEndsEverything(t *testing.T) {
 	}
 }
 
+// clone makes a folder with the project in it, so that its .local is not the user's.
+func clone(t *testing.T) string {
+	t.Helper()
+	folder := t.TempDir()
+	for _, part := range []string{"go.mod", "go.sum", "Makefile", "template.yaml", "functions", "pkg"} {
+		source, err := filepath.Abs(filepath.Join(root, part))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(source, filepath.Join(folder, part)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return folder
+}
+
 func TestEndingMakeOrGoRunEndsEverything(t *testing.T) {
 	for name, c := range map[string]struct {
 		command []string
@@ -287,17 +303,7 @@ func TestEndingMakeOrGoRunEndsEverything(t *testing.T) {
 		"go run, SIGTERM": {[]string{"go", "run", "./pkg/local"}, syscall.SIGTERM},
 	} {
 		t.Run(name, func(t *testing.T) {
-			// A clone's worth of the project, so that its .local is not the user's.
-			folder := t.TempDir()
-			for _, part := range []string{"go.mod", "go.sum", "Makefile", "template.yaml", "functions", "pkg"} {
-				source, err := filepath.Abs(filepath.Join(root, part))
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := os.Symlink(source, filepath.Join(folder, part)); err != nil {
-					t.Fatal(err)
-				}
-			}
+			folder := clone(t)
 			port := freePorts(t)
 			if c.command[0] == "make" {
 				c.command = append(c.command, fmt.Sprintf("PORT=%d", port))

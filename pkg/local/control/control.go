@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -18,6 +17,7 @@ import (
 	"time"
 
 	"connexease-functions/pkg/local/fixtures"
+	"connexease-functions/pkg/local/loopback"
 	simlambda "connexease-functions/pkg/local/sim/lambda"
 	"connexease-functions/pkg/local/stack"
 )
@@ -72,22 +72,9 @@ func (c *Control) routes() []route {
 	}
 }
 
-// ServeHTTP refuses a foreign Host header, so that no page in a browser can read the
-// table by a name that it made point here.
+// ServeHTTP refuses what pages of a browser ask for.
 func (c *Control) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	host, _, err := net.SplitHostPort(r.Host)
-	if err != nil {
-		host = r.Host
-	}
-	if host != "127.0.0.1" && host != "localhost" {
-		fail(w, http.StatusForbidden, fmt.Errorf("host %q is not this machine; use 127.0.0.1", host))
-		return
-	}
-	if origin := r.Header.Get("Origin"); origin != "" && origin != "http://"+r.Host {
-		fail(w, http.StatusForbidden, errors.New("requests of other sites are refused"))
-		return
-	}
-	c.mux.ServeHTTP(w, r)
+	loopback.Only(&c.mux).ServeHTTP(w, r)
 }
 
 func answer(w http.ResponseWriter, status int, body any) {
@@ -156,7 +143,7 @@ func (c *Control) trigger(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	v := fixtures.Variation{From: q.Get("from"), Text: q.Get("text")}
-	if q.Get("fresh") != "" {
+	if fresh := q.Get("fresh"); fresh != "" && fresh != "0" && fresh != "no" {
 		v.Fresh, v.Now = true, time.Now()
 		v.NewID = func() string { return "wamid." + rand.Text() + rand.Text() }
 	}

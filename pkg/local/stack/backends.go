@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -13,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"connexease-functions/pkg/local/dynamodblocal"
+	"connexease-functions/pkg/local/progress"
 	"connexease-functions/pkg/local/sim/connexease"
 )
 
@@ -59,7 +61,13 @@ func (s *Stack) startDatabase(ctx context.Context) error {
 			return err
 		}
 		o.Progress("Starting DynamoDB Local ...")
-		if s.Database, err = dynamodblocal.Start(ctx, folder); err != nil {
+		err = progress.While(o.Progress, func(after time.Duration) string {
+			return fmt.Sprintf("Starting DynamoDB Local: %v", after)
+		}, func() (err error) {
+			s.Database, err = dynamodblocal.Start(ctx, folder)
+			return err
+		})
+		if err != nil {
 			return err
 		}
 		s.DynamoDBURL = s.Database.Endpoint()

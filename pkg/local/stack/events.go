@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -52,11 +53,14 @@ func (s *Stack) Streams() *dynamodbstreams.Client {
 	})
 }
 
-// trouble tells of one that lasts once a minute, not at each try.
+// trouble tells of one that lasts once a minute, not at each try. An event that is lost is told of
+// each time.
 func (s *Stack) trouble() func(error) {
 	var last time.Time
 	return func(err error) {
-		if time.Since(last) > time.Minute {
+		if lost := new(simeventbridge.Dropped); errors.As(err, &lost) {
+			s.options.Progress("Events out: " + err.Error())
+		} else if time.Since(last) > time.Minute {
 			last = time.Now()
 			s.options.Progress("Events out: " + err.Error())
 		}

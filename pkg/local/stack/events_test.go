@@ -10,6 +10,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -166,4 +167,74 @@ func TestARulesTargetIsTheOutboundQueue(t *testing.T) {
 	}
 	_ = answer.Body.Close()
 	eventually(t, "the event is on the queue", func() bool { return s.Queues.Depth("OutboundQueue").Visible == 1 })
+}
+
+func TestAnEventThatARuleDropsIsCountedAndSaidEachTime(t *testing.T) {
+	var mu sync.Mutex
+	var said []string
+	s := start(t, Options{Backends: true, Progress: func(line string) { mu.Lock(); defer mu.Unlock(); said = append(said, line) }})
+	if err := s.PutRule("shipped", simeventbridge.Rule{
+		Pattern:     json.RawMessage(`{"source":["shop"]}`),
+		Transformer: &simeventbridge.Transformer{Paths: map[string]string{"text": "$.detail.text"}, Template: `{"message":{"text":"<text>"}}`},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for n := 1; n <= 3; n++ {
+		for _, text := range []string{`say \"hello\"`, "hello"} {
+			for _, err := range s.Bus.Put(t.Context(), []pipes.Entry{{Source: "shop", DetailType: "T", Detail: `{"text":"` + text + `"}`}}) {
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		eventually(t, "the good one is on the queue", func() bool { return s.Queues.Depth("OutboundQueue").Visible == n })
+	}
+	if got := s.Bus.Rules()["shipped"].Dropped; got != 3 {
+		t.Errorf("%d dropped, want 3", got)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	lines := 0
+	for _, line := range said {
+		if strings.Contains(line, "rule shipped dropped an event") {
+			lines++
+		}
+	}
+	if lines != 3 {
+		t.Errorf("said %d times: %q", lines, said)
+	}
+}
+
+func TestNoPageOfABrowserReachesTheBackends(t *testing.T) {
+	s := start(t, Options{Backends: true})
+	for name, address := range map[string]string{
+		"Secrets Manager": s.SecretsURL, "SQS": s.SQSURL, "Lambda": s.LambdaURL, "EventBridge": s.BusURL, "the Gateway": s.GatewayURL,
+	} {
+		for what, c := range map[string]struct {
+			host, origin string
+			refused      bool
+		}{
+			"a name that was made to point here": {"evil.example", "", true},
+			"a request across sites":             {"", "https://evil.example", true},
+			"a container":                        {"host.docker.internal:80", "", false},
+			"a program":                          {"", "", false},
+		} {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, address, strings.NewReader("{}"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Host = c.host
+			if c.origin != "" {
+				r.Header.Set("Origin", c.origin)
+			}
+			answer, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = answer.Body.Close()
+			if got := answer.StatusCode == http.StatusForbidden; got != c.refused {
+				t.Errorf("%s, %s: %d", name, what, answer.StatusCode)
+			}
+		}
+	}
 }

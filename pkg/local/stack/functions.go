@@ -7,9 +7,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
+	"sync"
+	"time"
 
+	"connexease-functions/pkg/local/loopback"
+	"connexease-functions/pkg/local/progress"
 	"connexease-functions/pkg/local/sim/httpapi"
 	simlambda "connexease-functions/pkg/local/sim/lambda"
 	"connexease-functions/pkg/local/template"
@@ -18,16 +23,48 @@ import (
 func (s *Stack) buildFunctions(ctx context.Context) error {
 	s.options.Progress("Building the functions ...")
 	for _, f := range s.functions {
-		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-ldflags", "-s -w",
+		build := exec.CommandContext(ctx, "go", "build", "-v", "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-ldflags", "-s -w",
 			"-o", s.binary(f), "./"+f.Folder)
 		build.Dir = s.options.Root
 		// For this machine and of this module, whatever go run was started with.
 		build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH, "GOWORK=off", "GOFLAGS=-buildvcs=false")
-		if out, err := build.CombinedOutput(); err != nil {
-			return fmt.Errorf("go build ./%s failed:\n%s", f.Folder, strings.TrimSpace(string(out)))
+		var out built
+		build.Stdout, build.Stderr = &out, &out
+		err := progress.While(s.options.Progress, func(after time.Duration) string {
+			return fmt.Sprintf("Building ./%s: %d packages in %v", f.Folder, out.packages(), after)
+		}, build.Run)
+		if err != nil {
+			return fmt.Errorf("go build ./%s failed:\n%s", f.Folder, out.complaints())
 		}
 	}
 	return nil
+}
+
+// built is what go build -v writes: packages as they are compiled, and complaints.
+type built struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (b *built) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.text = append(b.text, p...)
+	return len(p), nil
+}
+
+var packagePath = regexp.MustCompile(`(?m)^[\w./~+-]+\n`)
+
+func (b *built) packages() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(packagePath.FindAll(b.text, -1))
+}
+
+func (b *built) complaints() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return strings.TrimSpace(string(packagePath.ReplaceAll(b.text, nil)))
 }
 
 func (s *Stack) binary(f template.Function) string {
@@ -53,7 +90,7 @@ func (s *Stack) FunctionEnvironments() map[string]map[string]string {
 // startFunctions puts the functions behind the Lambda endpoint, and returns their
 // routes. No process starts before the first invocation.
 func (s *Stack) startFunctions(functions []template.Function) ([]httpapi.Route, error) {
-	l, err := listen(0)
+	l, err := Listen(0, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -72,6 +109,6 @@ func (s *Stack) startFunctions(functions []template.Function) ([]httpapi.Route, 
 		targets = append(targets, simlambda.Target{Function: function, Retries: f.Retries, OnFailure: s.onFailure(f)})
 	}
 	s.lambda = simlambda.NewInvokeAPI(targets, s.options.RetryDelays, s.options.ObserveInvocation)
-	s.serve(l, s.lambda)
+	s.serve(l, loopback.Only(s.lambda))
 	return routes, nil
 }

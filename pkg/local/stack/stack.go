@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"connexease-functions/pkg/local/dynamodblocal"
+	"connexease-functions/pkg/local/loopback"
 	"connexease-functions/pkg/local/sim/connexease"
 	simeventbridge "connexease-functions/pkg/local/sim/eventbridge"
 	"connexease-functions/pkg/local/sim/httpapi"
@@ -35,6 +36,16 @@ const (
 	accessKey = "local"
 	secretKey = "local"
 )
+
+const highestPort = 65535
+
+// CheckPort says what is wrong with a port of the API, whose control address has the next one.
+func CheckPort(text string) (port int, err error) {
+	if port, err = strconv.Atoi(text); err != nil || port < 1 || port >= highestPort {
+		return 0, fmt.Errorf("PORT must be a whole number from 1 to %d, as the control address has the next one", highestPort-1)
+	}
+	return port, nil
+}
 
 // endGrace is how long requests that are under way may take when the stack ends.
 const endGrace = 3 * time.Second
@@ -110,7 +121,7 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 			s.Close()
 		}
 	}()
-	api, err := listen(o.Port)
+	api, err := Listen(o.Port, o.Port)
 	if err != nil {
 		return nil, err
 	}
@@ -161,6 +172,7 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 	if err != nil {
 		return nil, err
 	}
+	// The API takes any Host, as API Gateway does: a tunnel brings real events here. It has its tokens.
 	s.serve(api, httpapi.New(routes, o.Observe))
 	s.startMappings()
 	return s, nil
@@ -187,11 +199,23 @@ func (s *Stack) readTemplate() error {
 	return err
 }
 
-// listen takes a port on 127.0.0.1.
-func listen(port int) (net.Listener, error) {
+// Listen takes a port on 127.0.0.1; 0 is any. api is the port that the user chose for the API: an
+// error names a better one.
+func Listen(port, api int) (net.Listener, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, &dynamodblocal.Mend{Problem: fmt.Sprintf("Port %d is taken", port), Command: fmt.Sprintf("make run PORT=%d", port+10)}
+	what := fmt.Sprintf("Port %d", port)
+	if port != api {
+		what += ", for the control address,"
+	}
+	better := api + 10
+	if better >= highestPort {
+		better = api - 10
+	}
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, &dynamodblocal.Mend{Problem: what + " is taken", Command: fmt.Sprintf("make run PORT=%d", better)}
+	case errors.Is(err, syscall.EACCES): // systems keep the lowest ones for root
+		return nil, &dynamodblocal.Mend{Problem: what + " is not allowed for this user", Command: fmt.Sprintf("make run PORT=%d", 8000+api)}
 	}
 	return l, err
 }
@@ -208,11 +232,11 @@ func (s *Stack) serve(l net.Listener, h http.Handler) {
 
 // serveAnywhere serves on a free port and returns the address.
 func (s *Stack) serveAnywhere(h http.Handler) (url string, err error) {
-	l, err := listen(0)
+	l, err := Listen(0, 0)
 	if err != nil {
 		return "", err
 	}
-	s.serve(l, h)
+	s.serve(l, loopback.Only(h))
 	return "http://" + l.Addr().String(), nil
 }
 

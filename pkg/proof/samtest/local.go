@@ -103,7 +103,7 @@ func (l *local) startBackends(ctx context.Context) (*process, error) {
 		return nil, err
 	}
 	b, err := launch(filepath.Join(p.state, "backends.log"), p.root, environment(nil), false,
-		binary, "-backends", "-port", strconv.Itoa(p.port), "-state", p.state, "-end-with-parent")
+		binary, "-backends", "-port", strconv.Itoa(p.port), "-state", p.state, "-parent", strconv.Itoa(os.Getpid()))
 	if err != nil {
 		return nil, err
 	}

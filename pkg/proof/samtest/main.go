@@ -20,6 +20,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"connexease-functions/pkg/local/parent"
 )
 
 // limit bounds the whole test, its first downloads included: 4 minutes on two cores.
@@ -28,29 +30,15 @@ const limit = 15 * time.Minute
 func main() {
 	serve := flag.Bool("serve", false, "start the API for people, until Ctrl-C")
 	port := flag.Int("port", 0, "port of the API; the backends' control address has the next one; 0 takes free ones")
-	follow := flag.Bool("end-with-parent", false, "end when the process that started this one has ended")
+	starter := flag.Int("parent", 0, "process id of the parent with which this one ends")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	if *follow {
-		go endWithParent(stop)
-	}
+	go parent.Follow(*starter, stop)
 	if err := run(ctx, *serve, *port); err != nil {
 		stop()
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
-	}
-}
-
-// endWithParent calls end when the parent process has gone: a killed make passes nothing
-// on.
-func endWithParent(end func()) {
-	parent := os.Getppid()
-	for range time.Tick(200 * time.Millisecond) {
-		if os.Getppid() != parent {
-			end()
-			return
-		}
 	}
 }
 

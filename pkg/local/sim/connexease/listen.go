@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"connexease-functions/pkg/local/loopback"
 )
 
 // Listen opens an address for the Gateway, such as 127.0.0.1:0, and returns its base
@@ -39,7 +41,7 @@ func (s *Server) open() error {
 		return fmt.Errorf("listen: %w", err)
 	}
 	s.address = l.Addr().String() // the port stays the same after a refusal
-	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: loopback.Only(s), ReadHeaderTimeout: 10 * time.Second}
 	s.server = server
 	s.work.Go(func() { _ = server.Serve(l) })
 	return nil

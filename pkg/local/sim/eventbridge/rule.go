@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -28,7 +26,29 @@ type Transformer struct {
 type rule struct {
 	Rule
 	end context.CancelFunc
+	// dropped counts the events that matched and whose transformer made no JSON: AWS drops them, too.
+	dropped int
 }
+
+// Listed is a rule with what became of its events.
+type Listed struct {
+	Rule
+	Dropped int `json:"dropped"`
+}
+
+// Dropped is an event that a rule's target does not get.
+type Dropped struct {
+	Rule  string
+	Count int // so far
+	Err   error
+}
+
+func (d *Dropped) Error() string {
+	return fmt.Sprintf("rule %s dropped an event (%d so far; AWS would, too): %v. Put into a template only what has neither quotes nor backslashes nor line breaks",
+		d.Rule, d.Count, d.Err)
+}
+
+func (d *Dropped) Unwrap() error { return d.Err }
 
 // Compiled is a rule that can be used.
 type Compiled struct {
@@ -84,7 +104,8 @@ func (c *Compiled) Target(event []byte) ([]byte, error) {
 }
 
 // PutRule adds a rule, or replaces the one of its name. deliver takes what its target gets;
-// where it fails it is asked again, until the bus ends. trouble hears of failures.
+// where it fails it is asked again, until the bus ends. trouble hears of failures, and of each
+// event that is lost as a *Dropped.
 func (s *Server) PutRule(name string, r Rule, deliver func(ctx context.Context, body []byte) error, trouble func(error)) error {
 	c, err := Compile(r)
 	if err != nil {
@@ -95,7 +116,8 @@ func (s *Server) PutRule(name string, r Rule, deliver func(ctx context.Context, 
 	if old := s.rules[name]; old != nil {
 		old.end()
 	}
-	s.rules[name] = &rule{r, end}
+	own := &rule{Rule: r, end: end}
+	s.rules[name] = own
 	seen := s.gone + len(s.events) // events of before are not its own
 	s.mu.Unlock()
 	s.running.Go(func() {
@@ -110,7 +132,12 @@ func (s *Server) PutRule(name string, r Rule, deliver func(ctx context.Context, 
 			seen = next
 			for _, e := range events {
 				if body := e.JSON(); c.Matches(body) {
-					s.deliver(ctx, c, body, deliver, trouble)
+					target, err := c.Target(body)
+					if err != nil { // it would fail as long as the event is the same
+						trouble(s.drop(name, own, err))
+						continue
+					}
+					s.deliver(ctx, target, deliver, trouble)
 				}
 			}
 		}
@@ -118,12 +145,14 @@ func (s *Server) PutRule(name string, r Rule, deliver func(ctx context.Context, 
 	return nil
 }
 
-func (s *Server) deliver(ctx context.Context, c *Compiled, event []byte, deliver func(context.Context, []byte) error, trouble func(error)) {
-	body, err := c.Target(event)
-	if err != nil {
-		trouble(err) // it would fail as long as the event is the same
-		return
-	}
+func (s *Server) drop(name string, r *rule, err error) *Dropped {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r.dropped++
+	return &Dropped{name, r.dropped, err}
+}
+
+func (s *Server) deliver(ctx context.Context, body []byte, deliver func(context.Context, []byte) error, trouble func(error)) {
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
 		err := deliver(ctx, body)
 		if err == nil || ctx.Err() != nil {
@@ -151,12 +180,12 @@ func (s *Server) RemoveRule(name string) bool {
 }
 
 // Rules returns the rules by name.
-func (s *Server) Rules() map[string]Rule {
+func (s *Server) Rules() map[string]Listed {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := map[string]Rule{}
-	for _, name := range slices.Sorted(maps.Keys(s.rules)) {
-		all[name] = s.rules[name].Rule
+	all := map[string]Listed{}
+	for name, r := range s.rules {
+		all[name] = Listed{r.Rule, r.dropped}
 	}
 	return all
 }

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"connexease-functions/pkg/local/loopback"
 )
 
 const (
@@ -33,7 +35,7 @@ type connKey struct{}
 
 func newAPIServer(p *process) *http.Server {
 	return &http.Server{
-		Handler:  p,
+		Handler:  loopback.Only(p),
 		ErrorLog: log.New(io.Discard, "", 0),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, connKey{}, c)

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"connexease-functions/pkg/local/stack"
+)
+
+// forShells makes a shell of the user's talk to this stack only: its AWS settings are those of a
+// real account, and its proxy, to which curl would hand the secrets, does not reach this machine.
+const forShells = `unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN AWS_SECURITY_TOKEN AWS_ROLE_ARN AWS_WEB_IDENTITY_TOKEN_FILE AWS_IGNORE_CONFIGURED_ENDPOINT_URLS
+case ",${no_proxy:-}," in *,127.0.0.1,*) ;; *) export no_proxy="127.0.0.1,localhost,::1${no_proxy:+,$no_proxy}" ;; esac
+case ",${NO_PROXY:-}," in *,127.0.0.1,*) ;; *) export NO_PROXY="127.0.0.1,localhost,::1${NO_PROXY:+,$NO_PROXY}" ;; esac
+`
+
+// writeEnvironment writes .local/env, which any shell reads: . .local/env
+func writeEnvironment(s *stack.Stack, state, controlURL string) error {
+	secret, _ := s.Secrets.Current(stack.WebhookSecret)
+	env := s.Environment()
+	env["API_URL"] = s.APIURL
+	// Of all services that the stack has not: the control address knows none of them.
+	env["AWS_ENDPOINT_URL"] = controlURL
+	env["EVENT_BUS_NAME"] = s.Bus.Name()
+	env["CONTROL_URL"] = controlURL
+	env["GATEWAY_URL"] = s.GatewayURL
+	env["QUEUE_URL"] = s.QueueURL
+	env["TABLE_NAME"] = s.TableName
+	env["WEBHOOK_SECRET"] = secret
+	env["CLIENT_KEY"] = s.ClientKey()
+	var text strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		fmt.Fprintf(&text, "export %s='%s'\n", name, strings.ReplaceAll(env[name], "'", `'\''`))
+	}
+	text.WriteString(forShells)
+	temporary := filepath.Join(state, "env.new")
+	if err := os.WriteFile(temporary, []byte(text.String()), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(temporary, filepath.Join(state, "env"))
+}
+
+// samVariables is the file that sam local takes as --env-vars: the functions' environment
+// as their containers see this machine.
+const samVariables = "sam-variables.json"
+
+func writeVariables(s *stack.Stack, state string) error {
+	all := s.FunctionEnvironments()
+	for _, env := range all {
+		for name, value := range env {
+			env[name] = strings.Replace(value, "http://127.0.0.1:", "http://host.docker.internal:", 1)
+		}
+	}
+	text, err := json.MarshalIndent(all, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(state, samVariables), text, 0o600)
+}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// take makes the folder of a stack's state this process's own until the end of the process, and
+// says which run has it already. Two of them would empty each other's log and remove each other's
+// environment file.
+func take(state string, port int) error {
+	if err := os.MkdirAll(state, 0o755); err != nil {
+		return err
+	}
+	// Not truncated: what is in it is about the run that holds it.
+	lock, err := os.OpenFile(filepath.Join(state, "lock"), os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return err
+	}
+	err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		holder, _ := io.ReadAll(io.LimitReader(lock, 200))
+		_ = lock.Close()
+		return fmt.Errorf("the folder %s belongs to a stack that runs (%s). End that one, or start a second one beside it with: make run STATE=%s PORT=%d",
+			state, strings.TrimSpace(string(holder)), filepath.Join(filepath.Dir(state), ".local-second"), port+10)
+	}
+	if err == nil {
+		err = lock.Truncate(0)
+	}
+	if err == nil {
+		_, err = fmt.Fprintf(lock, "process %d, http://127.0.0.1:%d\n", os.Getpid(), port)
+	}
+	if err != nil {
+		return fmt.Errorf("lock %s: %w", state, err)
+	}
+	held = lock
+	return nil
+}
+
+// held keeps the lock from being closed by the garbage collector.
+var held *os.File
+
+// checkTemporary says what is wrong with the folder for temporary files, before anything is written.
+func checkTemporary() error {
+	folder := os.TempDir()
+	file, err := os.CreateTemp(folder, "local-")
+	if err != nil {
+		return fmt.Errorf("no file can be written in %s, the folder for temporary files. Fix it with: unset TMPDIR", folder)
+	}
+	return errors.Join(file.Close(), os.Remove(file.Name()))
+}
