@@ -108,6 +108,7 @@ func TestAnEventWhoseConfirmationIsLostIsSentOnce(t *testing.T) {
 		lost++
 		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(string(body)))
 		r.Header.Set("X-Amz-Target", "AmazonSQS.SendMessage")
+		r.Header.Set("Content-Type", "application/x-amz-json-1.0")
 		w.queues.ServeHTTP(httptest.NewRecorder(), r)
 		panic(http.ErrAbortHandler)
 	})

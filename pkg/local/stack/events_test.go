@@ -161,6 +161,7 @@ func TestARulesTargetIsTheOutboundQueue(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.Header.Set("X-Amz-Target", "AWSEvents.PutEvents")
+	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)

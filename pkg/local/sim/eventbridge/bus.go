@@ -4,14 +4,14 @@ package eventbridge
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
-	"fmt"
+	"strings"
 	"sync"
 	"time"
 
 	"connexease-functions/pkg/local/sim/pipes"
+	"connexease-functions/pkg/local/sim/uuid"
 )
 
 const (
@@ -19,8 +19,6 @@ const (
 	account = "000000000000"
 	// kept is how many events are remembered. Who follows more slowly misses some, and is told.
 	kept = 10_000
-	// maxEntry is the largest entry, in bytes (AWS API reference: PutEvents).
-	maxEntry = 256 << 10
 	// maxDetailType is AWS's, in characters.
 	maxDetailType = 128
 )
@@ -110,7 +108,7 @@ func (s *Server) put(entries []pipes.Entry) (ids []string, failed []error) {
 			if at.IsZero() {
 				at = s.now()
 			}
-			id = newID()
+			id = uuid.New()
 			resources := e.Resources
 			if resources == nil {
 				resources = []string{}
@@ -137,24 +135,22 @@ func (s *Server) check(e pipes.Entry) error {
 		}
 	}
 	var detail map[string]json.RawMessage
+	for _, one := range []struct{ name, value string }{{"Source", e.Source}, {"DetailType", e.DetailType}, {"Detail", e.Detail}} {
+		if one.value == "" {
+			return &Failure{"InvalidArgument", "Parameter " + one.name + " is not valid. Reason: " + one.name + " is a required argument."}
+		}
+	}
 	switch {
-	case e.Source == "" || e.DetailType == "" || e.Detail == "":
-		return &Failure{"InvalidArgument", "Parameter Source, DetailType or Detail is not valid. Reason: it is a required argument."}
+	case strings.HasPrefix(e.Source, "aws."): // AWS's own services have those
+		return &Failure{"NotAuthorizedForSourceException", "Not authorized for the source."}
 	case len(e.DetailType) > maxDetailType:
 		return &Failure{"InvalidArgument", "Parameter DetailType is not valid. Reason: longer than 128 characters."}
 	case json.Unmarshal([]byte(e.Detail), &detail) != nil || detail == nil:
 		return &Failure{"MalformedDetail", "Detail is malformed."}
-	case len(e.Source)+len(e.DetailType)+len(e.Detail) > maxEntry:
-		return &Failure{"InvalidArgument", "The entry is larger than 256 KB."}
+	case entrySize(e) > maxEntries:
+		return &Failure{"InvalidArgument", "The entry is larger than 1 MB."}
 	}
 	return nil
-}
-
-func newID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails (Go: crypto/rand)
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
 // Seen returns how many events there were.

@@ -32,6 +32,7 @@ func call(t *testing.T, s *Server, action, body string) (int, string) {
 	t.Helper()
 	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
 	r.Header.Set("X-Amz-Target", "AWSEvents."+action)
+	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
 	w := httptest.NewRecorder()
 	s.ServeHTTP(w, r)
 	return w.Code, w.Body.String()
@@ -83,6 +84,25 @@ func TestPutEventsAnswersEachEntryOnItsOwn(t *testing.T) {
 	s.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/", nil)) // as a page in a browser can
 	if w.Code != 400 {
 		t.Errorf("without an action: %d", w.Code)
+	}
+}
+
+func TestSourcesOfAWSAndRequestsOverAMegabyteAreRefused(t *testing.T) {
+	s := New("EventBus", time.Now)
+	defer s.Close()
+	entry := func(source string, detail int) string {
+		return fmt.Sprintf(`{"Source":%q,"DetailType":"T","Detail":"{\"a\":\"%s\"}","EventBusName":"EventBus"}`, source, strings.Repeat("x", detail-len(`{"a":""}`)))
+	}
+	_, body := call(t, s, "PutEvents", `{"Entries":[`+entry("aws.ec2", 100)+`,`+entry("aws", 100)+`,`+entry("awsome.shop", 100)+`]}`)
+	if !strings.Contains(body, `"FailedEntryCount":1`) || !strings.Contains(body, `"ErrorCode":"NotAuthorizedForSourceException","ErrorMessage":"Not authorized for the source."`) || s.Seen() != 2 {
+		t.Errorf("%d events, %s", s.Seen(), body)
+	}
+	half := maxEntries/2 - len("shopT")
+	if code, body := call(t, s, "PutEvents", `{"Entries":[`+entry("shop", half)+`,`+entry("shop", half)+`]}`); code != 200 || !strings.Contains(body, `"FailedEntryCount":0`) {
+		t.Errorf("1 MB: %d %.200s", code, body)
+	}
+	if code, body := call(t, s, "PutEvents", `{"Entries":[`+entry("shop", half)+`,`+entry("shop", half+1)+`]}`); code != 400 || !strings.Contains(body, "over the limit") || s.Seen() != 4 {
+		t.Errorf("over 1 MB: %d %.200s", code, body)
 	}
 }
 

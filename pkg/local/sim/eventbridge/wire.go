@@ -1,22 +1,29 @@
 package eventbridge
 
 import (
-	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
-	"strings"
 	"time"
 
+	"connexease-functions/pkg/local/sim/awsjson"
 	"connexease-functions/pkg/local/sim/pipes"
 )
 
 const (
-	target      = "AWSEvents."
-	contentType = "application/x-amz-json-1.1"
-	maxRequest  = 4 << 20 // ten entries of 256 KB, and what JSON adds
 	mostEntries = 10
+	// maxEntries is the size of all entries of one request (AWS API reference: PutEvents).
+	maxEntries = 1 << 20
 )
+
+var service = awsjson.Service{
+	Target: "AWSEvents.", Version: "1.1",
+	MaxRequest: 6*maxEntries + 64<<10, // JSON escapes each byte with at most six
+	TooLarge:   invalid("The request is too large."),
+}
+
+func invalid(message string) *awsjson.Fault {
+	return &awsjson.Fault{Type: "ValidationException", Message: message}
+}
 
 type input struct {
 	Name    string
@@ -27,40 +34,27 @@ type input struct {
 	}
 }
 
-// ServeHTTP speaks AWS JSON 1.1, as the SDKs and the CLI do. The header that names the
-// action keeps pages in a browser from putting events.
+// ServeHTTP is the endpoint.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	action, ok := strings.CutPrefix(r.Header.Get("X-Amz-Target"), target)
-	if !ok || r.Method != http.MethodPost {
-		fail(w, "UnknownOperationException", "The action is not known.")
-		return
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
-	var in input
-	if err != nil || json.Unmarshal(body, &in) != nil {
-		fail(w, "SerializationException", "The request cannot be read.")
-		return
-	}
-	switch action {
-	case "PutEvents":
-		s.putEvents(w, in)
-	case "DescribeEventBus":
-		if in.Name != "" && in.Name != s.name && in.Name != ARN(s.name) {
-			fail(w, "ResourceNotFoundException", "Event bus "+in.Name+" does not exist.")
-			return
+	awsjson.Serve(w, r, service, func(action string, in input) (any, *awsjson.Fault) {
+		switch action {
+		case "PutEvents":
+			return s.putEvents(in)
+		case "DescribeEventBus":
+			if in.Name != "" && in.Name != s.name && in.Name != ARN(s.name) {
+				return nil, &awsjson.Fault{Type: "ResourceNotFoundException", Message: "Event bus " + in.Name + " does not exist."}
+			}
+			return map[string]any{"Name": s.name, "Arn": ARN(s.name)}, nil
+		case "ListEventBuses":
+			return map[string]any{"EventBuses": []any{map[string]any{"Name": s.name, "Arn": ARN(s.name)}}}, nil
 		}
-		answer(w, http.StatusOK, map[string]any{"Name": s.name, "Arn": ARN(s.name)})
-	case "ListEventBuses":
-		answer(w, http.StatusOK, map[string]any{"EventBuses": []any{map[string]any{"Name": s.name, "Arn": ARN(s.name)}}})
-	default:
-		fail(w, "UnsupportedOperation", "Not served here: "+action)
-	}
+		return nil, service.UnknownOperation(action)
+	})
 }
 
-func (s *Server) putEvents(w http.ResponseWriter, in input) {
+func (s *Server) putEvents(in input) (any, *awsjson.Fault) {
 	if len(in.Entries) == 0 || len(in.Entries) > mostEntries {
-		fail(w, "ValidationException", "Entries must have 1 to 10 members.")
-		return
+		return nil, invalid("1 validation error detected: Value at 'entries' failed to satisfy constraint: Member must have length between 1 and 10")
 	}
 	type result struct {
 		EventID      string `json:"EventId,omitempty"`
@@ -68,12 +62,21 @@ func (s *Server) putEvents(w http.ResponseWriter, in input) {
 		ErrorMessage string `json:",omitempty"`
 	}
 	var all []result
-	failed := 0
+	var entries []pipes.Entry
+	size := 0
 	for _, one := range in.Entries {
 		e := pipes.Entry{Source: one.Source, DetailType: one.DetailType, Detail: one.Detail, EventBusName: one.EventBusName, Resources: one.Resources}
 		if one.Time != nil {
 			e.Time = time.UnixMilli(int64(*one.Time * 1000))
 		}
+		size += entrySize(e)
+		entries = append(entries, e)
+	}
+	if size > maxEntries {
+		return nil, invalid("Total size of the entries in the request is over the limit.")
+	}
+	failed := 0
+	for _, e := range entries {
 		// An entry that names no bus is for the account's default bus, which nothing listens to here.
 		if e.EventBusName != s.name && e.EventBusName != ARN(s.name) {
 			failed++
@@ -93,16 +96,17 @@ func (s *Server) putEvents(w http.ResponseWriter, in input) {
 			all = append(all, result{EventID: ids[0]})
 		}
 	}
-	answer(w, http.StatusOK, map[string]any{"FailedEntryCount": failed, "Entries": all})
+	return map[string]any{"FailedEntryCount": failed, "Entries": all}, nil
 }
 
-func answer(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", contentType)
-	w.Header().Set("X-Amzn-RequestId", newID())
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body)
-}
-
-func fail(w http.ResponseWriter, code, message string) {
-	answer(w, http.StatusBadRequest, map[string]string{"__type": code, "message": message})
+// entrySize counts as AWS does (Amazon EventBridge: "Calculating PutEvents event entry size").
+func entrySize(e pipes.Entry) int {
+	n := len(e.Source) + len(e.DetailType) + len(e.Detail)
+	if !e.Time.IsZero() {
+		n += 14
+	}
+	for _, one := range e.Resources {
+		n += len(one)
+	}
+	return n
 }

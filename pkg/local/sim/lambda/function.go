@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"connexease-functions/pkg/local/sim/uuid"
 )
 
 // Limits of a synchronous invocation (AWS: Lambda quotas). The response may be 100 bytes larger than the request, as in AWS.
@@ -135,7 +137,7 @@ func (f *Function) Name() string { return f.cfg.Name }
 // FunctionError; an error is returned only where there is no result: ErrTooLarge, ErrClosed, the context's error when it ended first (with
 // ErrAbandoned where a process is already at work), or a binary that cannot be started. The payload must not be changed afterwards.
 func (f *Function) Invoke(ctx context.Context, payload []byte) (Result, error) {
-	return f.invoke(ctx, newUUID(), payload)
+	return f.invoke(ctx, uuid.New(), payload)
 }
 
 // invoke is Invoke under a request id that was given before: repeats of an asynchronous invocation keep it.

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"connexease-functions/pkg/local/sim/uuid"
 )
 
 // maxAsyncBytes is the limit of an asynchronous invocation's payload (AWS: Lambda quotas).
@@ -95,7 +97,7 @@ func (a *InvokeAPI) begin() bool {
 
 // ServeHTTP implements http.Handler.
 func (a *InvokeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("X-Amzn-Requestid", newUUID())
+	w.Header().Set("X-Amzn-Requestid", uuid.New())
 	if !a.begin() {
 		refuseInvoke(w, http.StatusServiceUnavailable, "ServiceException", "Lambda is ending.")
 		return
@@ -135,7 +137,7 @@ func (a *InvokeAPI) serve(w http.ResponseWriter, r *http.Request) {
 	case "", "RequestResponse":
 		a.answer(w, r, target, payload)
 	case "Event":
-		id := newUUID()
+		id := uuid.New()
 		if !a.begin() {
 			refuseInvoke(w, http.StatusServiceUnavailable, "ServiceException", "Lambda is ending.")
 			return
@@ -155,7 +157,7 @@ func (a *InvokeAPI) serve(w http.ResponseWriter, r *http.Request) {
 
 func (a *InvokeAPI) answer(w http.ResponseWriter, r *http.Request, target Target, payload []byte) {
 	// As in AWS the function goes on when its caller is gone.
-	result := a.attempt(context.WithoutCancel(r.Context()), target, newUUID(), payload, 0)
+	result := a.attempt(context.WithoutCancel(r.Context()), target, uuid.New(), payload, 0)
 	if result.FunctionError == notRun {
 		refuseInvoke(w, http.StatusInternalServerError, "ServiceException", "The function cannot be run here.")
 		return

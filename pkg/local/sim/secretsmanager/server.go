@@ -3,14 +3,14 @@
 package secretsmanager
 
 import (
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base32"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"connexease-functions/pkg/local/sim/uuid"
 )
 
 // AWS: Secrets Manager, "What's in a Secrets Manager secret?", staging labels.
@@ -32,9 +32,8 @@ type version struct {
 }
 
 type secret struct {
-	name             string
-	created, changed time.Time
-	versions         []*version // the oldest first
+	name     string
+	versions []*version // the oldest first
 }
 
 // Fault is what the endpoint answers instead, to every call.
@@ -76,8 +75,7 @@ func (s *Server) create(name string) *secret {
 	if there, ok := s.secrets[name]; ok {
 		return there
 	}
-	now := s.now()
-	added := &secret{name: name, created: now, changed: now}
+	added := &secret{name: name}
 	s.secrets[name] = added
 	return added
 }
@@ -87,7 +85,7 @@ func (s *Server) create(name string) *secret {
 func (s *Server) Put(name, value string) (versionID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	id := newVersionID()
+	id := uuid.New()
 	s.create(name).add(&version{id: id, value: value, created: s.now()}, []string{current})
 	return id
 }
@@ -170,7 +168,6 @@ func (c *secret) labelled(stage string) *version {
 
 func (c *secret) add(v *version, stages []string) {
 	c.versions = append(c.versions, v)
-	c.changed = v.created
 	for _, stage := range stages {
 		c.move(stage, v)
 	}
@@ -183,8 +180,8 @@ func (c *secret) add(v *version, stages []string) {
 	}
 }
 
-// move takes a label from the version that has it and gives it to another, or to none.
-// Whatever loses AWSCURRENT to another becomes AWSPREVIOUS.
+// move takes a label from the version that has it and gives it to another. The version that
+// loses AWSCURRENT becomes AWSPREVIOUS.
 func (c *secret) move(stage string, to *version) {
 	from := c.labelled(stage)
 	if from == to {
@@ -193,19 +190,8 @@ func (c *secret) move(stage string, to *version) {
 	if from != nil {
 		from.stages = slices.DeleteFunc(from.stages, func(s string) bool { return s == stage })
 	}
-	if to != nil {
-		to.stages = append(to.stages, stage)
-	}
-	if stage == current && from != nil && to != nil {
+	to.stages = append(to.stages, stage)
+	if stage == current && from != nil {
 		c.move(previous, from)
 	}
-}
-
-// newVersionID returns a random UUID: AWS's tools refuse ids of less than 32
-// characters.
-func newVersionID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails, by its documentation
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }

@@ -1,22 +1,34 @@
 package sqs
 
 import (
+	"crypto/md5"
+	"encoding/hex"
 	"regexp"
 	"strconv"
 	"time"
 	"unicode/utf8"
+
+	"connexease-functions/pkg/local/sim/awsjson"
+	"connexease-functions/pkg/local/sim/uuid"
 )
 
-var entryID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
+// groupID is what a fair queue's group may be named: letters, digits and punctuation.
+var groupID = regexp.MustCompile(`^[!-~]{1,128}$`)
 
 // The actions below expect the lock to be held.
 
-func (s *Server) send(q *queue, e entry) (output, *fault) {
+func (s *Server) send(q *queue, e input) (output, *awsjson.Fault) {
 	if e.MessageBody == nil || *e.MessageBody == "" {
 		return nil, missing("MessageBody")
 	}
-	if e.MessageGroupId != "" && !entryID.MatchString(e.MessageGroupId) {
+	if e.MessageGroupId != "" && !groupID.MatchString(e.MessageGroupId) {
 		return nil, invalid("The parameter MessageGroupId is invalid.")
+	}
+	if e.MessageDeduplicationId != "" {
+		return nil, invalid("Value " + e.MessageDeduplicationId + " for parameter MessageDeduplicationId is invalid. Reason: The request include parameter that is not valid for this queue type.")
+	}
+	if len(e.MessageAttributes) > 0 || len(e.MessageSystemAttributes) > 0 {
+		return nil, sqsFault("UnsupportedOperation", "This endpoint keeps no message attributes.")
 	}
 	delay := q.Delay
 	if e.DelaySeconds != nil {
@@ -25,39 +37,22 @@ func (s *Server) send(q *queue, e entry) (output, *fault) {
 	if delay < 0 || delay > maxDelay {
 		return nil, invalid("Value " + strconv.Itoa(*e.DelaySeconds) + " for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0 and <= 900.")
 	}
-	if bad := checkAttributes(e.MessageAttributes); bad != nil {
-		return nil, bad
-	}
-	if e.size() > maxMessageBytes {
+	if len(*e.MessageBody) > maxMessageBytes {
 		return nil, invalid("One or more parameters are invalid. Reason: Message must be shorter than 1048576 bytes.")
 	}
 	if !allowed(*e.MessageBody) {
-		return nil, &fault{sqsShape + "InvalidMessageContents", "InvalidMessageContents", "Invalid characters found in the message body. Valid: #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF."}
+		return nil, namedFault("InvalidMessageContents", "Invalid characters found in the message body. Valid: #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF.")
 	}
 	now := s.now()
-	m := &message{id: newID(), body: *e.MessageBody, attributes: e.MessageAttributes, sent: now, visibleAt: now.Add(delay)}
-	out := output{"MessageId": m.id, "MD5OfMessageBody": md5Hex([]byte(m.body))}
-	if digest := md5Attributes(m.attributes); digest != "" {
-		out["MD5OfMessageAttributes"] = digest
-	}
-	if trace := e.MessageSystemAttributes["AWSTraceHeader"]; trace.StringValue != nil {
-		m.trace = *trace.StringValue
-		out["MD5OfMessageSystemAttributes"] = md5Attributes(map[string]attribute{"AWSTraceHeader": trace})
-	}
+	m := &message{id: uuid.New(), body: *e.MessageBody, sent: now, visibleAt: now.Add(delay)}
 	q.add(m)
 	s.wake()
-	return out, nil
+	return output{"MessageId": m.id, "MD5OfMessageBody": md5Hex(m.body)}, nil
 }
 
-func (e entry) size() int {
-	n := 0
-	if e.MessageBody != nil {
-		n = len(*e.MessageBody)
-	}
-	for name, a := range e.MessageAttributes {
-		n += a.size(name)
-	}
-	return n
+func md5Hex(text string) string {
+	sum := md5.Sum([]byte(text)) // the protocol's own checksum, no security
+	return hex.EncodeToString(sum[:])
 }
 
 func allowed(body string) bool {
@@ -71,7 +66,7 @@ func allowed(body string) bool {
 
 // remove deletes a message. An old receipt handle succeeds and deletes nothing (AWS:
 // DeleteMessage); so does one of a message that is gone.
-func (s *Server) remove(q *queue, e entry) *fault {
+func (s *Server) remove(q *queue, e input) *awsjson.Fault {
 	m, current, wellFormed := q.find(e.ReceiptHandle)
 	if !wellFormed {
 		return badHandle()
@@ -83,7 +78,7 @@ func (s *Server) remove(q *queue, e entry) *fault {
 }
 
 // change sets when a message that is in flight becomes visible again.
-func (s *Server) change(q *queue, e entry) *fault {
+func (s *Server) change(q *queue, e input) *awsjson.Fault {
 	if e.VisibilityTimeout == nil {
 		return missing("VisibilityTimeout")
 	}
@@ -109,45 +104,10 @@ func (s *Server) change(q *queue, e entry) *fault {
 	return nil
 }
 
-// batch runs an action for each entry; faults of one leave the others.
-func (s *Server) batch(entries []entry, bounded bool, run func(entry) (output, *fault)) (output, *fault) {
-	if len(entries) == 0 {
-		return nil, sqsFault("EmptyBatchRequest", "There should be at least one entry in the request.")
-	}
-	if len(entries) > maxBatch {
-		return nil, sqsFault("TooManyEntriesInBatchRequest", "Maximum number of entries per request are 10. You have sent "+strconv.Itoa(len(entries))+".")
-	}
-	seen, size := map[string]bool{}, 0
-	for _, e := range entries {
-		if !entryID.MatchString(e.Id) {
-			return nil, sqsFault("InvalidBatchEntryId", "A batch entry id can only contain alphanumeric characters, hyphens and underscores. It can be at most 80 letters long.")
-		}
-		if seen[e.Id] {
-			return nil, sqsFault("BatchEntryIdsNotDistinct", "Id "+e.Id+" repeated.")
-		}
-		seen[e.Id] = true
-		size += e.size()
-	}
-	if bounded && size > maxMessageBytes {
-		return nil, sqsFault("BatchRequestTooLong", "Batch requests cannot be longer than 1048576 bytes. You have sent "+strconv.Itoa(size)+" bytes.")
-	}
-	successful, failed := []output{}, []output{}
-	for _, e := range entries {
-		out, bad := run(e)
-		if bad != nil {
-			failed = append(failed, output{"Id": e.Id, "Code": bad.query, "Message": bad.message, "SenderFault": true})
-			continue
-		}
-		out["Id"] = e.Id
-		successful = append(successful, out)
-	}
-	return output{"Successful": successful, "Failed": failed}, nil
-}
-
 // move is StartMessageMoveTask: dead letters go back to where they came from, or to
 // the destination, each as a new message (AWS: Dead-letter queue redrive). Unlike in
 // AWS it is done when the answer comes.
-func (s *Server) move(in input) (output, *fault) {
+func (s *Server) move(in input) (output, *awsjson.Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	from := s.queues[nameOfARN(in.SourceArn)]
@@ -175,8 +135,8 @@ func (s *Server) move(in input) (output, *fault) {
 			continue // nobody knows where it came from, or a reader has it
 		}
 		from.remove(m)
-		to.add(&message{id: newID(), body: m.body, attributes: m.attributes, trace: m.trace, sent: now, visibleAt: now})
+		to.add(&message{id: uuid.New(), body: m.body, sent: now, visibleAt: now})
 	}
 	s.wake()
-	return output{"TaskHandle": newID()}, nil
+	return output{"TaskHandle": uuid.New()}, nil
 }

@@ -1,15 +1,6 @@
 package sqs
 
-import (
-	"encoding/json"
-	"net/http"
-)
-
-// fault is an error as SQS tells it: a shape for clients of the JSON protocol and the
-// older query code beside it (AWS: SQS API Reference, Common Errors).
-type fault struct {
-	shape, query, message string
-}
+import "connexease-functions/pkg/local/sim/awsjson"
 
 const (
 	sqsShape   = "com.amazonaws.sqs#"
@@ -17,34 +8,36 @@ const (
 	oldQuery   = "AWS.SimpleQueueService."
 )
 
-func invalid(message string) *fault {
-	return &fault{coralShape + "InvalidParameterValueException", "InvalidParameterValue", message}
+func invalid(message string) *awsjson.Fault {
+	return &awsjson.Fault{Type: coralShape + "InvalidParameterValueException", Query: "InvalidParameterValue", Message: message}
 }
 
-func missing(parameter string) *fault {
-	return &fault{coralShape + "MissingRequiredParameterException", "MissingParameter", "The request must contain the parameter " + parameter + "."}
+func missing(parameter string) *awsjson.Fault {
+	return &awsjson.Fault{Type: coralShape + "MissingRequiredParameterException", Query: "MissingParameter", Message: "The request must contain the parameter " + parameter + "."}
 }
 
 // sqsFault is one whose query code is the shape under SQS's own prefix.
-func sqsFault(name, message string) *fault {
-	return &fault{sqsShape + name, oldQuery + name, message}
+func sqsFault(name, message string) *awsjson.Fault {
+	return &awsjson.Fault{Type: sqsShape + name, Query: oldQuery + name, Message: message}
 }
 
-func noQueue() *fault {
-	return &fault{sqsShape + "QueueDoesNotExist", oldQuery + "NonExistentQueue", "The specified queue does not exist."}
+// namedFault is one whose query code is the shape alone.
+func namedFault(name, message string) *awsjson.Fault {
+	return &awsjson.Fault{Type: sqsShape + name, Query: name, Message: message}
 }
 
-func badHandle() *fault {
-	return &fault{sqsShape + "ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid", "The input receipt handle is invalid."}
+func noQueue() *awsjson.Fault {
+	return &awsjson.Fault{Type: sqsShape + "QueueDoesNotExist", Query: oldQuery + "NonExistentQueue", Message: "The specified queue does not exist."}
 }
 
-func noResource(message string) *fault {
-	return &fault{sqsShape + "ResourceNotFoundException", "ResourceNotFoundException", message}
+func badHandle() *awsjson.Fault {
+	return namedFault("ReceiptHandleIsInvalid", "The input receipt handle is invalid.")
 }
 
-func (f *fault) write(w http.ResponseWriter) {
-	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
-	w.Header().Set("X-Amzn-Query-Error", f.query+";Sender")
-	w.WriteHeader(http.StatusBadRequest)
-	_ = json.NewEncoder(w).Encode(map[string]string{"__type": f.shape, "message": f.message})
+func noResource(message string) *awsjson.Fault {
+	return namedFault("ResourceNotFoundException", message)
+}
+
+func unknownAttribute(name string) *awsjson.Fault {
+	return namedFault("InvalidAttributeName", "Unknown Attribute "+name+".")
 }

@@ -96,7 +96,7 @@ func (s *Server) poll(ctx context.Context, q *queue, m Mapping) {
 	defer s.mu.Unlock()
 	for id, handle := range handles {
 		if !failed[id] {
-			_ = s.remove(q, entry{ReceiptHandle: handle})
+			_ = s.remove(q, input{ReceiptHandle: handle})
 		}
 	}
 }
@@ -135,37 +135,24 @@ func failures(result []byte, batch map[string]string) (failed map[string]bool, o
 }
 
 type record struct {
-	MessageID              string                     `json:"messageId"`
-	ReceiptHandle          string                     `json:"receiptHandle"`
-	Body                   string                     `json:"body"`
-	Attributes             map[string]string          `json:"attributes"`
-	MessageAttributes      map[string]recordAttribute `json:"messageAttributes"`
-	MD5OfBody              string                     `json:"md5OfBody"`
-	MD5OfMessageAttributes string                     `json:"md5OfMessageAttributes,omitempty"`
-	EventSource            string                     `json:"eventSource"`
-	EventSourceARN         string                     `json:"eventSourceARN"`
-	AWSRegion              string                     `json:"awsRegion"`
-}
-
-type recordAttribute struct {
-	StringValue      *string  `json:"stringValue,omitempty"`
-	BinaryValue      []byte   `json:"binaryValue,omitempty"`
-	StringListValues []string `json:"stringListValues"`
-	BinaryListValues [][]byte `json:"binaryListValues"`
-	DataType         string   `json:"dataType"`
+	MessageID         string            `json:"messageId"`
+	ReceiptHandle     string            `json:"receiptHandle"`
+	Body              string            `json:"body"`
+	Attributes        map[string]string `json:"attributes"`
+	MessageAttributes map[string]any    `json:"messageAttributes"`
+	MD5OfBody         string            `json:"md5OfBody"`
+	EventSource       string            `json:"eventSource"`
+	EventSourceARN    string            `json:"eventSourceARN"`
+	AWSRegion         string            `json:"awsRegion"`
 }
 
 // event is Lambda's event for a batch (AWS: Using Lambda with Amazon SQS).
 func event(queue string, batch []*message) []byte {
 	records := make([]record, len(batch))
 	for i, m := range batch {
-		attributes := map[string]recordAttribute{}
-		for name, a := range m.attributes {
-			attributes[name] = recordAttribute{a.StringValue, a.BinaryValue, []string{}, [][]byte{}, a.DataType}
-		}
 		records[i] = record{
-			MessageID: m.id, ReceiptHandle: m.handle(), Body: m.body, Attributes: m.system(), MessageAttributes: attributes,
-			MD5OfBody: md5Hex([]byte(m.body)), MD5OfMessageAttributes: md5Attributes(m.attributes),
+			MessageID: m.id, ReceiptHandle: m.handle(), Body: m.body, Attributes: m.system(), MessageAttributes: map[string]any{},
+			MD5OfBody:   md5Hex(m.body),
 			EventSource: "aws:sqs", EventSourceARN: ARN(queue), AWSRegion: region,
 		}
 	}

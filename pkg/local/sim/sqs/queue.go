@@ -2,7 +2,6 @@ package sqs
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"slices"
 	"strconv"
@@ -11,18 +10,38 @@ import (
 )
 
 type message struct {
-	id         string
-	body       string
-	attributes map[string]attribute
-	trace      string // AWSTraceHeader
-	sent       time.Time
-	first      time.Time // first receive
-	receives   int
-	visibleAt  time.Time
-	inFlight   bool // received and not given back; over once visibleAt has passed
-	received   time.Time
-	source     string // queue that it was moved from, as a dead letter
+	id        string
+	body      string
+	sent      time.Time
+	first     time.Time // first receive
+	receives  int
+	visibleAt time.Time
+	inFlight  bool // received and not given back; over once visibleAt has passed
+	received  time.Time
+	source    string // queue that it was moved from, as a dead-lettered message
 }
+
+// systemAttributes are the names of what SQS itself knows of a message (AWS API reference:
+// ReceiveMessage). The last ones are of queues and clients that are not served here.
+var systemAttributes = []string{
+	"All", "SenderId", "SentTimestamp", "ApproximateReceiveCount", "ApproximateFirstReceiveTimestamp", "DeadLetterQueueSourceArn",
+	"AWSTraceHeader", "SequenceNumber", "MessageDeduplicationId", "MessageGroupId",
+}
+
+func (m *message) system() map[string]string {
+	all := map[string]string{
+		"ApproximateReceiveCount":          strconv.Itoa(m.receives),
+		"ApproximateFirstReceiveTimestamp": millis(m.first),
+		"SentTimestamp":                    millis(m.sent),
+		"SenderId":                         account,
+	}
+	if m.source != "" {
+		all["DeadLetterQueueSourceArn"] = ARN(m.source)
+	}
+	return all
+}
+
+func millis(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
 
 func (m *message) handle() string { return fmt.Sprintf("%s#%d", m.id, m.receives) }
 
@@ -88,14 +107,6 @@ func (q *queue) find(handle string) (m *message, current, wellFormed bool) {
 	}
 	m = q.byID[id]
 	return m, m != nil && m.receives == n, true
-}
-
-// newID returns a UUID, as message ids are.
-func newID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails (Go: crypto/rand)
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
 // take receives up to limit messages. What was received maxReceiveCount times moves to

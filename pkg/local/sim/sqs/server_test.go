@@ -69,7 +69,7 @@ func (r *rig) put(t *testing.T, body string, delay int32) string {
 func (r *rig) get(t *testing.T, url *string, wait int32) []types.Message {
 	t.Helper()
 	out, err := r.Client.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{
-		QueueUrl: url, MaxNumberOfMessages: 10, WaitTimeSeconds: wait, MessageAttributeNames: []string{"All"},
+		QueueUrl: url, MaxNumberOfMessages: 10, WaitTimeSeconds: wait,
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
 	})
 	if err != nil {
@@ -236,52 +236,6 @@ func TestALongPollEndsWithTheMessageOrTheCaller(t *testing.T) {
 	})
 }
 
-func TestBatchesSucceedAndFailEntryByEntry(t *testing.T) {
-	r := start(t, nil)
-	entry := func(id, body string) types.SendMessageBatchRequestEntry {
-		return types.SendMessageBatchRequestEntry{Id: &id, MessageBody: &body}
-	}
-	send := func(entries ...types.SendMessageBatchRequestEntry) (*sqs.SendMessageBatchOutput, error) {
-		return r.SendMessageBatch(t.Context(), &sqs.SendMessageBatchInput{QueueUrl: r.url, Entries: entries})
-	}
-	out, err := send(entry("a", "1"), entry("b", "\x01"), entry("c", "3"))
-	if err != nil || len(out.Successful) != 2 || len(out.Failed) != 1 || *out.Failed[0].Id != "b" || *out.Failed[0].Code != "InvalidMessageContents" || !out.Failed[0].SenderFault {
-		t.Fatalf("%+v %v", out, err)
-	}
-	half := strings.Repeat("x", maxMessageBytes/2)
-	for want, entries := range map[string][]types.SendMessageBatchRequestEntry{
-		"EmptyBatchRequest":            {},
-		"TooManyEntriesInBatchRequest": {entry("1", "x"), entry("2", "x"), entry("3", "x"), entry("4", "x"), entry("5", "x"), entry("6", "x"), entry("7", "x"), entry("8", "x"), entry("9", "x"), entry("10", "x"), entry("11", "x")},
-		"BatchEntryIdsNotDistinct":     {entry("a", "x"), entry("a", "x")},
-		"InvalidBatchEntryId":          {entry("a b", "x")},
-		"BatchRequestTooLong":          {entry("a", half), entry("b", half+"x")},
-	} {
-		if _, err := send(entries...); !strings.HasSuffix(code(err), want) {
-			t.Errorf("%s: %v", want, err)
-		}
-	}
-	if out, err := send(entry("a", half), entry("b", half)); err != nil || len(out.Successful) != 2 {
-		t.Errorf("1 MiB in all: %v", err)
-	}
-	got := r.get(t, r.url, 0)
-	if len(got) != 4 {
-		t.Fatalf("%d received", len(got))
-	}
-	changed, err := r.ChangeMessageVisibilityBatch(t.Context(), &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: r.url, Entries: []types.ChangeMessageVisibilityBatchRequestEntry{
-		{Id: aws.String("a"), ReceiptHandle: got[0].ReceiptHandle, VisibilityTimeout: 0}, {Id: aws.String("b"), ReceiptHandle: aws.String("nonsense"), VisibilityTimeout: 0},
-	}})
-	if err != nil || len(changed.Successful) != 1 || len(changed.Failed) != 1 || *changed.Failed[0].Code != "ReceiptHandleIsInvalid" {
-		t.Errorf("%+v %v", changed, err)
-	}
-	var entries []types.DeleteMessageBatchRequestEntry
-	for i, m := range got {
-		entries = append(entries, types.DeleteMessageBatchRequestEntry{Id: aws.String(string(rune('a' + i))), ReceiptHandle: m.ReceiptHandle})
-	}
-	if out, err := r.DeleteMessageBatch(t.Context(), &sqs.DeleteMessageBatchInput{QueueUrl: r.url, Entries: entries}); err != nil || len(out.Successful) != 4 || !r.Idle("out") {
-		t.Errorf("%+v %v", out, err)
-	}
-}
-
 func TestSendsAreBoundedAsInAWS(t *testing.T) {
 	r := start(t, nil)
 	for _, c := range []struct {
@@ -306,35 +260,103 @@ func TestSendsAreBoundedAsInAWS(t *testing.T) {
 	}
 }
 
-func TestAttributesKeepTheirDigest(t *testing.T) {
-	// A digest known from another implementation.
-	if got := md5Attributes(map[string]attribute{"timestamp": {DataType: "Number.java.lang.Long", StringValue: aws.String("1493147359900")}}); got != "2e2e4876d8e0bd6b8c2c8f556831c349" {
-		t.Errorf("digest %s", got)
-	}
+// raw calls the endpoint with a body of a test's own, and returns the status, the code of the
+// query protocol and the body.
+func (r *rig) raw(t *testing.T, action, body string) (int, string, string) {
+	t.Helper()
+	request := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
+	request.Header.Set("Content-Type", "application/x-amz-json-1.0")
+	request.Header.Set("X-Amz-Target", "AmazonSQS."+action)
+	w := httptest.NewRecorder()
+	r.ServeHTTP(w, request)
+	return w.Code, w.Header().Get("X-Amzn-Query-Error"), w.Body.String()
+}
+
+func TestAnActionThatIsNotServedIsUnknownWhateverTheQueue(t *testing.T) {
 	r := start(t, nil)
-	out, err := r.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: r.url, MessageBody: aws.String("x"), MessageAttributes: map[string]types.MessageAttributeValue{
-		"test_attribute_name_2": {DataType: aws.String("String"), StringValue: aws.String("test_attribute_value_2")},
-		"test_attribute_name_1": {DataType: aws.String("Binary"), BinaryValue: []byte("b")},
-	}})
-	if err != nil || aws.ToString(out.MD5OfMessageAttributes) == "" {
-		t.Fatalf("%+v %v", out, err)
+	for _, action := range []string{"SendMessageBatch", "ListQueues", "Nothing", ""} {
+		for _, url := range []string{*r.url, r.URL("none"), ""} {
+			status, query, body := r.raw(t, action, `{"QueueUrl":"`+url+`"}`)
+			if status != 400 || query != "InvalidAction;Sender" || !strings.Contains(body, `"__type":"com.amazon.coral.service#UnknownOperationException"`) {
+				t.Errorf("%q of %q: %d %s %s", action, url, status, query, body)
+			}
+		}
 	}
-	got := r.get(t, r.url, 0)[0]
-	if aws.ToString(got.MD5OfMessageAttributes) != *out.MD5OfMessageAttributes || string(got.MessageAttributes["test_attribute_name_1"].BinaryValue) != "b" || aws.ToString(got.MessageAttributes["test_attribute_name_2"].StringValue) != "test_attribute_value_2" {
-		t.Errorf("%+v", got)
+	if _, err := r.ListQueues(t.Context(), &sqs.ListQueuesInput{}); code(err) != "InvalidAction" {
+		t.Errorf("%v", err)
 	}
 }
 
-func TestQueuesAreFoundListedDescribedAndPurged(t *testing.T) {
+func TestWhatAStandardQueueDoesNotTakeIsRefused(t *testing.T) {
+	r := start(t, nil)
+	send := func(change func(*sqs.SendMessageInput)) error {
+		in := &sqs.SendMessageInput{QueueUrl: r.url, MessageBody: aws.String("x")}
+		change(in)
+		_, err := r.SendMessage(t.Context(), in)
+		return err
+	}
+	if err := send(func(in *sqs.SendMessageInput) { in.MessageDeduplicationId = aws.String("once") }); code(err) != "InvalidParameterValue" || !strings.Contains(err.Error(), "not valid for this queue type") {
+		t.Errorf("a deduplication id: %v", err)
+	}
+	attribute := map[string]types.MessageAttributeValue{"a": {DataType: aws.String("String"), StringValue: aws.String("b")}}
+	if err := send(func(in *sqs.SendMessageInput) { in.MessageAttributes = attribute }); !strings.HasSuffix(code(err), "UnsupportedOperation") {
+		t.Errorf("an attribute, which would be lost: %v", err)
+	}
+	for group, want := range map[string]string{"customer:1 2": "InvalidParameterValue", strings.Repeat("x", 129): "InvalidParameterValue", strings.Repeat("x", 128): "", "a.b:c/d": ""} {
+		if err := send(func(in *sqs.SendMessageInput) { in.MessageGroupId = &group }); code(err) != want {
+			t.Errorf("group %.20q: %v", group, err)
+		}
+	}
+	if d := r.Depth("out"); d.Visible != 2 {
+		t.Errorf("%+v", d)
+	}
+}
+
+func TestAttributesAreReturnedByNameAndOthersRefused(t *testing.T) {
+	r := start(t, nil)
+	r.put(t, "x", 0)
+	of := func(names ...types.QueueAttributeName) (map[string]string, error) {
+		out, err := r.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: r.url, AttributeNames: names})
+		if err != nil {
+			return nil, err
+		}
+		return out.Attributes, nil
+	}
+	if got, err := of("SqsManagedSseEnabled", "Policy", "KmsMasterKeyId", "RedriveAllowPolicy"); err != nil || len(got) != 1 || got["SqsManagedSseEnabled"] != "true" {
+		t.Errorf("%v %v", got, err)
+	}
+	if got, err := of("All"); err != nil || got["SqsManagedSseEnabled"] != "true" {
+		t.Errorf("%v %v", got, err)
+	}
+	if got, err := of(); err != nil || len(got) != 0 {
+		t.Errorf("none asked for: %v %v", got, err)
+	}
+	for _, names := range [][]types.QueueAttributeName{{"Nothing"}, {"All", "Nothing"}, {"visibilitytimeout"}} {
+		if _, err := of(names...); code(err) != "InvalidAttributeName" {
+			t.Errorf("%v: %v", names, err)
+		}
+	}
+	receive := func(names ...types.MessageSystemAttributeName) ([]types.Message, error) {
+		out, err := r.Client.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: r.url, MessageSystemAttributeNames: names})
+		if err != nil {
+			return nil, err
+		}
+		return out.Messages, nil
+	}
+	if _, err := receive("SenderId", "Nothing"); code(err) != "InvalidAttributeName" || r.Depth("out").Visible != 1 {
+		t.Errorf("%v, and the queue has %+v", err, r.Depth("out"))
+	}
+	if got, err := receive("SenderId", "AWSTraceHeader"); err != nil || len(got) != 1 || len(got[0].Attributes) != 1 {
+		t.Errorf("%v %v", got, err)
+	}
+}
+
+func TestQueuesAreFoundDescribedAndPurged(t *testing.T) {
 	r := start(t, func(c *QueueConfig) { c.VisibilityTimeout = 180 * time.Second })
 	r.put(t, "x", 0)
 	found, err := r.GetQueueUrl(t.Context(), &sqs.GetQueueUrlInput{QueueName: aws.String("out")})
 	if err != nil || *found.QueueUrl != *r.url {
 		t.Errorf("%v %v", found, err)
-	}
-	all, err := r.ListQueues(t.Context(), &sqs.ListQueuesInput{QueueNamePrefix: aws.String("out-")})
-	if err != nil || len(all.QueueUrls) != 1 {
-		t.Errorf("%v %v", all, err)
 	}
 	about, err := r.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: r.url, AttributeNames: []types.QueueAttributeName{"All"}})
 	if err != nil || about.Attributes["VisibilityTimeout"] != "180" || about.Attributes["ApproximateNumberOfMessages"] != "1" || about.Attributes["QueueArn"] != ARN("out") ||

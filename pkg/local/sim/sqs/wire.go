@@ -2,8 +2,6 @@ package sqs
 
 import (
 	"encoding/json"
-	"io"
-	"maps"
 	"net/http"
 	"net/url"
 	"path"
@@ -11,109 +9,67 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"connexease-functions/pkg/local/sim/awsjson"
 )
 
-const (
-	target      = "AmazonSQS."
-	maxRequest  = 8 << 20 // ten bodies of which JSON escapes each character, and then some
-	contentType = "application/x-amz-json-1.0"
-)
+var service = awsjson.Service{
+	Target: "AmazonSQS.", Version: "1.0", Namespace: coralShape, Queries: true,
+	MaxRequest: 6*maxMessageBytes + 64<<10, // JSON escapes each byte with at most six
+	TooLarge:   invalid("One or more parameters are invalid. Reason: Message must be shorter than 1048576 bytes."),
+}
 
 // input has the members of all actions; each reads its own.
 type input struct {
-	QueueUrl, QueueName, QueueNamePrefix string
-	entry
-	Entries []entry
-
-	AttributeNames, MessageSystemAttributeNames, MessageAttributeNames []string
-	MaxNumberOfMessages, WaitTimeSeconds                               *int
-	SourceArn, DestinationArn                                          string
-}
-
-// entry is one message of an action, alone or in a batch.
-type entry struct {
-	Id                      string
-	MessageBody             *string
-	DelaySeconds            *int
-	MessageAttributes       map[string]attribute
-	MessageSystemAttributes map[string]attribute
-	MessageGroupId          string
-	ReceiptHandle           string
-	VisibilityTimeout       *int
+	QueueUrl, QueueName                         string
+	MessageBody                                 *string
+	DelaySeconds                                *int
+	MessageAttributes, MessageSystemAttributes  map[string]json.RawMessage
+	MessageGroupId, MessageDeduplicationId      string
+	ReceiptHandle                               string
+	VisibilityTimeout                           *int
+	AttributeNames, MessageSystemAttributeNames []string
+	MaxNumberOfMessages, WaitTimeSeconds        *int
+	SourceArn, DestinationArn                   string
 }
 
 type output map[string]any
 
-// ServeHTTP speaks AWS JSON 1.0, as the SDKs and the CLI do. The header that names the
-// action keeps pages in a browser from sending messages.
+// ServeHTTP is the endpoint.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.away.Load() {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
 	}
-	action, ok := strings.CutPrefix(r.Header.Get("X-Amz-Target"), target)
-	if !ok || r.Method != http.MethodPost {
-		(&fault{coralShape + "UnknownOperationException", "InvalidAction", "The action is not known."}).write(w)
-		return
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
-	var in input
-	if err != nil || json.Unmarshal(body, &in) != nil {
-		(&fault{coralShape + "SerializationException", "MalformedInput", "The request cannot be read."}).write(w)
-		return
-	}
-	out, bad := s.serve(r, action, in)
-	if bad != nil {
-		bad.write(w)
-		return
-	}
-	w.Header().Set("Content-Type", contentType)
-	w.Header().Set("X-Amzn-RequestId", newID())
-	_ = json.NewEncoder(w).Encode(out)
-}
-
-func (s *Server) serve(r *http.Request, action string, in input) (output, *fault) {
-	switch action {
-	case "ListQueues":
-		return s.list(r, in), nil
-	case "GetQueueUrl":
-		return s.find(r, in)
-	case "StartMessageMoveTask":
-		return s.move(in)
-	}
-	s.mu.Lock()
-	q := s.queues[nameOf(in.QueueUrl)]
-	if action == "ReceiveMessage" {
-		s.mu.Unlock() // it waits
-		if q == nil {
-			return nil, noQueue()
+	awsjson.Serve(w, r, service, func(action string, in input) (any, *awsjson.Fault) {
+		act, known := map[string]func(*queue, input) (output, *awsjson.Fault){
+			"SendMessage":             s.send,
+			"DeleteMessage":           func(q *queue, in input) (output, *awsjson.Fault) { return output{}, s.remove(q, in) },
+			"ChangeMessageVisibility": func(q *queue, in input) (output, *awsjson.Fault) { return output{}, s.change(q, in) },
+			"GetQueueAttributes":      s.attributes,
+			"PurgeQueue":              func(q *queue, _ input) (output, *awsjson.Fault) { q.clear(); return output{}, nil },
+			"ReceiveMessage":          nil, // it waits without the lock
+		}[action]
+		switch {
+		case action == "GetQueueUrl":
+			return s.find(r, in)
+		case action == "StartMessageMoveTask":
+			return s.move(in)
+		case !known:
+			return nil, service.UnknownOperation(action)
 		}
-		return s.receiveMessage(r, q, in)
-	}
-	defer s.mu.Unlock()
-	if q == nil {
-		return nil, noQueue()
-	}
-	switch action {
-	case "SendMessage":
-		return s.send(q, in.entry)
-	case "DeleteMessage":
-		return output{}, s.remove(q, in.entry)
-	case "ChangeMessageVisibility":
-		return output{}, s.change(q, in.entry)
-	case "SendMessageBatch":
-		return s.batch(in.Entries, true, func(e entry) (output, *fault) { return s.send(q, e) })
-	case "DeleteMessageBatch":
-		return s.batch(in.Entries, false, func(e entry) (output, *fault) { return output{}, s.remove(q, e) })
-	case "ChangeMessageVisibilityBatch":
-		return s.batch(in.Entries, false, func(e entry) (output, *fault) { return output{}, s.change(q, e) })
-	case "GetQueueAttributes":
-		return s.attributes(q, in)
-	case "PurgeQueue":
-		q.clear()
-		return output{}, nil
-	}
-	return nil, &fault{sqsShape + "UnsupportedOperation", oldQuery + "UnsupportedOperation", "Not served here: " + action}
+		s.mu.Lock()
+		q := s.queues[nameOf(in.QueueUrl)]
+		if q == nil || act == nil {
+			s.mu.Unlock()
+			if q == nil {
+				return nil, noQueue()
+			}
+			return s.receiveMessage(r, q, in)
+		}
+		defer s.mu.Unlock()
+		return act(q, in)
+	})
 }
 
 // nameOf takes a queue's name from its URL, wherever that points.
@@ -127,22 +83,7 @@ func nameOf(queueURL string) string {
 
 func nameOfARN(arn string) string { return arn[strings.LastIndexByte(arn, ':')+1:] }
 
-func (s *Server) list(r *http.Request, in input) output {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var urls []string
-	for _, name := range slices.Sorted(maps.Keys(s.queues)) {
-		if strings.HasPrefix(name, in.QueueNamePrefix) {
-			urls = append(urls, queueURL("http://"+r.Host, name))
-		}
-	}
-	if urls == nil {
-		return output{}
-	}
-	return output{"QueueUrls": urls}
-}
-
-func (s *Server) find(r *http.Request, in input) (output, *fault) {
+func (s *Server) find(r *http.Request, in input) (output, *awsjson.Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.queues[in.QueueName] == nil {
@@ -151,7 +92,14 @@ func (s *Server) find(r *http.Request, in input) (output, *fault) {
 	return output{"QueueUrl": queueURL("http://"+r.Host, in.QueueName)}, nil
 }
 
-func (s *Server) attributes(q *queue, in input) (output, *fault) {
+// unsetAttributes are names of attributes that a queue here never has, or does not always have
+// (AWS API reference: GetQueueAttributes).
+var unsetAttributes = []string{
+	"All", "Policy", "RedrivePolicy", "RedriveAllowPolicy", "KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds",
+	"FifoQueue", "ContentBasedDeduplication", "DeduplicationScope", "FifoThroughputLimit",
+}
+
+func (s *Server) attributes(q *queue, in input) (output, *awsjson.Fault) {
 	d := q.depth(s.now())
 	seconds := func(d time.Duration) string { return strconv.Itoa(int(d / time.Second)) }
 	all := map[string]string{
@@ -166,6 +114,7 @@ func (s *Server) attributes(q *queue, in input) (output, *fault) {
 		"MessageRetentionPeriod":                seconds(q.Retention),
 		"MaximumMessageSize":                    strconv.Itoa(maxMessageBytes),
 		"ReceiveMessageWaitTimeSeconds":         "0",
+		"SqsManagedSseEnabled":                  "true", // of every queue that names no key
 	}
 	if q.DeadLetter != "" {
 		policy, _ := json.Marshal(map[string]any{"deadLetterTargetArn": ARN(q.DeadLetter), "maxReceiveCount": q.MaxReceiveCount})
@@ -173,19 +122,22 @@ func (s *Server) attributes(q *queue, in input) (output, *fault) {
 	}
 	kept := map[string]string{}
 	for _, name := range in.AttributeNames {
-		if name == "All" {
-			return output{"Attributes": all}, nil
+		if _, set := all[name]; !set && !slices.Contains(unsetAttributes, name) {
+			return nil, unknownAttribute(name)
 		}
-		if v, ok := all[name]; ok {
-			kept[name] = v
-		} else if name != "RedrivePolicy" {
-			return nil, &fault{sqsShape + "InvalidAttributeName", "InvalidAttributeName", "Unknown Attribute " + name + "."}
+	}
+	for name, value := range all {
+		if slices.Contains(in.AttributeNames, name) || slices.Contains(in.AttributeNames, "All") {
+			kept[name] = value
 		}
+	}
+	if len(kept) == 0 {
+		return output{}, nil
 	}
 	return output{"Attributes": kept}, nil
 }
 
-func (s *Server) receiveMessage(r *http.Request, q *queue, in input) (output, *fault) {
+func (s *Server) receiveMessage(r *http.Request, q *queue, in input) (output, *awsjson.Fault) {
 	limit, wait, visibility := 1, 0, q.VisibilityTimeout
 	if in.MaxNumberOfMessages != nil {
 		limit = *in.MaxNumberOfMessages
@@ -204,12 +156,17 @@ func (s *Server) receiveMessage(r *http.Request, q *queue, in input) (output, *f
 	case visibility < 0 || visibility > maxVisibility:
 		return nil, invalid("The parameter VisibilityTimeout is invalid. Reason: Must be >= 0 and <= 43200, if provided.")
 	}
-	out := output{}
 	asked := slices.Concat(in.AttributeNames, in.MessageSystemAttributeNames)
+	for _, name := range asked {
+		if !slices.Contains(systemAttributes, name) {
+			return nil, unknownAttribute(name)
+		}
+	}
+	out := output{}
 	s.receive(r.Context(), q, limit, visibility, time.Duration(wait)*time.Second, func(got []*message) {
 		var all []output
 		for _, m := range got {
-			all = append(all, m.wire(asked, in.MessageAttributeNames))
+			all = append(all, m.wire(asked))
 		}
 		if all != nil {
 			out["Messages"] = all
@@ -218,20 +175,16 @@ func (s *Server) receiveMessage(r *http.Request, q *queue, in input) (output, *f
 	return out, nil
 }
 
-func (m *message) wire(system, names []string) output {
-	out := output{"MessageId": m.id, "ReceiptHandle": m.handle(), "MD5OfBody": md5Hex([]byte(m.body)), "Body": m.body}
+func (m *message) wire(asked []string) output {
+	out := output{"MessageId": m.id, "ReceiptHandle": m.handle(), "MD5OfBody": md5Hex(m.body), "Body": m.body}
 	kept := map[string]string{}
 	for name, value := range m.system() {
-		if slices.Contains(system, name) || slices.Contains(system, "All") {
+		if slices.Contains(asked, name) || slices.Contains(asked, "All") {
 			kept[name] = value
 		}
 	}
 	if len(kept) > 0 {
 		out["Attributes"] = kept
-	}
-	if attributes := selected(m.attributes, names); len(attributes) > 0 {
-		out["MessageAttributes"] = attributes
-		out["MD5OfMessageAttributes"] = md5Attributes(attributes)
 	}
 	return out
 }
