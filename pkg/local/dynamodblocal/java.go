@@ -2,9 +2,13 @@ package dynamodblocal
 
 import (
 	"context"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -21,34 +25,71 @@ const (
 	oldestJava  = 17
 )
 
-func findJava() (string, error) {
-	java, err := exec.LookPath("java")
-	if err != nil {
-		return "", &Mend{"java is not installed" + needsJava, installJava}
+// Where systems keep a java that is not on PATH.
+var (
+	javaHomeTool = "/usr/libexec/java_home" // macOS: prints the newest one that was installed
+	// kegs are Homebrew's folders of what it does not link, on Apple's and Intel's processors and on Linux.
+	kegs = []string{"/opt/homebrew/opt/openjdk*/bin/java", "/usr/local/opt/openjdk*/bin/java", "/home/linuxbrew/.linuxbrew/opt/openjdk*/bin/java"}
+)
+
+// java is one that may run DynamoDB Local.
+type java struct{ path, where string }
+
+// findJavas returns each java of this machine, the one that people chose first.
+func findJavas(ctx context.Context) ([]java, error) {
+	var found []java
+	add := func(path, where string) {
+		if info, err := os.Stat(path); err != nil || info.IsDir() {
+			return
+		}
+		if !slices.ContainsFunc(found, func(j java) bool { return j.path == path }) {
+			found = append(found, java{path, where})
+		}
 	}
-	return java, nil
+	if home := os.Getenv("JAVA_HOME"); home != "" {
+		add(filepath.Join(home, "bin", "java"), "of JAVA_HOME ("+home+")")
+	}
+	if path, err := exec.LookPath("java"); err == nil {
+		add(path, "on PATH")
+	}
+	asked, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if home, err := exec.CommandContext(asked, javaHomeTool).Output(); err == nil {
+		path := filepath.Join(strings.TrimSpace(string(home)), "bin", "java")
+		add(path, path)
+	}
+	for _, keg := range kegs {
+		paths, _ := filepath.Glob(keg)
+		for _, path := range paths {
+			add(path, path)
+		}
+	}
+	if len(found) == 0 {
+		return nil, &Mend{"java is not installed" + needsJava + " (JAVA_HOME, PATH, " + javaHomeTool + " and Homebrew's folders were looked at)", installJava}
+	}
+	return found, nil
 }
 
-// checkJava returns a *Mend where this java cannot run DynamoDB Local. It costs
-// a tenth of a second, so it is asked after a failed start only. macOS has a java on
-// PATH that fails where none is installed.
-func checkJava(ctx context.Context, java string, env []string) error {
+// checkJava says why this java cannot run DynamoDB Local, or nothing. It costs a tenth of a
+// second, so it is asked after a failed start only. macOS has a java on PATH that fails where none
+// is installed.
+func checkJava(ctx context.Context, j java, env []string) string {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	command := exec.CommandContext(ctx, java, "-version")
+	command := exec.CommandContext(ctx, j.path, "-version")
 	command.Env = env
 	command.WaitDelay = time.Second
 	out, err := command.CombinedOutput()
 	if ctx.Err() != nil {
-		return nil
+		return ""
 	}
 	if err != nil {
-		return &Mend{"the java on PATH does not run" + needsJava, installJava}
+		return "the java " + j.where + " does not run"
 	}
 	if version, major := javaVersion(string(out)); major > 0 && major < oldestJava {
-		return &Mend{"the java on PATH is version " + version + needsJava, installJava}
+		return "the java " + j.where + " is version " + version
 	}
-	return nil
+	return ""
 }
 
 var quotedVersion = regexp.MustCompile(`version "((?:1\.)?(\d+)[^"]*)"`)

@@ -41,10 +41,63 @@ func TestAMissingOrOlderJavaIsToldWithItsMend(t *testing.T) {
 	}
 }
 
+// noOtherJava hides what this machine has beside PATH.
+func noOtherJava(t *testing.T) {
+	t.Setenv("JAVA_HOME", "")
+	tool, folders := javaHomeTool, kegs
+	t.Cleanup(func() { javaHomeTool, kegs = tool, folders })
+	javaHomeTool, kegs = "/nonexistent", nil
+}
+
+// fakeJava writes a java that says its version and then fails, and returns its path.
+func fakeJava(t *testing.T, home, version string) string {
+	t.Helper()
+	path := filepath.Join(home, "bin", "java")
+	script := "#!/bin/sh\necho 'openjdk version \"" + version + "\"' >&2; test \"$1\" = -version || { echo \"this is \" $0; exit 3; }\n"
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// What macOS has: a java on PATH that is none, an older one in JAVA_HOME, and Homebrew's, which is
+// linked nowhere.
+func TestTheFirstJavaThatIsNewEnoughIsUsedWhereverItIs(t *testing.T) {
+	onlyJava(t, "echo 'Unable to locate a Java Runtime.' >&2; exit 1", "")
+	home, keg := t.TempDir(), t.TempDir()
+	fakeJava(t, home, "11.0.2")
+	t.Setenv("JAVA_HOME", home)
+	want := fakeJava(t, filepath.Join(keg, "openjdk@17"), "17.0.9")
+	_, err := Start(t.Context(), t.TempDir())
+	if want := "the java of JAVA_HOME (" + home + ") is version 11.0.2, the java on PATH does not run; DynamoDB Local needs Java 17 or newer. Mend it with: "; err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("without one: %v, want %s", err, want)
+	}
+	kegs = []string{filepath.Join(keg, "openjdk*/bin/java")}
+	if _, err := Start(t.Context(), t.TempDir()); err == nil || !strings.Contains(err.Error(), "this is  "+want) {
+		t.Errorf("with Homebrew's: %v", err)
+	}
+	kegs = nil
+	javaHomeTool = filepath.Join(t.TempDir(), "java_home")
+	if err := os.WriteFile(javaHomeTool, []byte("#!/bin/sh\necho '"+filepath.Join(keg, "openjdk@17")+"'\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Start(t.Context(), t.TempDir()); err == nil || !strings.Contains(err.Error(), "this is  "+want) {
+		t.Errorf("with java_home: %v", err)
+	}
+	t.Setenv("JAVA_HOME", filepath.Join(keg, "openjdk@17"))
+	if _, err := Start(t.Context(), t.TempDir()); err == nil || !strings.Contains(err.Error(), "this is  "+want) {
+		t.Errorf("with JAVA_HOME: %v", err)
+	}
+}
+
 // onlyJava puts a java on a PATH that holds nothing else but what the supervisor
 // needs: sh and rm.
 func onlyJava(t *testing.T, script, before string) {
 	t.Helper()
+	noOtherJava(t)
 	if script != "" {
 		script = before + script
 	}

@@ -72,13 +72,31 @@ var errPortTaken = errors.New("the port is taken")
 // when Start returns, and ends with this process, whichever way that ends. The error
 // is a *Mend where there is no Java 17 or newer.
 func Start(ctx context.Context, dir string) (*Server, error) {
-	java, err := findJava()
+	javas, err := findJavas(ctx)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	var s *Server
+	var faults []string
+	for _, j := range javas {
+		s, err := startWith(ctx, j.path, dir)
+		if err == nil {
+			return s, nil
+		}
+		fault := ""
+		if ctx.Err() == nil {
+			fault = checkJava(ctx, j, environment())
+		}
+		if fault == "" {
+			return nil, err
+		}
+		faults = append(faults, fault)
+	}
+	return nil, &Mend{strings.Join(faults, ", ") + needsJava, installJava}
+}
+
+func startWith(ctx context.Context, java, dir string) (s *Server, err error) {
 	for range portTries {
 		var port int
 		if port, err = freePort(); err != nil {
@@ -88,15 +106,7 @@ func Start(ctx context.Context, dir string) (*Server, error) {
 			break
 		}
 	}
-	if err == nil {
-		return s, nil
-	}
-	if ctx.Err() == nil {
-		if mend := checkJava(ctx, java, environment()); mend != nil {
-			return nil, mend
-		}
-	}
-	return nil, err
+	return s, err
 }
 
 // environment holds what a java needs to be found and run, and nothing of the user's

@@ -156,6 +156,7 @@ func TestAnUnexpectedEndClosesDoneAndATakenPortIsTriedAgainWithAnother(t *testin
 	}
 	taken := filepath.Join(t.TempDir(), "taken")
 	path := os.Getenv("PATH")
+	t.Setenv("JAVA_HOME", "")
 	tool(t, "java", "if /bin/mkdir '"+taken+"' 2>/dev/null; then echo 'java.net.BindException: Address already in use' >&2; exit 1; fi\nexec '"+java+`' "$@"`)
 	t.Setenv("PATH", os.Getenv("PATH")+string(os.PathListSeparator)+path)
 	s, err := Start(t.Context(), dir)
@@ -187,11 +188,11 @@ func TestAnotherProgramOnThePortIsNotTakenForDynamoDB(t *testing.T) {
 	defer other.Close()
 	port := other.Listener.Addr().(*net.TCPAddr).Port
 	onlyJava(t, "until test -e '"+answered+"'; do /bin/sleep 0.01; done; echo java.net.BindException; exit 1", "")
-	java, err := findJava()
+	javas, err := findJavas(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := startOn(t.Context(), java, t.TempDir(), port); !errors.Is(err, errPortTaken) {
+	if _, err := startOn(t.Context(), javas[0].path, t.TempDir(), port); !errors.Is(err, errPortTaken) {
 		t.Errorf("got %v", err)
 	}
 	if !empty(t, temporary) {
