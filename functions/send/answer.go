@@ -194,7 +194,7 @@ func seconds(d time.Duration) string {
 
 func (h *handler) noAPIKey(what string) api.Answer {
 	return api.Fail(api.SecretMissing, fmt.Sprintf("The Gateway's API key %s. Nothing was sent. Put it in: "+
-		"aws secretsmanager put-secret-value --secret-id %s --secret-string <API key>", what, h.gatewaySecret), nil)
+		"aws secretsmanager put-secret-value --secret-id %s --secret-string file:///dev/stdin, then paste the API key, Enter, Ctrl-D.", what, h.gatewaySecret), nil)
 }
 
 var errUnusableKey = errors.New("the API key has characters that no header can hold")

@@ -199,7 +199,7 @@ func TestAnAPIKeyWithoutAValueIsToldBeforeAnythingIsClaimed(t *testing.T) {
 		for _, body := range []string{hello, `{"messaging_product":"whatsapp","status":"read","message_id":"wamid.A"}`} {
 			a := w.post(body, "idempotency-key", "idem-no-key")
 			told(t, value, a, 503, "SVC_001")
-			if !strings.Contains(a.Body, "aws secretsmanager put-secret-value --secret-id "+name+" --secret-string") {
+			if !strings.Contains(a.Body, "aws secretsmanager put-secret-value --secret-id "+name+" --secret-string file:///dev/stdin") {
 				t.Errorf("told %s", a.Body)
 			}
 		}

@@ -74,7 +74,7 @@ func (h *handler) unverified(err error, l *line) api.Answer {
 		return api.Fail(api.Code(code), "", nil)
 	}
 	l.reason, l.err = "clients_unavailable", err
-	put := fmt.Sprintf(`aws secretsmanager put-secret-value --secret-id %s --secret-string '{"<client>":"<48 random characters>"}'`, h.clientsSecret)
+	put := fmt.Sprintf(`aws secretsmanager put-secret-value --secret-id %s --secret-string file:///dev/stdin, then paste {"<client>":"<48 random characters>"}, Enter, Ctrl-D.`, h.clientsSecret)
 	switch {
 	case errors.Is(err, auth.ErrClients):
 		l.reason = "clients_invalid"

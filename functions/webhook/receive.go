@@ -115,7 +115,7 @@ func (h *handler) refuse(err error, d *delivery) api.Answer {
 	d.outcome, d.reason, d.err = "failed", reasonSecret, err
 	if errors.Is(err, secret.ErrMissing) {
 		return api.Fail(api.SecretMissing, fmt.Sprintf("The webhook secret has no value. Put one in: "+
-			"aws secretsmanager put-secret-value --secret-id %s --secret-string <at least 32 random characters>", h.secretName), nil)
+			"aws secretsmanager put-secret-value --secret-id %s --secret-string file:///dev/stdin, then paste at least 32 random characters, Enter, Ctrl-D.", h.secretName), nil)
 	}
 	return api.Fail(api.SecretMissing, fmt.Sprintf("The webhook secret cannot be read. See why: "+
 		"aws secretsmanager get-secret-value --secret-id %s --query CreatedDate", h.secretName), nil)

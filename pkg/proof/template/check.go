@@ -18,6 +18,8 @@ type proof struct {
 	*template.Template
 	source    *source
 	samconfig string
+	makefile  string
+	readmes   string // of all folders
 }
 
 // check is one thing that is proven. It returns a sentence for each fault.
@@ -39,6 +41,9 @@ var checks = map[string]check{
 	"alarms":     alarms,
 	"dashboard":  dashboard,
 	"queries":    queries,
+	"topic":      topic,
+	"redriven":   redriven,
+	"readme":     readmeIsBound,
 	"secrets":    secrets,
 	"names":      names,
 	"parameters": parameters,

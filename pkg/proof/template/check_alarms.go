@@ -177,6 +177,44 @@ func (p *proof) logged(groups []string, member string) bool {
 	return found
 }
 
+// topic: CloudWatch may publish to it, of this account's alarms, and the mail comes from it.
+func topic(p *proof) (faults []string) {
+	publishes := false
+	p.every("AWS::SNS::TopicPolicy", func(_ string, n *yaml.Node) {
+		for _, s := range list(find(n, "Properties", "PolicyDocument", "Statement")) {
+			publishes = publishes || ref(find(s, "Effect")) == "Allow" && ref(find(s, "Principal", "Service")) == "cloudwatch.amazonaws.com" &&
+				ref(find(s, "Action")) == "sns:Publish" && ref(find(s, "Resource")) == "${AlarmTopic}" &&
+				ref(find(s, "Condition", "ArnLike", "aws:SourceArn")) == "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:*"
+		}
+	})
+	if !publishes {
+		faults = append(faults, "AlarmTopic: CloudWatch may not publish this account's alarms to it, or others may")
+	}
+	return append(faults, must("AlarmMail", find(p.Root(), "Resources", "AlarmMail"), map[string]string{
+		"Type": "AWS::SNS::Subscription", "Condition": "Mailed", "Properties/TopicArn": "${AlarmTopic}", "Properties/Protocol": "email", "Properties/Endpoint": "${AlarmEmail}",
+	})...)
+}
+
+// redriven: what the alarm of failed invocations says to do sends nothing a second time. The key of
+// a direct invocation counts in its own scope only, so on the outbound queue it would be sent anew.
+func redriven(p *proof) (faults []string) {
+	n := find(p.Root(), "Resources", "InvocationsFailed", "Properties")
+	text := ref(find(n, "AlarmDescription"))
+	for _, words := range []string{
+		"make redrive STACK=${AWS::StackName}", "A direct invocation is invoked again with the same payload, never put on a queue", "Only an EventBridge event goes on the outbound queue",
+	} {
+		if !strings.Contains(text, words) {
+			faults = append(faults, fmt.Sprintf("InvocationsFailed does not say %q", words))
+		}
+	}
+	if strings.Contains(text, "${OutboundQueue") {
+		faults = append(faults, "InvocationsFailed names the outbound queue's address, where a direct invocation must not go")
+	}
+	return append(faults, must("SendFunction", find(p.Root(), "Resources", "SendFunction", "Properties", "EventInvokeConfig"), map[string]string{
+		"MaximumRetryAttempts": "2", // "failed three times"
+	})...)
+}
+
 // dashboard: it shows every alarm, and is one that costs nothing beside two others.
 func dashboard(p *proof) (faults []string) {
 	shown, alarms, err := p.widgets()
@@ -211,8 +249,16 @@ var (
 	ofPlatform = strings.Fields("@timestamp type record.requestId record.status record.errorType record.metrics.durationMs")
 )
 
-// queries: each looks for what lines of its log groups have.
+// runbook are the saved queries that alarms and READMEs count on.
+var runbook = strings.Fields("QueryUnknownSends QueryCrashes QueryRefusals QueryQuarantined QuerySlow QueryUsage")
+
+// queries: they are there, and each looks for what lines of its log groups have.
 func queries(p *proof) (faults []string) {
+	for _, id := range runbook {
+		if ref(find(p.Root(), "Resources", id, "Type")) != "AWS::Logs::QueryDefinition" {
+			faults = append(faults, "there is no query "+id)
+		}
+	}
 	p.every("AWS::Logs::QueryDefinition", func(id string, n *yaml.Node) {
 		var in []string
 		for _, group := range list(find(n, "Properties", "LogGroupNames")) {

@@ -144,7 +144,7 @@ func times(p *proof) (faults []string) {
 		}
 		_ = each(find(n, "Properties", "Events"), func(name string, e *yaml.Node) error {
 			if ref(find(e, "Type")) == "SQS" {
-				for _, f := range p.mappingTimes(find(e, "Properties"), timeout, c) {
+				for _, f := range p.mappingTimes(id, find(e, "Properties"), timeout, c) {
 					fault("%s.%s: %s", id, name, f)
 				}
 			}
@@ -153,7 +153,17 @@ func times(p *proof) (faults []string) {
 	}), faults...)
 }
 
-func (p *proof) mappingTimes(m *yaml.Node, timeout time.Duration, c *code) (faults []string) {
+// atOnce names the constant of each function that bounds how many records it handles at once. The
+// webhook writes fewer at once than a batch has: what its time does not suffice for comes again.
+var atOnce = map[string]struct {
+	constant   string
+	wholeBatch bool
+}{
+	"SendFunction":    {"parallel", true},
+	"WebhookFunction": {"parallelDrains", false},
+}
+
+func (p *proof) mappingTimes(id string, m *yaml.Node, timeout time.Duration, c *code) (faults []string) {
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
 	queue, ok := p.refersTo(ref(find(m, "Queue")), "Arn", "AWS::SQS::Queue")
 	if !ok {
@@ -164,8 +174,12 @@ func (p *proof) mappingTimes(m *yaml.Node, timeout time.Duration, c *code) (faul
 		fault("the queue's visibility of %v is less than six times the function's %v", visibility, timeout)
 	}
 	size, _ := strconv.Atoi(ref(find(m, "BatchSize")))
-	parallel, ok := c.number("parallel")
-	if size < 1 || size > largestBatch || ok && int64(size) > parallel {
+	bound, known := atOnce[id]
+	parallel, has := c.numbers[bound.constant]
+	if !known || !has {
+		fault("the code has no constant %q that bounds the records handled at once", bound.constant)
+	}
+	if size < 1 || size > largestBatch || bound.wholeBatch && int64(size) > parallel {
 		fault("the code handles %d records at a time, a batch has %d", parallel, size)
 	}
 	if most, _ := strconv.Atoi(ref(find(m, "ScalingConfig", "MaximumConcurrency"))); most < leastParallel {

@@ -125,7 +125,7 @@ func queuesAreKept(p *proof) (faults []string) {
 			faults = append(faults, id+" takes requests without TLS")
 		}
 	})
-	for _, id := range []string{"OutboundQueue", "FailedInvocations", "EventDeadLetters"} { // dead letters of no queue
+	for _, id := range []string{"OverflowQueue", "OutboundQueue", "FailedInvocations", "EventDeadLetters"} { // dead letters of no queue
 		faults = append(faults, must(id, find(p.Root(), "Resources", id), map[string]string{"Properties/RedriveAllowPolicy/redrivePermission": "denyAll"})...)
 	}
 	return append(faults, must("OutboundQueue", find(p.Root(), "Resources", "OutboundQueue"), map[string]string{

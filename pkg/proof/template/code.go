@@ -22,26 +22,31 @@ const (
 
 // code is what the source of one function says that it needs and does.
 type code struct {
-	variables  map[string]bool // environment variables that it reads, but for those that Lambda sets
-	operations map[string]bool // operations of AWS that it can call, such as dynamodb.PutItem
-	indexes    map[string]bool // of the table that it queries; "" is the table itself
-	metrics    map[string]bool // names of the metrics that it writes
-	routes     map[string]bool // constants of the form METHOD /path
-	main       *types.Package
+	variables  map[string]bool  // environment variables that it reads, but for those that Lambda sets
+	operations map[string]bool  // operations of AWS that it can call, such as dynamodb.PutItem
+	indexes    map[string]bool  // of the table that it queries; "" is the table itself
+	metrics    map[string]bool  // names of the metrics that it writes
+	routes     map[string]bool  // constants of the form METHOD /path
+	numbers    map[string]int64 // constants of its main package
 }
 
 // duration returns a constant of the function's main package.
 func (c *code) duration(name string) (time.Duration, bool) {
-	n, ok := c.number(name)
+	n, ok := c.numbers[name]
 	return time.Duration(n), ok
 }
 
-func (c *code) number(name string) (int64, bool) {
-	k, ok := c.main.Scope().Lookup(name).(*types.Const)
-	if !ok {
-		return 0, false
+// numbersOf returns the constants of a package that are whole numbers.
+func numbersOf(p *types.Package) map[string]int64 {
+	all := map[string]int64{}
+	for _, name := range p.Scope().Names() {
+		if k, ok := p.Scope().Lookup(name).(*types.Const); ok {
+			if n, exact := constant.Int64Val(constant.ToInt(k.Val())); exact {
+				all[name] = n
+			}
+		}
 	}
-	return constant.Int64Val(constant.ToInt(k.Val()))
+	return all
 }
 
 // source is the deployed code: each function's by its logical id, and the keys that log
@@ -83,7 +88,7 @@ func scan() (*source, error) {
 		case isFunction:
 			c := &code{
 				variables: map[string]bool{}, operations: map[string]bool{}, indexes: map[string]bool{},
-				metrics: map[string]bool{}, routes: map[string]bool{}, main: p.Types,
+				metrics: map[string]bool{}, routes: map[string]bool{}, numbers: numbersOf(p.Types),
 			}
 			for _, file := range p.Syntax {
 				ast.Inspect(file, func(n ast.Node) bool { c.read(p, n); return true })

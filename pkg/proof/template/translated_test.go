@@ -103,13 +103,16 @@ func TestWhatSAMMakesOfTheTemplateIsWhatItSays(t *testing.T) {
 		}
 		for _, m := range f.Mappings {
 			mappings++
+			compared := 0
 			for _, made := range of("AWS::Lambda::EventSourceMapping") {
 				if asText(dig(made, "EventSourceArn")) == fmt.Sprintf(`{"Fn::GetAtt":["%s","Arn"]}`, m.Queue) {
+					compared++
 					same(m.Queue+" batch size", dig(made, "BatchSize"), m.BatchSize)
 					same(m.Queue+" response", dig(made, "FunctionResponseTypes"), "[ReportBatchItemFailures]")
 					same(m.Queue+" concurrency", dig(made, "ScalingConfig", "MaximumConcurrency"), m.MaxConcurrency)
 				}
 			}
+			same(m.Queue+" mappings", compared, 1)
 		}
 	}
 	same("permissions", len(of("AWS::Lambda::Permission")), routes)

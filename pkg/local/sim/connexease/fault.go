@@ -28,6 +28,9 @@ const (
 
 var kinds = []string{Answer, RateLimit, MetaLimit, Slow, Refuse, ResetBefore, ResetDuring, ResetAfter, Cut, InvalidJSON, ContentType}
 
+// FaultKinds returns all kinds.
+func FaultKinds() []string { return slices.Clone(kinds) }
+
 const maxDelay = 10 * time.Minute
 
 // Fault is what requests meet: the next Times of them, or a Share of them (0 to 1), or

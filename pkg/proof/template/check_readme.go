@@ -1,0 +1,174 @@
+package template
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"connexease-functions/pkg/events"
+	"connexease-functions/pkg/local/sim/connexease"
+)
+
+// inCode is a name between backticks.
+var inCode = regexp.MustCompile("`([^`]+)`")
+
+// rows returns the rows of the READMEs' tables whose first column has this heading, without it and
+// its rule, each as its cells.
+func rows(text, heading string) (all [][]string) {
+	inside := false
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		switch {
+		case strings.HasPrefix(line, "| "+heading+" |"):
+			inside = true
+		case !strings.HasPrefix(line, "|"):
+			inside = false
+		case inside && !strings.HasPrefix(line, "|---"):
+			var cells []string
+			for cell := range strings.SplitSeq(strings.Trim(strings.ReplaceAll(line, `\|`, "¦"), "|"), "|") {
+				cells = append(cells, strings.TrimSpace(cell))
+			}
+			all = append(all, cells)
+		}
+	}
+	return all
+}
+
+func codes(cell string) (all []string) {
+	for _, m := range inCode.FindAllStringSubmatch(cell, -1) {
+		all = append(all, m[1])
+	}
+	return all
+}
+
+// both says what is on one side only.
+func both(what string, written, real []string) (faults []string) {
+	for _, name := range written {
+		if !slices.Contains(real, name) {
+			faults = append(faults, fmt.Sprintf("README: there is no %s %s", what, name))
+		}
+	}
+	for _, name := range real {
+		switch n := count(written, name); {
+		case n == 0:
+			faults = append(faults, fmt.Sprintf("README does not have the %s %s", what, name))
+		case n > 1:
+			faults = append(faults, fmt.Sprintf("README has the %s %s in %d rows", what, name, n))
+		}
+	}
+	return faults
+}
+
+func count(all []string, name string) (n int) {
+	for _, one := range all {
+		if one == name {
+			n++
+		}
+	}
+	return n
+}
+
+// readmeIsBound: READMEs name the alarms, parameters, faults, members, saved queries and regions
+// that there are, all of them and no others.
+func readmeIsBound(p *proof) (faults []string) {
+	var written, real []string
+	for _, row := range rows(p.readmes, "alarm") {
+		written = append(written, codes(row[0])...)
+	}
+	p.every("AWS::CloudWatch::Alarm", func(id string, _ *yaml.Node) { real = append(real, id) })
+	faults = append(faults, both("alarm", written, real)...)
+	faults = append(faults, p.settings()...)
+
+	_, list, _ := strings.Cut(p.readmes, "Faults: ")
+	list, _, _ = strings.Cut(list, ";")
+	faults = append(faults, both("fault", codes(regexp.MustCompile(`\([^)]*\)`).ReplaceAllString(list, "")), connexease.FaultKinds())...)
+
+	for what, want := range map[string]string{"detail types": events.Types(), "members of the detail": events.Table()} {
+		if !strings.Contains(p.readmes, want) {
+			faults = append(faults, "README does not have the table of "+what)
+		}
+	}
+	faults = append(faults, p.savedQueries()...)
+	faults = append(faults, p.regions()...)
+	return append(faults, p.secretsByStandardInput()...)
+}
+
+// settings compares the table of parameters, with their defaults.
+func (p *proof) settings() (faults []string) {
+	var written, real []string
+	for _, row := range rows(p.readmes, "parameter") {
+		names := codes(row[0])
+		written = append(written, names...)
+		defaults := strings.Split(strings.Trim(row[1], "`"), ", ")
+		for i, name := range names {
+			value := defaults[min(i, len(defaults)-1)]
+			if want := ref(find(p.Root(), "Parameters", name, "Default")); value != want {
+				faults = append(faults, fmt.Sprintf("README: the default of %s is %q, not %q", name, want, value))
+			}
+		}
+	}
+	_ = each(find(p.Root(), "Parameters"), func(name string, _ *yaml.Node) error { real = append(real, name); return nil })
+	return append(faults, both("parameter", written, real)...)
+}
+
+// savedQueries: those that READMEs send people to are there.
+func (p *proof) savedQueries() (faults []string) {
+	var names []string
+	p.every("AWS::Logs::QueryDefinition", func(_ string, n *yaml.Node) {
+		names = append(names, strings.ToLower(strings.TrimPrefix(ref(find(n, "Properties", "Name")), "${AWS::StackName}/")))
+	})
+	named := regexp.MustCompile(`saved query "([^"]+)"`).FindAllStringSubmatch(p.readmes, -1)
+	if named == nil {
+		faults = append(faults, "README names no saved query")
+	}
+	for _, m := range named {
+		if !slices.Contains(names, strings.ToLower(m[1])) {
+			faults = append(faults, "README: there is no saved query "+m[1])
+		}
+	}
+	return faults
+}
+
+// regions: those that READMEs name are those that make lint-template looks at.
+func (p *proof) regions() (faults []string) {
+	linted := func(variable string) []string {
+		text := strings.ReplaceAll(p.makefile, "\\\n", " ")
+		m := regexp.MustCompile(`(?m)^` + variable + ` = (.*)$`).FindStringSubmatch(text)
+		if m == nil {
+			faults = append(faults, "the Makefile has no "+variable)
+			return nil
+		}
+		if !strings.Contains(p.makefile, "-r $("+variable+")") {
+			faults = append(faults, "make lint-template does not look at "+variable)
+		}
+		return strings.Fields(m[1])
+	}
+	table := rows(p.readmes, "where")
+	if len(table) != 2 {
+		return append(faults, fmt.Sprintf("README has %d rows of regions", len(table)))
+	}
+	faults = append(faults, both("region", codes(table[0][1]), linted("REGIONS"))...)
+	return append(faults, both("region without pipes", codes(table[1][1]), linted("REGIONS_WITHOUT_PIPES"))...)
+}
+
+// secretsByStandardInput: what is typed stays in the shell's history, and an argument in the list of
+// processes.
+func (p *proof) secretsByStandardInput() (faults []string) {
+	texts := []string{p.readmes}
+	walk(p.Root(), func(n *yaml.Node) { texts = append(texts, n.Value) })
+	seen := 0
+	for _, text := range texts {
+		for _, m := range regexp.MustCompile(`--secret-string\s+(\S+)`).FindAllStringSubmatch(text, -1) {
+			if seen++; strings.TrimRight(m[1], ";,") != "file:///dev/stdin" {
+				faults = append(faults, "a secret is on the command line: "+m[0])
+			}
+		}
+	}
+	if seen == 0 {
+		faults = append(faults, "nobody says how a secret is put in")
+	}
+	return faults
+}
