@@ -68,7 +68,7 @@ func (h *handler) own(r *gateway.Result) api.Answer {
 	var a api.Answer
 	switch {
 	case r.Reason == gateway.ReasonBadKey:
-		return h.keyFailed(errUnusableKey)
+		return h.keyFailed(secret.ErrCharacters)
 	case r.NotConnected:
 		return api.Fail(api.NotReached, "", nil)
 	case r.Reason == gateway.ReasonNoGateway:
@@ -192,21 +192,25 @@ func seconds(d time.Duration) string {
 	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
 }
 
-func (h *handler) noAPIKey(what string) api.Answer {
-	return api.Fail(api.SecretMissing, fmt.Sprintf("The Gateway's API key %s. Nothing was sent. Put it in: "+
-		"aws secretsmanager put-secret-value --secret-id %s --secret-string file:///dev/stdin, then paste the API key, Enter, Ctrl-D.", what, h.gatewaySecret), nil)
+// keyFailed answers a request, of a caller that is known, for which the API key is not
+// available.
+func (h *handler) keyFailed(err error) api.Answer {
+	return api.Fail(api.SecretMissing, h.keyFix(err), nil)
 }
 
-var errUnusableKey = errors.New("the API key has characters that no header can hold")
-
-// keyFailed answers a request for which the API key could not be had.
-func (h *handler) keyFailed(err error) api.Answer {
-	if errors.Is(err, secret.ErrMissing) {
-		return h.noAPIKey("has no value")
+func (h *handler) keyFix(err error) string {
+	what := ""
+	switch {
+	case errors.Is(err, secret.ErrMissing):
+		what = "has no value"
+	case errors.Is(err, secret.ErrJSON):
+		what = "is JSON where the bare key is wanted"
+	case errors.Is(err, secret.ErrUnusable):
+		what = "has characters that no header can hold"
+	default:
+		return fmt.Sprintf("The Gateway's API key cannot be read. Nothing was sent. See why: "+
+			"aws secretsmanager get-secret-value --secret-id %s --query CreatedDate", h.gatewaySecret)
 	}
-	if errors.Is(err, errUnusableKey) {
-		return h.noAPIKey("has characters that no header can hold")
-	}
-	return api.Fail(api.SecretMissing, fmt.Sprintf("The Gateway's API key cannot be read. Nothing was sent. See why: "+
-		"aws secretsmanager get-secret-value --secret-id %s --query CreatedDate", h.gatewaySecret), nil)
+	return fmt.Sprintf("The Gateway's API key %s. Nothing was sent. Put it in: "+
+		"aws secretsmanager put-secret-value --secret-id %s --secret-string file:///dev/stdin, then paste the API key, Enter, Ctrl-D.", what, h.gatewaySecret)
 }

@@ -16,7 +16,7 @@ type apiKey struct {
 // now.
 func (k *apiKey) other(ctx context.Context, refused secret.Value) (secret.Value, bool) {
 	get := k.cache.Get
-	if k.early.Ready() {
+	if k.early.Allow() {
 		get = k.cache.Refresh
 	}
 	v, _, err := get(ctx)

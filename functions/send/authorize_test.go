@@ -22,6 +22,9 @@ func (w *world) as(authorization string) harness.Answer {
 	return w.request(harness.Event(routeSend, authorization, hello))
 }
 
+// toStrangers is all that a caller is told who may be anybody.
+const toStrangers = `{"isSuccess":false,"errors":{"code":"SVC_001","group":"SERVICE_UNAVAILABLE","description":"A secret of this installation is not available. Its log says what to run."}}`
+
 // fetched counts how often a secret was read.
 func fetched(name string) (n int) {
 	for _, c := range harness.Backends.Secrets.Calls() {
@@ -56,13 +59,14 @@ func TestEveryKeyOfAClientIsTakenAndNoOther(t *testing.T) {
 	if w.taken() != 4 || w.database.Calls.Load() != calls {
 		t.Errorf("taken %d, %d calls of DynamoDB", w.taken(), w.database.Calls.Load()-calls)
 	}
-	// One read at start, and one for the first of the wrong keys.
-	if n := fetched(w.env["CLIENT_KEYS_SECRET_ID"]); n != 2 {
+	// One read at start, and one for each of the six wrong keys but the last: none had been seen
+	// before, and five in a second are the most.
+	if n := fetched(w.env["CLIENT_KEYS_SECRET_ID"]); n != 6 {
 		t.Errorf("the client keys were read %d times", n)
 	}
 }
 
-func TestClientKeysThatCannotBeReadAreToldWithTheirMend(t *testing.T) {
+func TestClientKeysThatCannotBeReadAreLoggedWithTheirFixAndNotToldToStrangers(t *testing.T) {
 	w := newWorld(t)
 	good := w.env["CLIENT_KEYS_SECRET_ID"]
 	for value, says := range map[string]string{
@@ -81,6 +85,12 @@ func TestClientKeysThatCannotBeReadAreToldWithTheirMend(t *testing.T) {
 		`{"crm":7}`:                    "The client keys are not valid JSON",
 		`{"crm":" a"}`:                 "The client keys are not valid JSON",
 		`{"a client of ours":"a"}`:     "The client keys are not valid JSON",
+		`{"crm":"a b"}`:                "The client keys are not valid JSON",
+		`{"crm":"\ufeffa"}`:            "The client keys are not valid JSON",
+		`{"crm":"schlüssel"}`:          "The client keys are not valid JSON",
+		`{"crm":"a\n"}`:                "The client keys are not valid JSON",
+		`{"crm":"{\"key\":\"a\"}"}`:    "The client keys are not valid JSON",
+		"\ufeff" + `{"crm":"a"}`:       "The client keys are not valid JSON",
 		`{"` + clientKey + `":"crm"`:   "The client keys are not valid JSON",
 		`{"crm":"` + clientKey + `",}`: "The client keys are not valid JSON",
 	} {
@@ -92,7 +102,10 @@ func TestClientKeysThatCannotBeReadAreToldWithTheirMend(t *testing.T) {
 		w.start()
 		a := w.as("Bearer " + clientKey)
 		told(t, value, a, 503, "SVC_001")
-		if !strings.Contains(a.Body, says) || !strings.Contains(a.Body, "aws secretsmanager put-secret-value --secret-id "+name+" ") || strings.Contains(a.Body, clientKey) {
+		if logged := w.logs.String(); !strings.Contains(logged, says) || !strings.Contains(logged, "aws secretsmanager put-secret-value --secret-id "+name+" ") {
+			t.Errorf("%s: logged %s", value, logged)
+		}
+		if a.Body != toStrangers {
 			t.Errorf("%s: told %s", value, a.Body)
 		}
 		told(t, "no header", w.as(""), 401, "AUTH_002")
@@ -116,13 +129,15 @@ func TestNoClientsAtAllIsAStateOfItsOwn(t *testing.T) {
 }
 
 // shiftClients gives the handler's cache of client keys the clock of the world.
-func (w *world) shiftClients() {
+func (w *world) shiftClients() { w.clientsBy(w.now) }
+
+func (w *world) clientsBy(now func() time.Time) {
 	source := secret.Manager{ID: w.env["CLIENT_KEYS_SECRET_ID"], Client: secretsmanager.New(secretsmanager.Options{
 		Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
 		BaseEndpoint: aws.String(harness.Backends.Environment()["AWS_ENDPOINT_URL_SECRETS_MANAGER"]),
 	})}
-	w.handler.clients = secret.NewCache(auth.Clients(source), secret.DefaultLimits, w.now)
-	w.handler.verifier = auth.NewVerifier(w.handler.clients, refreshCooldown, w.now)
+	w.handler.clients = secret.NewCache(auth.Clients(source), secret.DefaultLimits, now)
+	w.handler.verifier = auth.NewVerifier(w.handler.clients, now)
 }
 
 func TestAKeyTakenOutIsRefusedOnceTheCacheHasExpired(t *testing.T) {
@@ -163,15 +178,15 @@ func TestTheLastGoodClientKeysServeWhileTheNewOnesAreBroken(t *testing.T) {
 	told(t, "mended", w.as("Bearer "+clientKey), 200, "")
 }
 
-func TestSecretsThatCannotBeReadAreToldWithTheCommandThatSaysWhy(t *testing.T) {
+func TestSecretsThatCannotBeReadAreLoggedWithTheCommandThatSaysWhy(t *testing.T) {
 	w := newWorld(t)
 	w.start()
 	harness.Backends.Secrets.SetFault(simsecrets.Fault{Status: 400, Code: "AccessDeniedException"})
 	defer harness.Backends.Secrets.SetFault(simsecrets.Fault{})
 	a := w.as("Bearer " + clientKey)
 	told(t, "client keys", a, 503, "SVC_001")
-	if !strings.Contains(a.Body, "aws secretsmanager get-secret-value --secret-id "+w.env["CLIENT_KEYS_SECRET_ID"]+" --query CreatedDate") {
-		t.Errorf("told %s", a.Body)
+	if a.Body != toStrangers || !strings.Contains(w.logs.String(), "aws secretsmanager get-secret-value --secret-id "+w.env["CLIENT_KEYS_SECRET_ID"]+" --query CreatedDate") {
+		t.Errorf("told %s, logged %s", a.Body, w.logs.String())
 	}
 	harness.Backends.Secrets.SetFault(simsecrets.Fault{})
 	w.start()
@@ -213,12 +228,16 @@ func TestAnAPIKeyThatNoHeaderCanHoldSendsNothing(t *testing.T) {
 	w := newWorld(t)
 	good, name := w.env["GATEWAY_KEY_SECRET_ID"], harness.Name("gateway")
 	w.env["GATEWAY_KEY_SECRET_ID"] = name
-	for _, value := range []string{"gateway-key\n1", "gateway-key 1", "gateway-schlüssel"} {
+	for value, says := range map[string]string{
+		"gateway-key\n1": "no header can hold", "gateway-key 1": "no header can hold", "gateway-schlüssel": "no header can hold",
+		"\ufeffgateway-key": "no header can hold", "gateway\x7fkey": "no header can hold", "gateway-key\x001": "no header can hold",
+		`{"key":"gateway-key-1"}`: "is JSON", `{ "gateway-key-1" : "" }`: "is JSON", `["gateway-key-1"]`: "is JSON", `"gateway-key-1"`: "is JSON",
+	} {
 		harness.Backends.Secrets.Put(name, value)
 		w.start()
 		a := w.post(hello, "idempotency-key", "idem-bad-key")
 		told(t, value, a, 503, "SVC_001")
-		if !strings.Contains(a.Body, "no header can hold") || strings.Contains(a.Body, value) {
+		if !strings.Contains(a.Body, says) || strings.Contains(a.Body, value) || !strings.Contains(a.Body, "put-secret-value --secret-id "+name+" ") || !strings.Contains(w.logs.String(), "put-secret-value --secret-id "+name+" ") {
 			t.Errorf("told %s", a.Body)
 		}
 		if n := len(harness.Items(t, w.table)); n != 0 || !strings.Contains(w.logs.String(), `"SecretUnavailable":1`) {
@@ -235,7 +254,7 @@ func TestAnAPIKeyThatNoHeaderCanHoldSendsNothing(t *testing.T) {
 
 func TestAnAPIKeyThatTheGatewayRefusesIsReadAgainOnceAMinute(t *testing.T) {
 	w := newWorld(t)
-	w.handler.apiKey.early = secret.NewCooldown(keyCooldown, w.now)
+	w.handler.apiKey.early = secret.NewCooldown(keyCooldown, 1, w.now)
 	name := w.env["GATEWAY_KEY_SECRET_ID"]
 	told(t, "first", w.post(hello), 200, "")
 	before := fetched(name)

@@ -14,7 +14,6 @@ import (
 
 	"connexease-functions/pkg/api"
 	"connexease-functions/pkg/auth"
-	"connexease-functions/pkg/gateway"
 	"connexease-functions/pkg/ledger"
 	"connexease-functions/pkg/secret"
 )
@@ -78,12 +77,14 @@ func (h *handler) unverified(err error, l *line) api.Answer {
 	switch {
 	case errors.Is(err, auth.ErrClients):
 		l.reason = "clients_invalid"
-		return api.Fail(api.SecretMissing, "The client keys are not valid JSON of names and keys. Put them in: "+put, nil)
+		l.fix = "The client keys are not valid JSON of names and keys. Put them in: " + put
 	case errors.Is(err, secret.ErrMissing):
-		return api.Fail(api.SecretMissing, "There are no client keys. Put them in: "+put, nil)
+		l.fix = "There are no client keys. Put them in: " + put
+	default:
+		l.fix = fmt.Sprintf("The client keys cannot be read. See why: "+
+			"aws secretsmanager get-secret-value --secret-id %s --query CreatedDate", h.clientsSecret)
 	}
-	return api.Fail(api.SecretMissing, fmt.Sprintf("The client keys cannot be read. See why: "+
-		"aws secretsmanager get-secret-value --secret-id %s --query CreatedDate", h.clientsSecret), nil)
+	return api.Fail(api.SecretMissing, "", nil) // to a stranger, as far as anybody knows
 }
 
 // take takes one message: check, claim, send, settle.
@@ -194,12 +195,10 @@ func (h *handler) identify(o *order, v *visit) {
 // fetchKey gets the API key before anything is claimed.
 func (h *handler) fetchKey(ctx context.Context, v *visit, l *line) *api.Answer {
 	key, stale, err := h.apiKey.cache.Get(ctx)
-	if err == nil && !gateway.ValidKey(key.Reveal()) {
-		err = errUnusableKey
-	}
 	if err != nil {
 		l.reason, l.err = "api_key_unavailable", err
 		a := h.keyFailed(err)
+		l.fix = h.keyFix(err)
 		return &a
 	}
 	v.key, l.stale = key, max(l.stale, stale)

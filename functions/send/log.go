@@ -36,6 +36,7 @@ type line struct {
 	result  *gateway.Result
 	notes   []ledger.Note
 	err     error
+	fix     string // what an operator runs; of a secret that cannot be used
 }
 
 func (h *handler) begin(source string) line { return line{started: h.now(), source: source} }
@@ -146,6 +147,9 @@ func (h *handler) summarise(ctx context.Context, l *line, answer api.Answer) {
 	}
 	if l.err != nil {
 		attrs = append(attrs, telemetry.ErrorAttr(l.err))
+	}
+	if l.fix != "" {
+		attrs = append(attrs, telemetry.FixAttr(l.fix))
 	}
 	h.log.Summary(ctx, level, "send", metrics, attrs...)
 }

@@ -23,14 +23,13 @@ import (
 )
 
 const (
-	// refreshCooldown is how often at the most a client's unknown key makes the
-	// function read the client keys before their time.
-	refreshCooldown = 30 * time.Second
-	// keyCooldown is the same for an API key that the Gateway refuses.
+	// keyCooldown is how often at most a refusal of the Gateway makes the function read the
+	// API key before its time.
 	keyCooldown = time.Minute
 )
 
 func main() {
+	telemetry.TakeStandardLog(os.Stderr)
 	h, err := build(os.Getenv)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -60,13 +59,13 @@ func build(lookup func(string) string) (*handler, error) {
 	source := secret.Manager{Client: secrets, ID: c.gatewaySecret}
 	return &handler{
 		clients:  clients,
-		verifier: auth.NewVerifier(clients, refreshCooldown, time.Now),
+		verifier: auth.NewVerifier(clients, time.Now),
 		apiKey: &apiKey{
 			cache: secret.NewCache(func(ctx context.Context) (secret.Value, error) {
-				v, err := source.Fetch(ctx, secret.Current)
+				v, err := secret.FetchBare(ctx, source, secret.Current)
 				return v.Value, err
 			}, secret.DefaultLimits, time.Now),
-			early: secret.NewCooldown(keyCooldown, time.Now),
+			early: secret.NewCooldown(keyCooldown, 1, time.Now),
 		},
 		table:         table.New(config.DynamoDB(cfg), c.table, c.retentionDays),
 		queue:         queue.New(cfg, c.queue),

@@ -63,6 +63,7 @@ type limit struct {
 func (l *limit) set(until time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	until = until.Round(0) // by the wall clock: the other one stops while Lambda has a process frozen
 	if until.After(l.until) {
 		l.until = until
 	}
@@ -72,7 +73,7 @@ func (l *limit) set(until time.Time) {
 func (l *limit) left(now time.Time) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.until.Sub(now)
+	return l.until.Sub(now.Round(0))
 }
 
 // records handles each record on its own, and reports those that are to come again.

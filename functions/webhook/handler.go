@@ -48,6 +48,7 @@ type delivery struct {
 	outcome      string // stored, overflowed, refused, failed
 	reason       string
 	err          error
+	fix          string // what an operator runs; of a secret that cannot be used
 	credential   string
 	stale        time.Duration
 	messages     int
@@ -104,6 +105,9 @@ func (h *handler) summarise(ctx context.Context, answer api.Answer, d *delivery)
 	}
 	if d.err != nil {
 		attrs = append(attrs, telemetry.ErrorAttr(d.err))
+	}
+	if d.fix != "" {
+		attrs = append(attrs, telemetry.FixAttr(d.fix))
 	}
 	if d.overflowErr != nil {
 		attrs = append(attrs, slog.String("operation", "overflow"))

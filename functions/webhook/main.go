@@ -20,11 +20,8 @@ import (
 	"connexease-functions/pkg/telemetry"
 )
 
-// refreshCooldown is how often at the most a token that matches nothing makes the
-// function read the secret before its time.
-const refreshCooldown = 30 * time.Second
-
 func main() {
+	telemetry.TakeStandardLog(os.Stderr)
 	h, err := build(os.Getenv)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -49,7 +46,7 @@ func build(lookup func(string) string) (*handler, error) {
 	accepted := secret.NewCache(auth.Rotating(source, c.grace, time.Now), secret.DefaultLimits, time.Now)
 	return &handler{
 		credentials: accepted,
-		verifier:    auth.NewVerifier(accepted, refreshCooldown, time.Now),
+		verifier:    auth.NewVerifier(accepted, time.Now),
 		table:       table.New(config.DynamoDB(cfg), c.table, c.retentionDays),
 		overflow:    overflow{queue.New(cfg, c.overflow)},
 		log:         telemetry.New(os.Stdout, c.function, time.Now),

@@ -113,10 +113,21 @@ func (h *handler) refuse(err error, d *delivery) api.Answer {
 		return api.Fail(api.Code(code), "", nil)
 	}
 	d.outcome, d.reason, d.err = "failed", reasonSecret, err
-	if errors.Is(err, secret.ErrMissing) {
-		return api.Fail(api.SecretMissing, fmt.Sprintf("The webhook secret has no value. Put one in: "+
-			"aws secretsmanager put-secret-value --secret-id %s --secret-string file:///dev/stdin, then paste at least 32 random characters, Enter, Ctrl-D.", h.secretName), nil)
+	what := ""
+	switch {
+	case errors.Is(err, secret.ErrMissing):
+		what = "has no value"
+	case errors.Is(err, secret.ErrJSON):
+		what = "is JSON where the bare value is wanted"
+	case errors.Is(err, secret.ErrUnusable):
+		what = "has characters that no header can hold"
 	}
-	return api.Fail(api.SecretMissing, fmt.Sprintf("The webhook secret cannot be read. See why: "+
-		"aws secretsmanager get-secret-value --secret-id %s --query CreatedDate", h.secretName), nil)
+	if what == "" {
+		d.fix = fmt.Sprintf("The webhook secret cannot be read. See why: "+
+			"aws secretsmanager get-secret-value --secret-id %s --query CreatedDate", h.secretName)
+	} else {
+		d.fix = fmt.Sprintf("The webhook secret %s. Put one in: "+
+			"aws secretsmanager put-secret-value --secret-id %s --secret-string file:///dev/stdin, then paste at least 32 random characters, Enter, Ctrl-D.", what, h.secretName)
+	}
+	return api.Fail(api.SecretMissing, "", nil) // to a stranger, as far as anybody knows
 }

@@ -107,7 +107,7 @@ func TestThePreviousSecretIsRefusedAfterItsGrace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := fakeSource{secret.Current: {Value: secret.NewValue("new"), Created: time.Now()}, secret.Previous: {Value: secret.NewValue("old")}}
 		cache := secret.NewCache(auth.Rotating(source, time.Hour, time.Now), secret.DefaultLimits, time.Now)
-		v := auth.NewVerifier(cache, refreshCooldown, time.Now)
+		v := auth.NewVerifier(cache, time.Now)
 		if r, err := v.Verify(t.Context(), "Bearer old"); err != nil || r.Name != auth.NamePrevious {
 			t.Errorf("within the grace: %v %v", r, err)
 		}
@@ -121,18 +121,27 @@ func TestThePreviousSecretIsRefusedAfterItsGrace(t *testing.T) {
 	})
 }
 
-func TestAMissingOrBlankSecretAnswersWithTheCommandThatMendsIt(t *testing.T) {
+// toStrangers is all that a caller is told who may be anybody.
+const toStrangers = `{"isSuccess":false,"errors":{"code":"SVC_001","group":"SERVICE_UNAVAILABLE","description":"A secret of this installation is not available. Its log says what to run."}}`
+
+func TestAnUnusableSecretIsLoggedWithItsFixAndNotToldToStrangers(t *testing.T) {
 	for name, prepare := range map[string]func(w *world){
 		"never put": func(w *world) { harness.Backends.Secrets.Delete(w.secret); harness.Backends.Secrets.Create(w.secret) },
 		"deleted":   func(w *world) { harness.Backends.Secrets.Delete(w.secret) },
 		"blank":     func(w *world) { harness.Backends.Secrets.Put(w.secret, " \n") },
+		// What no header can carry would mean 401 for ever.
+		"a blank inside":    func(w *world) { harness.Backends.Secrets.Put(w.secret, w.token+" x") },
+		"a byte order mark": func(w *world) { harness.Backends.Secrets.Put(w.secret, "\ufeff"+w.token) },
+		"a control":         func(w *world) { harness.Backends.Secrets.Put(w.secret, w.token+"\x00") },
+		"not ASCII":         func(w *world) { harness.Backends.Secrets.Put(w.secret, w.token+"ü") },
+		"the console's":     func(w *world) { harness.Backends.Secrets.Put(w.secret, `{"key":"`+w.token+`"}`) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			prepare(w)
 			a := w.deliver(fixture(t, "text"))
-			if a.Status != 503 || a.Code() != "SVC_001" || !strings.Contains(a.Body, "aws secretsmanager put-secret-value --secret-id "+w.secret) {
-				t.Errorf("%d %s", a.Status, a.Body)
+			if a.Status != 503 || a.Body != toStrangers || !strings.Contains(w.logs.String(), "aws secretsmanager put-secret-value --secret-id "+w.secret+" ") {
+				t.Errorf("%d %s, logged %s", a.Status, a.Body, w.logs.String())
 			}
 			if a, _ := w.invoke(event("Bearer ", "{}")); a.Code() != "AUTH_003" {
 				t.Errorf("a blank token with a blank secret: %s", a.Body)
@@ -152,7 +161,7 @@ func TestASecretThatIsUnreachableLaterStillServes(t *testing.T) {
 	}
 	fresh := newWorld(t)
 	a := fresh.deliver(fixture(t, "text"))
-	if a.Status != 503 || a.Code() != "SVC_001" || !strings.Contains(a.Body, "aws secretsmanager get-secret-value") {
+	if a.Status != 503 || a.Body != toStrangers || !strings.Contains(fresh.logs.String(), "aws secretsmanager get-secret-value --secret-id "+fresh.secret+" ") {
 		t.Errorf("unreachable at the first request: %d %s", a.Status, a.Body)
 	}
 }

@@ -84,7 +84,7 @@ var failures = map[Code]struct {
 	NotReached:       {http.StatusServiceUnavailable, GatewayUnavailable, "SERVICE_UNAVAILABLE", "The Gateway was not reached. Nothing was sent; it is safe to repeat the request."},
 	RefusedUnread:    {http.StatusBadGateway, Rejected, "REJECTED", "The Gateway refused the message, and gave no reason that can be read."},
 	Expired:          {http.StatusGone, Rejected, "GONE", "The message's validity ended before it could be sent. It was not sent."},
-	SecretMissing:    {http.StatusServiceUnavailable, ServiceUnavailable, "SERVICE_UNAVAILABLE", "A secret is missing or cannot be read."},
+	SecretMissing:    {http.StatusServiceUnavailable, ServiceUnavailable, "SERVICE_UNAVAILABLE", "A secret of this installation is not available. Its log says what to run."},
 	TableUnavailable: {http.StatusServiceUnavailable, ServiceUnavailable, "SERVICE_UNAVAILABLE", "The table is not available."},
 	APIKeyRefused:    {http.StatusServiceUnavailable, ServiceUnavailable, "SERVICE_UNAVAILABLE", "The Gateway refused this installation's API key. Nothing was sent; your own key is fine."},
 	QueueUnconfirmed: {http.StatusServiceUnavailable, ServiceUnavailable, "SERVICE_UNAVAILABLE", "The queue did not confirm the message. Repeat the request with the same idempotency key."},

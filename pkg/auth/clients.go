@@ -67,8 +67,8 @@ func readClients(text string) ([]Credential, error) {
 		}
 		for _, one := range list {
 			key, ok := one.(string)
-			if !ok || key != strings.TrimSpace(key) || keys[key] {
-				return nil, fmt.Errorf("%w: a key is no text, or there twice", ErrClients)
+			if !ok || keys[key] || secret.CheckBare(key) != nil {
+				return nil, fmt.Errorf("%w: a key cannot stand in a header, or is there twice", ErrClients)
 			}
 			keys[key] = true
 			c, err := NewCredential(name, secret.NewValue(key), time.Time{})

@@ -33,14 +33,27 @@ type Credentials = secret.Cache[[]Credential]
 type Verifier struct {
 	credentials *Credentials
 	early       *secret.Cooldown // of refreshes after a mismatch
+	refused     *memory
 	now         func() time.Time
 }
 
-// NewVerifier returns a Verifier. A token that matches nothing refreshes the
-// credentials early, so that a rotated one works at once, but at most once per
-// cooldown: bad tokens buy no calls.
-func NewVerifier(credentials *Credentials, cooldown time.Duration, now func() time.Time) *Verifier {
-	return &Verifier{credentials: credentials, early: secret.NewCooldown(cooldown, now), now: now}
+// Early refreshes: a token that nobody has seen before may make a process read the secret
+// before its time, five times at once and once a second after that. One that a fresh reading
+// refused buys nothing for half a minute, so that a caller with an old key, however often it
+// repeats, does not delay another's new one.
+const (
+	earlyBurst = 5
+	earlyEvery = time.Second
+	refusedFor = 30 * time.Second
+)
+
+// NewVerifier returns a Verifier. A token that matches nothing refreshes the credentials
+// early, so that a rotated one works at once; bad tokens buy a bounded number of calls.
+func NewVerifier(credentials *Credentials, now func() time.Time) *Verifier {
+	return &Verifier{
+		credentials: credentials, early: secret.NewCooldown(earlyEvery, earlyBurst, now),
+		refused: newMemory(refusedFor), now: secret.Wall(now),
+	}
 }
 
 // Result is an accepted request's.
@@ -65,7 +78,8 @@ func (v *Verifier) Verify(ctx context.Context, header string) (Result, error) {
 	if name, ok := match(accepted, hash, v.now()); ok {
 		return Result{name, stale}, nil
 	}
-	if !v.early.Ready() {
+	arrived := v.now()
+	if v.refused.has(hash, arrived) || !v.early.Allow() {
 		return Result{}, ErrWrong
 	}
 	accepted, stale, err = v.credentials.Refresh(ctx)
@@ -74,6 +88,9 @@ func (v *Verifier) Verify(ctx context.Context, header string) (Result, error) {
 	}
 	if name, ok := match(accepted, hash, v.now()); ok {
 		return Result{name, stale}, nil
+	}
+	if !v.credentials.Began().Before(arrived) { // else an older load was joined, or a new one failed
+		v.refused.add(hash, arrived)
 	}
 	return Result{}, ErrWrong
 }
@@ -102,8 +119,9 @@ const (
 // call. A previous version that cannot be read is an error while it counts,
 // because valid requests would be refused without it.
 func Rotating(source secret.Source, grace time.Duration, now func() time.Time) func(context.Context) ([]Credential, error) {
+	now = secret.Wall(now)
 	return func(ctx context.Context) ([]Credential, error) {
-		current, err := source.Fetch(ctx, secret.Current)
+		current, err := secret.FetchBare(ctx, source, secret.Current)
 		if err != nil {
 			return nil, err
 		}
@@ -116,9 +134,9 @@ func Rotating(source secret.Source, grace time.Duration, now func() time.Time) f
 		if !now().Before(end) {
 			return accepted, nil
 		}
-		previous, err := source.Fetch(ctx, secret.Previous)
-		if errors.Is(err, secret.ErrMissing) {
-			return accepted, nil
+		previous, err := secret.FetchBare(ctx, source, secret.Previous)
+		if errors.Is(err, secret.ErrMissing) || errors.Is(err, secret.ErrUnusable) {
+			return accepted, nil // nobody can have been using it
 		}
 		if err != nil {
 			return nil, err

@@ -33,6 +33,7 @@ type Cache[T any] struct {
 	mu      sync.Mutex
 	value   T
 	have    bool
+	began   time.Time // the load that brought value
 	expires time.Time
 	failed  time.Time
 	err     error
@@ -41,7 +42,7 @@ type Cache[T any] struct {
 
 // NewCache returns an empty cache. Nothing is loaded before the first Get.
 func NewCache[T any](load func(context.Context) (T, error), limits Limits, now func() time.Time) *Cache[T] {
-	return &Cache[T]{load: load, limits: limits, now: now}
+	return &Cache[T]{load: load, limits: limits, now: Wall(now)}
 }
 
 // Get returns the value and for how long it has been past its TTL: zero where it
@@ -83,6 +84,13 @@ func (c *Cache[T]) Refresh(ctx context.Context) (value T, stale time.Duration, e
 	return c.wait(ctx, flight)
 }
 
+// Began returns when the load began that brought the value; zero before the first.
+func (c *Cache[T]) Began() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.began
+}
+
 func (c *Cache[T]) wait(ctx context.Context, flight <-chan struct{}) (T, time.Duration, error) {
 	var late error
 	select {
@@ -118,6 +126,7 @@ func (c *Cache[T]) start(ctx context.Context) <-chan struct{} {
 	}
 	flight := make(chan struct{})
 	c.flight = flight
+	began := c.now()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.limits.Load)
 	go func() {
 		defer cancel()
@@ -127,7 +136,7 @@ func (c *Cache[T]) start(ctx context.Context) <-chan struct{} {
 		now := c.now()
 		if c.err = err; err == nil {
 			jitter := time.Duration(rand.Int64N(int64(c.limits.TTL)/10 + 1)) // #nosec G404 -- spreads loads, keeps nothing secret
-			c.value, c.have, c.expires = value, true, now.Add(c.limits.TTL-jitter)
+			c.value, c.have, c.began, c.expires = value, true, began, now.Add(c.limits.TTL-jitter)
 		} else {
 			c.failed = now
 		}

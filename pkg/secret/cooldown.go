@@ -5,29 +5,36 @@ import (
 	"time"
 )
 
-// Cooldown lets something happen at most once in a time: bad tokens and refused keys
-// must buy no calls.
+// Cooldown lets something happen a few times at once and then once in a time: bad tokens
+// and refused keys must buy no calls.
 type Cooldown struct {
 	every time.Duration
+	burst int
 	now   func() time.Time
 
 	mu   sync.Mutex
-	last time.Time
+	free time.Time // when the whole burst is available
 }
 
-// NewCooldown returns a Cooldown that is ready.
-func NewCooldown(every time.Duration, now func() time.Time) *Cooldown {
-	return &Cooldown{every: every, now: now}
+// NewCooldown returns a Cooldown that allows burst times at once and one more each time
+// that every has passed.
+func NewCooldown(every time.Duration, burst int, now func() time.Time) *Cooldown {
+	return &Cooldown{every: every, burst: burst, now: Wall(now)}
 }
 
-// Ready tells whether it may happen now, and begins the next cooldown if so.
-func (c *Cooldown) Ready() bool {
+// Allow reports whether it may happen now, and counts it if so.
+func (c *Cooldown) Allow() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()
-	if !c.last.IsZero() && now.Before(c.last.Add(c.every)) {
+	longest := time.Duration(c.burst) * c.every
+	if c.free.Before(now) || c.free.Sub(now) > longest { // the clock was set back
+		c.free = now
+	}
+	next := c.free.Add(c.every)
+	if next.Sub(now) > longest {
 		return false
 	}
-	c.last = now
+	c.free = next
 	return true
 }

@@ -24,7 +24,7 @@ const Namespace = "Connexease"
 // person: a send's own (msg_…), an SQS record's. Never a wamid: it holds a phone number.
 var allowed = map[string]bool{
 	slog.TimeKey: true, slog.LevelKey: true, slog.MessageKey: true,
-	"requestId": true, "FunctionName": true, "_aws": true,
+	"requestId": true, "fix": true, "FunctionName": true, "_aws": true,
 	"outcome": true, "reason": true, "status": true, "error": true, "operation": true,
 	"events": true, "bytes": true, "variable": true, "mend": true,
 	"source": true, "client": true, "code": true, "messageId": true, "recordId": true,
@@ -125,6 +125,9 @@ func (l *Log) Line(ctx context.Context, level slog.Level, message string, attrs 
 	}
 	l.slog.LogAttrs(ctx, level, message, attrs...)
 }
+
+// FixAttr says what an operator runs to mend a failure. It holds no secret's value.
+func FixAttr(command string) slog.Attr { return slog.String("fix", command) }
 
 // ErrorAttr describes an error by its AWS error code or its kind only: messages of
 // errors may quote what was sent.
