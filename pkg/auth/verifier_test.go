@@ -72,7 +72,7 @@ func (v *vault) stages() (all []string) {
 func (v *vault) process(ttl time.Duration) *auth.Verifier {
 	limits := secret.DefaultLimits
 	limits.TTL = ttl
-	return auth.NewVerifier(secret.NewCache(auth.Rotating(v.source, grace, v.now), limits, v.now), time.Minute, v.now)
+	return auth.NewVerifier(secret.NewCache(auth.Rotating(v.source, grace, v.now), limits, v.now), v.now)
 }
 
 // says is what became of a token: the name of its credential, or why it was refused.
@@ -181,8 +181,8 @@ func TestATokenIsComparedWhole(t *testing.T) {
 
 func TestOneClientsKeyIsNoOthers(t *testing.T) {
 	v := newVault(t)
-	v.Put(secretName, `{"crm":["new key","old-key"],"shop":"shop-key"}`)
-	process := auth.NewVerifier(secret.NewCache(auth.Clients(v.source), secret.DefaultLimits, v.now), time.Minute, v.now)
+	v.Put(secretName, `{"crm":["new-key","old-key"],"shop":"shop-key"}`)
+	process := auth.NewVerifier(secret.NewCache(auth.Clients(v.source), secret.DefaultLimits, v.now), v.now)
 	for token, want := range map[string]string{"old-key": "crm", "shop-key": "shop", "crm": "wrong", "old-ke": "wrong"} {
 		if got := says(t, process, token); got != want {
 			t.Errorf("%s is %s, want %s", token, got, want)
@@ -203,7 +203,7 @@ func TestClientKeysThatAreNoneRefuseNobodyAsWrong(t *testing.T) {
 		if !errors.Is(err, auth.ErrClients) || strings.Contains(err.Error(), "k\"") {
 			t.Errorf("%s: %v", what, err)
 		}
-		process := auth.NewVerifier(secret.NewCache(auth.Clients(v.source), secret.DefaultLimits, v.now), time.Minute, v.now)
+		process := auth.NewVerifier(secret.NewCache(auth.Clients(v.source), secret.DefaultLimits, v.now), v.now)
 		if got := says(t, process, "k"); got != "unreadable" {
 			t.Errorf("%s: the key is %s", what, got)
 		}
