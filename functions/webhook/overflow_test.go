@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"maps"
 	"math/rand/v2"
 	"net/http"
@@ -41,13 +40,7 @@ func (w *world) overflowed() (bodies []string) {
 // again, by their index.
 func (w *world) drain(bodies ...string) (again []string) {
 	w.t.Helper()
-	var records []any
-	for i, body := range bodies {
-		records = append(records, map[string]any{
-			"messageId": fmt.Sprint(i), "receiptHandle": "handle", "body": body, "eventSource": "aws:sqs", "attributes": map[string]string{},
-		})
-	}
-	return harness.Batch(w.t, w.handler, 10*time.Second, records)
+	return w.again(10*time.Second, bodies...)
 }
 
 func TestWhatTheTableCannotTakeWaitsInTheQueueAndIsStoredAsItWouldHaveBeen(t *testing.T) {

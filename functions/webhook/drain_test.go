@@ -1,0 +1,116 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"connexease-functions/pkg/proof/harness"
+)
+
+// refuse denies every write that holds a text.
+func refuse(text string) harness.Fault {
+	return func(w http.ResponseWriter, _ string, body []byte) bool {
+		if !bytes.Contains(body, []byte(text)) {
+			return false
+		}
+		harness.Refuse(w, 400, "AccessDeniedException")
+		return true
+	}
+}
+
+// unhurried makes a world whose handler has all of its process's minute for a delivery: what
+// a busy machine takes too long for would be queued as well.
+func unhurried(t *testing.T) *world {
+	t.Helper()
+	w := newWorld(t)
+	w.handler.now = func() time.Time { return time.Now().Add(time.Hour) }
+	return w
+}
+
+// again drains messages within a time, and returns which come again, by their index.
+func (w *world) again(within time.Duration, bodies ...string) []string {
+	w.t.Helper()
+	var records []any
+	for i, body := range bodies {
+		records = append(records, map[string]any{
+			"messageId": fmt.Sprint(i), "receiptHandle": "handle", "body": body, "eventSource": "aws:sqs", "attributes": map[string]string{},
+		})
+	}
+	return harness.Batch(w.t, w.handler, within, records)
+}
+
+// queued are the ids of the updates in overflow messages.
+func queued(t *testing.T, messages []string) (ids []string) {
+	t.Helper()
+	for _, m := range messages {
+		var o struct{ Events []struct{ WAMID string } }
+		if err := json.Unmarshal([]byte(m), &o); err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range o.Events {
+			ids = append(ids, e.WAMID)
+		}
+	}
+	return ids
+}
+
+func TestOnlyTheEventsThatTheTableRefusedAreQueued(t *testing.T) {
+	w := unhurried(t)
+	w.database.Set(refuse("wamid.BATCH30"))
+	w.stored(statuses(60), 60)
+	w.database.Set(nil)
+	ids := queued(t, w.overflowed())
+	var want []string // the second batch of 25
+	for n := 25; n < 50; n++ {
+		want = append(want, fmt.Sprint("wamid.BATCH", n))
+	}
+	if !slices.Equal(ids, want) || len(w.items()) != 35 || !strings.Contains(w.logs.String(), `"Overflowed":25`) {
+		t.Errorf("queued %v, stored %d", ids, len(w.items()))
+	}
+}
+
+func TestAMessageWithAnEventThatIsNotStoredComesAgainAndNoOther(t *testing.T) {
+	w := unhurried(t)
+	var messages []string
+	w.database.Set(refuse("wamid"))
+	for n := range 3 {
+		w.stored(strings.ReplaceAll(statuses(30), "BATCH", fmt.Sprint("M", n, "-")), 30)
+		messages = append(messages, w.overflowed()...)
+	}
+	if len(messages) != 3 {
+		t.Fatalf("%d messages", len(messages))
+	}
+	// Of the second message, the second batch: five of its events.
+	w.database.Set(refuse("wamid.M1-27"))
+	if again := w.again(time.Minute, messages...); !slices.Equal(again, []string{"1"}) || len(w.items()) != 85 {
+		t.Errorf("%v come again, %d are stored", again, len(w.items()))
+	}
+	if !strings.Contains(w.logs.String(), `"DrainsFailed":1`) {
+		t.Error("no metric says so")
+	}
+	w.database.Set(nil)
+	if again := w.again(time.Minute, messages[1]); again != nil || len(w.items()) != 90 {
+		t.Errorf("then %v come again, %d are stored", again, len(w.items()))
+	}
+}
+
+// A drain that works to the end of its process is killed before it says what is stored; and
+// with no time left, nothing is begun.
+func TestADrainEndsBeforeItsProcess(t *testing.T) {
+	w := unhurried(t)
+	w.database.Set(refuse("wamid"))
+	w.stored(statuses(2), 2)
+	messages := w.overflowed()
+	w.database.Set(nil)
+	calls := w.database.Calls.Load()
+	again := w.again(drainMargin-time.Millisecond, messages...)
+	if !slices.Equal(again, []string{"0"}) || w.database.Calls.Load() != calls || len(w.items()) != 0 {
+		t.Errorf("%v come again, after %d calls", again, w.database.Calls.Load()-calls)
+	}
+}
