@@ -34,6 +34,8 @@ type Event struct {
 	Region     string          `json:"region"`
 	Resources  []string        `json:"resources"`
 	Detail     json.RawMessage `json:"detail"`
+
+	ingested string // when the bus got it, whatever Time its sender gave it
 }
 
 // JSON returns the whole envelope.
@@ -115,7 +117,7 @@ func (s *Server) put(entries []pipes.Entry) (ids []string, failed []error) {
 			}
 			s.events = append(s.events, Event{
 				Version: "0", ID: id, DetailType: e.DetailType, Source: e.Source, Account: account,
-				Time: at.UTC().Format(time.RFC3339), Region: region, Resources: resources, Detail: json.RawMessage(e.Detail),
+				Time: at.UTC().Format(time.RFC3339), Region: region, Resources: resources, Detail: json.RawMessage(e.Detail), ingested: s.now().UTC().Format(time.RFC3339),
 			})
 		}
 		ids, failed = append(ids, id), append(failed, err)

@@ -185,10 +185,64 @@ func TestARuleWithoutATransformerPassesTheEventOn(t *testing.T) {
 	for _, r := range []Rule{
 		{}, {Pattern: json.RawMessage(`{"a":1}`)},
 		{Pattern: json.RawMessage(`{"a":[1]}`), Transformer: &Transformer{Template: `"<x>"`}},
-		{Pattern: json.RawMessage(`{"a":[1]}`), Transformer: &Transformer{Paths: map[string]string{"x": "$.a[*]"}, Template: `"<x>"`}},
+		{Pattern: json.RawMessage(`{"a":[1]}`), Transformer: &Transformer{Paths: map[string]string{"x": "$.a[?(@.b)]"}, Template: `"<x>"`}},
+		{Pattern: json.RawMessage(`{"a":[1]}`), Transformer: &Transformer{Paths: map[string]string{"aws.events.rule-name": "$.a"}, Template: `"x"`}},
+		{Pattern: json.RawMessage(`{"a":[1]}`), Transformer: &Transformer{Paths: map[string]string{"two words": "$.a"}, Template: `"x"`}},
+		{Pattern: json.RawMessage(`{"a":[1]}`), Transformer: &Transformer{Template: `"<aws.events.nothing>"`}},
+		{Pattern: json.RawMessage(`{"a":[1]}`), Transformer: &Transformer{Template: `text without quotes`}},
+		{Pattern: json.RawMessage(`{"a":[1]}`), Transformer: &Transformer{Template: "\"a line\"\nand one without quotes"}},
+		{Pattern: json.RawMessage(`{"a":[1]}`), Transformer: &Transformer{Template: `"` + strings.Repeat("x", 8191) + `"`}},
 	} {
 		if _, err := Compile(r); err == nil {
 			t.Errorf("%+v is taken", r)
 		}
 	}
+}
+
+func TestATransformerGetsReservedNamesListsAndNumbersAsTheyAre(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New("EventBus", time.Now)
+		defer s.Close()
+		got := map[string]string{}
+		for name, template := range map[string]string{
+			"names":   `{"arn":<aws.events.rule-arn>,"rule":"by <aws.events.rule-name>","at":<aws.events.event.ingestion-time>}`,
+			"event":   `{"event":<aws.events.event>}`,
+			"json":    `{"event":<aws.events.event.json>}`,
+			"numbers": `{"big":<big>,"text":"<big>"}`,
+			"lists":   `{"skus":<skus>,"none":<none>}`,
+			"lines":   "\"order <big>\"\n\"of <aws.events.rule-name>\"",
+		} {
+			err := s.PutRule(name, Rule{
+				Pattern:     json.RawMessage(`{"source":["shop"]}`),
+				Transformer: &Transformer{Paths: map[string]string{"big": "$.detail.big", "skus": "$.detail.items[*].sku", "none": "$.detail.items[*].gone"}, Template: template},
+			}, func(_ context.Context, body []byte) error {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				got[name] = string(body)
+				return nil
+			}, func(err error) { t.Error(name, err) })
+			if err != nil {
+				t.Fatal(name, err)
+			}
+		}
+		put(t, s, pipes.Entry{
+			Source: "shop", DetailType: "Order", Time: time.Unix(1_764_000_000, 0),
+			Detail: `{"big":90071992547409931,"items":[{"sku":"a"},{"sku":"b"},{}]}`,
+		})
+		<-time.After(time.Second) // of the bubble
+		synctest.Wait()
+		envelope := `"id":"` + s.Events()[0].ID + `","region":"us-east-1","resources":[],"source":"shop","time":"2025-11-24T16:00:00Z","version":"0"`
+		for name, want := range map[string]string{
+			"names":   `{"arn":"arn:aws:events:us-east-1:000000000000:rule/EventBus/names","rule":"by names","at":"2000-01-01T00:00:00Z"}`,
+			"event":   `{"event":{"account":"000000000000","detail-type":"Order",` + envelope + `}}`,
+			"json":    `{"event":{"account":"000000000000","detail":{"big":90071992547409931,"items":[{"sku":"a"},{"sku":"b"},{}]},"detail-type":"Order",` + envelope + `}}`,
+			"numbers": `{"big":90071992547409931,"text":"90071992547409931"}`,
+			"lists":   `{"skus":["a","b"],"none":[]}`,
+			"lines":   "\"order 90071992547409931\"\n\"of lines\"",
+		} {
+			if got[name] != want {
+				t.Errorf("%s: %s\nwant %s", name, got[name], want)
+			}
+		}
+	})
 }

@@ -4,7 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
+	"maps"
+	"regexp"
 	"time"
 
 	"connexease-functions/pkg/local/sim/eventpattern"
@@ -52,52 +53,90 @@ func (d *Dropped) Unwrap() error { return d.Err }
 
 // Compiled is a rule that can be used.
 type Compiled struct {
+	bus      string
+	name     string
 	pattern  *eventpattern.Pattern
 	template *pipes.Template
 	paths    map[string]string
 }
 
-// reserved are the variables that need no path (Amazon EventBridge: "Amazon EventBridge
-// input transformation", predefined variables) and can be had here.
-const reserved = "aws.events."
+// Limits of a transformer (AWS API reference: InputTransformer).
+const (
+	mostPaths    = 100
+	longestInput = 8192
+)
 
-// Compile reads a rule.
+var variableName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}$`)
+
+// reserved are the variables that need no path (Amazon EventBridge: "Amazon EventBridge
+// input transformation", predefined variables).
+var reserved = map[string]func(r *Compiled, event map[string]any, ingested string) any{
+	"aws.events.rule-arn":             func(r *Compiled, _ map[string]any, _ string) any { return ruleARN(r.bus, r.name) },
+	"aws.events.rule-name":            func(r *Compiled, _ map[string]any, _ string) any { return r.name },
+	"aws.events.event.ingestion-time": func(_ *Compiled, _ map[string]any, at string) any { return at },
+	"aws.events.event.json":           func(_ *Compiled, event map[string]any, _ string) any { return event },
+	"aws.events.event": func(_ *Compiled, event map[string]any, _ string) any {
+		rest := maps.Clone(event)
+		delete(rest, "detail")
+		return rest
+	},
+}
+
+// ruleARN is of a rule on a bus that is not the account's default one.
+func ruleARN(bus, name string) string {
+	return "arn:aws:events:" + region + ":" + account + ":rule/" + bus + "/" + name
+}
+
+// Compile reads a rule, and refuses what AWS refuses.
 func Compile(r Rule) (*Compiled, error) {
 	p, err := eventpattern.ParsePattern(string(r.Pattern))
 	if err != nil {
 		return nil, err
 	}
-	c := &Compiled{pattern: p}
+	c := &Compiled{bus: "bus", name: "rule", pattern: p}
 	if r.Transformer == nil {
 		return c, nil
 	}
 	c.paths = r.Transformer.Paths
+	if len(c.paths) > mostPaths || len(r.Transformer.Template) > longestInput {
+		return nil, fmt.Errorf("a transformer has at most %d paths and a template of %d bytes", mostPaths, longestInput)
+	}
 	for name, path := range c.paths {
-		if !pipes.IsPath(path) || strings.HasPrefix(strings.ToLower(name), "aws.") {
-			return nil, fmt.Errorf("InputPathsMap: %s: %s cannot be had", name, path)
+		if !pipes.IsPath(path) || !variableName.MatchString(name) {
+			return nil, fmt.Errorf("InputPathsMap: %q: %q is not a variable and its JSON path", name, path)
 		}
 	}
 	c.template, err = pipes.ParseTemplate(r.Transformer.Template, func(name string) bool {
-		return c.paths[name] != "" || name == reserved+"event.json"
+		return c.paths[name] != "" || reserved[name] != nil
 	})
-	return c, err
+	if err != nil {
+		return nil, err
+	}
+	return c, c.template.Check()
 }
 
-// Matches tells whether an event is for the rule's target.
+// Matches reports whether an event is for the rule's target.
 func (c *Compiled) Matches(event []byte) bool { return c.pattern.Match(event) }
 
-// Target returns what the target gets.
+// Target returns what the target gets of an event that was put at its time.
 func (c *Compiled) Target(event []byte) ([]byte, error) {
+	var at struct{ Time string }
+	_ = json.Unmarshal(event, &at)
+	return c.target(event, at.Time)
+}
+
+func (c *Compiled) target(event []byte, ingested string) ([]byte, error) {
 	if c.template == nil {
 		return event, nil
 	}
-	var v any
-	if err := json.Unmarshal(event, &v); err != nil {
+	v, err := eventpattern.Decode(event) // numbers as they are written
+	if err != nil {
 		return nil, err
 	}
 	return c.template.Render(func(name string) (any, bool) {
-		if name == reserved+"event.json" {
-			return v, true
+		if value := reserved[name]; value != nil {
+			object, _ := v.(map[string]any)
+			return value(c, object, ingested), true
 		}
 		return pipes.At(c.paths[name], v)
 	})
@@ -111,6 +150,7 @@ func (s *Server) PutRule(name string, r Rule, deliver func(ctx context.Context, 
 	if err != nil {
 		return err
 	}
+	c.bus, c.name = s.name, name
 	ctx, end := context.WithCancel(s.ended)
 	s.mu.Lock()
 	if old := s.rules[name]; old != nil {
@@ -132,7 +172,7 @@ func (s *Server) PutRule(name string, r Rule, deliver func(ctx context.Context, 
 			seen = next
 			for _, e := range events {
 				if body := e.JSON(); c.Matches(body) {
-					target, err := c.Target(body)
+					target, err := c.target(body, e.ingested)
 					if err != nil { // it would fail as long as the event is the same
 						trouble(s.drop(name, own, err))
 						continue

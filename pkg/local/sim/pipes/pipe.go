@@ -87,7 +87,7 @@ func New(c Config) (*Pipe, error) {
 	if p.template, err = ParseTemplate(c.InputTemplate, known); err != nil {
 		return nil, fmt.Errorf("pipe %s: %w", c.Name, err)
 	}
-	if isDynamic(c.DetailType) && !IsPath(c.DetailType) || c.DetailType == "" || c.Source == "" {
+	if isDynamic(c.DetailType) && (!IsPath(c.DetailType) || HasWildcard(c.DetailType)) || c.DetailType == "" || c.Source == "" {
 		return nil, fmt.Errorf("pipe %s: it needs a source, and a detail type or its path", c.Name)
 	}
 	return p, nil
@@ -132,6 +132,9 @@ func (p *Pipe) Entry(record []byte) (Entry, error) {
 	})
 	if err != nil {
 		return e, err
+	}
+	if !json.Valid(detail) {
+		return e, errors.New("the input template makes lines of text, which no event has for its detail")
 	}
 	e.Detail = string(detail)
 	return e, nil

@@ -105,7 +105,7 @@ func TestARecordThatMakesNoEventIsGivenUpAtOnce(t *testing.T) {
 	b, dead := &bus{}, []string{}
 	all := records(3)
 	all[0].Body = []byte(`{"take":true,"n":"0"}`)               // no detail type
-	all[1].Body = []byte(`{"take":true,"type":"T","n":"a\"b"}`) // no JSON comes of it
+	all[1].Body = []byte(`{"take":true,"type":"T","n":"a\"b"}`) // what comes of it is not JSON
 	move(t, made(t, b, &dead), all)
 	if len(dead) != 2 || strings.Join(b.taken, "") != `T{"n":"2"}` {
 		t.Errorf("took %v, dead letters %v", b.taken, dead)

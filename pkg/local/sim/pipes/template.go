@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -17,7 +19,8 @@ import (
 // takes the reading that harms most, so that a template that works here works in any: a
 // variable that the event does not have leaves nothing behind, outside quotes too; a text is
 // put in without any escaping, outside quotes between quotes; an object or list within
-// quotes loses its own quotes. What is then no JSON is an error.
+// quotes loses its own quotes. What is then not JSON is an error, but for strings one a line, which
+// a rule hands to its target as they are.
 type Template struct {
 	parts []part
 }
@@ -62,7 +65,14 @@ func ParseTemplate(text string, known func(variable string) bool) (*Template, er
 	return t, nil
 }
 
-// Render fills the template in. The result is JSON.
+// Check reports whether the template makes JSON, or strings one a line, of strings without
+// anything to escape. AWS asks that of a rule's template when its target is put.
+func (t *Template) Check() error {
+	_, err := t.Render(func(string) (any, bool) { return "x", true })
+	return err
+}
+
+// Render fills the template in. The result is JSON, or strings one a line.
 func (t *Template) Render(value func(variable string) (v any, there bool)) ([]byte, error) {
 	var b strings.Builder
 	for _, p := range t.parts {
@@ -76,10 +86,30 @@ func (t *Template) Render(value func(variable string) (v any, there bool)) ([]by
 		}
 	}
 	var compact bytes.Buffer
-	if err := json.Compact(&compact, []byte(b.String())); err != nil {
-		return nil, fmt.Errorf("the input template makes no JSON: %w", err)
+	err := json.Compact(&compact, []byte(b.String()))
+	if lines := stringLines(b.String()); err != nil && lines != nil {
+		return lines, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the input template does not make JSON: %w", err)
 	}
 	return compact.Bytes(), nil
+}
+
+// stringLines returns a text of JSON strings, one a line, without what stands around them; nil
+// where it is anything else.
+func stringLines(text string) []byte {
+	var all []string
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		if line[0] != '"' || !json.Valid([]byte(line)) {
+			return nil
+		}
+		all = append(all, line)
+	}
+	return []byte(strings.Join(all, "\n"))
 }
 
 func shown(v any, quoted bool) string {
@@ -90,48 +120,75 @@ func shown(v any, quoted bool) string {
 		}
 		return `"` + v + `"`
 	case map[string]any, []any:
-		text, _ := json.Marshal(v) // it was decoded from JSON
+		text := written(v)
 		if quoted {
-			return strings.ReplaceAll(string(text), `"`, "")
+			return strings.ReplaceAll(text, `"`, "")
 		}
-		return string(text)
+		return text
 	}
-	text, _ := json.Marshal(v)
-	return string(text)
+	return written(v)
 }
 
-// path is a JSON path as far as AWS documents it, but for wildcards: what they give
-// between other things is nowhere said.
+// written returns the JSON of what was decoded from JSON: numbers with the digits that they had.
+func written(v any) string {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(v) // it was decoded from JSON
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// path is a JSON path as far as AWS documents it (Amazon EventBridge: "Amazon EventBridge input
+// transformation", supported syntax).
 type path []string
 
-var pathForm = regexp.MustCompile(`^\$((\.[A-Za-z0-9_/-]+)|(\[\d+\]))*$`)
+var pathForm = regexp.MustCompile(`^\$((\.[A-Za-z0-9_/-]+)|(\[\d+\])|(\[\*\])|(\.\*))*$`)
 
-// IsPath tells whether a text is a JSON path that can be had here.
+// IsPath reports whether a text is such a JSON path.
 func IsPath(text string) bool { return pathForm.MatchString(text) }
+
+// HasWildcard reports whether a path names any number of values.
+func HasWildcard(path string) bool { return strings.Contains(path, "*") }
 
 func parsePath(text string) path {
 	return strings.FieldsFunc(text[1:], func(r rune) bool { return r == '.' || r == '[' || r == ']' })
 }
 
-// At returns what is at a path of a decoded event.
+// At returns what is at a path of a decoded event. With a wildcard that is the list of all there
+// are, which may be empty.
 func At(text string, v any) (any, bool) {
-	for _, step := range parsePath(text) {
-		switch in := v.(type) {
-		case map[string]any:
-			next, there := in[step]
-			if !there {
-				return nil, false
+	found := all(parsePath(text), v)
+	if HasWildcard(text) {
+		return found, true
+	}
+	if len(found) == 0 {
+		return nil, false
+	}
+	return found[0], true
+}
+
+func all(p path, v any) []any {
+	if len(p) == 0 {
+		return []any{v}
+	}
+	found := []any{}
+	switch in := v.(type) {
+	case map[string]any:
+		if p[0] == "*" {
+			for _, name := range slices.Sorted(maps.Keys(in)) {
+				found = append(found, all(p[1:], in[name])...)
 			}
-			v = next
-		case []any:
-			i, err := strconv.Atoi(step)
-			if err != nil || i >= len(in) {
-				return nil, false
+		} else if next, there := in[p[0]]; there {
+			return all(p[1:], next)
+		}
+	case []any:
+		if p[0] == "*" {
+			for _, one := range in {
+				found = append(found, all(p[1:], one)...)
 			}
-			v = in[i]
-		default:
-			return nil, false
+		} else if i, err := strconv.Atoi(p[0]); err == nil && i < len(in) {
+			return all(p[1:], in[i])
 		}
 	}
-	return v, true
+	return found
 }

@@ -7,7 +7,7 @@ import (
 	"connexease-functions/pkg/local/sim/eventpattern"
 )
 
-const sample = `{"s":"text","n":5,"b":true,"o":{"k":"v"},"l":["a",{"x":1}],"quote":"a\"b","break":"a\nb","empty":""}`
+const sample = `{"s":"text","n":5,"b":true,"o":{"k":"v"},"l":["a",{"x":1}],"big":12345678901234567890.10,"html":"<&>","quote":"a\"b","break":"a\nb","empty":""}`
 
 func render(t *testing.T, template string) (string, error) {
 	t.Helper()
@@ -38,7 +38,18 @@ func TestATemplateIsFilledInAsThePagesSay(t *testing.T) {
 		`{"a": "<$.s.deeper>"}`:      `{"a":""}`,
 		`{"a": "\"<$.s>\" < 5"}`:     `{"a":"\"text\" < 5"}`,
 		`"<$.s>"`:                    `"text"`,
-		`{"a": "<$.l[7]><$.empty>"}`: `{"a":""}`,
+		// Numbers stay as they are written, whatever a double holds.
+		`{"a": <$.big>, "b": "<$.big>"}`:  `{"a":12345678901234567890.10,"b":"12345678901234567890.10"}`,
+		`{"a": [<$.html>, {"b": <$.o>}]}`: `{"a":["<&>",{"b":{"k":"v"}}]}`,
+		// A wildcard makes a list of all that there are.
+		`{"a": <$.l[*].x>}`:      `{"a":[1]}`,
+		`{"a": <$.l[*]>}`:        `{"a":["a",{"x":1}]}`,
+		`{"a": <$.o.*>}`:         `{"a":["v"]}`,
+		`{"a": <$.l[*].gone>}`:   `{"a":[]}`,
+		`{"a": "all: <$.l[*]>"}`: `{"a":"all: [a,{x:1}]"}`,
+		// Strings one a line stay lines.
+		"\"one <$.s>\"\n \"two <$.n>\"\n": "\"one text\"\n\"two 5\"",
+		`{"a": "<$.l[7]><$.empty>"}`:      `{"a":""}`,
 	} {
 		if got, err := render(t, template); err != nil || got != want {
 			t.Errorf("%s: %s %v, want %s", template, got, err, want)
@@ -48,7 +59,7 @@ func TestATemplateIsFilledInAsThePagesSay(t *testing.T) {
 
 // Where AWS's pages leave room, a template must not rest on the kind reading.
 func TestWhatRestsOnEscapesOrOnAbsenceFails(t *testing.T) {
-	for _, template := range []string{`{"a": "<$.quote>"}`, `{"a": <$.quote>}`, `{"a": "<$.break>"}`, `{"a": <$.gone>}`, `<$.s> and more`} {
+	for _, template := range []string{`{"a": "<$.quote>"}`, `{"a": <$.quote>}`, `{"a": "<$.break>"}`, `{"a": <$.gone>}`, `<$.s> and more`, "\"one\"\n\"<$.quote>\"", "\"one\"\ntwo"} {
 		if got, err := render(t, template); err == nil {
 			t.Errorf("%s made %s", template, got)
 		}
@@ -56,7 +67,7 @@ func TestWhatRestsOnEscapesOrOnAbsenceFails(t *testing.T) {
 }
 
 func TestAVariableThatCannotBeHadIsRefused(t *testing.T) {
-	for _, template := range []string{`{"a": "<$.l[*].x>"}`, `{"a": <aws.pipes.enrichment-arn>}`, `{"a": <name>}`, ""} {
+	for _, template := range []string{`{"a": "<$.l[?(@.x)]>"}`, `{"a": "<$..x>"}`, `{"a": <aws.pipes.enrichment-arn>}`, `{"a": <name>}`, ""} {
 		if _, err := ParseTemplate(template, known); err == nil || !strings.Contains(err.Error(), "template") {
 			t.Errorf("%s: %v", template, err)
 		}
