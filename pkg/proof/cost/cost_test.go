@@ -1,6 +1,7 @@
 package cost
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -23,6 +24,21 @@ func stack(t *testing.T, parameters map[string]string) Stack {
 		t.Fatal(err)
 	}
 	return Stack{tpl.Count("AWS::SecretsManager::Secret"), tpl.Count("AWS::CloudWatch::Alarm"), tpl.AlarmMetrics(), len(pipes) > 0}
+}
+
+// Parameters say what they cost, to the dollar.
+func TestParametersSayWhatTheyCost(t *testing.T) {
+	tpl, err := template.Load(root+"template.yaml", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defaults := stack(t, nil)
+	for name, dollars := range map[string]float64{"Monitoring": defaults.alarms(), "EventsOut": defaults.pipe()} {
+		text := template.Find(tpl.Root(), "Parameters", name, "Description")
+		if want := fmt.Sprintf("about $%.0f a month", dollars); text == nil || !strings.Contains(text.Value, want) {
+			t.Errorf("%s does not say %s", name, want)
+		}
+	}
 }
 
 func TestReadmeHasTheComputedCosts(t *testing.T) {

@@ -35,7 +35,7 @@ func project(t *testing.T, edit func(root *yaml.Node)) *proof {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &proof{tpl, s, string(samconfig), string(makefile), readmes(t)}
+	return &proof{tpl, s, string(samconfig), string(makefile), readmes(t), testsOf}
 }
 
 // readmes returns all README.md of the project.
@@ -58,6 +58,20 @@ func readmes(t *testing.T) string {
 	})
 	if err != nil || all.Len() == 0 {
 		t.Fatalf("READMEs of %d bytes, %v", all.Len(), err)
+	}
+	return all.String()
+}
+
+// testsOf returns the text of a package's tests.
+func testsOf(folder string) string {
+	var all strings.Builder
+	files, _ := filepath.Glob(filepath.Join("../../..", folder, "*_test.go")) // a pattern without a fault
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			return ""
+		}
+		all.Write(text)
 	}
 	return all.String()
 }
@@ -252,7 +266,7 @@ var edits = []edit{
 	{"Resources/QuerySlow/Properties/QueryString", "filter Durations > 1", "queries", "has Durations"},
 	{"Resources/QueryQuarantined/Properties/LogGroupNames/0", "!Ref SendLogs", "queries", "no line of [SendLogs] has Quarantined"},
 	// Secrets, names, parameters, outputs.
-	{"Resources/WebhookSecret/Properties/GenerateSecretString/PasswordLength", "64", "secrets", "AWS would make another secret"},
+	{"Resources/WebhookSecret/Properties/GenerateSecretString/PasswordLength", "64", "secrets", "AWS would put another value into it"},
 	{"Resources/ClientKeysSecret/Properties/GenerateSecretString/GenerateStringKey", "", "secrets", "has come or gone"},
 	{"Resources/GatewayKeySecret/Properties/SecretString", "sk_live", "secrets", "has its value in the template"},
 	{"Parameters/ApiKey", "{Type: String, NoEcho: true}", "secrets", "parameter ApiKey looks like a secret"},

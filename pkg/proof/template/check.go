@@ -19,7 +19,8 @@ type proof struct {
 	source    *source
 	samconfig string
 	makefile  string
-	readmes   string // of all folders
+	readmes   string                     // of all folders
+	tests     func(folder string) string // the text of a package's tests
 }
 
 // check is one thing that is proven. It returns a sentence for each fault.
@@ -44,6 +45,7 @@ var checks = map[string]check{
 	"topic":      topic,
 	"redriven":   redriven,
 	"readme":     readmeIsBound,
+	"commands":   commandsRunTests,
 	"secrets":    secrets,
 	"names":      names,
 	"parameters": parameters,

@@ -154,6 +154,25 @@ func (p *proof) regions() (faults []string) {
 	return append(faults, both("region without pipes", codes(table[1][1]), linted("REGIONS_WITHOUT_PIPES"))...)
 }
 
+// commandsRunTests: go test succeeds where nothing has the name that it is given, so a command of the
+// Makefile or of a README would pass for ever once its test is renamed.
+func commandsRunTests(p *proof) (faults []string) {
+	seen := 0
+	for _, m := range regexp.MustCompile(`go test [^\n|`+"`"+`]*?-(?:run|fuzz) ((?:Test|Fuzz)\w+) (?:[^\n|`+"`"+`]* )?\./([\w/]+)`).FindAllStringSubmatch(p.makefile+p.readmes, -1) {
+		seen++
+		if !strings.Contains(p.tests(m[2]), "\nfunc "+m[1]) {
+			faults = append(faults, fmt.Sprintf("%s has no %s", m[2], m[1]))
+		}
+	}
+	if seen < leastCommands {
+		faults = append(faults, fmt.Sprintf("only %d commands name a test", seen))
+	}
+	return faults
+}
+
+// leastCommands is how many there are now, of the Makefile and of READMEs.
+const leastCommands = 9
+
 // secretsByStandardInput: what is typed stays in the shell's history, and an argument in the list of
 // processes.
 func (p *proof) secretsByStandardInput() (faults []string) {

@@ -11,7 +11,7 @@ import (
 	"connexease-functions/pkg/local/template"
 )
 
-// generated pins what makes a secret: AWS makes another one when it changes.
+// generated pins what makes a secret's value: AWS puts another one in when it changes.
 var generated = map[string]map[string]string{
 	"WebhookSecret":    {"PasswordLength": "48", "ExcludePunctuation": "true"},
 	"GatewayKeySecret": nil, // without a value
@@ -31,12 +31,12 @@ func secrets(p *proof) (faults []string) {
 		members := 0
 		_ = each(block, func(name string, v *yaml.Node) error {
 			if members++; want[name] != v.Value {
-				faults = append(faults, fmt.Sprintf("%s: %s is %q, not %q: AWS would make another secret", id, name, v.Value, want[name]))
+				faults = append(faults, fmt.Sprintf("%s: %s is %q, not %q: AWS would put another value into it", id, name, v.Value, want[name]))
 			}
 			return nil
 		})
 		if members != len(want) {
-			faults = append(faults, id+": a member of GenerateSecretString has come or gone: AWS would make another secret")
+			faults = append(faults, id+": a member of GenerateSecretString has come or gone: AWS would put another value into it")
 		}
 		if find(n, "Properties", "SecretString") != nil {
 			faults = append(faults, id+" has its value in the template")
