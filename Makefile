@@ -100,6 +100,7 @@ fuzz: needs-go ## fuzz what meets hostile input (FUZZTIME=20s each)
 	go test -run '^$$' -fuzz FuzzParseBearer -fuzztime $(FUZZTIME) ./pkg/auth
 	go test -run '^$$' -fuzz FuzzSplit -fuzztime $(FUZZTIME) ./pkg/whatsapp
 	go test -run '^$$' -fuzz FuzzCheck -fuzztime $(FUZZTIME) ./pkg/whatsapp
+	go test -run '^$$' -fuzz FuzzCanonical -fuzztime $(FUZZTIME) ./pkg/canonical
 	go test -run '^$$' -fuzz FuzzRetryAfter -fuzztime $(FUZZTIME) ./pkg/gateway
 	go test -run '^$$' -fuzz FuzzWhatIsTakenForOurs -fuzztime $(FUZZTIME) ./pkg/ledger
 	go test -run '^$$' -fuzz FuzzDiscriminate -fuzztime $(FUZZTIME) ./functions/send

@@ -73,8 +73,7 @@ func TestMembersThatNobodyKnowsAndNumbersOfAnySizeLeaveUnchanged(t *testing.T) {
 		`{"to":"15550100001","text":{"body":"Hello","new":[{"deep":null}]},"messaging_product":"whatsapp","future":{"n":12345678901234567890,"f":1.50e+3}}`,
 		`{"messaging_product":"whatsapp","to":"15550100001","type":"hologram","hologram":{"light":true}}`,
 		`{"messaging_product":"whatsapp","to":"15550100001","text":{"body":"<&>\u2028 \ud83d\ude00 \u00e9\/"}}`,
-		`{"messaging_product":"whatsapp","to":"x","to":"15550100001","text":{"body":"the last of equal names counts"}}`,
-		`{"biz_opaque_callback_data":null,"messaging_product":"whatsapp","to":"15550100001","text":{"body":"null is not used"}}`,
+		`{"messaging_product":"whatsapp","to":"+1 (555) 010-0001","text":{"body":"a number as people write it"}}`,
 		" {\n\t\"messaging_product\": \"whatsapp\", \"to\": 15550100001,\r\n \"text\": {\"body\": \" spaces  stay \"} } ",
 	} {
 		before := w.taken()
@@ -83,6 +82,19 @@ func TestMembersThatNobodyKnowsAndNumbersOfAnySizeLeaveUnchanged(t *testing.T) {
 		if all := w.gateway.Messages(); len(all) == before+1 {
 			sameBody(t, body, []byte(body), all[before].Body, a.Headers["message-id"])
 		}
+	}
+}
+
+func TestOpaqueDataOfNullIsNotUsedAndMakesRoom(t *testing.T) {
+	w := newWorld(t)
+	for i, body := range []string{
+		`{"biz_opaque_callback_data":null,"messaging_product":"whatsapp","to":"15550100001","text":{"body":"null"}}`,
+		`{"messaging_product":"whatsapp","biz\u005fopaque_callback_data":null,"to":"15550100001","text":{"body":"null"}}`,
+		`{"messaging_product":"whatsapp","to":"15550100001","text":{"body":"null"},"biz_opaque_callback_data":null}`,
+	} {
+		a := w.post(body)
+		told(t, body, a, 200, "")
+		sameBody(t, body, []byte(`{"messaging_product":"whatsapp","to":"15550100001","text":{"body":"null"}}`), w.gateway.Messages()[i].Body, a.Headers["message-id"])
 	}
 }
 
@@ -211,7 +223,7 @@ func TestARefusalClaimsNothingAndSendsNothing(t *testing.T) {
 		{what: "text", body: with("text", `{"body":`+long(4097)+`}`), status: 400, code: "MSG_001", path: "text.body"},
 		{what: "caption", body: with("type", `"image","image":{"id":"1","caption":`+long(1025)+`}`), status: 400, code: "MSG_001", path: "image.caption"},
 		{what: "media", body: with("type", `"video","video":{"id":"1","link":"https://x.test/v"}`), status: 400, code: "MSG_001", path: "video"},
-		{what: "link", body: with("type", `"audio","audio":{"link":"http://x.test/a"}`), status: 400, code: "MSG_001", path: "audio.link"},
+		{what: "link", body: with("type", `"audio","audio":{"link":"ftp://x.test/a"}`), status: 400, code: "MSG_001", path: "audio.link"},
 		{what: "buttons", body: interactive(`{"type":"button","action":{"buttons":[{},{},{},{}]}}`), status: 400, code: "MSG_001", path: "interactive.action.buttons"},
 		{what: "title", body: interactive(`{"type":"button","action":{"buttons":[{"reply":{"title":` + long(21) + `}}]}}`), status: 400, code: "MSG_001", path: "interactive.action.buttons[0].reply.title"},
 		{what: "rows", body: interactive(`{"type":"list","action":{"sections":[{"rows":[` + strings.Repeat("{},", 10) + `{}]}]}}`), status: 400, code: "MSG_001", path: "interactive.action.sections"},
@@ -277,7 +289,7 @@ func TestAllFaultsAreInOneAnswer(t *testing.T) {
 	a := w.request(e)
 	told(t, "all faults", a, 400, "MSG_001")
 	want := map[string]any{
-		"to": "7 to 15 digits, has 3", "biz_opaque_callback_data": "a string of at most 512 characters",
+		"to": "6 to 15 digits, has 3", "interactive.body.text": "a string that is not empty", "interactive.action.buttons[0].reply.id": "a string that is not empty", "biz_opaque_callback_data": "a string of at most 512 characters",
 		"interactive.header.image": "exactly one of link and id", "interactive.action.buttons[0].reply.title": "at most 20 characters, has 27",
 		"is_fake": "true or false", "mmlite": "true or false", "On-Unknown": "hold or resend",
 		"Valid-For": "a whole number of seconds from 1 to 1036800 (12 days)",

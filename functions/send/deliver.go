@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"strings"
 	"time"
@@ -121,7 +120,7 @@ func (h *handler) post(ctx context.Context, v *visit, send *ledger.Send, within 
 	defer cancel()
 	body := send.Payload
 	if !v.opaque {
-		body = withOpaque(body, ledger.Opaque(v.request.ID, v.request.Token))
+		body = whatsapp.WithOpaque(body, ledger.Opaque(v.request.ID, v.request.Token))
 	}
 	waits := time.Duration(0)
 	if v.request.Source.Record() {
@@ -213,17 +212,4 @@ func outcome(r gateway.Result) ledger.Outcome {
 		o.Body = nil
 	}
 	return o
-}
-
-// withOpaque adds biz_opaque_callback_data to a compacted body. It goes last, behind a
-// null that may be there: the last of equals counts.
-func withOpaque(body []byte, opaque string) []byte {
-	value, _ := json.Marshal(opaque) // a string always marshals
-	out := make([]byte, 0, len(body)+len(value)+32)
-	out = append(out, body[:len(body)-1]...)
-	if len(body) > len("{}") {
-		out = append(out, ',')
-	}
-	out = append(out, `"biz_opaque_callback_data":`...)
-	return append(append(out, value...), '}')
 }

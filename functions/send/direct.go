@@ -30,7 +30,7 @@ func (h *handler) direct(ctx context.Context, payload []byte) ([]byte, error) {
 func (h *handler) invoke(ctx context.Context, payload []byte, v *visit, l *line) api.Answer {
 	o := order{scope: sourceDirect}
 	f := faults{}
-	bad := o.envelope(members(payload), f)
+	bad := o.envelope(payload, f)
 	l.client = o.client
 	if bad == nil {
 		bad = f.verdict()

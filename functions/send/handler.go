@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -84,11 +85,8 @@ var (
 // with the marks of two is refused: a message must not leave on a guess.
 func discriminate(payload []byte) (source string, why refusal) {
 	e, twice := readMembers(payload)
-	switch {
-	case e == nil:
+	if e == nil {
 		return "", notJSON
-	case twice:
-		return "", repeated
 	}
 	has := func(names ...string) bool {
 		for _, name := range names {
@@ -112,6 +110,8 @@ func discriminate(payload []byte) (source string, why refusal) {
 		found = append(found, sourceDirect)
 	}
 	switch {
+	case len(twice) > 0 && !slices.Equal(found, []string{sourceDirect}): // an envelope says itself which
+		return "", repeated
 	case len(found) == 0:
 		return "", noKind
 	case len(found) > 1:
@@ -127,14 +127,14 @@ func discriminate(payload []byte) (source string, why refusal) {
 }
 
 // readMembers reads an object by its exact names; nil for anything else. Readers differ
-// about which of two equal names counts, so it tells whether there are any.
-func readMembers(object []byte) (members map[string]json.RawMessage, twice bool) {
+// about which of two equal names counts, so it returns those that are there more than once.
+func readMembers(object []byte) (members map[string]json.RawMessage, repeated []string) {
 	if !json.Valid(object) {
-		return nil, false
+		return nil, nil
 	}
 	d := json.NewDecoder(bytes.NewReader(object))
 	if open, err := d.Token(); err != nil || open != json.Delim('{') {
-		return nil, false
+		return nil, nil
 	}
 	members = map[string]json.RawMessage{}
 	for d.More() {
@@ -142,10 +142,12 @@ func readMembers(object []byte) (members map[string]json.RawMessage, twice bool)
 		name, _ := token.(string)
 		var value json.RawMessage
 		_ = d.Decode(&value)
-		_, again := members[name]
-		members[name], twice = value, twice || again
+		if _, again := members[name]; again && len(repeated) <= mostUnknown && !slices.Contains(repeated, name) {
+			repeated = append(repeated, name)
+		}
+		members[name] = value
 	}
-	return members, twice
+	return members, repeated
 }
 
 // isHTTP: AWS, "Create AWS Lambda proxy integrations for HTTP APIs", payload format 2.0.

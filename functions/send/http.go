@@ -131,6 +131,7 @@ func readOrder(r api.Request) (order, *api.Answer) {
 	if bad := o.read(body, f); bad != nil {
 		return o, bad
 	}
+	checkSpelling(r, f)
 	for _, name := range slices.Sorted(maps.Keys(r.Query)) {
 		is := strings.EqualFold(r.Query[name], "true")
 		if name != "is_fake" && name != "mmlite" {
@@ -154,6 +155,11 @@ func readOrder(r api.Request) (order, *api.Answer) {
 	if key, there := r.HasHeader("idempotency-key"); there {
 		if !ledger.ValidKey(key) {
 			a := api.Fail(api.MalformedKey, "", nil)
+			return o, &a
+		}
+		// API Gateway joins a header that is given twice: a, a is no key of its own.
+		if strings.Contains(key, ",") {
+			a := api.Fail(api.MalformedKey, "An Idempotency-Key header is given once, and has no comma.", nil)
 			return o, &a
 		}
 		o.key = key

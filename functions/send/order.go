@@ -30,15 +30,11 @@ type order struct {
 const longestType = 64
 
 func (o *order) about() table.About {
-	contact := strings.TrimPrefix(o.summary.To, "+")
-	if contact == "" {
-		contact = o.summary.Recipient
-	}
 	kind := o.summary.Type
 	if len(kind) > longestType {
 		kind = ""
 	}
-	return table.About{Type: kind, Contact: contact, Text: o.summary.Text}
+	return table.About{Type: kind, Contact: o.summary.Contact(), Text: o.summary.Text}
 }
 
 func (o *order) fingerprint() string { return ledger.Fingerprint(o.isFake, o.mmlite, o.body) }
@@ -71,6 +67,7 @@ func (o *order) read(body []byte, f faults) *api.Answer {
 	if _, _, ours := ledger.ParseOpaque(summary.Opaque); ours {
 		f.add("biz_opaque_callback_data", "not of the form msg_<id>.<attempt>, by which this product knows its own receipts")
 	}
+	checkMembers(body, f)
 	var compact bytes.Buffer
 	compact.Grow(len(body))
 	_ = json.Compact(&compact, body) // valid JSON: it was read
@@ -78,8 +75,11 @@ func (o *order) read(body []byte, f faults) *api.Answer {
 	return nil
 }
 
-// keyMember is the idempotency key's member of an envelope.
-const keyMember = "idempotencyKey"
+// keyMember is the idempotency key's member of an envelope, keyRule what its value is.
+const (
+	keyMember = "idempotencyKey"
+	keyRule   = "1 to 255 visible ASCII characters"
+)
 
 // verdict is the answer to all faults at once; nil without any.
 func (f faults) verdict() *api.Answer {
@@ -87,7 +87,7 @@ func (f faults) verdict() *api.Answer {
 		return nil
 	}
 	code := api.BrokenLimits
-	if len(f) == 1 && f[keyMember] != nil {
+	if rule, malformed := f[keyMember].(string); len(f) == 1 && malformed && strings.HasSuffix(rule, keyRule) && !strings.HasPrefix(rule, whatsapp.RuleOnce) {
 		code = api.MalformedKey
 	}
 	a := api.Fail(code, "", f)
@@ -122,8 +122,11 @@ const mostUnknown = 10
 var memberForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,39}$`)
 
 // envelope is what queue records, EventBridge details and direct invocations wrap a
-// message in. A member of another name is a fault: it may be a misspelt key.
-func (o *order) envelope(members map[string]json.RawMessage, f faults) *api.Answer {
+// message in. A member of another name is a fault: it may be a misspelt key. So is one that is
+// there twice: readers differ about which of them counts.
+func (o *order) envelope(body []byte, f faults) *api.Answer {
+	members, repeated := readMembers(body)
+	f.repeated(repeated)
 	text := func(name string) string {
 		var s string
 		if v, there := members[name]; there && json.Unmarshal(v, &s) != nil {
@@ -152,7 +155,7 @@ func (o *order) envelope(members map[string]json.RawMessage, f faults) *api.Answ
 	key := text(keyMember)
 	if key != "" || members[keyMember] != nil && string(members[keyMember]) != "null" {
 		if !ledger.ValidKey(key) {
-			f.add(keyMember, "1 to 255 visible ASCII characters")
+			f.add(keyMember, keyRule)
 		}
 		o.key = key
 	}
@@ -169,6 +172,17 @@ func (o *order) envelope(members map[string]json.RawMessage, f faults) *api.Answ
 	o.setOnUnknown(text("onUnknown"), "onUnknown", f)
 	o.isFake, o.mmlite = flag("isFake"), flag("mmlite")
 	return o.read(members["message"], f)
+}
+
+// repeated says which members of an object are there more than once.
+func (f faults) repeated(names []string) {
+	for _, name := range names {
+		if len(f) < mostUnknown && memberForm.MatchString(name) {
+			f.add(name, whatsapp.RuleOnce)
+		} else {
+			f["envelope"] = whatsapp.RuleOnce
+		}
+	}
 }
 
 // members reads an object by its exact names; nil for anything else.

@@ -190,26 +190,27 @@ func jitter(wait, spread time.Duration) time.Duration {
 // envelope, or a bare message.
 func readRecord(r *queue.Record) (o order, id string, bad *api.Answer) {
 	o.scope, o.key = sourceSQS, r.ID
-	m := members([]byte(r.Body))
-	if len(m) == 1 && m["id"] != nil {
+	m, repeated := readMembers([]byte(r.Body))
+	if len(m) == 1 && len(repeated) == 0 && m["id"] != nil {
 		if json.Unmarshal(m["id"], &id) == nil && ledger.ValidID(id) {
 			return o, id, nil
 		}
 		id = ""
 	}
+	f := faults{}
 	body := []byte(r.Body)
 	if m["detail-type"] != nil && m["source"] != nil && m["detail"] != nil {
 		var source, event string
 		if json.Unmarshal(m["source"], &source) == nil && json.Unmarshal(m["id"], &event) == nil && ledger.ValidKey(event) {
 			o.scope, o.key = "event/"+source, event
 		}
+		f.repeated(repeated)
 		body = m["detail"]
 		m = members(body)
 	}
-	f := faults{}
 	if m["message"] != nil {
 		key := o.key
-		bad = o.envelope(m, f)
+		bad = o.envelope(body, f)
 		if o.key == "" {
 			o.key = key
 		}

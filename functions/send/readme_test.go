@@ -140,3 +140,25 @@ func TestReadmesCommandsSend(t *testing.T) {
 		t.Errorf("taken %d", w.taken())
 	}
 }
+
+func TestReadmesFailingRequestFailsAsItSays(t *testing.T) {
+	command := readme(t, "sh", "a.png")
+	body := regexp.MustCompile(`-d '([^']*)'`).FindStringSubmatch(command)
+	if body == nil {
+		t.Fatalf("it has no body: %s", command)
+	}
+	w := newWorld(t)
+	a := w.post(body[1])
+	told(t, command, a, 400, "MSG_001")
+	if want := strings.TrimSpace(readme(t, "json", `"MSG_001"`)); a.Body != want {
+		t.Errorf("answered %s, README says %s", a.Body, want)
+	}
+	w.untouched()
+	for path, good := range map[string][2]string{"image.link": {`"link":"`, `"link":"http://`}, "to": {"+1555", "+15550100001"}} {
+		a := w.post(strings.Replace(body[1], good[0], good[1], 1))
+		told(t, "without the fault of "+path, a, 400, "MSG_001")
+		if rest := params(t, a); len(rest) != 1 || rest[path] != nil {
+			t.Errorf("without the fault of %s it was told of %v", path, rest)
+		}
+	}
+}

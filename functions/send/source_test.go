@@ -116,7 +116,10 @@ func TestForeignAndAmbiguousEventsAreRefusedByNameAndSendNothing(t *testing.T) {
 		"rest-api":             {"", "other_http"},
 		"alb":                  {"", "other_http"},
 		"bare-message":         {"", "no_source"},
-		"repeated-member":      {"", "repeated_member"},
+		"repeated-detail":      {`{"detail-type":"a","source":"b","detail":{},"detail":` + message + `}`, "repeated_member"},
+		"repeated-records":     {`{"Records":[],"Records":[{"eventSource":"aws:sqs","messageId":"r","body":"{}"}]}`, "repeated_member"},
+		"repeated-context":     {`{"version":"2.0","version":"2.0","requestContext":{"http":{}}}`, "repeated_member"},
+		"repeated-and-mixed":   {`{"message":` + message + `,"message":` + message + `,"Records":[]}`, "repeated_member"},
 		"an object of nothing": {`{}`, "no_source"},
 		"an array":             {`[` + message + `]`, "not_json"},
 		"a string":             {`"message"`, "not_json"},
@@ -245,6 +248,9 @@ func FuzzDiscriminate(f *testing.F) {
 			t.Errorf("it is of %v, and is taken for %q %q", certain, source, why.reason)
 		case len(marked) == 1 && len(certain) == 0 && source != "":
 			t.Errorf("it has marks of %v only, and is taken for %q", marked, source)
+		}
+		if _, repeated := readMembers(payload); len(repeated) > 0 {
+			return
 		}
 		for form, changed := range forms(t, payload) {
 			if again, whyAgain := discriminate(changed); again != source || whyAgain != why {

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -87,6 +89,9 @@ func (r Request) HasHeader(name string) (value string, there bool) {
 	}
 	return "", false
 }
+
+// HeaderNames returns the names of the headers, as they came, sorted.
+func (r Request) HeaderNames() []string { return slices.Sorted(maps.Keys(r.header)) }
 
 // Body decodes the body. It returns ErrTooLarge or ErrBase64.
 func (r Request) Body() ([]byte, error) {

@@ -1,11 +1,9 @@
 package whatsapp
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
-	"io"
 	"strings"
+
+	"connexease-functions/pkg/canonical"
 )
 
 // checkFaultsMost bounds what Check hands back: an answer lists it all.
@@ -14,7 +12,7 @@ const checkFaultsMost = 100
 // Summary says what a message is that is about to leave.
 type Summary struct {
 	Type      string // text where the body names none (WhatsApp Cloud API: Messages); empty for a receipt
-	To        string // as given, with or without a leading +
+	To        string // as given: a phone number in any form, or a group id
 	Recipient string // business-scoped user id; To wins where both are there
 	Opaque    string // biz_opaque_callback_data
 	HasOpaque bool   // the caller used biz_opaque_callback_data, be it with an empty string; null is not used
@@ -28,7 +26,7 @@ type Fault struct {
 	Rule string // what would be right, such as "at most 20 characters, has 27"
 }
 
-// Malformed reports whether the body could not be read at all: no JSON, or no object.
+// Malformed reports whether the body could not be read at all: not JSON, or not an object.
 // Then it is the only fault.
 func (f Fault) Malformed() bool { return f.Path == "" }
 
@@ -40,26 +38,28 @@ var (
 
 // Check looks for everything in a send's body that is known to fail at Meta, and
 // returns all of it at once, at most 100 faults in an order that does not change.
-// Unknown members and unknown types pass. Lengths are Unicode characters
-// (WhatsApp Cloud API: Messages; Interactive messages; Error codes).
+// Unknown members and unknown types pass, but nothing may be said twice: a member that an
+// object has more than once means one thing here and another one at Meta. Lengths are Unicode
+// characters. A rule names the page of Meta's documentation (WhatsApp Business Platform, Cloud
+// API) that it is from; without one it is from "Messages API".
 func Check(body []byte) (Summary, []Fault) {
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.UseNumber()
-	var value any
-	if err := decoder.Decode(&value); err != nil {
+	value, duplicates, err := canonical.Parse(body)
+	switch {
+	case err != nil:
 		return Summary{}, []Fault{FaultNotJSON}
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return Summary{}, []Fault{FaultNotJSON}
-	}
-	members, ok := value.(map[string]any)
-	if !ok {
+	case !value.IsObject():
 		return Summary{}, []Fault{FaultNotObject}
 	}
 	c := &check{}
-	c.message(checkNode{"", members})
+	for _, path := range duplicates {
+		c.fault(path, RuleOnce)
+	}
+	c.message(checkNode{"", value})
 	return c.summary, c.faults
 }
+
+// RuleOnce is what is wrong with a member that an object has more than once.
+const RuleOnce = "once in its object, is there more than once"
 
 // check gathers what one body comes to.
 type check struct {
@@ -74,16 +74,19 @@ func (c *check) fault(path, rule string) {
 }
 
 func (c *check) message(m checkNode) {
-	if opaque, there := m.member("biz_opaque_callback_data"); there {
+	if product := m.get("messaging_product"); !product.IsString() || product.Text() != "whatsapp" {
+		c.fault(m.at("messaging_product"), "whatsapp")
+	}
+	if opaque := m.get("biz_opaque_callback_data"); opaque.Present() {
 		c.summary.HasOpaque = true
-		c.summary.Opaque, _ = opaque.(string)
-		if _, isString := opaque.(string); !isString {
+		if opaque.IsString() {
+			c.summary.Opaque = opaque.Text()
+		} else {
 			c.fault(m.at("biz_opaque_callback_data"), "a string of at most 512 characters")
 		}
 		c.most(m, "biz_opaque_callback_data", 512)
 	}
-	_, typing := m.member("typing_indicator")
-	if m.text("status") == "read" || typing {
+	if m.text("status") == "read" || m.get("typing_indicator").Present() {
 		c.receipt(m)
 		return
 	}
@@ -104,69 +107,88 @@ func (c *check) message(m checkNode) {
 		}
 	case "interactive":
 		c.interactive(m.child("interactive"))
+	case "location": // Location messages
+		location := m.child("location")
+		c.filled(location, "latitude")
+		c.filled(location, "longitude")
 	case "contacts":
-		if contacts, ok := m.array("contacts"); ok {
-			c.count(m.at("contacts"), len(contacts), 257, "contacts")
-		}
+		c.contacts(m)
 	case "template":
-		template := m.child("template")
-		c.needed(template, "name")
-		c.needed(template.child("language"), "code")
-		c.show(template.text("name"))
+		c.template(m.child("template"))
 	case "reaction":
 		reaction := m.child("reaction")
 		c.needed(reaction, "message_id")
-		if emoji, _ := reaction.member("emoji"); !checkIsString(emoji) {
+		if !reaction.get("emoji").IsString() {
 			c.fault(reaction.at("emoji"), "an emoji, or an empty string to remove the reaction")
 		}
 		c.show(reaction.text("emoji"))
 	}
 }
 
-// receipt refuses whatever would make it a message too: a receipt is repeated freely,
+// receipt refuses anything that would make it a message too: a receipt is repeated freely,
 // a message must not be.
 func (c *check) receipt(m checkNode) {
 	c.summary.Receipt = true
 	c.needed(m, "message_id")
 	for _, name := range []string{"to", "recipient", "type"} {
-		if _, there := m.member(name); there {
+		if m.get(name).Present() {
 			c.fault(m.at(name), "absent: a read receipt or typing indicator is no message")
 		}
 	}
 }
 
+// recipient checks who a message is for (Phone number formats; Business-scoped user IDs; Groups
+// API: Group messaging).
 func (c *check) recipient(m checkNode) {
-	to, there := m.member("to")
-	c.summary.To, c.summary.Recipient = m.text("to"), m.text("recipient")
-	if user, given := m.member("recipient"); given && !checkIsString(user) {
+	to, user := m.get("to"), m.get("recipient")
+	c.summary.To, c.summary.Recipient = to.Text(), user.Text()
+	if user.Present() && !user.IsString() {
 		c.fault(m.at("recipient"), "a string: a business-scoped user id")
 	}
-	empty := strings.TrimSpace(c.summary.To) == ""
 	switch {
-	case there && c.summary.To == "" && !checkIsString(to):
+	case to.Present() && !to.IsString() && !to.IsNumber():
 		c.fault(m.at("to"), "a string: a phone number or a group id")
 		return
-	case empty && strings.TrimSpace(c.summary.Recipient) == "":
+	case strings.TrimSpace(c.summary.To) == "" && strings.TrimSpace(c.summary.Recipient) == "":
 		c.fault(m.at("to"), "not empty; or recipient with a business-scoped user id")
 		return
 	}
-	kind := m.text("recipient_type")
-	digits := strings.TrimPrefix(c.summary.To, "+")
-	if kind != "" && kind != "individual" || digits == "" || strings.Trim(digits, "0123456789") != "" {
-		return // a group, a placeholder, or a form not known here
+	if kind := m.text("recipient_type"); kind != "" && kind != "individual" {
+		return // a group's id has no form that is documented
 	}
-	if n := len(digits); n < 7 || n > 15 {
-		c.fault(m.at("to"), "7 to 15 digits, has "+checkNumber(n))
+	digits, plus, isPhone := phoneDigits(c.summary.To)
+	switch n := len(digits); {
+	case isUserID(c.summary.To): // it is accepted, and never arrives
+		c.fault(m.at("to"), "a phone number; or recipient with a business-scoped user id")
+	case strings.HasPrefix(c.summary.To, groupIDStart):
+		c.fault(m.at("recipient_type"), "group, because to has the id of a group")
+	case !isPhone: // a placeholder, or a form not known here
+	case plus && (n < 7 || n > 15):
+		c.fault(m.at("to"), "7 to 15 digits after a plus, has "+checkNumber(n))
+	case !plus && (n < 6 || n > 15): // Meta puts the country code before a local number
+		c.fault(m.at("to"), "6 to 15 digits, has "+checkNumber(n))
 	}
 }
 
 func (c *check) textMessage(text checkNode) {
-	body, _ := text.member("body")
-	if s, ok := body.(string); !ok || s == "" {
+	body := text.get("body")
+	if !body.IsString() || body.Text() == "" {
 		c.fault(text.at("body"), "a string of 1 to 4,096 characters")
 	}
 	c.most(text, "body", 4096)
 	c.show(text.text("body"))
+}
+
+// contacts checks a contacts message (Contacts messages).
+func (c *check) contacts(m checkNode) {
+	contacts := m.get("contacts").Elements()
+	if len(contacts) == 0 {
+		c.fault(m.at("contacts"), "1 to 257 contacts, has 0")
+	}
+	c.count(m.at("contacts"), len(contacts), 257, "contacts")
+	for i := range contacts {
+		c.filled(m.element("contacts", i).child("name"), "formatted_name")
+	}
 }
 
 // show keeps the first text that there is, cut between two characters.

@@ -1,18 +1,20 @@
 package whatsapp
 
 import (
-	"encoding/json"
 	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"connexease-functions/pkg/canonical"
 )
 
-// checkNode is an object in a body, and where it stands. The object is nil where the
-// body has none there; then it has no members.
+// checkNode is an object in a body, and where it stands. The value is another one where the
+// body has no object there; then it has no members.
 type checkNode struct {
-	path    string
-	members map[string]any
+	path  string
+	value canonical.Value
 }
 
 func (n checkNode) at(name string) string {
@@ -22,43 +24,17 @@ func (n checkNode) at(name string) string {
 	return n.path + "." + name
 }
 
-// member returns a member that is there and not null.
-func (n checkNode) member(name string) (any, bool) {
-	v := n.members[name]
-	return v, v != nil
-}
+func (n checkNode) get(name string) canonical.Value { return n.value.Get(name) }
 
-// text returns a string, or a number as it is written: both are taken where Meta
+// text returns a string, or a number as it is written: both are accepted where Meta
 // documents a string.
-func (n checkNode) text(name string) string {
-	switch v := n.members[name].(type) {
-	case string:
-		return v
-	case json.Number:
-		return v.String()
-	}
-	return ""
-}
+func (n checkNode) text(name string) string { return n.value.Get(name).Text() }
 
-func (n checkNode) child(name string) checkNode {
-	members, _ := n.members[name].(map[string]any)
-	return checkNode{n.at(name), members}
-}
+func (n checkNode) child(name string) checkNode { return checkNode{n.at(name), n.get(name)} }
 
-func (n checkNode) array(name string) ([]any, bool) {
-	elements, ok := n.members[name].([]any)
-	return elements, ok
-}
-
-// element returns an element of the array called name.
-func (n checkNode) element(name string, i int, element any) checkNode {
-	members, _ := element.(map[string]any)
-	return checkNode{n.at(name) + "[" + strconv.Itoa(i) + "]", members}
-}
-
-func checkIsString(v any) bool {
-	_, ok := v.(string)
-	return ok
+// element returns an element of the array called name, which must have it.
+func (n checkNode) element(name string, i int) checkNode {
+	return checkNode{n.at(name) + "[" + strconv.Itoa(i) + "]", n.get(name).Elements()[i]}
 }
 
 // checkNumber writes n with thousands apart, as the rules do.
@@ -87,85 +63,84 @@ func (c *check) count(path string, has, limit int, what string) {
 	}
 }
 
+const ruleFilled = "a string that is not empty"
+
+// needed refuses a text that is absent, or blank.
 func (c *check) needed(n checkNode, name string) {
 	if strings.TrimSpace(n.text(name)) == "" {
-		c.fault(n.at(name), "a string that is not empty")
+		c.fault(n.at(name), ruleFilled)
 	}
 }
 
-// media checks an object that names a file (WhatsApp Cloud API: Media messages).
+// filled refuses a text that is absent or empty. Nothing is documented of blanks.
+func (c *check) filled(n checkNode, name string) {
+	if n.text(name) == "" {
+		c.fault(n.at(name), ruleFilled)
+	}
+}
+
+// media checks an object that names a file (Media messages).
 func (c *check) media(media checkNode) {
 	id, link := media.text("id"), media.text("link")
 	if (id == "") == (link == "") {
 		c.fault(media.path, "exactly one of link and id")
 	}
-	const scheme = "https://"
-	if link != "" && (len(link) <= len(scheme) || !strings.EqualFold(link[:len(scheme)], scheme)) {
-		c.fault(media.at("link"), "a URL that starts with https://")
+	if link != "" && !startsAsURL(link) {
+		c.fault(media.at("link"), "a URL that starts with http:// or https://")
 	}
 }
 
-func (c *check) interactive(n checkNode) {
-	body, action := n.child("body"), n.child("action")
-	c.show(body.text("text"))
-	switch n.text("type") {
-	case "button":
-		c.most(body, "text", 1024)
-		c.most(n.child("footer"), "text", 60)
-		c.header(n.child("header"))
-		c.buttons(action)
-	case "list":
-		c.most(body, "text", 4096)
-		c.most(action, "button", 20)
-		c.list(action)
-	case "cta_url":
-		c.most(body, "text", 1024)
-		parameters := action.child("parameters")
-		c.most(parameters, "display_text", 20)
-		c.show(parameters.text("display_text"))
-	}
-}
-
-func (c *check) header(header checkNode) {
-	switch kind := header.text("type"); kind {
-	case "text":
-		c.most(header, "text", 60)
-	case "image", "video", "document":
-		c.media(header.child(kind))
-	}
-}
-
-func (c *check) buttons(action checkNode) {
-	buttons, _ := action.array("buttons")
-	if n := len(buttons); n < 1 || n > 3 {
-		c.fault(action.at("buttons"), "1 to 3 buttons, has "+checkNumber(n))
-	}
-	for i, b := range buttons {
-		reply := action.element("buttons", i, b).child("reply")
-		c.most(reply, "id", 256)
-		c.most(reply, "title", 20)
-		c.show(reply.text("title"))
-	}
-}
-
-func (c *check) list(action checkNode) {
-	sections, _ := action.array("sections")
-	all := 0
-	for i, s := range sections {
-		rows, _ := action.element("sections", i, s).array("rows")
-		all += len(rows)
-	}
-	c.count(action.at("sections"), len(sections), 10, "sections")
-	c.count(action.at("sections"), all, 10, "rows in all")
-	for i, s := range sections {
-		section := action.element("sections", i, s)
-		rows, _ := section.array("rows")
-		for j, r := range rows {
-			row := section.element("rows", j, r)
-			c.most(row, "id", 200)
-			c.most(row, "title", 24)
-			c.most(row, "description", 72)
+// startsAsURL reports whether s begins as a URL of the web, and goes on.
+func startsAsURL(s string) bool {
+	for _, scheme := range []string{"https://", "http://"} {
+		if len(s) > len(scheme) && strings.EqualFold(s[:len(scheme)], scheme) {
+			return true
 		}
 	}
-	c.show(action.text("button"))
+	return false
+}
+
+// template checks what is sent for a template's placeholders (Template messages; error 132018).
+func (c *check) template(template checkNode) {
+	c.needed(template, "name")
+	c.needed(template.child("language"), "code")
+	c.show(template.text("name"))
+	c.components(template)
+}
+
+func (c *check) components(n checkNode) {
+	for i := range n.get("components").Elements() {
+		component := n.element("components", i)
+		if kind := component.text("type"); strings.EqualFold(kind, "header") || strings.EqualFold(kind, "body") {
+			for j := range component.get("parameters").Elements() {
+				c.parameter(component.element("parameters", j))
+			}
+		}
+		for j := range component.get("cards").Elements() { // Media card carousel templates
+			c.components(component.element("cards", j))
+		}
+	}
+}
+
+// blanksMost is how many spaces may follow each other in a parameter.
+const blanksMost = 4
+
+func (c *check) parameter(parameter checkNode) {
+	if parameter.text("type") != "text" {
+		return
+	}
+	switch text := parameter.text("text"); {
+	case text == "":
+		c.fault(parameter.at("text"), ruleFilled)
+	case strings.ContainsAny(text, "\n\r\t") || strings.Contains(text, strings.Repeat(" ", blanksMost+1)):
+		c.fault(parameter.at("text"), "without line breaks, tabs and more than 4 consecutive blanks")
+	}
+}
+
+// webURL refuses what is not a whole URL of the web.
+func (c *check) webURL(n checkNode, name string) {
+	u, err := url.Parse(n.text(name))
+	if err != nil || u.Hostname() == "" || !strings.EqualFold(u.Scheme, "http") && !strings.EqualFold(u.Scheme, "https") {
+		c.fault(n.at(name), "a URL such as https://example.com/path")
+	}
 }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -141,7 +140,7 @@ func (s *Server) notification(t *taken, m map[string]any, status string, failCod
 	now := s.config.Now()
 	one := map[string]any{"id": t.Wamid, "status": status, "timestamp": strconv.FormatInt(now.Unix(), 10)}
 	if to := text(m, "to"); to != "" {
-		one["recipient_id"] = strings.TrimPrefix(to, "+")
+		one["recipient_id"] = waID(to)
 	} else {
 		one["recipient_user_id"] = text(m, "recipient")
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -31,9 +32,11 @@ func metaRefuses(m map[string]any) string {
 	if kind == "" {
 		kind = "text"
 	}
-	digits := strings.TrimPrefix(to, "+")
-	individual := text(m, "recipient_type") == "" || text(m, "recipient_type") == "individual"
-	isNumber := strings.Trim(digits, "0123456789") == "" && digits != ""
+	digits, plus := phone(to)
+	least := 6 // Meta puts the business's country code before a local number
+	if plus {
+		least = 7
+	}
 	switch {
 	case text(m, "messaging_product") != "whatsapp":
 		return "(#100) The parameter messaging_product is required."
@@ -43,10 +46,52 @@ func metaRefuses(m map[string]any) string {
 		}
 	case to == "" && recipient == "":
 		return "(#100) The parameter to is required."
-	case individual && isNumber && (len(digits) < 7 || len(digits) > 15):
+	case isIndividual(m) && digits != "" && (len(digits) < least || len(digits) > 15):
 		return "(#131009) Parameter value is not valid: invalid recipient."
 	case m[kind] == nil:
 		return "(#100) Invalid parameter: an object named as the type is required."
+	}
+	return ""
+}
+
+func isIndividual(m map[string]any) bool {
+	kind := text(m, "recipient_type")
+	return kind == "" || kind == "individual"
+}
+
+// phone returns the digits of a number in a form that Meta documents, and whether a plus stands
+// before them; no digits for anything else (WhatsApp Cloud API: Phone number formats).
+func phone(to string) (digits string, plus bool) {
+	digits, plus = strings.CutPrefix(strings.NewReplacer(" ", "", "-", "", "(", "", ")", "").Replace(to), "+")
+	if strings.Trim(digits, "0123456789") != "" {
+		return "", false
+	}
+	return digits, plus
+}
+
+// waID is what WhatsApp calls the recipient of to.
+func waID(to string) string {
+	if digits, _ := phone(to); digits != "" {
+		return digits
+	}
+	return to
+}
+
+var userIDForm = regexp.MustCompile(`^[A-Za-z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}$`)
+
+// groupIDStart is base64 of "capi_group:".
+const groupIDStart = "Y2FwaV9ncm91cDo"
+
+// undeliverable says why a message that Meta accepts never arrives, and has no callbacks; "" for
+// one that does (WhatsApp Cloud API: Business-scoped user IDs; Groups API).
+func undeliverable(m map[string]any) string {
+	switch to := text(m, "to"); {
+	case !isIndividual(m):
+		return ""
+	case userIDForm.MatchString(to):
+		return "to has a business-scoped user id, which belongs in recipient: WhatsApp accepts it and never delivers it"
+	case strings.HasPrefix(to, groupIDStart):
+		return "to has the id of a group, which needs recipient_type group"
 	}
 	return ""
 }
@@ -75,7 +120,7 @@ func sent(m map[string]any, wamid string, isFake bool) taking {
 		return t
 	}
 	if to := text(m, "to"); to != "" {
-		t.Contacts = []recipient{{Input: to, WaID: strings.TrimPrefix(to, "+")}}
+		t.Contacts = []recipient{{Input: to, WaID: waID(to)}}
 	} else {
 		user := text(m, "recipient")
 		t.Contacts = []recipient{{Input: user, UserID: user}}
@@ -89,7 +134,7 @@ func (s *Server) wamid(to string, isFake bool) string {
 	if isFake {
 		return fmt.Sprintf("wamid.FAKE_%013d", s.config.Rand.Int64N(1e13))
 	}
-	number := strings.TrimPrefix(to, "+")
+	number := waID(to)
 	number = number[:min(len(number), 32)]
 	b := append([]byte{0x1c, 0x18, byte(len(number))}, number...)
 	b = append(b, 0x15, 0x02, 0x00, 0x11, 0x18, 0x12)

@@ -54,6 +54,8 @@ type Message struct {
 	Receipt   bool            `json:"receipt"`   // read receipt or typing indicator: no message
 	Times     int             `json:"times"`     // how many taken so far are the same message
 	Callbacks []Callback      `json:"callbacks"` // sent so far
+	// Undelivered says why the message never arrives although it was accepted; else empty.
+	Undelivered string `json:"undelivered,omitempty"`
 }
 
 // Callback is one status that was sent to the webhook.
@@ -326,7 +328,9 @@ func (s *Server) accept(r *http.Request, body []byte) answer {
 	a.taken = t
 	s.keep(t)
 	if !t.Receipt && !isFake {
-		s.call(t, m)
+		if t.Undelivered = undeliverable(m); t.Undelivered == "" {
+			s.call(t, m)
+		}
 	}
 	return a
 }

@@ -207,6 +207,10 @@ func TestMetaRefusesWhatItCannotSend(t *testing.T) {
 		`{"messaging_product":"whatsapp","to":"123","type":"text","text":{}}`:               "GW_001",
 		`{"messaging_product":"whatsapp","to":"905551234567","type":"image","text":{}}`:     "GW_001",
 		`{"messaging_product":"whatsapp","status":"read"}`:                                  "GW_001",
+		`{"messaging_product":"whatsapp","to":"12345","text":{"body":"x"}}`:                 "GW_001",
+		`{"messaging_product":"whatsapp","to":"+12 34-56","text":{"body":"x"}}`:             "GW_001",
+		`{"messaging_product":"whatsapp","to":"123456","text":{"body":"x"}}`:                "",
+		`{"messaging_product":"whatsapp","to":"+1 (555) 012-3456","text":{"body":"x"}}`:     "",
 		`{"messaging_product":"whatsapp","to":905551234567,"text":{"body":"x"}}`:            "",
 		`{"messaging_product":"whatsapp","recipient":"US.1","text":{"body":"x"}}`:           "",
 		`{"messaging_product":"whatsapp","to":"g","recipient_type":"group","text":{"b":1}}`: "",
@@ -223,8 +227,45 @@ func TestMetaRefusesWhatItCannotSend(t *testing.T) {
 	if result := r.client.SendReceipt(t.Context(), key, []byte(`{"messaging_product":"whatsapp","status":"read","message_id":"m"}`), false, false); result.Kind != gateway.Accepted || result.Wamid != "" {
 		t.Errorf("receipt: %+v", result)
 	}
-	if m := r.Messages(); len(m) != 4 || !m[3].Receipt {
+	if m := r.Messages(); len(m) != 6 || !m[5].Receipt {
 		t.Errorf("%+v", m)
+	}
+}
+
+func TestWhatMetaAcceptsAndNeverDeliversSaysWhy(t *testing.T) {
+	r := start(t, nil)
+	const group = "Y2FwaV9ncm91cDoxNzA1NTU1MDEzOToxMjAzNjM0MDQ2OTQyMzM4MjAZD"
+	for i, c := range []struct{ members, why, contact string }{
+		{`"to":"US.13491208655302741918"`, "business-scoped user id, which belongs in recipient", `"input":"US.13491208655302741918"`},
+		{`"to":"US.1","recipient":"US.1"`, "business-scoped user id, which belongs in recipient", `"input":"US.1"`},
+		{`"to":"` + group + `"`, "recipient_type group", `"input":"` + group + `"`},
+		{`"to":"` + group + `","recipient_type":"group"`, "", `"input":"` + group + `"`},
+		{`"recipient":"US.13491208655302741918"`, "", `"user_id":"US.13491208655302741918"`},
+		{`"to":"+1 (555) 012-3456"`, "", `"input":"+1 (555) 012-3456","wa_id":"15550123456"`},
+	} {
+		result := r.send(`{"messaging_product":"whatsapp","type":"text","text":{"body":"hi"},` + c.members + `}`)
+		if result.Kind != gateway.Accepted || !strings.Contains(string(result.Body), c.contact) {
+			t.Errorf("%s: answered %s", c.members, result.Body)
+		}
+		m := r.Messages()[i]
+		if !strings.Contains(m.Undelivered, c.why) || (c.why == "") != (m.Undelivered == "") {
+			t.Errorf("%s: undelivered because %q", c.members, m.Undelivered)
+		}
+	}
+	until(t, "the callbacks of three", func() bool {
+		all := r.Messages()
+		return len(all[3].Callbacks) == 3 && len(all[4].Callbacks) == 3 && len(all[5].Callbacks) == 3
+	})
+	r.Close() // waits for callbacks
+	for _, m := range r.Messages()[:3] {
+		if len(m.Callbacks) != 0 {
+			t.Errorf("%s came back as %+v", m.Body, m.Callbacks)
+		}
+	}
+	r.hook.mu.Lock()
+	defer r.hook.mu.Unlock()
+	if all := strings.Join(r.hook.bodies, "\n"); strings.Count(all, `"recipient_id":"15550123456"`) != 3 {
+		t.Errorf("called back with %s", all)
 	}
 }
 

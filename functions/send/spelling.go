@@ -1,0 +1,70 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"connexease-functions/pkg/api"
+	"connexease-functions/pkg/canonical"
+)
+
+// places are where a request says what is not part of its message, by the letters of the name. A
+// name with the same letters elsewhere or in another spelling is refused: ignored, ?isFake=true
+// would send a real message, and IdempotencyKey two.
+var places = map[string]struct{ query, header string }{
+	"isfake":         {query: "is_fake"},
+	"mmlite":         {query: "mmlite"},
+	"idempotencykey": {header: "Idempotency-Key"},
+	"onunknown":      {header: "On-Unknown"},
+	"validfor":       {header: "Valid-For"},
+}
+
+// lettersOf leaves a name's ASCII letters and digits, in lower case, without the x of X-Name.
+func lettersOf(name string) string {
+	name = strings.ToLower(name)
+	if len(name) > 1 && name[0] == 'x' && strings.ContainsRune("-_", rune(name[1])) {
+		name = name[2:]
+	}
+	return strings.Map(func(r rune) rune {
+		if 'a' <= r && r <= 'z' || '0' <= r && r <= '9' {
+			return r
+		}
+		return -1
+	}, name)
+}
+
+// checkSpelling refuses query parameters and headers that mean one of places, but are not it.
+func checkSpelling(r api.Request, f faults) {
+	for _, name := range slices.Sorted(maps.Keys(r.Query)) {
+		if place, known := places[lettersOf(name)]; known && name != place.query {
+			f.misplaced(name, place.query, place.header)
+		}
+	}
+	for _, name := range r.HeaderNames() {
+		if place, known := places[lettersOf(name)]; known && !strings.EqualFold(name, place.header) {
+			f.misplaced(name, place.query, place.header)
+		}
+	}
+}
+
+// checkMembers refuses members of a message that belong beside it.
+func checkMembers(body []byte, f faults) {
+	v, _, _ := canonical.Parse(body)
+	for _, name := range v.Names() {
+		if _, known := places[lettersOf(name)]; known && memberForm.MatchString(name) {
+			f.add(name, "absent: it is not part of a message")
+		}
+	}
+}
+
+func (f faults) misplaced(name, query, header string) {
+	rule := "the query parameter " + query
+	if header != "" {
+		rule = "the header " + header
+	}
+	if !memberForm.MatchString(name) { // it may be of any length
+		name = query + header
+	}
+	f.add(name, rule)
+}
