@@ -94,6 +94,8 @@ type Function struct {
 	coming  int                   // of these, the ones that will ask for work soon: starting, or answered and on the way to "next"
 	count   int64
 	running sync.WaitGroup
+
+	description, revision string // of the configuration
 }
 
 // invocation is one request. Its fields are guarded by the function's mutex, but for those that never change after Invoke.

@@ -37,7 +37,8 @@ type Invocation struct {
 	Result   Result
 }
 
-// InvokeAPI is Lambda's own API in front of functions, as far as its Invoke action (AWS: Lambda API Reference, Invoke).
+// InvokeAPI is Lambda's own API in front of functions, as far as its Invoke action (AWS: Lambda API Reference, Invoke), and the
+// configuration update that gives every invocation a new process.
 type InvokeAPI struct {
 	targets map[string]Target
 	delays  []time.Duration
@@ -67,8 +68,10 @@ func NewInvokeAPI(targets []Target, delays []time.Duration, observe func(Invocat
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /2015-03-31/functions/{name}/invocations", a.serve)
+	mux.HandleFunc("PUT /2015-03-31/functions/{name}/configuration", a.updateConfiguration)
+	mux.HandleFunc("GET /2015-03-31/functions/{name}/configuration", a.showConfiguration)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		refuseInvoke(w, http.StatusNotFound, "UnknownOperationException", "Only Invoke is served here.")
+		refuseInvoke(w, http.StatusNotFound, "UnknownOperationException", "Only Invoke, GetFunctionConfiguration and UpdateFunctionConfiguration are served here.")
 	})
 	// A page in a browser must not be able to run a function.
 	a.handler = http.NewCrossOriginProtection().Handler(mux)

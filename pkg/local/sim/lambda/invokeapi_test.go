@@ -179,3 +179,47 @@ func TestADestinationRecordKeepsAnAnswerThatIsNoJSON(t *testing.T) {
 		t.Error(text)
 	}
 }
+
+const configurationPath = "/2015-03-31/functions/EchoFunction/configuration"
+
+func TestAConfigurationUpdateGivesEveryLaterInvocationANewProcess(t *testing.T) {
+	l := newLambdaAPI(t, 0)
+	before := pid(t, l.function)
+	free := make(chan struct{})
+	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-free }))
+	t.Cleanup(slow.Close)
+	busy := make(chan Result, 1)
+	go func() {
+		r, _ := l.function.Invoke(t.Context(), do("get", "url", slow.URL))
+		busy <- r
+	}()
+	eventually(t, "an invocation is under way", func() bool { return l.function.Status().Invocations == 2 })
+	answer, body := send(t, l.server, "PUT", configurationPath, `{"Description":"revoked"}`)
+	if answer.StatusCode != 200 || !strings.Contains(body, `"LastUpdateStatus":"Successful"`) || !strings.Contains(body, `"Description":"revoked"`) {
+		t.Fatalf("%d %s", answer.StatusCode, body)
+	}
+	for range 3 {
+		if after := pid(t, l.function); after == before {
+			t.Fatalf("process %d outlives the update", before)
+		}
+	}
+	if gone(before) {
+		t.Error("the update ends an invocation that is under way")
+	}
+	close(free)
+	if r := <-busy; r.FunctionError != "" {
+		t.Errorf("the invocation under way: %s %s", r.FunctionError, r.Payload)
+	}
+	eventually(t, "the old process has ended", func() bool { return gone(before) })
+	if _, body := send(t, l.server, "GET", configurationPath, ""); !strings.Contains(body, `"Description":"revoked"`) {
+		t.Errorf("read back: %s", body)
+	}
+	for _, bad := range []string{`{}`, `{"MemorySize":1024}`, `{"Description":"x","Timeout":1}`, `{"Description":7}`, `x`, `{"Description":"` + strings.Repeat("x", 257) + `"}`} {
+		if answer, body := send(t, l.server, "PUT", configurationPath, bad); answer.StatusCode != 400 {
+			t.Errorf("%s: %d %s", bad, answer.StatusCode, body)
+		}
+	}
+	if answer, _ := send(t, l.server, "PUT", "/2015-03-31/functions/Other/configuration", `{"Description":"x"}`); answer.StatusCode != 404 {
+		t.Errorf("a function that is not there: %d", answer.StatusCode)
+	}
+}

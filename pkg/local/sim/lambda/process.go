@@ -47,6 +47,7 @@ type process struct {
 	timer     *time.Timer // of the init phase, then of the invocation
 	initError []byte      // what the process said of its failed init
 	initOver  bool        // the init phase took too long
+	outdated  bool        // started before the last Recycle: it takes no further invocation
 	stopping  atomic.Bool
 }
 

@@ -107,6 +107,12 @@ func (p *process) ready(r *http.Request) (*invocation, bool) {
 	p.timer.Stop()
 	p.inv = nil
 	p.conn, _ = r.Context().Value(connKey{}).(*apiConn)
+	if p.outdated {
+		p.state = dying
+		p.terminate()
+		f.dispatch()
+		return nil, true
+	}
 	if len(f.pending) > 0 {
 		return f.hand(p), true
 	}

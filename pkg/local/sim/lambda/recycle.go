@@ -1,0 +1,99 @@
+package lambda
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"connexease-functions/pkg/local/sim/uuid"
+)
+
+// Recycle has every invocation from now on run in a process that starts after it: what Lambda
+// does when a function's configuration changes (AWS: Lambda, "Execution environment
+// lifecycle"). Invocations under way end in the process that has them.
+func (f *Function) Recycle() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for p := range f.procs {
+		p.outdated = true
+		if p.state == starting { // it may have read what has changed
+			p.state = dying
+			f.coming--
+		}
+		if p.state == idle {
+			f.unlist(p)
+		}
+		if p.state == dying {
+			p.terminate()
+		}
+	}
+	f.dispatch()
+}
+
+// maxConfiguration bounds the body of an update; a description has 256 characters.
+const maxConfiguration = 64 << 10
+
+// configuration is what the API says of a function, as far as the CLI's waiter looks.
+type configuration struct {
+	FunctionName     string
+	FunctionArn      string
+	Version          string
+	Description      string
+	Timeout          int
+	MemorySize       int
+	RevisionId       string //nolint:revive // AWS's name
+	State            string
+	LastUpdateStatus string
+}
+
+// updateConfiguration is UpdateFunctionConfiguration as far as its Description: the settings
+// are the template's.
+func (a *InvokeAPI) updateConfiguration(w http.ResponseWriter, r *http.Request) {
+	target, known := a.named(r)
+	if !known {
+		refuseInvoke(w, http.StatusNotFound, "ResourceNotFoundException", "Function not found: "+Config{Name: r.PathValue("name")}.arn())
+		return
+	}
+	body, err := readBounded(r.Body, r.ContentLength, maxConfiguration)
+	if errors.Is(err, errTooLarge) {
+		refuseInvoke(w, http.StatusRequestEntityTooLarge, "RequestTooLargeException", "The request is too large.")
+		return
+	}
+	var in map[string]json.RawMessage
+	var description string
+	if err != nil || json.Unmarshal(body, &in) != nil || len(in) != 1 || json.Unmarshal(in["Description"], &description) != nil || len(description) > 256 {
+		refuseInvoke(w, http.StatusBadRequest, "InvalidParameterValueException", "Only a Description of at most 256 characters can be set here.")
+		return
+	}
+	f := target.Function
+	f.mu.Lock()
+	f.description, f.revision = description, uuid.New()
+	f.mu.Unlock()
+	f.Recycle()
+	a.showConfiguration(w, r)
+}
+
+// showConfiguration is GetFunctionConfiguration.
+func (a *InvokeAPI) showConfiguration(w http.ResponseWriter, r *http.Request) {
+	target, known := a.named(r)
+	if !known {
+		refuseInvoke(w, http.StatusNotFound, "ResourceNotFoundException", "Function not found: "+Config{Name: r.PathValue("name")}.arn())
+		return
+	}
+	f := target.Function
+	f.mu.Lock()
+	c := configuration{
+		FunctionName: f.cfg.Name, FunctionArn: f.cfg.arn(), Version: latest, Description: f.description, Timeout: int(f.cfg.Timeout.Seconds()),
+		MemorySize: f.cfg.MemoryMB, RevisionId: f.revision, State: "Active", LastUpdateStatus: "Successful",
+	}
+	f.mu.Unlock()
+	w.Header()["Content-Type"] = jsonType
+	_ = json.NewEncoder(w).Encode(c) // a caller that is gone is no concern of the function's
+}
+
+// named returns the function that a request names.
+func (a *InvokeAPI) named(r *http.Request) (Target, bool) {
+	name, qualifier := nameAndQualifier(r.PathValue("name"))
+	target, known := a.targets[name]
+	return target, known && (qualifier == "" || qualifier == latest)
+}
