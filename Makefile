@@ -125,7 +125,7 @@ needs-oracles:
 
 $(ORACLES)/ready: pkg/proof/oracles/testdata/pom.xml
 	@echo "Fetching Event Ruler and moto into $(ORACLES), once: about a minute"
-	mkdir -p "$(ORACLES)"
+	rm -rf "$(ORACLES)" && mkdir -p "$(ORACLES)"
 	mvn -q -B -f pkg/proof/oracles/testdata/pom.xml org.apache.maven.plugins:maven-dependency-plugin:$(MAVEN_DEPENDENCY):copy-dependencies -DoutputDirectory="$(CURDIR)/$(ORACLES)/jars"
 	python3 -m venv "$(ORACLES)/moto"
 	"$(ORACLES)/moto/bin/pip" install -q --disable-pip-version-check 'moto[server]==$(MOTO)'
