@@ -12,7 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"go.yaml.in/yaml/v3"
 
-	eventschema "connexease-functions/pkg/events"
+	"connexease-functions/pkg/events"
+	"connexease-functions/pkg/events/schema"
 	"connexease-functions/pkg/ledger"
 	"connexease-functions/pkg/local/fixtures"
 	"connexease-functions/pkg/local/sim/connexease"
@@ -24,14 +25,14 @@ import (
 
 // outcomes returns what the bus was told, as outcome and error code, and holds every event
 // to its schema.
-func outcomes(t *testing.T, out *harness.Out) (all []string, events []simeventbridge.Event) {
+func outcomes(t *testing.T, out *harness.Out) (all []string, came []simeventbridge.Event) {
 	t.Helper()
-	events = out.Events(t)
-	for _, e := range events {
-		if e.DetailType != table.Outcome {
+	came = out.Events(t)
+	for _, e := range came {
+		if e.DetailType != events.Outcome {
 			t.Errorf("a send makes a %s", e.DetailType)
 		}
-		for _, fault := range eventschema.Validate(e.DetailType, e.Detail) {
+		for _, fault := range schema.Validate(e.DetailType, e.Detail) {
 			t.Error(fault)
 		}
 		var d map[string]string
@@ -40,7 +41,7 @@ func outcomes(t *testing.T, out *harness.Out) (all []string, events []simeventbr
 		}
 		all = append(all, strings.TrimSpace(d["outcome"]+" "+d["error_code"]+" "+d["reason"]))
 	}
-	return all, events
+	return all, came
 }
 
 func TestEachSettledAttemptIsOneEventAndNothingElseIs(t *testing.T) {
@@ -106,10 +107,10 @@ func TestEachSettledAttemptIsOneEventAndNothingElseIs(t *testing.T) {
 			w := newWorld(t)
 			out := harness.NewOut(t, w.table)
 			c.run(w)
-			all, events := outcomes(t, out)
+			all, came := outcomes(t, out)
 			got := strings.Join(all, ", ")
 			if got != c.want {
-				t.Errorf("events are %q, want %q: %s", got, c.want, events)
+				t.Errorf("events are %q, want %q: %s", got, c.want, came)
 			}
 		})
 	}
@@ -119,12 +120,12 @@ func TestAnOutcomeTellsWhatItsRowTells(t *testing.T) {
 	w := newWorld(t)
 	out := harness.NewOut(t, w.table)
 	a := w.post(`{"messaging_product":"whatsapp","to":"15550100001","type":"text","text":{"body":"a \"b\" \\ c\nd"}}`, "idempotency-key", "idem-1")
-	_, events := outcomes(t, out)
-	if len(events) != 1 {
-		t.Fatalf("%d events", len(events))
+	_, came := outcomes(t, out)
+	if len(came) != 1 {
+		t.Fatalf("%d events", len(came))
 	}
 	var d map[string]string
-	if err := json.Unmarshal(events[0].Detail, &d); err != nil {
+	if err := json.Unmarshal(came[0].Detail, &d); err != nil {
 		t.Fatal(err)
 	}
 	id := ledger.ID("http/crm", "idem-1")
@@ -164,15 +165,15 @@ func TestARemovedRowMakesNoEvent(t *testing.T) {
 
 func TestReadmesOutcomeIsWhatASendMakes(t *testing.T) {
 	var example simeventbridge.Event
-	if err := json.Unmarshal([]byte(readme(t, "json", table.Outcome)), &example); err != nil {
+	if err := json.Unmarshal([]byte(readme(t, "json", events.Outcome)), &example); err != nil {
 		t.Fatal(err)
 	}
 	w := newWorld(t)
 	out := harness.NewOut(t, w.table)
 	w.post(`{"messaging_product":"whatsapp","to":"15550100001","type":"text","text":{"body":"Your order has shipped."}}`, "idempotency-key", "order-4711")
-	_, events := outcomes(t, out)
+	_, came := outcomes(t, out)
 	var got, want map[string]string
-	for text, into := range map[string]*map[string]string{string(events[0].Detail): &got, string(example.Detail): &want} {
+	for text, into := range map[string]*map[string]string{string(came[0].Detail): &got, string(example.Detail): &want} {
 		if err := json.Unmarshal([]byte(text), into); err != nil {
 			t.Fatal(err)
 		}

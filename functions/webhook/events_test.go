@@ -11,11 +11,11 @@ import (
 	"testing"
 	"unicode"
 
-	eventschema "connexease-functions/pkg/events"
+	"connexease-functions/pkg/events"
+	"connexease-functions/pkg/events/schema"
 	"connexease-functions/pkg/local/fixtures"
 	simeventbridge "connexease-functions/pkg/local/sim/eventbridge"
 	"connexease-functions/pkg/proof/harness"
-	"connexease-functions/pkg/table"
 )
 
 // facts reads an event's detail.
@@ -29,10 +29,10 @@ func facts(t *testing.T, e simeventbridge.Event) map[string]string {
 }
 
 // fits fails the test unless each event is by its schema and says what its item says.
-func fits(t *testing.T, events []simeventbridge.Event, items map[string]harness.Item) {
+func fits(t *testing.T, came []simeventbridge.Event, items map[string]harness.Item) {
 	t.Helper()
-	for _, e := range events {
-		for _, fault := range eventschema.Validate(e.DetailType, e.Detail) {
+	for _, e := range came {
+		for _, fault := range schema.Validate(e.DetailType, e.Detail) {
 			t.Errorf("%s: %s", e.DetailType, fault)
 		}
 		d := facts(t, e)
@@ -77,10 +77,10 @@ func TestEveryFixtureMakesOneEventOfEachItemBySchema(t *testing.T) {
 	if heads == len(items) {
 		t.Fatal("no payload is in parts")
 	}
-	events := out.Events(t)
-	fits(t, events, items)
+	came := out.Events(t)
+	fits(t, came, items)
 	seen, types := map[string]bool{}, map[string]int{}
-	for _, e := range events {
+	for _, e := range came {
 		d := facts(t, e)
 		if key := d["pk"] + " " + d["sk"]; seen[key] {
 			t.Errorf("a second event of %s", key)
@@ -94,11 +94,11 @@ func TestEveryFixtureMakesOneEventOfEachItemBySchema(t *testing.T) {
 			}
 		}
 	}
-	if len(events) != heads {
-		t.Errorf("%d events of %d items", len(events), heads)
+	if len(came) != heads {
+		t.Errorf("%d events of %d items", len(came), heads)
 	}
-	for _, name := range table.DetailTypes {
-		if types[name] == 0 && name != table.Outcome {
+	for _, name := range events.DetailTypes {
+		if types[name] == 0 && name != events.Outcome {
 			t.Errorf("no fixture makes a %s: %v", name, types)
 		}
 	}
@@ -106,21 +106,21 @@ func TestEveryFixtureMakesOneEventOfEachItemBySchema(t *testing.T) {
 
 func TestEventsAreNamedForWhatAnAnswerMayAnswer(t *testing.T) {
 	for name, want := range map[string]string{
-		"text": table.Received, "reaction": table.Received, "unknown-type": table.Received, "echo": table.Echoed, "status-read": table.StatusChanged,
-		"template-status": table.AccountEvent, "call-connect": table.AccountEvent, "dashboard-test": table.Quarantined,
+		"text": events.Received, "reaction": events.Received, "unknown-type": events.Received, "echo": events.Echoed, "status-read": events.StatusChanged,
+		"template-status": events.AccountEvent, "call-connect": events.AccountEvent, "dashboard-test": events.Quarantined,
 	} {
 		w := newWorld(t)
 		out := harness.NewOut(t, w.table)
 		w.deliver(fixture(t, name))
-		if events := out.Events(t); len(events) != 1 || events[0].DetailType != want || events[0].Source != "connexease" {
-			t.Errorf("%s: %+v, want %s", name, events, want)
+		if came := out.Events(t); len(came) != 1 || came[0].DetailType != want || came[0].Source != "connexease" {
+			t.Errorf("%s: %+v, want %s", name, came, want)
 		}
 	}
 	w := newWorld(t)
 	out := harness.NewOut(t, w.table)
 	w.deliver(fixture(t, "history"))
 	for _, e := range out.Events(t) {
-		if d := facts(t, e); d["kind"] == "message" && e.DetailType != table.History {
+		if d := facts(t, e); d["kind"] == "message" && e.DetailType != events.History {
 			t.Errorf("a message of history is a %s", e.DetailType)
 		}
 	}
@@ -149,13 +149,13 @@ func TestNoTextReachesOutOfItsMember(t *testing.T) {
 			t.Fatal(a.Body)
 		}
 	}
-	events, items := out.Events(t), w.items()
-	fits(t, events, items)
-	if len(events) != len(items) {
-		t.Errorf("%d events of %d items", len(events), len(items))
+	came, items := out.Events(t), w.items()
+	fits(t, came, items)
+	if len(came) != len(items) {
+		t.Errorf("%d events of %d items", len(came), len(items))
 	}
 	found := false
-	for _, e := range events {
+	for _, e := range came {
 		d := facts(t, e)
 		for name, value := range d {
 			if strings.ContainsFunc(value, unicode.IsControl) || strings.ContainsAny(value, `"\`) {
@@ -168,7 +168,7 @@ func TestNoTextReachesOutOfItsMember(t *testing.T) {
 		found = found || d["wamid"] == "wamid.fine" && d["text"] == "x','contact':'15550100666','outcome':'accepted','a':{'b':'/  \u2028😀<$.dynamodb.NewImage.pk.S><aws.pipes.event.json>"
 	}
 	if !found {
-		t.Errorf("the text is not what it should be: %v", events)
+		t.Errorf("the text is not what it should be: %v", came)
 	}
 }
 
@@ -178,8 +178,8 @@ func TestReadmesExamplesAreWhatFixturesMake(t *testing.T) {
 		t.Fatal(err)
 	}
 	fixtureOf := map[string]string{
-		table.Received: "text", table.Echoed: "echo", table.History: "history", table.StatusChanged: "status-failed",
-		table.AccountEvent: "template-status", table.Quarantined: "dashboard-test",
+		events.Received: "text", events.Echoed: "echo", events.History: "history", events.StatusChanged: "status-failed",
+		events.AccountEvent: "template-status", events.Quarantined: "dashboard-test",
 	}
 	seen := map[string]bool{}
 	for _, m := range regexp.MustCompile("(?s)```json\n(\\{\"detail-type\".*?)```").FindAllStringSubmatch(string(text), -1) {
@@ -188,7 +188,7 @@ func TestReadmesExamplesAreWhatFixturesMake(t *testing.T) {
 			t.Fatal(err)
 		}
 		seen[example.DetailType] = true
-		for _, fault := range eventschema.Validate(example.DetailType, example.Detail) {
+		for _, fault := range schema.Validate(example.DetailType, example.Detail) {
 			t.Errorf("%s: %s", example.DetailType, fault)
 		}
 		name := fixtureOf[example.DetailType]
@@ -204,7 +204,7 @@ func TestReadmesExamplesAreWhatFixturesMake(t *testing.T) {
 			t.Errorf("%s makes no such event: %s", name, example.Detail)
 		}
 	}
-	for _, name := range table.DetailTypes {
+	for _, name := range events.DetailTypes {
 		if !seen[name] {
 			t.Errorf("README has no example of %s", name)
 		}

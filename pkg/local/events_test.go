@@ -19,8 +19,8 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"connexease-functions/pkg/events"
+	"connexease-functions/pkg/events/schema"
 	simeventbridge "connexease-functions/pkg/local/sim/eventbridge"
-	"connexease-functions/pkg/table"
 )
 
 // blocks returns README's blocks of a language.
@@ -135,10 +135,10 @@ func TestATextReachesTheUsersAddressOnceAndIsAnsweredOnceWithoutCode(t *testing.
 	}
 	r.until("the message, its answer's outcome and its three statuses are there", func() bool {
 		k := kinds()
-		return k[table.Received] == 1 && k[table.Outcome] == 1 && k[table.StatusChanged] == 3
+		return k[events.Received] == 1 && k[events.Outcome] == 1 && k[events.StatusChanged] == 3
 	})
 	for _, e := range a.events() {
-		if faults := events.Validate(e.DetailType, e.Detail); faults != nil {
+		if faults := schema.Validate(e.DetailType, e.Detail); faults != nil {
 			t.Errorf("%s: %v", e.JSON(), faults)
 		}
 	}
@@ -222,7 +222,7 @@ func TestReadmeDescribesTheEventsThatTheSchemaAllows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{events.Types(), events.Table()} {
+	for _, want := range []string{schema.Types(), schema.Table()} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("README lacks:\n%s", want)
 		}

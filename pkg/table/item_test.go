@@ -9,7 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"connexease-functions/pkg/table"
+	"connexease-functions/pkg/events"
 	"connexease-functions/pkg/whatsapp"
 )
 
@@ -34,14 +34,14 @@ func TestAnEventsKeySaysWhatItIs(t *testing.T) {
 		pk, sk, detail, message string
 		expires                 string
 	}{
-		"a message":    {whatsapp.Event{Kind: whatsapp.KindMessage, Direction: whatsapp.In}, "wa#wamid.1", "message#2#h", table.Received, "", "1804118400"},
-		"an echo":      {whatsapp.Event{Kind: whatsapp.KindMessage, Direction: whatsapp.Out}, "wa#wamid.1", "message#2#h", table.Echoed, "", "1804118400"},
-		"history":      {whatsapp.Event{Kind: whatsapp.KindMessage, Direction: whatsapp.In, Thread: "t"}, "wa#wamid.1", "message#2#h", table.History, "", "1804118400"},
-		"a status":     {whatsapp.Event{Kind: whatsapp.KindStatus, Time: 1764000000999}, "wa#wamid.1", "status#read#1764000000#h", table.StatusChanged, "", "1804118400"},
-		"a receipt":    {whatsapp.Event{Kind: whatsapp.KindStatus, Time: 1764000000999, Opaque: ours}, id, "status#read#1764000000#h", table.StatusChanged, id, "1804723200"},
-		"not ours":     {whatsapp.Event{Kind: whatsapp.KindStatus, Opaque: id + ".short"}, "wa#wamid.1", "status#read#0#h", table.StatusChanged, "", "1804118400"},
-		"an account's": {whatsapp.Event{Kind: whatsapp.KindEvent}, "event#messages#h", "event", table.AccountEvent, "", "1804118400"},
-		"quarantined":  {whatsapp.Event{Kind: whatsapp.KindQuarantine}, "event#messages#h", "event", table.Quarantined, "", "1804118400"},
+		"a message":    {whatsapp.Event{Kind: whatsapp.KindMessage, Direction: whatsapp.In}, "wa#wamid.1", "message#2#h", events.Received, "", "1804118400"},
+		"an echo":      {whatsapp.Event{Kind: whatsapp.KindMessage, Direction: whatsapp.Out}, "wa#wamid.1", "message#2#h", events.Echoed, "", "1804118400"},
+		"history":      {whatsapp.Event{Kind: whatsapp.KindMessage, Direction: whatsapp.In, Thread: "t"}, "wa#wamid.1", "message#2#h", events.History, "", "1804118400"},
+		"a status":     {whatsapp.Event{Kind: whatsapp.KindStatus, Time: 1764000000999}, "wa#wamid.1", "status#read#1764000000#h", events.StatusChanged, "", "1804118400"},
+		"a receipt":    {whatsapp.Event{Kind: whatsapp.KindStatus, Time: 1764000000999, Opaque: ours}, id, "status#read#1764000000#h", events.StatusChanged, id, "1804723200"},
+		"not ours":     {whatsapp.Event{Kind: whatsapp.KindStatus, Opaque: id + ".short"}, "wa#wamid.1", "status#read#0#h", events.StatusChanged, "", "1804118400"},
+		"an account's": {whatsapp.Event{Kind: whatsapp.KindEvent}, "event#messages#h", "event", events.AccountEvent, "", "1804118400"},
+		"quarantined":  {whatsapp.Event{Kind: whatsapp.KindQuarantine}, "event#messages#h", "event", events.Quarantined, "", "1804118400"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			c.event.Key, c.event.Payload = key, []byte("{}")

@@ -11,10 +11,10 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	eventschema "connexease-functions/pkg/events"
+	"connexease-functions/pkg/events"
+	"connexease-functions/pkg/events/schema"
 	"connexease-functions/pkg/local/sim/pipes"
 	"connexease-functions/pkg/local/template"
-	"connexease-functions/pkg/table"
 )
 
 const (
@@ -83,7 +83,7 @@ func (p *proof) filtersTake(pipe template.Pipe) (faults []string) {
 	if err != nil {
 		return []string{err.Error()}
 	}
-	typeOf := map[string]string{"message": table.Received, "status": table.StatusChanged, "event": table.AccountEvent, "quarantine": table.Quarantined, "send": table.Outcome}
+	typeOf := map[string]string{"message": events.Received, "status": events.StatusChanged, "event": events.AccountEvent, "quarantine": events.Quarantined, "send": events.Outcome}
 	for _, name := range []string{"INSERT", "MODIFY", "REMOVE"} {
 		for kind := range map[string]bool{"message": true, "status": true, "event": true, "quarantine": true, "send": true, "part": true, "": true} {
 			for _, detailType := range []string{"", typeOf[kind]} {
@@ -103,7 +103,7 @@ func (p *proof) filtersTake(pipe template.Pipe) (faults []string) {
 			}
 		}
 	}
-	for _, name := range table.DetailTypes {
+	for _, name := range events.DetailTypes {
 		kind := "message"
 		for k, v := range typeOf {
 			if v == name {
@@ -130,7 +130,7 @@ func templateFits(pipe template.Pipe) (faults []string) {
 	if err := json.Unmarshal([]byte(text), &members); err != nil {
 		return append(faults, "the input template is no JSON object of texts: "+err.Error())
 	}
-	if got, want := slices.Sorted(maps.Keys(members)), slices.Sorted(slices.Values(eventschema.Members())); !slices.Equal(got, want) {
+	if got, want := slices.Sorted(maps.Keys(members)), slices.Sorted(slices.Values(schema.Members())); !slices.Equal(got, want) {
 		faults = append(faults, fmt.Sprintf("the input template has %v, the schema %v", got, want))
 	}
 	attribute := regexp.MustCompile(`^(<\$\.dynamodb\.NewImage\.[a-z_]+\.(S|N|BOOL)>)+$`)

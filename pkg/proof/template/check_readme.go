@@ -8,7 +8,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"connexease-functions/pkg/events"
+	"connexease-functions/pkg/events/schema"
 	"connexease-functions/pkg/local/sim/connexease"
 )
 
@@ -86,7 +86,7 @@ func readmeIsBound(p *proof) (faults []string) {
 	list, _, _ = strings.Cut(list, ";")
 	faults = append(faults, both("fault", codes(regexp.MustCompile(`\([^)]*\)`).ReplaceAllString(list, "")), connexease.FaultKinds())...)
 
-	for what, want := range map[string]string{"detail types": events.Types(), "members of the detail": events.Table()} {
+	for what, want := range map[string]string{"detail types": schema.Types(), "members of the detail": schema.Table()} {
 		if !strings.Contains(p.readmes, want) {
 			faults = append(faults, "README does not have the table of "+what)
 		}

@@ -1,0 +1,145 @@
+// Package schema holds events to their JSON Schema, and makes the documentation's tables of
+// it. It is of no use to a deployed function.
+package schema
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
+
+	"connexease-functions/pkg/events"
+)
+
+const resource = "events.json"
+
+// compiled is the schema of each detail type.
+var compiled = sync.OnceValues(func() (map[string]*jsonschema.Schema, error) {
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(events.JSON))
+	if err != nil {
+		return nil, err
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource(resource, document); err != nil {
+		return nil, err
+	}
+	all := map[string]*jsonschema.Schema{}
+	for _, name := range events.DetailTypes {
+		if all[name], err = c.Compile(resource + "#/$defs/" + url.PathEscape(name)); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+})
+
+// Validate returns what is wrong with the detail of an event.
+func Validate(detailType string, detail []byte) (faults []string) {
+	all, err := compiled()
+	if err != nil {
+		return []string{err.Error()}
+	}
+	s := all[detailType]
+	if s == nil {
+		return []string{fmt.Sprintf("there is no detail type %q", detailType)}
+	}
+	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(detail))
+	if err != nil {
+		return []string{err.Error()}
+	}
+	var invalid *jsonschema.ValidationError
+	if err := s.Validate(v); errors.As(err, &invalid) {
+		return leaves(invalid)
+	} else if err != nil {
+		return []string{err.Error()}
+	}
+	return nil
+}
+
+// leaves are the faults that are not made of others.
+func leaves(e *jsonschema.ValidationError) (faults []string) {
+	for _, cause := range e.Causes {
+		faults = append(faults, leaves(cause)...)
+	}
+	if len(e.Causes) == 0 {
+		at := strings.Join(append([]string{"detail"}, e.InstanceLocation...), ".")
+		faults = append(faults, at+": "+e.ErrorKind.LocalizedString(message.NewPrinter(language.English)))
+	}
+	slices.Sort(faults)
+	return slices.Compact(faults)
+}
+
+// node is what the tables need of the schema.
+type node struct {
+	Defs        map[string]*node `json:"$defs"`
+	Description string           `json:"description"`
+	Properties  map[string]*node `json:"properties"`
+	Required    []string         `json:"required"`
+	Const       *string          `json:"const"`
+}
+
+var read = sync.OnceValues(func() (*node, error) {
+	var n node
+	err := json.Unmarshal(events.JSON, &n)
+	return &n, err
+})
+
+// Members returns the members that every detail has, as the schema lists them.
+func Members() []string {
+	root, err := read()
+	if err != nil {
+		return nil
+	}
+	return root.Defs["detail"].Required
+}
+
+// Types returns README's table of detail types.
+func Types() string {
+	root, err := read()
+	if err != nil {
+		return err.Error()
+	}
+	var b strings.Builder
+	b.WriteString("| | `detail-type` | what happened |\n|---|---|---|\n")
+	for i, name := range events.DetailTypes {
+		fmt.Fprintf(&b, "| %d | `%s` | %s |\n", i+1, name, root.Defs[name].Description)
+	}
+	return b.String()
+}
+
+// Table returns README's table of members: ● is never empty, ○ may be, nothing is always
+// the empty string.
+func Table() string {
+	root, err := read()
+	if err != nil {
+		return err.Error()
+	}
+	detail := root.Defs["detail"]
+	var b strings.Builder
+	b.WriteString("| member of `detail` | 1 | 2 | 3 | 4 | 5 | 6 | 7 | what |\n|---|---|---|---|---|---|---|---|---|\n")
+	for _, name := range detail.Required {
+		fmt.Fprintf(&b, "| `%s` |", name)
+		for _, one := range events.DetailTypes {
+			b.WriteString(" " + mark(root.Defs[one].Properties[name]) + " |")
+		}
+		fmt.Fprintf(&b, " %s |\n", detail.Properties[name].Description)
+	}
+	return b.String()
+}
+
+func mark(n *node) string {
+	switch {
+	case n == nil:
+		return "○"
+	case n.Const != nil && *n.Const == "":
+		return ""
+	}
+	return "●"
+}
