@@ -118,7 +118,7 @@ oracles: needs-go needs-oracles $(ORACLES)/ready ## compare the simulators with 
 .PHONY: needs-oracles
 needs-oracles:
 	@missing=; \
-	javac -version >/dev/null 2>&1 || missing="$$missing openjdk-17-jdk-headless"; \
+	"$${JAVA_HOME:+$$JAVA_HOME/bin/}javac" -version >/dev/null 2>&1 || missing="$$missing openjdk-17-jdk-headless"; \
 	mvn -version >/dev/null 2>&1 || missing="$$missing maven"; \
 	python3 -c 'import ensurepip' 2>/dev/null || missing="$$missing python3-venv"; \
 	[ -z "$$missing" ] || { echo "The oracles need more than is installed. Fix it with: sudo apt-get install$$missing (Debian, Ubuntu) or brew install openjdk@17 maven python (macOS)"; exit 1; }

@@ -42,7 +42,11 @@ func ruler(t *testing.T, cases []rulerCase) []string {
 		}
 		in.Write(append(line, '\n'))
 	}
-	command := exec.CommandContext(t.Context(), "java", "-cp", filepath.Join(tools(t), "jars", "*"), filepath.Join("testdata", "Oracle.java"))
+	java := "java"
+	if home := os.Getenv("JAVA_HOME"); home != "" { // Maven goes by it, too
+		java = filepath.Join(home, "bin", "java")
+	}
+	command := exec.CommandContext(t.Context(), java, "-cp", filepath.Join(tools(t), "jars", "*"), filepath.Join("testdata", "Oracle.java"))
 	command.Stdin, command.Stderr = &in, os.Stderr
 	out, err := command.Output()
 	if err != nil {
