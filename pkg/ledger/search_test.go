@@ -300,6 +300,9 @@ func (w *world) quiet() bool {
 }
 
 func TestNoInterleavingBreaksThePromises(t *testing.T) {
+	if testing.Short() {
+		t.Skip("not with -short: the search takes minutes under the race detector, and has nothing to race")
+	}
 	for _, sc := range scenarios() {
 		t.Run(sc.name, func(t *testing.T) {
 			t.Parallel()
