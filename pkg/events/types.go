@@ -21,12 +21,15 @@ const (
 	AccountEvent = "WhatsApp Account Event"
 	// Quarantined is a body, or an update, that could not be stored as what it is.
 	Quarantined = "WhatsApp Quarantined"
+	// Standby is whatever this app only watches, because another one answers: messages,
+	// statuses and echoes, as their kind says.
+	Standby = "WhatsApp Standby"
 	// Outcome is that an attempt to send was settled.
 	Outcome = "WhatsApp Message Outcome"
 )
 
 // DetailTypes are all of them.
-var DetailTypes = []string{Received, Echoed, History, StatusChanged, AccountEvent, Quarantined, Outcome}
+var DetailTypes = []string{Received, Echoed, History, StatusChanged, AccountEvent, Quarantined, Outcome, Standby}
 
 // JSON is a JSON Schema with a definition for each detail type, for users' code generators.
 //

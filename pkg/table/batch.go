@@ -85,6 +85,9 @@ func (w *writer) single(ctx context.Context, r row) {
 		}
 		return
 	}
+	if r.alias {
+		return // names that the table cannot have: the event itself is there
+	}
 	e := w.events[r.event]
 	if e.Kind == whatsapp.KindQuarantine || r.part > 0 {
 		w.lose(err, r)

@@ -33,6 +33,7 @@ type row struct {
 	parts  int // how many parts the payload has; 0 for a payload in one piece
 	pk, sk string
 	sum    string // SHA-256 of the payload, where the event does not have it
+	alias  bool   // not the event itself, but one of the names that it proves
 }
 
 // keys returns the primary key of an event's item.
@@ -85,6 +86,9 @@ func partBounds(payload []byte) []int {
 
 // item makes a row's item. today is the start of the UTC day of receipt.
 func (t *Table) item(r row, e *whatsapp.Event, today time.Time) item {
+	if r.alias {
+		return t.aliasItem(r.pk, r.sk, today)
+	}
 	it := item{
 		"pk": str(r.pk),
 		"sk": str(r.sk),
@@ -117,6 +121,8 @@ func (t *Table) item(r row, e *whatsapp.Event, today time.Time) item {
 	set("reason", e.Reason)
 	set("thread_id", e.Thread)
 	set("contact", e.Contact)
+	set("user_id", e.UserID)
+	set("group_id", e.GroupID)
 	set("phone_number_id", e.PhoneNumberID)
 	set("display_phone_number", e.DisplayPhoneNumber)
 	set("waba_id", e.WABAID)
@@ -125,6 +131,9 @@ func (t *Table) item(r row, e *whatsapp.Event, today time.Time) item {
 	set("error_code", e.ErrorCode)
 	set("text", e.Text)
 	set("line", line(e.Text))
+	set("reply_to", e.ReplyTo)
+	set("media_id", e.MediaID)
+	set("referral", e.Referral)
 	if id, _, ours := ledger.ParseOpaque(e.Opaque); ours {
 		set("message_id", id)
 	}
@@ -134,10 +143,11 @@ func (t *Table) item(r row, e *whatsapp.Event, today time.Time) item {
 	if e.EntryTime != 0 {
 		it["entry_time"] = num(e.EntryTime)
 	}
-	if e.Time != 0 {
-		it["timestamp"] = num(e.Time / 1000)
+	at := happened(e, today)
+	if at != 0 {
+		it["timestamp"] = num(at / 1000)
 	}
-	timeline(it, e)
+	timeline(it, e, at)
 	return it
 }
 
@@ -169,16 +179,31 @@ func (t *Table) days(e *whatsapp.Event) int {
 // time order.
 const timelineTime = "2006-01-02T15:04:05.000Z"
 
+// happened returns when an update happened, in Unix milliseconds: the time that it has, else
+// its entry's, else the day of its receipt, so that a repeat of that day changes nothing. A
+// body in quarantine has none.
+func happened(e *whatsapp.Event, today time.Time) int64 {
+	switch {
+	case e.Time != 0 || e.Kind == whatsapp.KindQuarantine:
+		return e.Time
+	case whatsapp.Milliseconds(e.EntryTime) != 0:
+		return whatsapp.Milliseconds(e.EntryTime)
+	}
+	return today.UnixMilli()
+}
+
 // timeline adds the keys of the index that shows a conversation in order: messages
-// and whatever else has a contact under the contact, account events under the
-// account. A status has no line of its own, and what has no time has no place.
-func timeline(it item, e *whatsapp.Event) {
-	if e.Time == 0 || (e.Kind != whatsapp.KindMessage && e.Kind != whatsapp.KindEvent) {
+// and whatever else has a group or a contact under that, account events under the
+// account. A status has no line of its own.
+func timeline(it item, e *whatsapp.Event, at int64) {
+	if e.Kind != whatsapp.KindMessage && e.Kind != whatsapp.KindEvent {
 		return
 	}
 	switch {
+	case e.GroupID != "":
+		it["timeline_pk"] = str(groupPrefix + e.GroupID)
 	case e.Contact != "":
-		it["timeline_pk"] = str("contact#" + e.Contact)
+		it["timeline_pk"] = str(contactPrefix + e.Contact)
 	case e.WABAID != "":
 		it["timeline_pk"] = str("account#" + e.WABAID)
 	default:
@@ -188,7 +213,7 @@ func timeline(it item, e *whatsapp.Event) {
 	if id == "" {
 		id = e.Key.Hash
 	}
-	it["timeline_sk"] = str(time.UnixMilli(e.Time).UTC().Format(timelineTime) + "#" + id)
+	it["timeline_sk"] = str(time.UnixMilli(at).UTC().Format(timelineTime) + "#" + id)
 }
 
 func str(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }

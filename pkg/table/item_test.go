@@ -53,7 +53,7 @@ func TestAnEventsKeySaysWhatItIs(t *testing.T) {
 	}
 }
 
-func TestATimelineHasMessagesAndAccountEventsThatHaveATime(t *testing.T) {
+func TestATimelineHasMessagesAndAccountEventsInTheOrderOfTheirTimes(t *testing.T) {
 	when := time.Date(2026, 1, 2, 3, 4, 5, 6e6, time.UTC).UnixMilli()
 	for what, c := range map[string]struct {
 		event  whatsapp.Event
@@ -62,7 +62,9 @@ func TestATimelineHasMessagesAndAccountEventsThatHaveATime(t *testing.T) {
 		"a message":       {whatsapp.Event{Kind: whatsapp.KindMessage, Contact: "1", WABAID: "9", Time: when, WAMID: "w"}, "contact#1", "2026-01-02T03:04:05.006Z#w"},
 		"without an id":   {whatsapp.Event{Kind: whatsapp.KindMessage, Contact: "1", Time: when}, "contact#1", "2026-01-02T03:04:05.006Z#h"},
 		"an account's":    {whatsapp.Event{Kind: whatsapp.KindEvent, WABAID: "9", Time: when}, "account#9", "2026-01-02T03:04:05.006Z#h"},
-		"without a time":  {whatsapp.Event{Kind: whatsapp.KindMessage, Contact: "1"}, "", ""},
+		"entry's time":    {whatsapp.Event{Kind: whatsapp.KindMessage, Contact: "1", EntryTime: 1764000000}, "contact#1", "2025-11-24T16:00:00.000Z#h"},
+		"without a time":  {whatsapp.Event{Kind: whatsapp.KindMessage, Contact: "1"}, "contact#1", "2026-03-04T00:00:00.000Z#h"}, // the day of receipt
+		"of a group":      {whatsapp.Event{Kind: whatsapp.KindMessage, Contact: "1", GroupID: "g", Time: when}, "group#g", "2026-01-02T03:04:05.006Z#h"},
 		"a status":        {whatsapp.Event{Kind: whatsapp.KindStatus, Contact: "1", Time: when}, "", ""},
 		"about nobody":    {whatsapp.Event{Kind: whatsapp.KindMessage, Time: when}, "", ""},
 		"in a quarantine": {whatsapp.Event{Kind: whatsapp.KindQuarantine, WABAID: "9", Time: when}, "", ""},

@@ -13,10 +13,12 @@ import (
 
 func detailType(e *whatsapp.Event) string {
 	switch {
-	case e.Kind == whatsapp.KindStatus:
-		return events.StatusChanged
 	case e.Kind == whatsapp.KindQuarantine:
 		return events.Quarantined
+	case e.Field == whatsapp.FieldStandby:
+		return events.Standby
+	case e.Kind == whatsapp.KindStatus:
+		return events.StatusChanged
 	case e.Kind != whatsapp.KindMessage:
 		return events.AccountEvent
 	case e.Thread != "" || e.Field == "history":

@@ -144,7 +144,15 @@ func (t *Table) Drain(ctx context.Context, body []byte) (events int, err error) 
 	case o.Part != nil:
 		return 0, t.putPart(ctx, o.Part)
 	case o.Head != nil:
-		return 1, t.putHead(ctx, o.Head, received)
+		if err := t.putHead(ctx, o.Head, received); err != nil {
+			return 1, err
+		}
+		for _, p := range o.Head.Event.Aliases {
+			if err := t.PutAlias(ctx, p, received); err != nil && !invalid(err) {
+				return 1, err
+			}
+		}
+		return 1, nil
 	}
 	if r := t.Put(ctx, o.Events, received); len(r.Unsaved) > 0 {
 		return 0, fmt.Errorf("drain: %w", r.Err)

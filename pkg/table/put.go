@@ -15,6 +15,7 @@ type Table struct {
 	client        *dynamodb.Client
 	name          string
 	retentionDays int
+	aliases       aliasMemory
 }
 
 // New returns the table of that name. retentionDays is how long events live, in
@@ -69,6 +70,15 @@ func (t *Table) Put(ctx context.Context, events []whatsapp.Event, received time.
 			kept = append(kept, r)
 		}
 	}
+	pairs := map[whatsapp.Pair]int{} // and which event proves them
+	for i := range events {
+		for _, p := range t.aliases.unwritten(w.today, events[i].Aliases) {
+			if _, there := pairs[p]; !there {
+				pairs[p] = i
+				kept = append(kept, aliasRows(i, p)...)
+			}
+		}
+	}
 	// A head that is there promises all its parts, so heads come after them.
 	var plain, heads []row
 	for _, r := range kept {
@@ -86,6 +96,11 @@ func (t *Table) Put(ctx context.Context, events []whatsapp.Event, received time.
 		}
 	}
 	w.write(ctx, whole)
+	for p, i := range pairs {
+		if !w.lost[i] {
+			t.aliases.wrote(w.today, p)
+		}
+	}
 
 	res.Quarantined, res.Retries, res.Err = w.quarantined, w.retries, w.err
 	for i := range events {
@@ -141,6 +156,9 @@ func (w *writer) write(ctx context.Context, all []row) {
 // size is about how large a row's item will be, in bytes.
 func (w *writer) size(r row) int {
 	const others = 600
+	if r.alias {
+		return others
+	}
 	if r.parts > 0 && r.part == 0 {
 		return others
 	}

@@ -63,6 +63,9 @@ const (
 	keyUnknown    = "unknown" // of a change without a field
 )
 
+// FieldStandby is the field of what another app of the business answers.
+const FieldStandby = "standby"
+
 // Event is one update of a delivery: flat facts that people search for, and the
 // update itself as it came. Facts that are missing or of an unexpected JSON type
 // are empty; Payload has them all the same.
@@ -73,14 +76,19 @@ type Event struct {
 	Field     string // the change's field
 	Reason    string // of a quarantine
 
-	Contact            string // wa_id, else phone number, else business-scoped user id
+	Contact            string // canonical name of the one person that it is about
+	UserID             string // business-scoped user id, where Contact is a number
+	GroupID            string
 	PhoneNumberID      string
 	DisplayPhoneNumber string
 	WABAID             string
 	WAMID              string
 	Status             string
 	ErrorCode          string
-	Text               string // at most 512 bytes, cut at a character
+	Text               string // what a person would read; at most 512 bytes, cut at a character
+	ReplyTo            string // id of the message that this one answers, reacts to, edits or revokes
+	MediaID            string
+	Referral           string // what kind of advertisement or post it came from
 	Opaque             string // a status's biz_opaque_callback_data
 
 	Time      int64 // Unix milliseconds of the update; 0 where it has none
@@ -88,10 +96,14 @@ type Event struct {
 
 	Thread string // id of the history thread that the message was in
 
+	Aliases []Pair `json:",omitempty"` // names that it proves to be one person's
+
 	ContactPayload []byte // the contacts[] element that belongs to the event
 	Payload        []byte // the update itself, without insignificant whitespace
 
 	Key Key
+
+	borrowed bool // only its neighbourhood says whom it is about
 }
 
 // Key holds an event's identifiers as they stand in table keys: the identifier
@@ -155,14 +167,26 @@ func milliseconds(r raw) int64 {
 	if !ok {
 		s = string(r)
 	}
+	if whole, fraction, ok := strings.Cut(s, "."); ok && fraction != "" && strings.Trim(fraction, "0") == "" {
+		s = whole // a whole number from what has floating point alone
+	}
 	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return Milliseconds(n)
+}
+
+// Milliseconds returns a time in Unix milliseconds that came as epoch seconds or milliseconds;
+// 0 for what is neither.
+func Milliseconds(n int64) int64 {
 	const (
 		year2286  = 1e10 // seconds; the first second with 11 digits
 		asMillis  = 1e11
 		endMillis = year2286 * 1000
 	)
 	switch {
-	case err != nil || n <= 0 || n >= endMillis:
+	case n <= 0 || n >= endMillis:
 		return 0
 	case n >= asMillis:
 		return n

@@ -1,80 +1,228 @@
 package whatsapp
 
-import "slices"
+import "strings"
+
+// names are a phone number (or what stands in its place) and a business-scoped user id of one
+// person.
+type names struct{ phone, user string }
 
 // facts are what one pass over an update finds out about it.
 type facts struct {
-	id, status                raw
-	from, to, recipient, waID string
-	userID, fromUser, toUser  string // business-scoped user ids
-	kind, text, code          string
-	opaque                    string
-	time                      int64
-	caption, button, template string
-	interactive, errors       raw
+	id, status                  raw
+	from, to, recipient, itself names
+	participant                 names // of a group, to whom a status belongs
+	inside                      names // of the object that says whom it is about
+	change                      names // what else a system message, or an id's update, calls the person
+	previous                    string
+	added, removed              raw // participants of a group
+	group, kind, code, opaque   string
+	toGroup                     bool
+	call                        string // direction of a call
+	fromMe                      bool
+	time                        int64
+	replyTo, context, media     string
+	referral                    string
+	detail                      string
+	contents                    []content
+	errors                      raw
+	phoneNumberID, display      string // of the business
+	nested                      bool   // inside an echo's message
+}
+
+// usable returns an identifier that can be used as it is.
+func usable(r raw) string {
+	_, s := identifier(r, nil)
+	return s
 }
 
 func readFacts(r raw) facts {
 	var f facts
-	for m := range r.members() {
-		switch m.key {
-		case "id":
-			f.id = m.value
-		case "status":
-			f.status = m.value
-		case "from":
-			_, f.from = identifier(m.value, nil)
-		case "to":
-			_, f.to = identifier(m.value, nil)
-		case "recipient_id":
-			_, f.recipient = identifier(m.value, nil)
-		case "wa_id":
-			_, f.waID = identifier(m.value, nil)
-		case "from_user_id":
-			_, f.fromUser = identifier(m.value, nil)
-		case "to_user_id":
-			_, f.toUser = identifier(m.value, nil)
-		case "recipient_user_id", "user_id":
-			if _, id := identifier(m.value, nil); id != "" {
-				f.userID = id
-			}
-		case "type":
-			_, f.kind = identifier(m.value, nil)
-		case "timestamp":
-			f.time = milliseconds(m.value)
-		case "biz_opaque_callback_data":
-			f.opaque, _ = m.value.text()
-		case "text":
-			f.text, _ = m.value.get("body").text()
-		case "image", "video", "document":
-			f.caption, _ = m.value.get("caption").text()
-		case "button":
-			f.button, _ = m.value.get("text").text()
-		case "interactive":
-			f.interactive = m.value
-		case "template":
-			f.template, _ = m.value.get("name").text()
-		case "errors":
-			f.errors = m.value
-		case "code":
-			if m.value.isInteger() {
-				f.code = string(m.value)
-			}
-		}
-	}
+	f.read(r)
 	return f
 }
 
-func (f facts) fill(e *Event) {
-	e.Time = f.time
-	title := ""
-	for _, reply := range []string{"button_reply", "list_reply"} {
-		if t, ok := f.interactive.get(reply).get("title").text(); ok && title == "" {
-			title = t
+// read takes the facts of an object; what is inside an echo's message belongs to the echo.
+func (f *facts) read(r raw) {
+	for m := range r.members() {
+		f.member(m)
+	}
+}
+
+func (f *facts) member(m member) {
+	if isContent(m.key) {
+		f.content(m)
+		return
+	}
+	if f.nested && (m.key == "id" || m.key == "timestamp" || m.key == "message") {
+		return
+	}
+	switch m.key {
+	case "id":
+		f.id = m.value
+	case "status":
+		f.status = m.value
+	case "from":
+		f.from.phone = usable(m.value)
+	case "to":
+		f.to.phone = usable(m.value)
+	case "recipient_id":
+		f.recipient.phone = usable(m.value)
+	case "wa_id":
+		f.itself.phone = usable(m.value)
+	case "from_user_id":
+		f.from.user = usable(m.value)
+	case "to_user_id":
+		f.to.user = usable(m.value)
+	case "recipient_user_id":
+		f.recipient.user = usable(m.value)
+	case "recipient_participant_id":
+		f.participant.phone = usable(m.value)
+	case "recipient_participant_user_id":
+		f.participant.user = usable(m.value)
+	case "user_id":
+		if m.value.isObject() { // an id's update
+			f.itself.user, f.previous = usable(m.value.get("current")), usable(m.value.get("previous"))
+		} else {
+			f.itself.user = usable(m.value)
+		}
+	case "group_id":
+		f.group = usable(m.value)
+	case "recipient_type":
+		f.toGroup = string(m.value) == `"group"`
+	case "direction":
+		f.call = usable(m.value)
+	case "type":
+		f.kind = first(usable(m.value), f.kind)
+	case "timestamp":
+		f.time = milliseconds(m.value)
+	case "metadata": // of an element, as in an app's state
+		if f.time == 0 {
+			f.time = milliseconds(m.value.get("timestamp"))
+		}
+	case "history_context":
+		f.fromMe = string(m.value.get("from_me")) == "true"
+	case "biz_opaque_callback_data":
+		f.opaque, _ = m.value.text()
+	case "context":
+		f.context = first(usable(m.value.get("id")), usable(m.value.get("message_id")))
+	case "referral":
+		if m.value.isObject() {
+			f.referral = first(usable(m.value.get("source_type")), "unknown")
+		}
+	case "sender":
+		f.inside = namesIn(m.value)
+	case "contact":
+		f.inside = namesIn(m.value)
+	case "recipient":
+		f.phoneNumberID = first(f.phoneNumberID, usable(m.value.get("phone_number_id")))
+		f.display = first(f.display, usable(m.value.get("display_phone_number")))
+	case "phone_number_id":
+		f.phoneNumberID = first(usable(m.value), f.phoneNumberID)
+	case "display_phone_number":
+		f.display = first(usable(m.value), f.display)
+	case "added_participants":
+		f.added = m.value
+	case "removed_participants":
+		f.removed = m.value
+	case "message": // an echo in standby has what was sent one level lower
+		if m.value.isObject() {
+			f.nested = true
+			f.read(m.value)
+			f.nested = false
+		}
+	case "detail":
+		f.detail, _ = m.value.text()
+	case "errors":
+		f.errors = m.value
+	case "code":
+		if m.value.isInteger() {
+			f.code = string(m.value)
 		}
 	}
-	e.Text = short(first(f.text, f.caption, f.button, title, f.template))
+}
+
+func (f *facts) content(m member) {
+	if len(f.contents) < mostContents {
+		f.contents = append(f.contents, content{m.key, m.value})
+	}
+	switch m.key {
+	case "reaction":
+		f.replyTo = usable(m.value.get("message_id"))
+	case "edit":
+		f.replyTo = usable(m.value.get("original_message_id"))
+		for inner := range m.value.get("message").members() {
+			if isMedia(inner.key) {
+				f.media = usable(inner.value.get("id"))
+			}
+		}
+	case "revoke":
+		f.replyTo = usable(m.value.get("original_message_id"))
+	case "system":
+		f.system(m.value)
+	}
+	if isMedia(m.key) {
+		f.media = usable(m.value.get("id"))
+	}
+}
+
+// system reads the names of a system message: the person's new ones, and the user id before.
+// Only a change says that they are those of whoever it is from.
+func (f *facts) system(s raw) {
+	f.inside = names{usable(s.get("wa_id")), usable(s.get("user_id"))}
+	kind := usable(s.get("type"))
+	if strings.HasPrefix(kind, "user_changed_") || strings.HasPrefix(kind, "customer_changed_") {
+		f.change = names{first(f.inside.phone, usable(s.get("new_wa_id"))), f.inside.user}
+		f.previous = usable(s.get("previous_user_id"))
+	}
+}
+
+func isMedia(key string) bool {
+	switch key {
+	case "image", "video", "audio", "voice", "document", "sticker":
+		return true
+	}
+	return false
+}
+
+// namesIn reads the names of a person who is an object of their own.
+func namesIn(r raw) (n names) {
+	for m := range r.members() {
+		switch m.key {
+		case "phone_number", "wa_id":
+			n.phone = first(n.phone, usable(m.value))
+		case "user_id", "recipient_user_id":
+			n.user = first(n.user, usable(m.value))
+		case "input":
+			if v := usable(m.value); IsUserID(v) {
+				n.user = first(n.user, v)
+			} else {
+				n.phone = first(n.phone, v)
+			}
+		}
+	}
+	return n
+}
+
+// fill sets what an update says of itself, whoever it is about.
+func (f *facts) fill(e *Event) {
+	e.Time = f.time
+	text := readable(f.kind, f.contents)
+	if text == "" {
+		text = first(f.detail, errorTitleOf(e.Kind, f.errors))
+	}
+	e.Text = short(text)
 	e.ErrorCode = first(f.code, firstErrorCode(f.errors))
+	e.GroupID, e.MediaID, e.Referral = f.group, f.media, f.referral
+	e.ReplyTo = first(f.replyTo, f.context)
+	e.PhoneNumberID, e.DisplayPhoneNumber = first(e.PhoneNumberID, f.phoneNumberID), first(e.DisplayPhoneNumber, f.display)
+}
+
+// errorTitleOf returns what a message that cannot be shown says instead.
+func errorTitleOf(k Kind, errors raw) string {
+	if k != KindMessage {
+		return ""
+	}
+	return errorTitle(errors)
 }
 
 // firstErrorCode returns the code of the first error that has one.
@@ -84,79 +232,9 @@ func firstErrorCode(errors raw) string {
 		if code.isInteger() {
 			return string(code)
 		}
-		if _, s := identifier(code, nil); s != "" {
+		if s := usable(code); s != "" {
 			return s
 		}
 	}
 	return ""
-}
-
-// contact is one element of a value's contacts.
-type contact struct {
-	raw  raw
-	waID string
-	used bool
-}
-
-// contactList finds the contact that belongs to an update.
-type contactList struct {
-	name  raw
-	all   []*contact
-	byID  map[string]*contact
-	alone bool // the value holds exactly one update
-}
-
-func (l *contactList) index() {
-	l.byID = make(map[string]*contact, len(l.all))
-	for _, c := range slices.Backward(l.all) { // the first of equals wins
-		for m := range c.raw.members() {
-			switch m.key {
-			case "wa_id":
-				_, c.waID = identifier(m.value, nil)
-				l.byID[c.waID] = c
-			case "user_id":
-				_, id := identifier(m.value, nil)
-				l.byID[id] = c
-			}
-		}
-	}
-	delete(l.byID, "")
-}
-
-// contactOf puts the contact that one of the names belongs to beside the event, and
-// returns who the event's contact is: the contact's wa_id, else the first name. Where
-// one contact and one update stand together they belong together, but whom the update
-// names itself does not depend on its neighbours.
-func (l *contactList) contactOf(e *Event, names ...string) string {
-	var found *contact
-	for _, name := range names {
-		if c := l.byID[name]; c != nil && found == nil {
-			found = c
-		}
-	}
-	named := first(names...)
-	if found == nil && l.alone && len(l.all) == 1 {
-		found = l.all[0]
-	} else if found != nil {
-		named = first(found.waID, named)
-	}
-	if found == nil {
-		return named
-	}
-	if len(found.raw) <= maxBeside {
-		e.ContactPayload, found.used = found.raw, true
-	}
-	return first(named, found.waID)
-}
-
-// unused returns the contacts that stand beside no event, as the member that they
-// were.
-func (l *contactList) unused() (member, bool) {
-	var rest []raw
-	for _, c := range l.all {
-		if !c.used {
-			rest = append(rest, c.raw)
-		}
-	}
-	return member{key: "contacts", name: l.name, value: array(rest)}, len(rest) > 0
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"slices"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -47,7 +46,7 @@ func SplitCompact(body []byte) []Event {
 	}
 	if len(left) > 0 {
 		s.entry0()
-		s.other("body", object(left), nil)
+		s.other("body", object(left))
 	}
 	if s.tooMany {
 		return []Event{Quarantine(body, ReasonTooMany)}
@@ -106,7 +105,7 @@ type numberFacts struct {
 func (s *splitter) entry(e raw) {
 	s.entry0()
 	if !e.isObject() {
-		s.other("entry", e, nil)
+		s.other("entry", e)
 		return
 	}
 	members := s.members(e)
@@ -136,9 +135,9 @@ func (s *splitter) entry(e raw) {
 	s.change0()
 	switch {
 	case len(s.events) == before:
-		s.other("entry", e, nil)
+		s.other("entry", e)
 	case len(left) > 0:
-		s.other("entry", object(left), nil)
+		s.other("entry", object(left))
 	}
 }
 
@@ -179,7 +178,7 @@ func (s *splitter) change(c raw) {
 		}
 	}
 	if len(values) == 0 {
-		s.other("change", c, nil)
+		s.other("change", c)
 		return
 	}
 	for _, v := range values {
@@ -187,7 +186,7 @@ func (s *splitter) change(c raw) {
 	}
 	if len(left) > 0 {
 		s.number = numberFacts{}
-		s.other("change", object(left), nil)
+		s.other("change", object(left))
 	}
 }
 
@@ -197,55 +196,152 @@ func (s *splitter) change(c raw) {
 func (s *splitter) value(v raw) {
 	s.number = numberFacts{}
 	members := s.members(v)
-	var left []member
-	var lists []member
-	var contacts contactList
-	hasMetadata := slices.ContainsFunc(members, func(m member) bool {
+	var p parts
+	p.hasMetadata = slices.ContainsFunc(members, func(m member) bool {
 		return m.key == "metadata" && m.value.isObject()
 	})
+	s.sort(members, &p)
+	if s.tooMany {
+		return
+	}
+	p.contacts.index()
+
+	before := len(s.events)
+	updates := 0
+	hasHistory := false
+	for _, l := range p.lists {
+		hasHistory = hasHistory || l.key == "history"
+		for range l.value.elements() {
+			if l.key != "errors" {
+				updates++
+			}
+		}
+	}
+	p.contacts.alone = updates == 1 && !hasHistory
+	s.events = slices.Grow(s.events, min(updates, maxEvents))
+	for _, l := range p.lists {
+		if l.key != "errors" {
+			s.list(l, &p.contacts, nil)
+		}
+	}
+	var only *Event // the value's only update
+	if p.contacts.alone && len(s.events) == before+1 {
+		one := s.events[before]
+		only = &one
+	}
+	for _, l := range p.lists {
+		if l.key == "errors" {
+			s.list(l, &p.contacts, only)
+		}
+	}
+	if len(s.events) == before {
+		// Nothing to take apart: the value is the event.
+		s.whole(v, &p.contacts)
+		return
+	}
+	s.rest(&p, only)
+}
+
+// parts are what a value is made of.
+type parts struct {
+	hasMetadata bool
+	contacts    contactList
+	lists       []member
+	left        []member
+}
+
+// sort tells a value's members apart. What standby has is one level lower.
+func (s *splitter) sort(members []member, p *parts) {
 	for i, m := range members {
 		switch {
 		case m.key == "messaging_product" && string(m.value) == `"whatsapp"`:
 		case m.key == "metadata" && isLast(members, i) && m.value.isObject():
 			if !s.metadata(m.value) {
-				left = append(left, m)
+				p.left = append(p.left, m)
 			}
 		case m.key == "contacts" && isLast(members, i) && m.value.isArray():
-			s.contacts(m, &contacts)
-		case m.value.isArray() && (isUpdateList(m.key) || hasMetadata && isName(m.key) && ofObjects(m.value)):
-			lists = append(lists, m)
+			s.contacts(m, &p.contacts)
+		case m.key == FieldStandby && s.field == FieldStandby && m.value.isObject():
+			inner := parts{hasMetadata: p.hasMetadata, contacts: p.contacts}
+			s.field = "" // one level, not more
+			s.sort(s.members(m.value), &inner)
+			s.field = FieldStandby
+			p.contacts, p.lists = inner.contacts, append(p.lists, inner.lists...)
+			if len(inner.left) > 0 {
+				p.left = append(p.left, member{m.key, m.name, object(inner.left)})
+			}
+		case m.value.isArray() && (isUpdateList(m.key) || p.hasMetadata && isName(m.key) && ofObjects(m.value)):
+			p.lists = append(p.lists, m)
 		default:
-			left = append(left, m)
+			p.left = append(p.left, m)
 		}
 	}
-	if s.tooMany {
-		return
-	}
-	contacts.index()
+}
 
-	before := len(s.events)
-	updates := 0
-	for _, l := range lists {
-		for range l.value.elements() {
-			updates++
+// rest adds what is left of a value whose lists have become events. What is said of a
+// conversation belongs to the only update that it came with.
+func (s *splitter) rest(p *parts, only *Event) {
+	left := p.left[:0]
+	for _, m := range p.left {
+		if m.key != "conversation_context" || only == nil {
+			left = append(left, m)
+			continue
 		}
+		e := s.base(KindEvent, m.value)
+		e.Type = m.key
+		e.borrow(only)
+		s.add(e)
 	}
-	contacts.alone = updates == 1 && !slices.ContainsFunc(lists, func(l member) bool { return l.key == "history" })
-	s.events = slices.Grow(s.events, min(updates, maxEvents))
-	for _, l := range lists {
-		s.list(l, &contacts)
+	unused := p.contacts.unused()
+	if len(unused) > 0 {
+		left = append(left, p.contacts.member(unused))
 	}
-	if len(s.events) == before {
-		// Nothing to take apart: the value is the event.
-		s.other(accountEvent(v), v, v)
+	if len(left) == 0 {
 		return
 	}
-	if rest, ok := contacts.unused(); ok {
-		left = append(left, rest)
+	e := s.base(KindEvent, object(left))
+	e.Type = "value"
+	for _, c := range p.contacts.all { // those that no event could carry
+		c.tell(s, &e)
 	}
-	if len(left) > 0 {
-		s.other("value", object(left), nil)
+	s.add(e)
+}
+
+// borrow makes an event one about the update that it stands beside.
+func (e *Event) borrow(from *Event) {
+	e.Contact, e.UserID, e.GroupID, e.WAMID, e.borrowed = from.Contact, from.UserID, from.GroupID, from.WAMID, true
+	if e.Time == 0 {
+		e.Time = from.Time
 	}
+}
+
+// whole adds a value that is one event: of an account, or of what WhatsApp has not invented
+// yet. Whatever of type, time, number and person it names is a fact. Its key is that of its
+// bytes and what stands above them.
+func (s *splitter) whole(v raw, contacts *contactList) {
+	e := s.base(KindEvent, v)
+	e.Type = accountEvent(v)
+	s.identifyOther(&e)
+	f := readFacts(v)
+	if f.kind != "" {
+		named := v.get(f.kind)
+		f.phoneNumberID = first(f.phoneNumberID, usable(named.get("phone_number_id")))
+		f.display = first(f.display, usable(named.get("display_phone_number")))
+	}
+	if s.field == "account_update" {
+		f.display = first(f.display, usable(v.get("phone_number")))
+	}
+	f.fill(&e)
+	e.Type, e.Direction = first(e.Type, f.kind), callDirection(f.call)
+	s.number.display = e.DisplayPhoneNumber
+	nameless := s.about(&e, []names{f.from, f.recipient, f.itself}, []names{f.inside}, []names{f.one()})
+	s.proofs(&e, &f, f.from)
+	contacts.settle(s, &e, nameless && e.GroupID == "")
+	e.ContactPayload, e.borrowed = nil, false // it has its contacts inside
+	for _, c := range contacts.all {
+		c.tell(s, &e)
+	}
+	s.append(e)
 }
 
 // isName reports whether a list's name can stand beside its elements as their type.
@@ -322,23 +418,23 @@ func (s *splitter) contacts(m member, all *contactList) {
 }
 
 // list makes events of the elements of a value's list.
-func (s *splitter) list(l member, contacts *contactList) {
+func (s *splitter) list(l member, contacts *contactList, only *Event) {
 	for e := range l.value.elements() {
 		switch {
 		case s.tooMany:
 			return
 		case !e.isObject():
-			s.other(l.key, e, nil)
+			s.other(l.key, e)
 		case l.key == "messages":
-			s.message(e, In, "", contacts)
+			s.message(e, false, contacts)
 		case l.key == "message_echoes":
-			s.message(e, Out, "", contacts)
+			s.message(e, true, contacts)
 		case l.key == "statuses":
 			s.status(e, contacts)
 		case l.key == "history":
 			s.history(e, contacts)
 		default:
-			s.element(l.key, e, contacts)
+			s.element(l.key, e, contacts, only)
 		}
 	}
 }
@@ -360,14 +456,15 @@ func (s *splitter) history(chunk raw, contacts *contactList) {
 		}
 		kept = append(kept, m)
 	}
-	s.other("history", object(kept), nil)
+	s.other("history", object(kept))
 }
 
 func (s *splitter) thread(t raw, contacts *contactList) raw {
 	if !t.isObject() {
 		return t
 	}
-	_, peer := identifier(t.get("id"), nil)
+	context := t.get("context")
+	about := thread{usable(t.get("id")), names{usable(context.get("wa_id")), usable(context.get("user_id"))}}
 	var kept []member
 	for _, m := range s.members(t) {
 		if m.key == "messages" && m.value.isArray() {
@@ -377,7 +474,7 @@ func (s *splitter) thread(t raw, contacts *contactList) raw {
 					return nil
 				}
 				if e.isObject() {
-					s.message(e, "", peer, contacts)
+					s.historical(e, &about, contacts)
 				} else {
 					others = append(others, e)
 				}
@@ -404,38 +501,34 @@ func (s *splitter) base(kind Kind, payload raw) Event {
 
 // other adds an event that has no identifier of its own. What tells two of them
 // with equal bytes apart is the account, its time and the phone number, so these
-// are part of the hash, and so is its type. facts, where given, is searched for a time.
-func (s *splitter) other(kind string, payload, facts raw) {
+// are part of the hash, and so is its type.
+func (s *splitter) other(kind string, payload raw) {
 	e := s.base(KindEvent, payload)
 	e.Type = kind
-	if t := facts.get("timestamp"); t != nil {
-		e.Time = milliseconds(t)
-	}
 	s.add(e)
 }
 
-// element adds an event of a list that is neither messages nor statuses.
-func (s *splitter) element(list string, r raw, contacts *contactList) {
-	f := readFacts(r)
-	e := s.base(KindEvent, r)
-	e.Type = list
-	f.fill(&e)
-	e.Contact = contacts.contactOf(&e, f.waID, s.peer(f), f.userID, f.fromUser, f.toUser)
-	s.add(e)
-}
-
+// add gives an event its key and keeps it. Whom it is about is part of the key where only
+// its neighbourhood says so: with other neighbours it is another one.
 func (s *splitter) add(e Event) {
+	switch {
+	case e.Kind == KindEvent:
+		s.identifyOther(&e)
+	case e.borrowed:
+		e.Key.Hash = hash(e.Payload, []byte(e.Contact))
+	default:
+		e.Key.Hash = hash(e.Payload)
+	}
+	s.append(e)
+}
+
+func (s *splitter) append(e Event) {
 	if len(s.events) == maxEvents {
 		s.tooMany = true
 		return
 	}
-	if e.Kind == KindEvent {
-		if e.Time == 0 && s.entryTime != nil {
-			e.Time = milliseconds(s.entryTime)
-		}
-		s.identifyOther(&e)
-	} else {
-		e.Key.Hash = hash(e.Payload)
+	if e.Kind == KindEvent && e.Time == 0 && s.entryTime != nil {
+		e.Time = milliseconds(s.entryTime)
 	}
 	s.events = append(s.events, e)
 }
@@ -456,8 +549,12 @@ func (s *splitter) identifyOther(e *Event) {
 	default: // a hash, which another field may have as its name
 		regular = false
 	}
-	if !regular {
-		e.Key.Hash = hash([]byte(e.Kind), s.entryID, s.entryTime, s.number.raw, s.fieldRaw, []byte(e.Type), e.Payload)
+	if !regular || e.borrowed {
+		parts := [][]byte{[]byte(e.Kind), s.entryID, s.entryTime, s.number.raw, s.fieldRaw, []byte(e.Type), e.Payload}
+		if e.borrowed {
+			parts = append(parts, []byte(e.Contact), []byte(e.GroupID), []byte(e.WAMID))
+		}
+		e.Key.Hash = hash(parts...)
 		return
 	}
 	context := [][]byte{}
@@ -467,66 +564,6 @@ func (s *splitter) identifyOther(e *Event) {
 		}
 	}
 	e.Key.Hash = hash(append(context, []byte(e.Type), e.Payload)...)
-}
-
-// peer returns the other side of a message or call: whoever is not our number.
-func (s *splitter) peer(f facts) string {
-	if f.from != "" && !s.isOurs(f.from) {
-		return f.from
-	}
-	return first(f.to, f.from)
-}
-
-// isOurs compares digits only: display_phone_number comes with and without spaces.
-func (s *splitter) isOurs(number string) bool {
-	own := digits(s.number.display)
-	return own != "" && own == digits(number)
-}
-
-func digits(number string) string {
-	return strings.Map(func(r rune) rune {
-		if r < '0' || r > '9' {
-			return -1
-		}
-		return r
-	}, number)
-}
-
-func (s *splitter) message(r raw, d Direction, thread string, contacts *contactList) {
-	f := readFacts(r)
-	e := s.base(KindMessage, r)
-	f.fill(&e)
-	e.Type = f.kind
-	e.Key.Message, e.WAMID = identifier(f.id, r)
-	if e.Key.Number == "" {
-		e.Key.Number = hash(nil)
-	}
-	if d == "" { // history holds both directions
-		d = In
-		if s.isOurs(f.from) {
-			d = Out
-		}
-	}
-	e.Direction, e.Thread = d, thread
-	number, user := f.from, f.fromUser
-	if d == Out {
-		number, user = f.to, f.toUser
-	}
-	e.Contact = contacts.contactOf(&e, number, thread, user, f.userID)
-	s.add(e)
-}
-
-func (s *splitter) status(r raw, contacts *contactList) {
-	f := readFacts(r)
-	e := s.base(KindStatus, r)
-	f.fill(&e)
-	e.Type = f.kind
-	e.Direction = Out
-	e.Key.Message, e.WAMID = identifier(f.id, r)
-	e.Key.Status, e.Status = identifier(f.status, nil)
-	e.Opaque = f.opaque
-	e.Contact = contacts.contactOf(&e, f.recipient, f.userID)
-	s.add(e)
 }
 
 func first(values ...string) string {

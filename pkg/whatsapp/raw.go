@@ -15,6 +15,15 @@ import (
 // raw is one JSON value as it came.
 type raw []byte
 
+// compacted returns a JSON text as raw; empty where it is not valid.
+func compacted(text []byte) raw {
+	var b bytes.Buffer
+	if json.Compact(&b, text) != nil {
+		return nil
+	}
+	return b.Bytes()
+}
+
 func (r raw) isObject() bool { return len(r) > 0 && r[0] == '{' }
 func (r raw) isArray() bool  { return len(r) > 0 && r[0] == '[' }
 func (r raw) isString() bool { return len(r) > 0 && r[0] == '"' }

@@ -123,7 +123,11 @@ func Table() string {
 	}
 	detail := root.Defs["detail"]
 	var b strings.Builder
-	b.WriteString("| member of `detail` | 1 | 2 | 3 | 4 | 5 | 6 | 7 | what |\n|---|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("| member of `detail` |")
+	for i := range events.DetailTypes {
+		fmt.Fprintf(&b, " %d |", i+1)
+	}
+	b.WriteString(" what |\n" + strings.Repeat("|---", len(events.DetailTypes)+2) + "|\n")
 	for _, name := range detail.Required {
 		fmt.Fprintf(&b, "| `%s` |", name)
 		for _, one := range events.DetailTypes {
