@@ -81,6 +81,7 @@ func (h *handler) deliver(ctx context.Context, v *visit) {
 			action = way.Enqueued(err == nil)
 		default:
 			v.end = action
+			h.alias(ctx, v)
 			return
 		}
 	}

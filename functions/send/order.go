@@ -34,7 +34,8 @@ func (o *order) about() table.About {
 	if len(kind) > longestType {
 		kind = ""
 	}
-	return table.About{Type: kind, Contact: o.summary.Contact(), Text: o.summary.Text}
+	d := whatsapp.Describe(o.body, o.summary)
+	return table.About{Type: kind, Contact: d.Contact, UserID: d.UserID, GroupID: d.GroupID, Text: d.Text, ReplyTo: d.ReplyTo, MediaID: d.MediaID}
 }
 
 func (o *order) fingerprint() string { return ledger.Fingerprint(o.isFake, o.mmlite, o.body) }
@@ -142,9 +143,9 @@ func (o *order) envelope(body []byte, f faults) *api.Answer {
 	}
 	for name := range members {
 		switch name {
-		case "message", keyMember, "validFor", "onUnknown", "reader", "isFake", "mmlite":
+		case "message", keyMember, "validFor", "onUnknown", "reader", "isFake", "mmlite", "contact", "group":
 		default:
-			const known = "absent: an envelope has message, idempotencyKey, validFor, onUnknown, reader, isFake, mmlite"
+			const known = "absent: an envelope has message, idempotencyKey, validFor, onUnknown, reader, contact, group, isFake, mmlite"
 			if len(f) < mostUnknown && memberForm.MatchString(name) {
 				f.add(name, known)
 			} else { // it may be anything, of any length
@@ -171,7 +172,12 @@ func (o *order) envelope(body []byte, f faults) *api.Answer {
 	}
 	o.setOnUnknown(text("onUnknown"), "onUnknown", f)
 	o.isFake, o.mmlite = flag("isFake"), flag("mmlite")
-	return o.read(members["message"], f)
+	message := members["message"]
+	contact, group := text("contact"), text("group")
+	if given(members["contact"]) || given(members["group"]) {
+		message = addressed(message, contact, group, f)
+	}
+	return o.read(message, f)
 }
 
 // repeated says which members of an object are there more than once.
@@ -184,6 +190,9 @@ func (f faults) repeated(names []string) {
 		}
 	}
 }
+
+// given reports whether a member is there and not null.
+func given(value json.RawMessage) bool { return value != nil && string(value) != "null" }
 
 // members reads an object by its exact names; nil for anything else.
 func members(b []byte) map[string]json.RawMessage {

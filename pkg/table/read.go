@@ -183,14 +183,6 @@ func (t *Table) Under(ctx context.Context, pk string) ([]Item, error) {
 	})
 }
 
-// Conversation returns what the timeline's index has of a contact, in order.
-func (t *Table) Conversation(ctx context.Context, contact string) ([]Item, error) {
-	return t.collect(ctx, &dynamodb.QueryInput{
-		IndexName:              aws.String("timeline"),
-		KeyConditionExpression: aws.String("timeline_pk = :pk"), ExpressionAttributeValues: item{":pk": str("contact#" + contact)},
-	})
-}
-
 func (t *Table) collect(ctx context.Context, in *dynamodb.QueryInput) ([]Item, error) {
 	in.TableName = &t.name
 	all := []Item{}

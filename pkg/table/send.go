@@ -32,8 +32,12 @@ const (
 // About is what people search a send by.
 type About struct {
 	Type    string // message type
-	Contact string // the customer, as in events: digits without a +, or a user or group id
+	Contact string // the customer, as in events: canonical
+	UserID  string // where Contact is a number and both were given
+	GroupID string // the group that it is for, instead of a customer
 	Text    string // at most 512 bytes
+	ReplyTo string
+	MediaID string
 }
 
 // WriteSend does one write of the ledger, and repeats it until it has an answer or ctx
@@ -214,10 +218,19 @@ func sendItem(s *ledger.Send, about About) item {
 	set("type", line(about.Type))
 	set("text", about.Text)
 	set("client", s.Client)
-	if indexed(about.Contact) {
-		set("contact", line(about.Contact))
-		// Without timeline_sk, which the first claim sets, the row is in no timeline.
-		set("timeline_pk", "contact#"+about.Contact)
+	for name, value := range map[string]string{
+		"contact": about.Contact, "user_id": about.UserID, "group_id": about.GroupID, "reply_to": about.ReplyTo, "media_id": about.MediaID,
+	} {
+		if indexed(value) {
+			set(name, line(value))
+		}
+	}
+	// Without timeline_sk, which the first claim sets, the row is in no timeline.
+	switch {
+	case indexed(about.GroupID):
+		set("timeline_pk", groupPrefix+about.GroupID)
+	case indexed(about.Contact):
+		set("timeline_pk", contactPrefix+about.Contact)
 	}
 	for _, a := range s.Attempts { // a record that was refused is settled from the start
 		for name, value := range settled(a.Outcome) {

@@ -18,27 +18,11 @@ func phoneDigits(s string) (digits string, plus, ok bool) {
 	return digits, plus, digits != "" && strings.Trim(digits, "0123456789") == ""
 }
 
-// isUserID reports whether s has the form of a business-scoped user id: a country code, a dot,
-// ENT and a dot for that of a parent, and up to 128 letters and digits.
-func isUserID(s string) bool {
-	country, id, _ := strings.Cut(s, ".")
-	id = strings.TrimPrefix(id, "ENT.")
-	if len(country) != 2 || id == "" || len(id) > 128 {
-		return false
-	}
-	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	return strings.Trim(country, letters) == "" && strings.Trim(id, letters+"0123456789") == ""
-}
-
 // Contact returns who the message is for in the form that events have, too: a phone number's
 // digits, else the id as given. To wins over Recipient.
 func (s Summary) Contact() string {
 	if s.To == "" {
 		return s.Recipient
 	}
-	// Dots are no documented form, but what remains is a number all the same.
-	if digits, _, ok := phoneDigits(strings.ReplaceAll(s.To, ".", "")); ok {
-		return digits
-	}
-	return s.To
+	return Canonical(s.To)
 }

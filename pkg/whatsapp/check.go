@@ -158,7 +158,7 @@ func (c *check) recipient(m checkNode) {
 	}
 	digits, plus, isPhone := phoneDigits(c.summary.To)
 	switch n := len(digits); {
-	case isUserID(c.summary.To): // it is accepted, and never arrives
+	case IsUserID(c.summary.To): // it is accepted, and never arrives
 		c.fault(m.at("to"), "a phone number; or recipient with a business-scoped user id")
 	case strings.HasPrefix(c.summary.To, groupIDStart):
 		c.fault(m.at("recipient_type"), "group, because to has the id of a group")

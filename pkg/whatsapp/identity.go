@@ -23,26 +23,19 @@ func IsPhone(name string) bool {
 }
 
 const (
-	countryLength = 2   // letters of a business-scoped user id before its dot
-	longestUserID = 128 // letters and digits after it
+	letters        = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	longestUserID  = 128 // letters and digits
+	ofParentUserID = "ENT."
 )
 
-// IsUserID reports whether a name is a business-scoped user id: a country code, a dot, and up
-// to 128 letters and digits (WhatsApp Business Platform: Business-scoped user IDs).
+// IsUserID reports whether a name is a business-scoped user id: a country code, a dot (ENT and
+// another one for that of a parent company), and up to 128 letters and digits (WhatsApp
+// Business Platform: Business-scoped user IDs).
 func IsUserID(name string) bool {
-	if len(name) < countryLength+2 || len(name) > countryLength+1+longestUserID || name[countryLength] != '.' {
-		return false
-	}
-	for i := range len(name) {
-		c := name[i]
-		letter := c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z'
-		switch {
-		case i == countryLength:
-		case i < countryLength && !letter, !letter && (c < '0' || c > '9'):
-			return false
-		}
-	}
-	return true
+	country, id, _ := strings.Cut(name, ".")
+	id = strings.TrimPrefix(id, ofParentUserID)
+	return len(country) == 2 && strings.Trim(country, letters) == "" &&
+		id != "" && len(id) <= longestUserID && strings.Trim(id, letters+"0123456789") == ""
 }
 
 // phone removes what people write around the digits of a number.

@@ -59,7 +59,7 @@ func (c *Control) items(w http.ResponseWriter, r *http.Request) {
 		if kind := q.Get("kind"); kind != "" && item.text("kind") != kind {
 			continue
 		}
-		if contact := q.Get("contact"); contact != "" && item.text("contact") != contact {
+		if contact := q.Get("contact"); contact != "" && item.text("contact") != whatsapp.Canonical(contact) && item.text("contact") != contact {
 			continue
 		}
 		if client := q.Get("client"); client != "" && item.text("client") != client {
@@ -99,7 +99,7 @@ func parseTime(text string) (int64, error) {
 
 func (c *Control) table() *table.Table { return table.New(c.stack.DB, c.stack.TableName, 0) }
 
-// conversation lists what was said with a contact, in order: one Query of the index.
+// conversation lists what was said with a person, under whichever of their names, or in a group.
 func (c *Control) conversation(w http.ResponseWriter, r *http.Request) {
 	contact := r.PathValue("contact")
 	stored, err := c.table().Conversation(r.Context(), contact)

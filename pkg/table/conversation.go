@@ -1,0 +1,81 @@
+package table
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"connexease-functions/pkg/whatsapp"
+)
+
+// Conversation returns what the timeline's index has of a person under all of their names, or
+// of a group, in order.
+func (t *Table) Conversation(ctx context.Context, name string) ([]Item, error) {
+	names, err := t.Names(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	var timelines []string
+	for _, n := range names {
+		timelines = append(timelines, contactPrefix+n)
+	}
+	if !whatsapp.IsPhone(names[0]) && !whatsapp.IsUserID(names[0]) {
+		timelines = append(timelines, groupPrefix+name)
+	}
+	all := []Item{}
+	for _, pk := range timelines {
+		found, err := t.collect(ctx, &dynamodb.QueryInput{
+			IndexName:              aws.String("timeline"),
+			KeyConditionExpression: aws.String("timeline_pk = :pk"), ExpressionAttributeValues: item{":pk": str(pk)},
+		})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	Order(all)
+	return all, nil
+}
+
+// second is as much of timeline_sk as WhatsApp's own times have.
+const second = len("2006-01-02T15:04:05")
+
+// Order sorts items of one or several timelines by time. Of one second, a status comes after
+// its message, an edit or a revocation after what it changes, and all else by id.
+func Order(items []Item) {
+	at := func(i Item) string {
+		sk := i.Text("timeline_sk")
+		return sk[:min(second, len(sk))]
+	}
+	type place struct{ at, id string }
+	there := map[place]bool{}
+	for _, i := range items {
+		if i.Text("kind") != string(whatsapp.KindStatus) {
+			for _, name := range []string{"wamid", "message_id"} {
+				if id := i.Text(name); id != "" {
+					there[place{at(i), id}] = true
+				}
+			}
+		}
+	}
+	later := func(i Item) int {
+		var of []string
+		switch {
+		case i.Text("kind") == string(whatsapp.KindStatus):
+			of = []string{i.Text("wamid"), i.Text("message_id")}
+		case i.Text("type") == "edit" || i.Text("type") == "revoke":
+			of = []string{i.Text("reply_to")}
+		}
+		if slices.ContainsFunc(of, func(id string) bool { return there[place{at(i), id}] }) {
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(items, func(a, b Item) int {
+		return cmp.Or(cmp.Compare(at(a), at(b)), later(a)-later(b), cmp.Compare(a.Text("timeline_sk"), b.Text("timeline_sk")),
+			cmp.Compare(a.Text("pk"), b.Text("pk")), cmp.Compare(a.Text("sk"), b.Text("sk")))
+	})
+}
