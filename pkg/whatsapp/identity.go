@@ -44,11 +44,12 @@ func phone(name string) (digits string, ok bool) {
 		return name, true
 	}
 	digits = strings.Map(func(r rune) rune {
-		if strings.ContainsRune("+-().", r) || unicode.IsSpace(r) || unicode.Is(unicode.Pd, r) {
+		if strings.ContainsRune("-().", r) || unicode.IsSpace(r) || unicode.Is(unicode.Pd, r) {
 			return -1
 		}
 		return r
 	}, name)
+	digits = strings.TrimPrefix(digits, "+")
 	return digits, IsPhone(digits)
 }
 
