@@ -18,6 +18,7 @@ import (
 	"connexease-functions/pkg/local/fixtures"
 	"connexease-functions/pkg/local/sim/connexease"
 	simeventbridge "connexease-functions/pkg/local/sim/eventbridge"
+	"connexease-functions/pkg/proof/docs"
 	"connexease-functions/pkg/proof/harness"
 	"connexease-functions/pkg/table"
 	"connexease-functions/pkg/whatsapp"
@@ -165,7 +166,7 @@ func TestARemovedRowMakesNoEvent(t *testing.T) {
 
 func TestReadmesOutcomeIsWhatASendMakes(t *testing.T) {
 	var example simeventbridge.Event
-	if err := json.Unmarshal([]byte(readme(t, "json", events.Outcome)), &example); err != nil {
+	if err := json.Unmarshal([]byte(docs.Block(t, "json", events.Outcome)), &example); err != nil {
 		t.Fatal(err)
 	}
 	w := newWorld(t)
@@ -205,7 +206,7 @@ func TestReadmesRuleAnswersAStoredTextOnce(t *testing.T) {
 			} `yaml:"Targets"`
 		} `yaml:"Properties"`
 	}
-	if err := yaml.Unmarshal([]byte(readme(t, "yaml", "AnswerEveryText:")), &stack); err != nil {
+	if err := yaml.Unmarshal([]byte(docs.Block(t, "yaml", "AnswerEveryText:")), &stack); err != nil {
 		t.Fatal(err)
 	}
 	rule := stack["AnswerEveryText"].Properties

@@ -10,23 +10,9 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
-)
 
-// readme returns README's block of a language that holds a text.
-func readme(t *testing.T, language, with string) string {
-	t.Helper()
-	text, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, m := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
-		if strings.Contains(m[1], with) {
-			return m[1]
-		}
-	}
-	t.Fatalf("README has no %s with %q", language, with)
-	return ""
-}
+	"connexease-functions/pkg/proof/docs"
+)
 
 func TestReadmesRuleMakesAMessageOfAnEvent(t *testing.T) {
 	var stack map[string]struct {
@@ -41,7 +27,7 @@ func TestReadmesRuleMakesAMessageOfAnEvent(t *testing.T) {
 			} `yaml:"Targets"`
 		} `yaml:"Properties"`
 	}
-	block := readme(t, "yaml", "OrderShipped:")
+	block := docs.Block(t, "yaml", "OrderShipped:")
 	if err := yaml.Unmarshal([]byte(block), &stack); err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +74,7 @@ func TestReadmesStateSendsOnceAndRepeatsOnlyWhatIsSafe(t *testing.T) {
 		}
 		Retry []struct{ ErrorEquals []string }
 	}
-	if err := json.Unmarshal([]byte(readme(t, "json", "lambda:invoke")), &state); err != nil {
+	if err := json.Unmarshal([]byte(docs.Block(t, "json", "lambda:invoke")), &state); err != nil {
 		t.Fatal(err)
 	}
 	if state.QueryLanguage != "JSONata" {
@@ -124,7 +110,7 @@ func TestReadmesStateSendsOnceAndRepeatsOnlyWhatIsSafe(t *testing.T) {
 func TestReadmesCommandsSend(t *testing.T) {
 	w := newWorld(t)
 	argument := func(command, name string) string {
-		m := regexp.MustCompile(name + ` '([^']*)'`).FindStringSubmatch(readme(t, "sh", command))
+		m := regexp.MustCompile(name + ` '([^']*)'`).FindStringSubmatch(docs.Block(t, "sh", command))
 		if m == nil {
 			t.Fatalf("%s has no %s", command, name)
 		}
@@ -142,7 +128,7 @@ func TestReadmesCommandsSend(t *testing.T) {
 }
 
 func TestReadmesFailingRequestFailsAsItSays(t *testing.T) {
-	command := readme(t, "sh", "a.png")
+	command := docs.Block(t, "sh", "a.png")
 	body := regexp.MustCompile(`-d '([^']*)'`).FindStringSubmatch(command)
 	if body == nil {
 		t.Fatalf("it has no body: %s", command)
@@ -150,7 +136,7 @@ func TestReadmesFailingRequestFailsAsItSays(t *testing.T) {
 	w := newWorld(t)
 	a := w.post(body[1])
 	told(t, command, a, 400, "MSG_001")
-	if want := strings.TrimSpace(readme(t, "json", `"MSG_001"`)); a.Body != want {
+	if want := strings.TrimSpace(docs.Block(t, "json", `"MSG_001"`)); a.Body != want {
 		t.Errorf("answered %s, README says %s", a.Body, want)
 	}
 	w.untouched()

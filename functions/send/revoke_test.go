@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"net/http"
-	"os"
 	"regexp"
 	"strings"
 	"sync"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"connexease-functions/pkg/local/stack"
+	"connexease-functions/pkg/proof/docs"
 )
 
 // attempt is one request under a credential, and whether it was accepted.
@@ -22,11 +22,7 @@ type attempt struct {
 // TestRevokingAtOnceReachesWarmProcessesUnderLoad follows README's runbook: new values, then a
 // configuration update of both functions.
 func TestRevokingAtOnceReachesWarmProcessesUnderLoad(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !regexp.MustCompile(`aws lambda update-function-configuration [^\n]*--description `).Match(readme) {
+	if !regexp.MustCompile(`aws lambda update-function-configuration [^\n]*--description `).MatchString(docs.Text(t)) {
 		t.Error("README does not name the command that this test follows")
 	}
 	p := startProcesses(t)

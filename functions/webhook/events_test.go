@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"maps"
 	"math/rand/v2"
-	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +13,7 @@ import (
 	"connexease-functions/pkg/events/schema"
 	"connexease-functions/pkg/local/fixtures"
 	simeventbridge "connexease-functions/pkg/local/sim/eventbridge"
+	"connexease-functions/pkg/proof/docs"
 	"connexease-functions/pkg/proof/harness"
 )
 
@@ -173,18 +172,17 @@ func TestNoTextReachesOutOfItsMember(t *testing.T) {
 }
 
 func TestReadmesExamplesAreWhatFixturesMake(t *testing.T) {
-	text, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	fixtureOf := map[string]string{
 		events.Received: "text", events.Echoed: "echo", events.History: "history", events.StatusChanged: "status-failed",
 		events.AccountEvent: "template-status", events.Quarantined: "dashboard-test", events.Standby: "standby",
 	}
 	seen := map[string]bool{}
-	for _, m := range regexp.MustCompile("(?s)```json\n(\\{\"detail-type\".*?)```").FindAllStringSubmatch(string(text), -1) {
+	for _, block := range docs.Blocks(t, "json") {
+		if !strings.HasPrefix(block, `{"detail-type"`) {
+			continue
+		}
 		var example simeventbridge.Event
-		if err := json.Unmarshal([]byte(m[1]), &example); err != nil {
+		if err := json.Unmarshal([]byte(block), &example); err != nil {
 			t.Fatal(err)
 		}
 		seen[example.DetailType] = true

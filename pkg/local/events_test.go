@@ -6,10 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"os/exec"
-	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,25 +18,13 @@ import (
 	"connexease-functions/pkg/events"
 	"connexease-functions/pkg/events/schema"
 	simeventbridge "connexease-functions/pkg/local/sim/eventbridge"
+	"connexease-functions/pkg/proof/docs"
 )
-
-// blocks returns README's blocks of a language.
-func blocks(t *testing.T, language string) (all []string) {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(root, "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, m := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
-		all = append(all, m[1])
-	}
-	return all
-}
 
 // rule reads README's rule.
 func rule(t *testing.T) simeventbridge.Rule {
 	t.Helper()
-	for _, block := range blocks(t, "yaml") {
+	for _, block := range docs.Blocks(t, "yaml") {
 		var stack map[string]struct {
 			Properties struct {
 				EventPattern map[string]any `yaml:"EventPattern"`
@@ -213,17 +198,9 @@ func TestAnAddressThatIsNoneIsRefusedAtOnce(t *testing.T) {
 }
 
 func TestReadmeDescribesTheEventsThatTheSchemaAllows(t *testing.T) {
-	f, err := os.Open(filepath.Join(root, "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = f.Close() }()
-	text, err := io.ReadAll(f)
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := docs.Text(t)
 	for _, want := range []string{schema.Types(), schema.Table()} {
-		if !strings.Contains(string(text), want) {
+		if !strings.Contains(text, want) {
 			t.Errorf("README lacks:\n%s", want)
 		}
 	}

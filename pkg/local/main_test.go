@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"connexease-functions/pkg/proof/docs"
 )
 
 // program is the built command; TestMain builds it once.
@@ -69,17 +71,8 @@ func freePorts(t *testing.T) int {
 	return 0
 }
 
-// needsJava skips what starts the whole stack.
-func needsJava(t *testing.T) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("not with -short: DynamoDB Local needs Java")
-	}
-}
-
 func start(t *testing.T) *running {
 	t.Helper()
-	needsJava(t)
 	r := &running{t: t, state: t.TempDir(), port: freePorts(t)}
 	return await(t, r, exec.Command(program, "-port", strconv.Itoa(r.port), "-state", r.state), root)
 }
@@ -87,7 +80,6 @@ func start(t *testing.T) *running {
 // await starts a command that starts the stack, and waits until it serves.
 func await(t *testing.T, r *running, command *exec.Cmd, folder string) *running {
 	t.Helper()
-	needsJava(t)
 	r.command, r.ended, r.env = command, make(chan struct{}), map[string]string{}
 	r.command.Dir = folder
 	r.command.WaitDelay = time.Second // its output outlives a killed make
@@ -206,19 +198,13 @@ func (r *running) items(query string) listing {
 }
 
 func TestReadmeCommandsAnswerAsPrinted(t *testing.T) {
-	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	pairs := regexp.MustCompile("(?s)```sh\n([^`]*?curl[^`]*?)```\n+```json\n(.*?)\n```").FindAllStringSubmatch(string(readme), -1)
+	pairs := docs.Exchanges(t)
 	if len(pairs) < 8 {
 		t.Fatalf("README has %d commands with answers", len(pairs))
 	}
 	r := start(t)
 	for _, p := range pairs {
-		// README writes … for what differs from run to run.
-		want := regexp.MustCompile("^" + strings.ReplaceAll(regexp.QuoteMeta(p[2]), "…", ".*") + "$")
-		command := strings.ReplaceAll(p[1], ". .local/env", ". "+filepath.Join(r.state, "env"))
+		command := strings.ReplaceAll(p.Command, ". .local/env", ". "+filepath.Join(r.state, "env"))
 		// A status comes a moment after its message; each command may be repeated.
 		var out []byte
 		var err error
@@ -226,12 +212,12 @@ func TestReadmeCommandsAnswerAsPrinted(t *testing.T) {
 			shell := exec.Command("sh", "-c", ". "+filepath.Join(r.state, "env")+"\n"+command)
 			shell.Dir = root
 			shell.Stderr = io.Discard
-			if out, err = shell.Output(); err == nil && want.Match(bytes.TrimSpace(out)) {
+			if out, err = shell.Output(); err == nil && p.Response.Match(bytes.TrimSpace(out)) {
 				break
 			}
 		}
-		if err != nil || !want.Match(bytes.TrimSpace(out)) {
-			t.Errorf("%s\nanswers %s (%v), README says %s", p[1], out, err, p[2])
+		if err != nil || !p.Response.Match(bytes.TrimSpace(out)) {
+			t.Errorf("%s\nanswers %s (%v), README says %s", p.Command, out, err, p.Printed)
 		}
 	}
 }

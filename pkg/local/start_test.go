@@ -16,12 +16,13 @@ import (
 	"testing"
 
 	"github.com/creack/pty"
+
+	"connexease-functions/pkg/proof/docs"
 )
 
 // A shell replaces itself by make where that is its only command: make alone is told then that the
 // terminal has gone, and waits for what it started.
 func TestTheEndOfTheTerminalEndsEverything(t *testing.T) {
-	needsJava(t)
 	folder, port := clone(t), freePorts(t)
 	command := exec.Command("make", "run", fmt.Sprintf("PORT=%d", port))
 	command.Dir = folder
@@ -195,17 +196,13 @@ func TestAShellWithTheEnvironmentFileTalksToThisMachineOnly(t *testing.T) {
 }
 
 func TestOnlyOneSpellingOfThisMachineIsPrinted(t *testing.T) {
-	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	source, err := os.ReadFile("main.go")
 	if err != nil {
 		t.Fatal(err)
 	}
 	// Where localhost is ::1 first, nothing listens there.
-	for name, text := range map[string][]byte{"README.md": readme, "main.go": source} {
-		if bytes.Contains(text, []byte("localhost:")) || bytes.Contains(text, []byte("//localhost")) {
+	for name, text := range map[string]string{"a README": docs.Text(t), "main.go": string(source)} {
+		if strings.Contains(text, "localhost:") || strings.Contains(text, "//localhost") {
 			t.Errorf("%s names localhost", name)
 		}
 	}

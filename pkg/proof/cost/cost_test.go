@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"connexease-functions/pkg/local/template"
+	"connexease-functions/pkg/proof/docs"
 	proof "connexease-functions/pkg/proof/template"
 )
 
@@ -42,10 +43,6 @@ func TestParametersSayWhatTheyCost(t *testing.T) {
 }
 
 func TestReadmeHasTheComputedCosts(t *testing.T) {
-	readme, err := os.ReadFile(root + "README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	samconfig, err := os.ReadFile(root + "samconfig.toml")
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +53,7 @@ func TestReadmeHasTheComputedCosts(t *testing.T) {
 	}
 	idle := Idle(stack(t, nil), stack(t, map[string]string{"Monitoring": "no", "EventsOut": "no"}), stack(t, development))
 	for _, want := range []string{Table(), PricesOf, idle} {
-		if !strings.Contains(string(readme), want) {
+		if !strings.Contains(docs.Text(t), want) {
 			t.Errorf("README lacks:\n%s", want)
 		}
 	}

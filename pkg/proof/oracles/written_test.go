@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"connexease-functions/pkg/proof/docs"
 )
 
 const root = "../../.."
@@ -23,24 +25,8 @@ var block = regexp.MustCompile("(?ms)^```(yaml|json|sh)\n(.*?)^```")
 func documents(t *testing.T) map[string][]string {
 	t.Helper()
 	all := map[string][]string{}
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if name := d.Name(); d.IsDir() && strings.HasPrefix(name, ".") && name != "." && name != ".." {
-			return fs.SkipDir
-		}
-		if d.Name() != "README.md" {
-			return nil
-		}
-		text, err := os.ReadFile(path)
-		for _, m := range block.FindAllStringSubmatch(string(text), -1) {
-			all[m[1]] = append(all[m[1]], m[2])
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
+	for _, m := range block.FindAllStringSubmatch(docs.Text(t), -1) {
+		all[m[1]] = append(all[m[1]], m[2])
 	}
 	return all
 }

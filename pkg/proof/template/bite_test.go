@@ -11,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"connexease-functions/pkg/local/template"
+	"connexease-functions/pkg/proof/docs"
 )
 
 // project reads the project's template, after an edit of its text's tree if there is one.
@@ -35,31 +36,7 @@ func project(t *testing.T, edit func(root *yaml.Node)) *proof {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &proof{tpl, s, string(samconfig), string(makefile), readmes(t), testsOf}
-}
-
-// readmes returns all README.md of the project.
-func readmes(t *testing.T) string {
-	t.Helper()
-	var all strings.Builder
-	err := filepath.WalkDir("../../..", func(path string, entry os.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if name := entry.Name(); entry.IsDir() && strings.HasPrefix(name, ".") && name != ".." {
-			return filepath.SkipDir
-		}
-		if entry.Name() != "README.md" {
-			return nil
-		}
-		text, err := os.ReadFile(path)
-		all.Write(text)
-		return err
-	})
-	if err != nil || all.Len() == 0 {
-		t.Fatalf("READMEs of %d bytes, %v", all.Len(), err)
-	}
-	return all.String()
+	return &proof{tpl, s, string(samconfig), string(makefile), docs.Text(t), testsOf}
 }
 
 // testsOf returns the text of a package's tests.
