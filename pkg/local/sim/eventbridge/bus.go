@@ -1,4 +1,4 @@
-// Package eventbridge is an EventBridge event bus on a laptop: it takes events, keeps the last of
+// Package eventbridge is an EventBridge event bus on a laptop: it accepts events, keeps the last of
 // them, and runs rules that target a queue.
 package eventbridge
 
@@ -17,7 +17,7 @@ import (
 const (
 	region  = "us-east-1"
 	account = "000000000000"
-	// kept is how many events are remembered. Who follows more slowly misses some, and is told.
+	// kept is how many events are remembered. Who follows more slowly misses some, and ErrMissed says so.
 	kept = 10_000
 	// maxDetailType is AWS's, in characters.
 	maxDetailType = 128
@@ -44,7 +44,7 @@ func (e Event) JSON() []byte {
 	return text
 }
 
-// Failure is why an entry was not taken.
+// Failure is why an entry was refused.
 type Failure struct{ Code, Message string }
 
 func (f *Failure) Error() string { return f.Code + ": " + f.Message }
@@ -93,7 +93,7 @@ func (s *Server) Refuse(f func(pipes.Entry) error) {
 	s.refuse = f
 }
 
-// Put takes entries, each on its own; the errors are in their order, nil for those taken.
+// Put accepts entries, each on its own; the errors are in their order, nil for those accepted.
 func (s *Server) Put(_ context.Context, entries []pipes.Entry) []error {
 	_, failed := s.put(entries)
 	return failed

@@ -97,7 +97,7 @@ func TestSourcesOfAWSAndRequestsOverAMegabyteAreRefused(t *testing.T) {
 	if !strings.Contains(body, `"FailedEntryCount":1`) || !strings.Contains(body, `"ErrorCode":"NotAuthorizedForSourceException","ErrorMessage":"Not authorized for the source."`) || s.Seen() != 2 {
 		t.Errorf("%d events, %s", s.Seen(), body)
 	}
-	half := maxEntries/2 - len("shopT")
+	half := 1<<19 - len("shopT")
 	if code, body := call(t, s, "PutEvents", `{"Entries":[`+entry("shop", half)+`,`+entry("shop", half)+`]}`); code != 200 || !strings.Contains(body, `"FailedEntryCount":0`) {
 		t.Errorf("1 MB: %d %.200s", code, body)
 	}

@@ -207,7 +207,7 @@ func (s *Server) deliver(ctx context.Context, body []byte, deliver func(context.
 	}
 }
 
-// RemoveRule ends a rule, and tells whether there was one.
+// RemoveRule ends a rule, and reports whether there was one.
 func (s *Server) RemoveRule(name string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

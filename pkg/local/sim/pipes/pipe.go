@@ -67,7 +67,7 @@ const account = "000000000000"
 // ARN returns a pipe's ARN.
 func ARN(name string) string { return "arn:aws:pipes:us-east-1:" + account + ":pipe/" + name }
 
-// New checks what AWS would check, and what it would not: a path that cannot be had.
+// New checks what AWS would check, and what it would not: a path that does not exist.
 func New(c Config) (*Pipe, error) {
 	p := &Pipe{config: c}
 	if c.Now == nil {
@@ -99,7 +99,7 @@ func known(variable string) bool {
 	return IsPath(variable) || slices.Contains([]string{"aws.pipes.pipe-arn", "aws.pipes.pipe-name", "aws.pipes.event.json", "aws.pipes.event.ingestion-time"}, variable)
 }
 
-// Takes tells whether a record passes the filter.
+// Takes reports whether a record passes the filter.
 func (p *Pipe) Takes(record []byte) bool {
 	return len(p.filters) == 0 || slices.ContainsFunc(p.filters, func(f *eventpattern.Pattern) bool { return f.Match(record) })
 }
@@ -141,7 +141,7 @@ func (p *Pipe) Entry(record []byte) (Entry, error) {
 }
 
 // Move takes records through the pipe, one after the other, and returns when each is on the
-// bus or in the dead letters. Only the end of ctx leaves any behind. AWS hands a batch over
+// bus or in the dead letters. Only the end of ctx leaves any unmoved. AWS hands a batch over
 // at once, so that there a record may be ahead of one before it that was refused.
 func (p *Pipe) Move(ctx context.Context, records []Record) error {
 	for _, r := range records {

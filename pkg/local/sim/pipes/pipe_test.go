@@ -127,7 +127,7 @@ func TestAPipeEndsWhileItWaits(t *testing.T) {
 func TestAPipeThatCannotWorkIsRefused(t *testing.T) {
 	fine := Config{Name: "P", Source: "s", DetailType: "T", InputTemplate: "{}"}
 	for want, spoil := range map[string]func(*Config){
-		"not JSON": func(c *Config) { c.Filters = []string{"{"} }, "cannot be had": func(c *Config) { c.InputTemplate = "<x>" },
+		"not JSON": func(c *Config) { c.Filters = []string{"{"} }, "neither a JSON path": func(c *Config) { c.InputTemplate = "<x>" },
 		"it needs": func(c *Config) { c.DetailType = "$.a[*]" },
 	} {
 		c := fine
@@ -138,5 +138,15 @@ func TestAPipeThatCannotWorkIsRefused(t *testing.T) {
 	}
 	if _, err := New(fine); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestLinesOfTextAreNoEventsDetail(t *testing.T) {
+	p, err := New(Config{Name: "P", Source: "s", DetailType: "T", InputTemplate: "\"one\"\n\"two\""})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e, err := p.Entry([]byte(`{}`)); err == nil || !strings.Contains(err.Error(), "lines of text") {
+		t.Errorf("%+v %v", e, err)
 	}
 }

@@ -33,7 +33,7 @@ type part struct {
 
 var variable = regexp.MustCompile(`^<([^<>"\s]+)>`)
 
-// ParseTemplate reads a template. known says whether a variable can be had.
+// ParseTemplate reads a template. known reports whether a variable exists.
 func ParseTemplate(text string, known func(variable string) bool) (*Template, error) {
 	if text == "" {
 		return nil, errors.New("the input template is empty")
@@ -54,7 +54,7 @@ func ParseTemplate(text string, known func(variable string) bool) (*Template, er
 				continue
 			}
 			if !known(m[1]) {
-				return nil, fmt.Errorf("the input template names <%s>, which cannot be had", m[1])
+				return nil, fmt.Errorf("the input template names <%s>, which is neither a JSON path nor a known variable", m[1])
 			}
 			t.parts = append(t.parts, part{text: text[start:i]}, part{variable: m[1], quoted: quoted})
 			i += len(m[0]) - 1

@@ -7,7 +7,7 @@ import (
 	"connexease-functions/pkg/local/sim/eventpattern"
 )
 
-const sample = `{"s":"text","n":5,"b":true,"o":{"k":"v"},"l":["a",{"x":1}],"big":12345678901234567890.10,"html":"<&>","quote":"a\"b","break":"a\nb","empty":""}`
+const sample = `{"s":"text","n":5,"b":true,"o":{"k":"v"},"l":["a",{"x":1}],"big":12345678901234567890.10,"html":{"k":"<&>"},"quote":"a\"b","break":"a\nb","empty":""}`
 
 func render(t *testing.T, template string) (string, error) {
 	t.Helper()
@@ -40,7 +40,7 @@ func TestATemplateIsFilledInAsThePagesSay(t *testing.T) {
 		`"<$.s>"`:                    `"text"`,
 		// Numbers stay as they are written, whatever a double holds.
 		`{"a": <$.big>, "b": "<$.big>"}`:  `{"a":12345678901234567890.10,"b":"12345678901234567890.10"}`,
-		`{"a": [<$.html>, {"b": <$.o>}]}`: `{"a":["<&>",{"b":{"k":"v"}}]}`,
+		`{"a": [<$.html>, {"b": <$.o>}]}`: `{"a":[{"k":"<&>"},{"b":{"k":"v"}}]}`,
 		// A wildcard makes a list of all that there are.
 		`{"a": <$.l[*].x>}`:      `{"a":[1]}`,
 		`{"a": <$.l[*]>}`:        `{"a":["a",{"x":1}]}`,
