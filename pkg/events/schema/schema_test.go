@@ -30,6 +30,7 @@ var must = map[string]map[string]any{
 	events.StatusChanged: {"pk": "wa#1", "sk": "status#read#1#" + hash, "kind": "status", "direction": "out", "status": "read"},
 	events.AccountEvent:  {"pk": "event#account_update#" + hash, "sk": "event", "kind": "event"},
 	events.Quarantined:   {"pk": "event#quarantine#" + hash, "sk": "event", "kind": "quarantine", "reason": "not_json"},
+	events.Standby:       {"pk": "wa#1", "sk": "message#2#" + hash, "kind": "message", "direction": "in", "field": "standby"},
 	events.Outcome:       {"pk": "msg_" + id, "sk": "send", "kind": "send", "direction": "out", "message_id": "msg_" + id, "outcome": "accepted"},
 }
 
@@ -89,8 +90,11 @@ func TestADetailFitsItsTypeAndNothingElseDoes(t *testing.T) {
 }
 
 // alike are pairs of which the first one's detail fits the second type too: not every history
-// has a thread.
-var alike = map[[2]string]bool{{events.Received, events.History}: true, {events.Echoed, events.History}: true}
+// has a thread, and what another app answers is told by its field alone.
+var alike = map[[2]string]bool{
+	{events.Received, events.History}: true, {events.Echoed, events.History}: true,
+	{events.Standby, events.Received}: true, {events.Standby, events.History}: true,
+}
 
 // The library passes over a keyword that it does not know, such as a misspelt one.
 func TestTheSchemaHasOnlyKeywordsThatAreChecked(t *testing.T) {
