@@ -5,7 +5,7 @@
 export GOWORK = off
 export GOFLAGS = -buildvcs=false
 unexport GOOS GOARCH
-.PHONY: help run listen test lint lint-template fuzz bench oracles trigger build sam-test sam-local soak check erase redrive replay delete clean
+.PHONY: help run listen test test-short try lint lint-template fuzz bench oracles trigger build sam-test sam-local soak check erase redrive replay delete clean
 
 PORT ?= 8080
 # Folder of a laptop stack's environment file and logs; a second stack needs another one.
@@ -19,6 +19,8 @@ FROM =
 TEXT =
 FRESH = 1
 FORWARD =
+BODIES =
+NO_SKIPS =
 FUZZTIME ?= 20s
 # Not named GOARCH: exported, that would change what "go test" builds.
 LAMBDA_ARCH ?= arm64
@@ -62,6 +64,9 @@ needs-go:
 needs-stack:
 	@test -f "$(STATE)/env" || { echo "Nothing runs here. Start it with: make run"; exit 1; }
 
+# What lint-template made of template.yaml, where that has not changed since.
+TRANSLATED = $(shell test $(PACKS)/translated.json -nt template.yaml && echo "$(CURDIR)/$(PACKS)/translated.json")
+
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
@@ -72,8 +77,13 @@ listen: needs-stack ## print events as they come (KIND=message CONTACT=155501000
 	@. $(ENV); curl -sSN -G "$$CONTROL_URL/events" --data-urlencode "follow=1" --data-urlencode "kind=$(KIND)" --data-urlencode "contact=$(CONTACT)"
 
 # One package at a time: several hold functions to their seconds on a DynamoDB Local of their own.
-test: needs-go ## all tests, with real processes and DynamoDB Local
-	go test -p 1 -timeout 15m ./...
+test: needs-go ## all tests, with real processes and DynamoDB Local; needs Java and npm
+	@TRANSLATED_TEMPLATE="$(TRANSLATED)" go run ./pkg/proof/suite $(if $(NO_SKIPS),-no-skips) -- -p 1 -timeout 15m -shuffle=on ./...
+
+# The race detector needs a C compiler on Linux.
+test-short: needs-go ## the tests that need neither Java nor npm nor the network, within a minute
+	@race=-race; [ "$$(go env GOOS)" = darwin ] || command -v "$$(go env CC)" >/dev/null || { race=; echo "There is no C compiler, so no data race is found. Fix it with: sudo apt-get install gcc libc6-dev"; }; \
+	go run ./pkg/proof/suite -- -short $$race -timeout 5m -shuffle=on ./...
 
 lint: needs-go lint-template ## gofmt, go vet for Linux and macOS, staticcheck, gosec, and the template's packs
 	@test -z "$$(gofmt -l functions pkg)" || { echo "not gofmt-ed:"; gofmt -l functions pkg; exit 1; }
@@ -83,17 +93,22 @@ lint: needs-go lint-template ## gofmt, go vet for Linux and macOS, staticcheck, 
 	go run $(GOSEC) -quiet -exclude-dir=pkg/local -exclude-dir=pkg/ops -exclude-dir=pkg/proof ./functions/... ./pkg/...
 	go run $(GOSEC) -quiet -exclude=$(LAPTOP_ONLY) ./pkg/local/... ./pkg/ops/... ./pkg/proof/...
 
-lint-template: $(PACKS)/ready ## cfn-lint, checkov and SAM's translator on template.yaml
-	$(PACKS)/bin/cfn-lint -t template.yaml -r $(REGIONS)
-	LOG_LEVEL=ERROR $(PACKS)/bin/checkov -f template.yaml --framework cloudformation --compact --quiet --skip-download
+lint-template: needs-venv $(PACKS)/ready ## cfn-lint, checkov and SAM's translator on template.yaml
+	$(PACKS)/bin/python -m cfnlint -t template.yaml -r $(REGIONS)
+	LOG_LEVEL=ERROR $(PACKS)/bin/python -m checkov.main -f template.yaml --framework cloudformation --compact --quiet --skip-download
 	AWS_DEFAULT_REGION=us-east-1 $(PACKS)/bin/python pkg/proof/template/testdata/translate.py template.yaml > $(PACKS)/translated.json
 	AWS_DEFAULT_REGION=us-east-1 $(PACKS)/bin/python pkg/proof/template/testdata/translate.py template.yaml without-events > $(PACKS)/without-events.json
-	$(PACKS)/bin/cfn-lint -t $(PACKS)/without-events.json -i W8001 -r $(REGIONS_WITHOUT_PIPES)
-	TRANSLATED_TEMPLATE=$(CURDIR)/$(PACKS)/translated.json go test -count=1 -run TestWhatSAMMakes ./pkg/proof/template
+	$(PACKS)/bin/python -m cfnlint -t $(PACKS)/without-events.json -i W8001 -r $(REGIONS_WITHOUT_PIPES)
+	TRANSLATED_TEMPLATE="$(CURDIR)/$(PACKS)/translated.json" go test -count=1 -run TestWhatSAMMakes ./pkg/proof/template
 
-$(PACKS)/ready:
+.PHONY: needs-venv
+needs-venv:
+	@python3 -c 'import ensurepip' 2>/dev/null || { echo "python3 with venv is not installed. Fix it with: sudo apt-get install python3-venv (Debian, Ubuntu) or brew install python (macOS)"; exit 1; }
+
+$(PACKS)/ready: | needs-venv
+	@echo "Fetching cfn-lint, checkov and SAM's translator, once: about a minute"
 	python3 -m venv $(PACKS)
-	$(PACKS)/bin/pip install -q --disable-pip-version-check cfn-lint==$(CFN_LINT) checkov==$(CHECKOV) aws-sam-translator==$(SAM_TRANSLATOR)
+	$(PACKS)/bin/python -m pip install -q --disable-pip-version-check cfn-lint==$(CFN_LINT) checkov==$(CHECKOV) aws-sam-translator==$(SAM_TRANSLATOR)
 	@touch $@
 
 fuzz: needs-go ## fuzz what meets hostile input (FUZZTIME=20s each)

@@ -26,10 +26,19 @@ type engine struct {
 // touches nothing of the machine but the bridge's interface: no rules, no forwarding, a
 // folder and a socket of its own.
 func findEngine(ctx context.Context, log string) (*engine, error) {
-	if _, err := exec.LookPath("docker"); err != nil {
-		return nil, errors.New("there is no docker command, so SAM has no containers to run in. " + mendEngine)
+	e, runs, err := lookForEngine(ctx)
+	if err != nil || runs {
+		return e, err
 	}
-	e := &engine{host: os.Getenv("DOCKER_HOST")}
+	return startEngine(ctx, log)
+}
+
+// lookForEngine says which engine answers, or that one can be started, or what to install.
+func lookForEngine(ctx context.Context) (e *engine, runs bool, err error) {
+	if _, err := exec.LookPath("docker"); err != nil {
+		return nil, false, errors.New("there is no docker command, so SAM has no containers to run in. " + mendEngine)
+	}
+	e = &engine{host: os.Getenv("DOCKER_HOST")}
 	if e.host == "" {
 		// The engine that docker uses, which SAM would not find: it knows no contexts.
 		e.host, _ = output(ctx, "", os.Environ(), "docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}")
@@ -37,12 +46,12 @@ func findEngine(ctx context.Context, log string) (*engine, error) {
 	}
 	answers := e.answers(ctx)
 	if answers == nil {
-		return e, nil
+		return e, true, nil
 	}
 	if _, err := exec.LookPath("dockerd"); err != nil || os.Geteuid() != 0 {
-		return nil, fmt.Errorf("no container engine answers, and SAM has no containers to run in. %s\n%w", mendEngine, answers)
+		return nil, false, fmt.Errorf("no container engine answers, and SAM has no containers to run in. %s\n%w", mendEngine, answers)
 	}
-	return startEngine(ctx, log)
+	return e, false, nil
 }
 
 const mendEngine = "Mend it with: start Docker (Docker Desktop, colima, systemctl start docker), or as root: apt-get install docker.io; the test starts it itself then"

@@ -42,6 +42,15 @@ func main() {
 	}
 }
 
+// checkNeeds says what is not installed, before minutes of downloads and builds.
+func checkNeeds(ctx context.Context) error {
+	_, _, engine := lookForEngine(ctx)
+	if _, err := output(ctx, "", os.Environ(), "python3", "-c", "import ensurepip"); err != nil && ctx.Err() == nil {
+		return errors.Join(engine, errors.New("python3 with venv is not installed; it runs the SAM CLI. Mend it with: sudo apt-get install python3-venv (Debian, Ubuntu) or brew install python (macOS)"))
+	}
+	return engine
+}
+
 // project is where everything is.
 type project struct {
 	root  string // the checkout
@@ -52,6 +61,9 @@ type project struct {
 }
 
 func run(ctx context.Context, serve bool, port int) (err error) {
+	if err := checkNeeds(ctx); err != nil {
+		return err
+	}
 	p, err := newProject(serve)
 	if err != nil {
 		return err

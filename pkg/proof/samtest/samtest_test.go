@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 
 	"connexease-functions/pkg/local/template"
@@ -115,4 +116,16 @@ func functions(t *testing.T, path string) []template.Function {
 		t.Fatal(err)
 	}
 	return all
+}
+
+func TestWhatIsNotInstalledIsSaidBeforeAnythingIsMade(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	t.Chdir(t.TempDir())
+	err := run(t.Context(), false, 0)
+	if err == nil || !strings.Contains(err.Error(), "apt-get install docker.io") || !strings.Contains(err.Error(), "apt-get install python3-venv") {
+		t.Errorf("got %v", err)
+	}
+	if left, err := os.ReadDir("."); err != nil || len(left) != 0 {
+		t.Errorf("it made %v, %v", left, err)
+	}
 }

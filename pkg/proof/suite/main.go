@@ -1,0 +1,204 @@
+// Command suite runs go test with the arguments that it is given, and says what it is doing: a line
+// a package, another one every few seconds of a long package, all that a failed test wrote, and at
+// the end each test that was skipped, with its reason.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// beat is how long nothing is said at most.
+const beat = 15 * time.Second
+
+func main() {
+	whole := flag.Bool("no-skips", false, "fail where a test was skipped")
+	flag.Parse()
+	command := exec.Command("go", append([]string{"test", "-json"}, flag.Args()...)...)
+	command.Stderr = os.Stderr
+	out, err := command.StdoutPipe()
+	if err == nil {
+		err = command.Start()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	r := &report{out: os.Stdout, now: time.Now, output: map[string][]string{}, running: map[string]time.Time{}}
+	stop := r.speak()
+	readErr := r.read(out)
+	stop()
+	err = errors.Join(readErr, command.Wait())
+	r.end()
+	if err != nil || *whole && len(r.skipped) > 0 {
+		os.Exit(1)
+	}
+}
+
+// event is a line of go test -json (go doc test2json).
+type event struct {
+	Action, Package, ImportPath, Test, Output string
+	Elapsed                                   float64
+}
+
+// report turns events into lines.
+type report struct {
+	out io.Writer
+	now func() time.Time
+
+	mu      sync.Mutex
+	said    time.Time
+	current string
+	output  map[string][]string  // of a package and test, until its end
+	running map[string]time.Time // tests, since when
+	skipped []string
+	failed  []string
+	passed  int
+}
+
+// speak says every beat what runs, until the returned function is called.
+func (r *report) speak() (stop func()) {
+	ended := make(chan struct{})
+	var speaking sync.WaitGroup
+	speaking.Go(func() {
+		tick := time.NewTicker(beat / 5)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ended:
+				return
+			case <-tick.C:
+				r.beat()
+			}
+		}
+	})
+	return func() { close(ended); speaking.Wait() }
+}
+
+// beat says what runs, where nothing was said for a while.
+func (r *report) beat() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.now().Sub(r.said) < beat {
+		return
+	}
+	oldest := ""
+	for test, since := range r.running {
+		if oldest == "" || since.Before(r.running[oldest]) {
+			oldest = test
+		}
+	}
+	switch {
+	case oldest != "":
+		r.line("...   %s, for %.0f s", oldest, r.now().Sub(r.running[oldest]).Seconds())
+	case r.current != "":
+		r.line("...   %s", r.current)
+	default:
+		r.line("...   building the tests")
+	}
+}
+
+func (r *report) line(format string, args ...any) {
+	r.said = r.now()
+	_, _ = fmt.Fprintf(r.out, format+"\n", args...)
+}
+
+// read takes all events.
+func (r *report) read(from io.Reader) error {
+	lines := bufio.NewReader(from)
+	for {
+		line, err := lines.ReadBytes('\n')
+		if len(line) > 0 {
+			r.take(line)
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (r *report) take(line []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var e event
+	if json.Unmarshal(line, &e) != nil { // what go test itself says
+		r.line("%s", strings.TrimRight(string(line), "\n"))
+		return
+	}
+	name := strings.TrimSpace(short(e.Package) + " " + e.Test)
+	switch e.Action {
+	case "start":
+		r.current = name
+	case "run", "cont":
+		r.running[name] = r.now()
+	case "build-output":
+		r.line("%s", strings.TrimRight(e.Output, "\n"))
+	case "output":
+		r.output[name] = append(r.output[name], e.Output)
+	case "pass", "fail", "skip":
+		r.finish(name, e)
+	}
+}
+
+func (r *report) finish(name string, e event) {
+	text := r.output[name]
+	delete(r.output, name)
+	delete(r.running, name)
+	switch {
+	case e.Test != "" && e.Action == "fail":
+		r.failed = append(r.failed, name)
+		r.line("%s", strings.TrimRight(strings.Join(text, ""), "\n"))
+	case e.Test != "" && e.Action == "skip":
+		r.skipped = append(r.skipped, name+": "+reason(text))
+	case e.Test != "":
+		r.passed++
+	case e.Action == "fail":
+		r.failed = append(r.failed, name)
+		r.line("%s", strings.TrimRight(strings.Join(text, ""), "\n"))
+		r.line("FAIL  %s  %.1f s", name, e.Elapsed)
+	case e.Action == "pass":
+		r.line("ok    %s  %.1f s", name, e.Elapsed)
+	}
+}
+
+// reason is what a skipped test said.
+func reason(output []string) string {
+	for _, line := range output {
+		line = strings.TrimSpace(line)
+		// As testing writes it: file_test.go:12: the reason
+		if file, why, found := strings.Cut(line, ": "); found && strings.Contains(file, ".go:") {
+			return why
+		}
+	}
+	return "no reason was given"
+}
+
+// end says what did not run, and what failed.
+func (r *report) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	slices.Sort(r.skipped)
+	for _, s := range r.skipped {
+		r.line("skip  %s", s)
+	}
+	r.line("%d passed, %d skipped, %d failed", r.passed, len(r.skipped), len(r.failed))
+	for _, f := range r.failed {
+		r.line("FAIL  %s", f)
+	}
+}
+
+// short is a package without the module's name.
+func short(path string) string { return strings.TrimPrefix(path, "connexease-functions/") }

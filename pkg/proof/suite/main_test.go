@@ -1,0 +1,56 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestALongTestIsNamedAndSkipsAndFailuresAreSaidAtTheEnd(t *testing.T) {
+	var out bytes.Buffer
+	now := time.Now()
+	r := &report{out: &out, now: func() time.Time { return now }, said: now, output: map[string][]string{}, running: map[string]time.Time{}}
+	feed := func(lines string) {
+		if err := r.read(strings.NewReader(lines)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	feed(`{"Action":"start","Package":"connexease-functions/pkg/a"}
+{"Action":"run","Package":"connexease-functions/pkg/a","Test":"TestSlow"}
+`)
+	now = now.Add(beat - time.Second)
+	r.beat()
+	if out.Len() != 0 {
+		t.Errorf("said too early: %s", out.String())
+	}
+	now = now.Add(time.Second)
+	r.beat()
+	feed(`{"Action":"pass","Package":"connexease-functions/pkg/a","Test":"TestSlow","Elapsed":15}
+{"Action":"run","Package":"connexease-functions/pkg/a","Test":"TestNot"}
+{"Action":"output","Package":"connexease-functions/pkg/a","Test":"TestNot","Output":"    a_test.go:12: needs Java\n"}
+{"Action":"skip","Package":"connexease-functions/pkg/a","Test":"TestNot"}
+{"Action":"run","Package":"connexease-functions/pkg/a","Test":"TestBad"}
+{"Action":"output","Package":"connexease-functions/pkg/a","Test":"TestBad","Output":"    a_test.go:20: 1, want 2\n"}
+{"Action":"fail","Package":"connexease-functions/pkg/a","Test":"TestBad"}
+{"Action":"output","Package":"connexease-functions/pkg/a","Output":"-test.shuffle 7\n"}
+{"Action":"fail","Package":"connexease-functions/pkg/a","Elapsed":15.2}
+{"Action":"pass","Package":"connexease-functions/pkg/b","Elapsed":0.1}
+{"ImportPath":"connexease-functions/pkg/c","Action":"build-output","Output":"c.go:1: no such thing\n"}
+`)
+	r.end()
+	want := `...   pkg/a TestSlow, for 15 s
+    a_test.go:20: 1, want 2
+-test.shuffle 7
+FAIL  pkg/a  15.2 s
+ok    pkg/b  0.1 s
+c.go:1: no such thing
+skip  pkg/a TestNot: needs Java
+1 passed, 1 skipped, 2 failed
+FAIL  pkg/a TestBad
+FAIL  pkg/a
+`
+	if out.String() != want {
+		t.Errorf("got\n%swant\n%s", out.String(), want)
+	}
+}
