@@ -148,6 +148,7 @@ func (t *Table) item(r row, e *whatsapp.Event, today time.Time) item {
 		it["timestamp"] = num(at / 1000)
 	}
 	timeline(it, e, at)
+	gate(it)
 	return it
 }
 

@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"strings"
 	"unicode"
+	"unicode/utf8"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"connexease-functions/pkg/events"
 	"connexease-functions/pkg/gateway"
@@ -46,6 +49,27 @@ func line(text string) string {
 		return r
 	}, text)
 }
+
+// interpolated are the attributes that a pipe's template puts between quotes. pk, sk and
+// sent_wamid are as well: keys are made of identifiers that are plain, and sent_wamid is only
+// set where it is.
+var interpolated = []string{
+	"kind", "direction", "type", "field", "contact", "phone_number_id", "display_phone_number", "waba_id", "wamid", "message_id",
+	"status", "outcome", "error_code", "reason", "client", "line", "thread_id",
+}
+
+// gate makes every interpolated attribute of an item one that can stand between quotes. Every
+// item goes through it, whoever its values are from: the Gateway's too.
+func gate(it item) {
+	for _, name := range interpolated {
+		if v, is := it[name].(*types.AttributeValueMemberS); is && !plain(v.Value) {
+			it[name] = str(line(v.Value))
+		}
+	}
+}
+
+// plain reports whether an identifier can stand between quotes as it is.
+func plain(id string) bool { return utf8.ValidString(id) && line(id) == id }
 
 // settled returns what an outcome puts beside the ledger for the pipe: only outcomes that
 // may be final make an event. None of it is in an index, but error_code, which only a

@@ -169,7 +169,7 @@ func (e *expression) update(id string, u ledger.Update) string {
 	case u.Token != "":
 		set = append(set, e.path("attempts", u.Token)+" = "+e.value("attempt", attemptValue(ledger.Attempt{Lease: u.Lease})))
 	}
-	if indexed(u.Wamid) {
+	if indexed(u.Wamid) && plain(u.Wamid) { // any other stays in the attempt
 		set = append(set, e.path("sent_wamid")+" = if_not_exists("+e.path("sent_wamid")+", "+e.value("wamid", str(u.Wamid))+")")
 	}
 	for _, token := range u.Drop {
@@ -252,6 +252,7 @@ func sendItem(s *ledger.Send, about About) item {
 	if !s.ExpiresAt.IsZero() {
 		it["expires_at"] = num(s.ExpiresAt.Unix())
 	}
+	gate(it)
 	return it
 }
 
