@@ -5,7 +5,11 @@
 export GOWORK = off
 export GOFLAGS = -buildvcs=false
 unexport GOOS GOARCH
+<<<<<<< ours
 .PHONY: help run listen test test-short try lint lint-template fuzz bench oracles trigger build sam-test sam-local soak check erase redrive replay delete clean
+=======
+.PHONY: help run listen test try lint lint-template fuzz bench oracles trigger build sam-test sam-local soak check erase redrive replay delete clean
+>>>>>>> theirs
 
 PORT ?= 8080
 # Folder of a laptop stack's environment file and logs; a second stack needs another one.
@@ -20,7 +24,10 @@ TEXT =
 FRESH = 1
 FORWARD =
 BODIES =
+<<<<<<< ours
 NO_SKIPS =
+=======
+>>>>>>> theirs
 FUZZTIME ?= 20s
 # Not named GOARCH: exported, that would change what "go test" builds.
 LAMBDA_ARCH ?= arm64
@@ -123,6 +130,9 @@ fuzz: needs-go ## fuzz what meets hostile input (FUZZTIME=20s each)
 
 soak: needs-go ## run everything under mixed load for a while and audit it (MINUTES=10)
 	@$(call built,./pkg/proof/soak) exec .local/bin/soak -minutes $(or $(MINUTES),10)
+
+try: needs-go ## deliver every JSON body of a folder to a stack of its own, print what was stored of each (BODIES=folder)
+	@$(call built,./pkg/proof/try) exec .local/bin/try -parent $$PPID -bodies "$(BODIES)"
 
 bench: needs-go ## measure speed, memory and sizes, as ratios in one run
 	@go run ./pkg/proof/bench

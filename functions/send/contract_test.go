@@ -5,43 +5,35 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"maps"
-	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
 	"connexease-functions/pkg/ledger"
+	"connexease-functions/pkg/local/fixtures"
 	"connexease-functions/pkg/proof/harness"
 	"connexease-functions/pkg/whatsapp"
 )
 
-// sendBodies are what others send, one in each file. They are no part of this repository.
-const sendBodies = "../../../shared/sends/*/*.json"
-
-func TestEveryBodyOfOthersLeavesOnceAsItCame(t *testing.T) {
-	files, err := filepath.Glob(sendBodies)
-	if err != nil || len(files) == 0 {
-		t.Skipf("no bodies in %s: nothing was tried (%v)", sendBodies, err)
-	}
+func TestEveryBodyLeavesOnceAsItCame(t *testing.T) {
 	w := newWorld(t)
-	for _, file := range files {
-		body, err := os.ReadFile(file)
+	for _, name := range fixtures.Sends() {
+		body, err := fixtures.Send(name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		before := w.taken()
 		a := w.post(string(body))
-		told(t, file, a, 200, "")
+		told(t, name, a, 200, "")
 		all := w.gateway.Messages()
 		if len(all) != before+1 {
-			t.Errorf("%s: the Gateway took %d messages", file, len(all)-before)
+			t.Errorf("%s: the Gateway took %d messages", name, len(all)-before)
 			continue
 		}
-		sameBody(t, file, body, all[before].Body, a.Headers["message-id"])
+		sameBody(t, name, body, all[before].Body, a.Headers["message-id"])
 		if summary, _ := whatsapp.Check(body); summary.Receipt != all[before].Receipt || summary.Receipt != (a.Headers["message-id"] == "") {
-			t.Errorf("%s: receipt %t, answered %+v", file, all[before].Receipt, a)
+			t.Errorf("%s: receipt %t, answered %+v", name, all[before].Receipt, a)
 		}
 	}
 }

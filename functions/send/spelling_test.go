@@ -108,6 +108,7 @@ func TestAMemberGivenTwiceIsRefusedFromEverySource(t *testing.T) {
 		"sqs, bare":              {"sqs", twice(hello, `"to":"+15550100002"`), "to"},
 		"sqs, in it":             {"sqs", strings.Replace(envelope, hello, deep, 1), "text.body"},
 		"sqs, the key":           {"sqs", twice(envelope, `"idempotencyKey":"idem-2"`), "idempotencyKey"},
+		"sqs, a bad key":         {"sqs", twice(strings.Replace(envelope, "idem-1", "", 1), `"idempotencyKey":""`), "idempotencyKey"},
 		"sqs, the message":       {"sqs", twice(envelope, `"message":`+hello), "message"},
 		"sqs, a switch":          {"sqs", twice(envelope, `"isFake":true,"isFake":false`), "isFake"},
 		"sqs, the same":          {"sqs", twice(envelope, `"reader":"crm"`), "reader"},

@@ -70,6 +70,9 @@ func TestNoBodyNeedsMoreThan200MB(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("NOT RUN: only Linux says how much memory a process had (/proc)")
 	}
+	if testing.Short() {
+		t.Skip(harness.NeedsJava)
+	}
 	const most = 200 // MB
 	state := t.TempDir()
 	s, err := stack.Start(t.Context(), stack.Options{Root: "../..", State: state, DynamoDB: harness.Backends.DynamoDBURL, Logs: &harness.Logs})

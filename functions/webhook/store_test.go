@@ -3,12 +3,9 @@ package main
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strconv"
@@ -25,96 +22,14 @@ import (
 	"connexease-functions/pkg/local/fixtures"
 	"connexease-functions/pkg/proof/cost"
 	"connexease-functions/pkg/proof/harness"
+	"connexease-functions/pkg/proof/whole"
 )
-
-// leaves collects the scalar values of JSON, numbers as they are written.
-func leaves(t *testing.T, text []byte, into map[string]bool) {
-	t.Helper()
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.UseNumber()
-	var tree any
-	if err := d.Decode(&tree); err != nil {
-		t.Fatalf("%q: %v", text, err)
-	}
-	var walk func(any)
-	walk = func(n any) {
-		switch n := n.(type) {
-		case map[string]any:
-			for _, v := range n {
-				walk(v)
-			}
-		case []any:
-			for _, v := range n {
-				walk(v)
-			}
-		default:
-			into[fmt.Sprint(n)] = true
-		}
-	}
-	walk(tree)
-}
-
-// updates returns what a reader of a body would call its updates, compact.
-func updates(t *testing.T, body []byte) (all []string) {
-	t.Helper()
-	var n struct {
-		Entry []struct {
-			Changes []struct{ Value json.RawMessage }
-		}
-	}
-	if json.Unmarshal(body, &n) != nil {
-		return nil
-	}
-	for _, e := range n.Entry {
-		for _, c := range e.Changes {
-			var lists map[string]json.RawMessage
-			if json.Unmarshal(c.Value, &lists) != nil {
-				continue
-			}
-			for _, name := range []string{"messages", "statuses", "message_echoes", "errors", "calls"} {
-				var elements []json.RawMessage
-				if lists["metadata"] == nil || json.Unmarshal(lists[name], &elements) != nil {
-					continue
-				}
-				for _, e := range elements {
-					var compact bytes.Buffer
-					if err := json.Compact(&compact, e); err != nil {
-						t.Fatal(err)
-					}
-					all = append(all, compact.String())
-				}
-			}
-		}
-	}
-	return all
-}
 
 // storedWhole fails the test where something of the body is not in the table.
 func storedWhole(t *testing.T, w *world, body []byte) {
 	t.Helper()
-	have, payloads := map[string]bool{"whatsapp": true, "whatsapp_business_account": true}, map[string]bool{}
-	for _, it := range w.items() {
-		for name := range it {
-			have[it.Text(name)] = true
-		}
-		payloads[it.Text("payload")] = true
-		for _, name := range []string{"payload", "contact_payload"} {
-			if text := it.Text(name); json.Valid([]byte(text)) {
-				leaves(t, []byte(text), have)
-			}
-		}
-	}
-	want := map[string]bool{}
-	leaves(t, body, want)
-	for leaf := range want {
-		if !have[leaf] {
-			t.Errorf("%q is nowhere in the table", leaf)
-		}
-	}
-	for _, u := range updates(t, body) {
-		if !payloads[u] {
-			t.Errorf("no item has the payload %s", u)
-		}
+	for _, line := range whole.Missing(body, slices.Collect(maps.Values(w.items()))) {
+		t.Error(line)
 	}
 }
 
@@ -125,22 +40,6 @@ func deliveredWhole(t *testing.T, body []byte) {
 		t.Fatalf("answered %d %s", a.Status, a.Body)
 	}
 	storedWhole(t, w, body)
-}
-
-func TestEveryPublicBodyIsStoredWhole(t *testing.T) {
-	files, _ := filepath.Glob("../../../shared/payloads/*/*.json")
-	if len(files) == 0 {
-		t.Skip("NOT RUN: there are no public bodies beside the project (../shared/payloads)")
-	}
-	for _, file := range files {
-		t.Run(filepath.Base(filepath.Dir(file))+"/"+filepath.Base(file), func(t *testing.T) {
-			body, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			deliveredWhole(t, body)
-		})
-	}
 }
 
 func TestEveryFixtureIsStoredWhole(t *testing.T) {
@@ -333,7 +232,7 @@ func TestAnUpdateOverTheItemLimitIsStoredWhole(t *testing.T) {
 			if parts != 3 || head.Text("parts") != "3" || len(head.Text("payload_sha256")) != 64 || len(all) != 4 {
 				t.Fatalf("%d parts of %d items, head says %q", parts, len(all), head.Text("parts"))
 			}
-			if u := updates(t, []byte(body)); payload != u[0] {
+			if u := whole.Updates([]byte(body)); payload != u[0] {
 				t.Error("the parts together are not the update")
 			}
 			if len(head.Text("text")) > 512 {

@@ -86,7 +86,7 @@ func (w *world) visitAlone(source Source, now time.Time) string {
 
 // encode writes down everything that the future of a world depends on.
 func (w *world) encode(b []byte) []byte {
-	b = append(b, byte(w.now), byte(w.faults), flags(w.forged, w.record, w.promised, w.expired, w.excused))
+	b = append(b, byte(w.now), byte(w.faults), flags(w.forged, w.record, w.promised, w.expired, w.excused, w.stolen))
 	b = encodeRow(b, w.row)
 	for i := range w.sc.slots {
 		s := &w.slots[i]
@@ -120,7 +120,7 @@ func (w *world) encode(b []byte) []byte {
 // encodeEnd writes down what checkEnd depends on.
 func (w *world) encodeEnd(b []byte) []byte {
 	b = append(b, "end"...)
-	b = append(b, byte(w.now), flags(w.forged, w.record, w.promised, w.expired, w.excused))
+	b = append(b, byte(w.now), flags(w.forged, w.record, w.promised, w.expired, w.excused, w.stolen))
 	for i := range w.slots {
 		b = append(b, flags(w.slots[i].left, w.slots[i].receipt))
 	}

@@ -29,7 +29,8 @@ type Folded struct {
 
 // Fold says the state of a message; the first match wins. now must have been read
 // before the row was, and the statuses after it, consistently. A status whose token
-// is not in the ledger proves nothing, because anybody can have sent it.
+// is not in the ledger proves nothing, because anybody can have sent it; nor does one of
+// another message under a token that is.
 func Fold(now time.Time, s *Send, statuses []Status) Folded {
 	if s == nil {
 		return Folded{State: None}
@@ -43,9 +44,33 @@ func Fold(now time.Time, s *Send, statuses []Status) Folded {
 	slices.SortStableFunc(f.Receipts, func(a, b Status) int {
 		return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Wamid, b.Wamid), cmp.Compare(a.Status, b.Status))
 	})
+	f.Receipts = ofTheirMessage(s, f.Receipts)
 	f.Wamids = wamids(s, f.Receipts)
 	f.State, f.Outcome = f.judge(now, s)
 	return f
+}
+
+// ofTheirMessage leaves out the receipts of other messages: all who are subscribed see a token,
+// and may repeat it under another message's id. An attempt whose answer named its message has
+// no other; of one without, the first id that was told stays. receipts are sorted.
+func ofTheirMessage(s *Send, receipts []Status) []Status {
+	wamid := map[string]string{} // by token
+	for token, a := range s.Attempts {
+		if a.Outcome != nil && a.Outcome.State == Accepted && a.Outcome.Wamid != "" {
+			wamid[token] = a.Outcome.Wamid
+		}
+	}
+	var own []Status
+	for _, r := range receipts {
+		known, is := wamid[r.Token]
+		if !is && r.Wamid != "" {
+			wamid[r.Token], known = r.Wamid, r.Wamid
+		}
+		if known == r.Wamid {
+			own = append(own, r)
+		}
+	}
+	return own
 }
 
 func (f *Folded) judge(now time.Time, s *Send) (State, *Outcome) {

@@ -92,11 +92,27 @@ func TestAReceiptAloneIsAnsweredAsTheGatewayWouldHave(t *testing.T) {
 	if want := `{"messaging_product":"whatsapp","messages":[{"id":"wamid.early"}]}`; string(answer.Data) != want {
 		t.Errorf("data %s, want %s", answer.Data, want)
 	}
-	if want := []string{"wamid.early", "wamid.late"}; !slices.Equal(f.Wamids, want) {
+	// One token is one message: the id that was told first stays.
+	if want := []string{"wamid.early"}; !slices.Equal(f.Wamids, want) {
 		t.Errorf("wamids %q, want %q", f.Wamids, want)
 	}
-	if len(f.Receipts) != 3 || f.Receipts[0].Status != "sent" {
+	if len(f.Receipts) != 2 || f.Receipts[0].Status != "sent" {
 		t.Errorf("receipts %+v", f.Receipts)
+	}
+}
+
+func TestAReceiptOfAnotherMessageCountsForNoneThatIsKnown(t *testing.T) {
+	s := row(Accepted, Unknown)
+	f := Fold(lease, s, []Status{
+		{Token: "slot0", Status: "failed", Wamid: "wamid.other", Time: at(0)},
+		{Token: "slot0", Status: "read", Wamid: "", Time: at(0)},
+		{Token: "slot0", Status: "sent", Wamid: "wamid.a", Time: at(1)},
+		{Token: "slot1", Status: "sent", Wamid: "wamid.b", Time: at(2)},
+		{Token: "slot1", Status: "read", Wamid: "wamid.other", Time: at(3)},
+		{Token: "slot1", Status: "read", Wamid: "wamid.a", Time: at(3)},
+	})
+	if want := []string{"wamid.a", "wamid.b"}; !slices.Equal(f.Wamids, want) || len(f.Receipts) != 2 || f.Receipts[0].Wamid != "wamid.a" || f.Receipts[1].Wamid != "wamid.b" {
+		t.Errorf("wamids %q, receipts %+v", f.Wamids, f.Receipts)
 	}
 }
 

@@ -89,6 +89,17 @@ func mutations() []mutation {
 			}
 			return all
 		}},
+		{name: "a receipt of another message counts", scenario: "two callers, receipts of another message", breaks: "a receipt of another message counts",
+			statuses: func(_ *world, _ int, statuses []Status) []Status {
+				var all []Status
+				for _, s := range statuses {
+					if s.Wamid == otherWamid { // as if the fold did not compare
+						s.Wamid = "wamid." + s.Token
+					}
+					all = append(all, s)
+				}
+				return all
+			}},
 		{name: "readers say expired at once", scenario: "queued, caller, record", breaks: "posts after expired", image: func(_ *world, slot int, image *Send) *Send {
 			if slot == 1 && !image.ValidUntil.IsZero() {
 				image.ValidUntil = image.ValidUntil.Add(-ExpiryMargin)

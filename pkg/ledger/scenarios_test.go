@@ -3,6 +3,8 @@ package ledger
 func scenarios() []scenario {
 	return []scenario{
 		{name: "two callers", slots: []Source{HTTP, HTTP}, faults: 2, horizon: 5, forged: true},
+		{name: "two callers, receipts of another message", slots: []Source{HTTP, HTTP}, faults: 1, horizon: 4, stolen: true},
+		{name: "two callers who resend, receipts of another message", slots: []Source{HTTP, HTTP}, choice: Resend, faults: 1, horizon: 4, stolen: true},
 		{name: "three callers", slots: []Source{HTTP, HTTP, HTTP}, faults: 1, horizon: 4},
 		{name: "a record twice", slots: []Source{Bare, Bare}, faults: 2, horizon: 6, forged: true},
 		{name: "queued, caller, record", slots: []Source{Async, HTTP, ByID}, faults: 1, horizon: 6},

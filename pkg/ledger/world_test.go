@@ -17,6 +17,7 @@ const (
 	modelID     = "msg_aaaaaaaaaaaaaaaaaaaaaaaaaa"
 	forgedToken = "forged"
 	forgedWamid = "wamid.forged"
+	otherWamid  = "wamid.other" // of a message that is not under this key
 )
 
 var start = time.Unix(1_700_000_000, 0).UTC()
@@ -33,6 +34,7 @@ type scenario struct {
 	faults  int // crashes, lost answers, delayed repeats and failed reads in all
 	horizon int // ticks
 	forged  bool
+	stolen  bool
 	seed    *Send // the row at the beginning
 	ordered bool  // a slot begins only after the one before it
 }
@@ -74,6 +76,7 @@ type world struct {
 	slots    [maxSlots]slot
 	faults   int // left
 	forged   bool
+	stolen   bool // the tokens of what has left came back under another message's id
 	record   bool // a queue record exists
 	promised bool // a caller or the queue was promised that it will be sent
 	expired  bool // "expired" was told
@@ -116,6 +119,11 @@ func (w *world) statuses() []Status {
 	for i := range w.sc.slots {
 		if w.slots[i].receipt {
 			all = append(all, Status{Token: tokens[i], Status: "sent", Wamid: "wamid." + tokens[i], Time: start})
+		}
+	}
+	for i := range w.sc.slots {
+		if w.stolen && w.slots[i].left {
+			all = append(all, Status{Token: tokens[i], Status: "read", Wamid: otherWamid, Time: start.Add(time.Second)})
 		}
 	}
 	if w.forged {
@@ -342,7 +350,33 @@ func (w *world) checkAnswer(i int, a Answer) {
 	}
 }
 
+// checkReceipts: what a look-up shows of a message that is known is that message's.
+func (w *world) checkReceipts() {
+	if !w.stolen || w.row == nil {
+		return
+	}
+	statuses := w.statuses()
+	if w.mut != nil && w.mut.statuses != nil {
+		statuses = w.mut.statuses(w, 0, statuses)
+	}
+	f := Fold(at(w.now), w.row, statuses)
+	for _, r := range f.Receipts {
+		i := slices.Index(tokens[:], r.Token)
+		o := w.row.Attempts[r.Token].Outcome
+		known := o != nil && o.State == Accepted || i < maxSlots && w.slots[i].receipt
+		if r.Status == "read" && known {
+			w.breaks("a receipt of another message counts for %s", r.Token)
+		}
+	}
+	if w.known() && w.sc.choice != Resend && len(f.Wamids) != 1 {
+		w.breaks("a message has the ids %q", f.Wamids)
+	}
+}
+
 func (w *world) truly(wamid string) bool {
+	if w.stolen && wamid == otherWamid {
+		return w.sent() > 0 // of what left and told no id nothing better is known
+	}
 	for i := range w.slots {
 		if w.slots[i].left && wamid == "wamid."+tokens[i] {
 			return true

@@ -71,8 +71,17 @@ func freePorts(t *testing.T) int {
 	return 0
 }
 
+// needsJava skips what starts the whole stack.
+func needsJava(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("not with -short: DynamoDB Local needs Java")
+	}
+}
+
 func start(t *testing.T) *running {
 	t.Helper()
+	needsJava(t)
 	r := &running{t: t, state: t.TempDir(), port: freePorts(t)}
 	return await(t, r, exec.Command(program, "-port", strconv.Itoa(r.port), "-state", r.state), root)
 }
@@ -80,6 +89,7 @@ func start(t *testing.T) *running {
 // await starts a command that starts the stack, and waits until it serves.
 func await(t *testing.T, r *running, command *exec.Cmd, folder string) *running {
 	t.Helper()
+	needsJava(t)
 	r.command, r.ended, r.env = command, make(chan struct{}), map[string]string{}
 	r.command.Dir = folder
 	r.command.WaitDelay = time.Second // its output outlives a killed make

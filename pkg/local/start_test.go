@@ -23,6 +23,7 @@ import (
 // A shell replaces itself by make where that is its only command: make alone is told then that the
 // terminal has gone, and waits for what it started.
 func TestTheEndOfTheTerminalEndsEverything(t *testing.T) {
+	needsJava(t)
 	folder, port := clone(t), freePorts(t)
 	command := exec.Command("make", "run", fmt.Sprintf("PORT=%d", port))
 	command.Dir = folder

@@ -1,50 +1,40 @@
 package whatsapp
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
+
+	"connexease-functions/pkg/local/fixtures"
 )
 
-// checkSends holds send bodies from public sources, one in each file. They are no
-// part of this repository.
-const checkSends = "../../../shared/sends"
+func TestEveryBodyThatIsSentPasses(t *testing.T) {
+	for _, name := range fixtures.Sends() {
+		summary, faults := Check(send(t, name))
+		if len(faults) != 0 {
+			t.Errorf("%s: %q", name, faults)
+		}
+		if strings.HasPrefix(name, "mark-as-read") != summary.Receipt {
+			t.Errorf("%s: receipt %t", name, summary.Receipt)
+		}
+		if !summary.Receipt && (summary.Type == "" || summary.To == "" && summary.Recipient == "") {
+			t.Errorf("%s: %+v", name, summary)
+		}
+	}
+}
 
-func checkSendFiles(tb testing.TB) []string {
-	files, err := filepath.Glob(checkSends + "/*/*.json")
+func send(tb testing.TB, name string) []byte {
+	tb.Helper()
+	body, err := fixtures.Send(name)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if len(files) == 0 {
-		tb.Skipf("no send bodies under %s: nothing was tried", checkSends)
-	}
-	return files
-}
-
-func TestBodiesThatOthersSendPass(t *testing.T) {
-	for _, file := range checkSendFiles(t) {
-		body, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		summary, faults := Check(body)
-		if len(faults) != 0 {
-			t.Errorf("%s: %q", file, faults)
-		}
-		if strings.HasPrefix(filepath.Base(file), "mark_as_read") != summary.Receipt {
-			t.Errorf("%s: receipt %t", file, summary.Receipt)
-		}
-		if !summary.Receipt && (summary.Type == "" || summary.To == "" && summary.Recipient == "") {
-			t.Errorf("%s: %+v", file, summary)
-		}
-	}
+	return body
 }
 
 func BenchmarkCheckLargestSend(b *testing.B) {
 	var largest []byte
-	for _, file := range checkSendFiles(b) {
-		if body, err := os.ReadFile(file); err == nil && len(body) > len(largest) {
+	for _, name := range fixtures.Sends() {
+		if body := send(b, name); len(body) > len(largest) {
 			largest = body
 		}
 	}

@@ -41,6 +41,9 @@ func TestMain(m *testing.M) {
 
 func installedDir(t *testing.T) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("not with -short: DynamoDB Local needs Java")
+	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		t.Fatal(err)

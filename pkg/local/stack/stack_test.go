@@ -3,6 +3,7 @@ package stack
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -25,11 +26,17 @@ import (
 	simsqs "connexease-functions/pkg/local/sim/sqs"
 )
 
+const needsJava = "not with -short: DynamoDB Local needs Java"
+
 // database is one DynamoDB for all stacks of the package: none of them writes to it.
 var database *dynamodblocal.Server
 
 func TestMain(m *testing.M) {
+	flag.Parse()
 	os.Exit(func() int {
+		if testing.Short() {
+			return m.Run()
+		}
 		cache, err := os.UserCacheDir()
 		if err != nil {
 			fmt.Println(err)
@@ -51,6 +58,9 @@ func TestMain(m *testing.M) {
 
 func start(t *testing.T, o Options) *Stack {
 	t.Helper()
+	if testing.Short() {
+		t.Skip(needsJava)
+	}
 	o.State, o.DynamoDB = t.TempDir(), database.Endpoint()
 	if o.Root == "" {
 		o.Root = "../../.."
@@ -365,7 +375,8 @@ func TestAFunctionThatCannotBeBuiltIsNamed(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(root, "functions")); err != nil {
 		t.Fatal(err)
 	}
-	_, err := Start(t.Context(), Options{Root: root, State: t.TempDir(), DynamoDB: database.Endpoint()})
+	// No DynamoDB is asked before the functions are built.
+	_, err := Start(t.Context(), Options{Root: root, State: t.TempDir(), DynamoDB: "http://127.0.0.1:9"})
 	if err == nil || !strings.Contains(err.Error(), "go build ./functions/do failed") {
 		t.Errorf("got %v", err)
 	}

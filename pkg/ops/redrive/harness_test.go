@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -28,7 +29,11 @@ const (
 var backends *stack.Stack
 
 func TestMain(m *testing.M) {
+	flag.Parse()
 	os.Exit(func() int {
+		if testing.Short() {
+			return m.Run()
+		}
 		cache, err := os.UserCacheDir()
 		if err == nil {
 			backends, err = stack.Start(context.Background(), stack.Options{
@@ -53,6 +58,9 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
+	if testing.Short() {
+		t.Skip(harness.NeedsJava)
+	}
 	t.Helper()
 	w := &world{t: t, table: newTable(t), database: harness.NewProxy(t, backends.DynamoDBURL), stack: local}
 	env := backends.Environment()
@@ -64,6 +72,9 @@ func newWorld(t *testing.T) *world {
 }
 
 func newTable(t *testing.T) string {
+	if testing.Short() {
+		t.Skip(harness.NeedsJava)
+	}
 	t.Helper()
 	tpl, err := template.Load(filepath.Join(root, "template.yaml"), nil)
 	if err != nil {

@@ -6,6 +6,7 @@ package harness
 import (
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -24,6 +25,9 @@ import (
 // root is the project's folder, seen from a function's.
 const root = "../.."
 
+// NeedsJava is why a test does not run with -short.
+const NeedsJava = "not with -short: DynamoDB Local needs Java"
+
 // Backends are those of the package whose tests run.
 var Backends *stack.Stack
 
@@ -33,6 +37,11 @@ var Logs Buffer
 // Run starts the backends, runs the tests, and fails when a log line of any of them
 // holds one of the leaks.
 func Run(m *testing.M, leaks []string) int {
+	flag.Parse()
+	if testing.Short() {
+		Backends = &stack.Stack{} // of nothing: NewTable skips
+		return m.Run()
+	}
 	cache, err := os.UserCacheDir()
 	if err == nil {
 		Backends, err = stack.Start(context.Background(), stack.Options{
@@ -96,6 +105,9 @@ func Name(prefix string) string { return prefix + strconv.FormatInt(names.Add(1)
 // NewTable creates a table as template.yaml describes it.
 func NewTable(t testing.TB) (name string) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip(NeedsJava)
+	}
 	name = Name("Events")
 	tpl, err := template.Load(filepath.Join(root, "template.yaml"), nil)
 	if err != nil {

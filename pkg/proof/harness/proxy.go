@@ -32,6 +32,9 @@ type Meter func(action string, units float64)
 // NewProxy stands before an AWS endpoint until the test has ended.
 func NewProxy(t testing.TB, endpoint string) *Proxy {
 	t.Helper()
+	if testing.Short() {
+		t.Skip(NeedsJava)
+	}
 	target, err := url.Parse(endpoint)
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,121 @@
+// Command try delivers every JSON body of a folder to a laptop stack of its own, webhook bodies and
+// sends, and prints what was stored of each. It fails where something was lost: make try
+// BODIES=folder.
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"connexease-functions/pkg/local/parent"
+	"connexease-functions/pkg/local/sim/connexease"
+	"connexease-functions/pkg/local/stack"
+)
+
+func main() {
+	folder := flag.String("bodies", "", "folder with the bodies, *.json at any depth")
+	starter := flag.Int("parent", 0, "process id of the parent with which this one ends")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	go parent.Follow(*starter, stop)
+	if err := run(ctx, *folder); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, folder string) error {
+	files, err := find(folder)
+	if err != nil {
+		return err
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return fmt.Errorf("there is no folder to cache in: %w", err)
+	}
+	state, err := os.MkdirTemp("", "try-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(state) }()
+	s, err := stack.Start(ctx, stack.Options{
+		Root: ".", State: state, Cache: filepath.Join(cache, "connexease-functions"), Progress: func(line string) { fmt.Println(line) },
+	})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	// What comes back of a send would be stored beside it.
+	if err := s.Gateway.SetCallbacks(connexease.Callbacks{Off: true}); err != nil {
+		return err
+	}
+	var counted [3]int // by verdict
+	for _, file := range files {
+		body, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		deliver := receive
+		if isSend(body) {
+			deliver = send
+		}
+		found, err := deliver(ctx, s, body)
+		if err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		name, err := filepath.Rel(folder, file)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%s  %s\n", name, found)
+		counted[found.verdict]++
+		if err := empty(ctx, s); err != nil {
+			return err
+		}
+	}
+	fmt.Printf("\n%d bodies: %d stored whole, %d refused, %d lost\n", len(files), counted[kept], counted[refused], counted[lost])
+	if counted[lost] > 0 {
+		return errors.New("something was lost: see LOST above")
+	}
+	return nil
+}
+
+// find returns the bodies of a folder.
+func find(folder string) (files []string, err error) {
+	if folder == "" {
+		return nil, errors.New("Name a folder of JSON bodies: make try BODIES=folder")
+	}
+	err = filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() && strings.EqualFold(filepath.Ext(path), ".json") {
+			files = append(files, path)
+		}
+		return err
+	})
+	if err == nil && len(files) == 0 {
+		err = fmt.Errorf("%s has no *.json", folder)
+	}
+	return files, err
+}
+
+// isSend tells a message that is sent from a webhook's body, which has entries.
+func isSend(body []byte) bool {
+	var o map[string]json.RawMessage
+	if json.Unmarshal(bytes.TrimSpace(body), &o) != nil {
+		return false
+	}
+	_, product := o["messaging_product"]
+	_, entry := o["entry"]
+	_, object := o["object"]
+	return product && !entry && !object
+}
