@@ -160,7 +160,10 @@ Events as they come, on the bus that your rules will listen to (make run FORWARD
 
   make listen
 
+DynamoDB Local listens on every address of this machine, all else on 127.0.0.1 only: in a network
+that you do not trust, let a firewall keep others from port %[5]s.
+
 API %[2]s   control %[3]s   function logs %[4]s/functions.log   Ctrl-C ends everything.
 
-`, `{"messaging_product":"whatsapp","to":"15550100001","type":"text","text":{"body":"Hello"}}`, s.APIURL, controlURL, state)
+`, `{"messaging_product":"whatsapp","to":"15550100001","type":"text","text":{"body":"Hello"}}`, s.APIURL, controlURL, state, s.DynamoDBURL[strings.LastIndexByte(s.DynamoDBURL, ':')+1:])
 }
