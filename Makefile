@@ -5,11 +5,7 @@
 export GOWORK = off
 export GOFLAGS = -buildvcs=false
 unexport GOOS GOARCH
-<<<<<<< ours
 .PHONY: help run listen test test-short try lint lint-template fuzz bench oracles trigger build sam-test sam-local soak check erase redrive replay delete clean
-=======
-.PHONY: help run listen test try lint lint-template fuzz bench oracles trigger build sam-test sam-local soak check erase redrive replay delete clean
->>>>>>> theirs
 
 PORT ?= 8080
 # Folder of a laptop stack's environment file and logs; a second stack needs another one.
@@ -24,10 +20,7 @@ TEXT =
 FRESH = 1
 FORWARD =
 BODIES =
-<<<<<<< ours
 NO_SKIPS =
-=======
->>>>>>> theirs
 FUZZTIME ?= 20s
 # Not named GOARCH: exported, that would change what "go test" builds.
 LAMBDA_ARCH ?= arm64
