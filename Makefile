@@ -170,25 +170,38 @@ sam-test: needs-go ## the official SAM CLI validates, builds, and runs the funct
 sam-local: needs-go ## sam local start-api with all it needs, until Ctrl-C (PORT=8080; needs Docker)
 	@$(call built,./pkg/proof/samtest) exec .local/bin/samtest -parent $$PPID -serve -port $(PORT)
 
-check: ## try a deployed stack as its users do, or the laptop's (STACK=name or local)
-	@sh .ops/check "$(STACK)"
+check: lint test ## the gate: lint and all tests
 
-erase: ## remove a contact from the table (STACK=name or local CONTACT=15550100001)
-	@sh .ops/erase "$(STACK)" "$(CONTACT)"
+# $(call ops,command flags) builds the operator's program and runs a command of it.
+ops = $(call built,./pkg/ops) exec .local/bin/ops $(1) -state "$(STATE)" -stack "$(or $(STACK),local)"
+# Given on the command line only.
+CONTACT =
+KIND =
+SHOW =
+PICK =
+KEY =
+SINCE =
+UNTIL =
+NUMBER =
+RATE = 50
+WITH_TABLE =
+GIVEN = $(if $(filter 1 yes true,$(YES)),-yes) $(if $(filter 1 yes true,$(APPLY)),-apply)
 
-redrive: ## list, show and run again what could not be stored (STACK=name or local SHOW=key PICK=key|all|reason=... APPLY=1)
-	@go build -o .local/bin/redrive ./pkg/ops/redrive && \
-	if [ "$(or $(STACK),local)" = local ]; then test -f .local/env || { echo "Nothing runs here. Start it with: make run"; exit 1; }; . ./.local/env; fi; \
-	exec .local/bin/redrive -stack "$(or $(STACK),local)" -show "$(SHOW)" -pick "$(PICK)" $(if $(filter 1 yes true,$(APPLY)),-apply)
+.PHONY: smoke delete-stack
+smoke: needs-go ## try a stack as its users do: webhook, sends, queue, bus and pipe (STACK=name or local)
+	@$(call ops,smoke)
 
-delete: ## delete a deployed stack, what is named and confirmed only (STACK=name)
-	@sh .ops/delete "$(STACK)"
+erase: needs-go ## remove a contact from the table (STACK=name or local CONTACT=15550100001 YES=1)
+	@$(call ops,erase -contact "$(CONTACT)" $(GIVEN))
 
-replay: ## put stored events on the bus again, marked (STACK=name or local KEY= SINCE=24h UNTIL= KIND= CONTACT= NUMBER= RATE=50 APPLY=1)
-	@go build -o .local/bin/replay ./pkg/ops/replay && \
-	if [ "$(or $(STACK),local)" = local ]; then test -f .local/env || { echo "Nothing runs here. Start it with: make run"; exit 1; }; . ./.local/env; fi; \
-	exec .local/bin/replay -stack "$(or $(STACK),local)" -key "$(KEY)" -since "$(SINCE)" -until "$(UNTIL)" -kind "$(KIND)" -contact "$(CONTACT)" -number "$(NUMBER)" \
-	  -rate $(or $(RATE),50) $(if $(filter 1 yes true,$(APPLY)),-apply)
+redrive: needs-go ## list, show and run again what could not be stored or sent (STACK=name or local SHOW=key PICK=key|all|reason=...|queue APPLY=1)
+	@$(call ops,redrive -show "$(SHOW)" -pick "$(PICK)" $(GIVEN))
+
+replay: needs-go ## put stored events on the bus again, marked (STACK=name or local KEY= SINCE=24h UNTIL= KIND= CONTACT= NUMBER= RATE=50 APPLY=1)
+	@$(call ops,replay -key "$(KEY)" -since "$(SINCE)" -until "$(UNTIL)" -kind "$(KIND)" -contact "$(CONTACT)" -number "$(NUMBER)" -rate "$(RATE)" $(GIVEN))
+
+delete-stack: needs-go ## delete a deployed stack, what is named and confirmed only (STACK=name YES=1 WITH_TABLE=name)
+	@$(call ops,delete $(if $(WITH_TABLE),-with-table "$(WITH_TABLE)") $(GIVEN))
 
 clean: ## remove what was built
 	rm -rf bin .local .aws-sam

@@ -180,7 +180,7 @@ func allows(n *yaml.Node, value string) string {
 	return ""
 }
 
-// outputs: what users and make check need is there, with a description, and commands name
+// outputs: what users and make smoke need is there, with a description, and commands name
 // their region.
 func outputs(p *proof) (faults []string) {
 	for _, name := range strings.Fields("NextSteps WebhookUrl ReadWebhookSecret PutGatewayKey SendUrl ReadClientKeys QueueUrl QueueArn SendFunctionArn EventBusName EventBusArn TableName") {

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// lines is a writer for several goroutines.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func TestProgressIsShownOfWhatTakesLongerThanTwoSeconds(t *testing.T) {
+	for name, c := range map[string]struct {
+		lasts time.Duration
+		total int64
+		want  string // of what goes to no terminal
+	}{
+		"short":         {1900 * time.Millisecond, 10, ""},
+		"long":          {3 * time.Second, 10, "Reading: 3 of about 10\n"},
+		"longer":        {8 * time.Second, 10, "Reading: 3 of about 10\nReading: 3 of about 10\n"},
+		"without total": {3 * time.Second, 0, "Reading: 3\n"},
+		"more than all": {3 * time.Second, 2, "Reading: 3 of about 3\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var out, messages lines
+				p := newConsole(strings.NewReader(""), &out, &messages).progress("Reading", c.total)
+				p.add(3)
+				end := time.NewTimer(c.lasts)
+				<-end.C
+				p.end()
+				if messages.text.String() != c.want || out.text.String() != "" {
+					t.Errorf("%q and %q, want %q", out.text.String(), messages.text.String(), c.want)
+				}
+			})
+			synctest.Test(t, func(t *testing.T) {
+				var messages lines
+				console := newConsole(strings.NewReader(""), &messages, &messages)
+				console.terminal = true
+				p := console.progress("Reading", c.total)
+				p.add(3)
+				end := time.NewTimer(c.lasts)
+				<-end.C
+				p.end()
+				if got := messages.text.String(); strings.Contains(got, "Reading") != (c.want != "") {
+					t.Errorf("a terminal shows %q", got)
+				}
+			})
+		})
+	}
+}
+
+func TestOneDashIsAsGoodAsTwo(t *testing.T) {
+	got := strings.Join(long([]string{"redrive", "-stack", "a", "--yes", "-pick=all", "-5m", "-", "-h", "--", "-stack"}), " ")
+	if want := "redrive --stack a --yes --pick=all -5m - -h -- -stack"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"connexease-functions/pkg/local/stack"
+	"connexease-functions/pkg/local/template"
+	"connexease-functions/pkg/proof/harness"
+	"connexease-functions/pkg/table"
+	"connexease-functions/pkg/whatsapp"
+)
+
+const (
+	root = "../.."
+	days = 365 // RetentionDays's default
+)
+
+// needsJava is why a test does not run with -short.
+const needsJava = "not with -short: DynamoDB Local needs Java"
+
+var backends *stack.Stack
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(func() int {
+		poll = 10 * time.Millisecond
+		if testing.Short() {
+			return m.Run()
+		}
+		cache, err := os.UserCacheDir()
+		if err == nil {
+			backends, err = stack.Start(context.Background(), stack.Options{
+				Root: root, Backends: true, Cache: filepath.Join(cache, "connexease-functions"), Progress: func(line string) { fmt.Println(line) },
+			})
+		}
+		if err != nil {
+			fmt.Println(err)
+			return 1
+		}
+		defer backends.Close()
+		if binaries, err = os.MkdirTemp("", "ops-"); err != nil {
+			fmt.Println(err)
+			return 1
+		}
+		defer func() { _ = os.RemoveAll(binaries) }()
+		code := m.Run()
+		if undeclared := undeclared(); len(undeclared) > 0 {
+			fmt.Printf("--- FAIL: IAM actions that were used and that --help does not name: %v\n", undeclared)
+			return 1
+		}
+		return code
+	}())
+}
+
+// world is a table and what .local/env says of it, its DynamoDB behind a proxy.
+type world struct {
+	t        *testing.T
+	table    string
+	database *harness.Proxy
+	stack    string
+	state    string
+	env      map[string]string
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	if testing.Short() {
+		t.Skip(needsJava)
+	}
+	w := &world{t: t, table: newTable(t), database: harness.NewProxy(t, backends.DynamoDBURL), stack: local, state: t.TempDir(), env: backends.Environment()}
+	w.env["AWS_ENDPOINT_URL_DYNAMODB"], w.env["TABLE_NAME"], w.env["EVENT_BUS_NAME"] = w.database.URL, w.table, backends.Bus.Name()
+	w.save()
+	return w
+}
+
+// save writes .local/env.
+func (w *world) save() {
+	w.t.Helper()
+	var text strings.Builder
+	for name, value := range w.env {
+		_, _ = fmt.Fprintf(&text, "export %s='%s'\n", name, value)
+	}
+	if err := os.WriteFile(filepath.Join(w.state, "env"), []byte(text.String()), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) variable(name, value string) {
+	w.t.Helper()
+	w.env[name] = value
+	w.save()
+}
+
+func (w *world) ops(arguments ...string) (string, error) {
+	w.t.Helper()
+	return ops(w.t, w.state, w.stack, "", arguments...)
+}
+
+func newTable(t *testing.T) string {
+	t.Helper()
+	if testing.Short() {
+		t.Skip(needsJava)
+	}
+	tpl, err := template.Load(filepath.Join(root, "template.yaml"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tables, err := tpl.Tables()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tables[0].TableName = aws.String(harness.Name("Events"))
+	if _, err := backends.DB.CreateTable(t.Context(), tables[0]); err != nil {
+		t.Fatal(err)
+	}
+	return *tables[0].TableName
+}
+
+// put writes events as a delivery of ten days ago did.
+func put(t *testing.T, name string, events ...whatsapp.Event) {
+	t.Helper()
+	at := time.Now().AddDate(0, 0, -10)
+	if r := table.New(backends.DB, name, days).Put(t.Context(), events, at); r.Err != nil || len(r.Unsaved) > 0 {
+		t.Fatal(r.Err)
+	}
+}
+
+// ops runs the program as make does, and returns what it wrote.
+func ops(t *testing.T, state, stack, typed string, arguments ...string) (string, error) {
+	t.Helper()
+	var out bytes.Buffer
+	p := &program{console: newConsole(strings.NewReader(typed), &out, &out), watch: func(action string) { used.Store(arguments[0]+" "+action, true) }}
+	err := p.run(t.Context(), append(arguments[:1:1], append([]string{"-template", filepath.Join(root, "template.yaml"), "-state", state, "-stack", stack}, arguments[1:]...)...))
+	if err != nil && !errors.Is(err, errSaid) {
+		_, _ = fmt.Fprintln(&out, sentence(err))
+	}
+	return out.String(), err
+}
+
+// used has the IAM actions that commands used on stacks that are not the laptop's.
+var used sync.Map
+
+// undeclared are the actions that the help of their command does not have.
+func undeclared() (all []string) {
+	declared := map[string]string{}
+	for _, add := range commands {
+		c := add(&program{})
+		declared[c.Name()] = " " + c.Annotations[permissions] + " "
+	}
+	used.Range(func(key, _ any) bool {
+		command, action, _ := strings.Cut(key.(string), " ")
+		if !strings.Contains(declared[command], " "+action+" ") {
+			all = append(all, key.(string))
+		}
+		return true
+	})
+	return all
+}
+
+// run runs ops redrive.
+func (w *world) run(arguments ...string) (string, error) {
+	w.t.Helper()
+	return ops(w.t, w.state, w.stack, "", append([]string{"redrive"}, arguments...)...)
+}
+
+func (w *world) ok(arguments ...string) string {
+	w.t.Helper()
+	out, err := w.run(arguments...)
+	if err != nil {
+		w.t.Fatalf("%v: %v\n%s", arguments, err, out)
+	}
+	return out
+}
+
+// items returns a whole table by "pk sk".
+func items(t *testing.T, name string) map[string]item {
+	t.Helper()
+	all := map[string]item{}
+	if err := table.New(backends.DB, name, days).Scan(t.Context(), table.Selection{}, func(it table.Item) {
+		pk, sk := it.Key()
+		all[pk+" "+sk] = it
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+type item = table.Item
+
+func str(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
+
+// proxied is a table that repeats nothing and meets the proxy's faults.
+func (w *world) proxied() *table.Table {
+	w.t.Helper()
+	return table.New(dynamodb.New(dynamodb.Options{
+		Region: stack.Region, BaseEndpoint: &w.database.URL, Credentials: backends.DB.Options().Credentials, Retryer: aws.NopRetryer{},
+	}), w.table, days)
+}

@@ -1,0 +1,250 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awslambda "github.com/aws/aws-sdk-go-v2/service/lambda"
+	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"connexease-functions/pkg/ledger"
+)
+
+func (r *running) target() *target {
+	r.t.Helper()
+	p := &program{stack: local, state: r.state, template: filepath.Join(root, "template.yaml")}
+	found, err := p.find(r.t.Context())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return found
+}
+
+// enqueue puts a message into a queue and returns its id.
+func (r *running) enqueue(queue, body string) string {
+	r.t.Helper()
+	at := r.target()
+	url, err := at.queue(r.t.Context(), queue)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	out, err := at.sqs().SendMessage(r.t.Context(), &sqs.SendMessageInput{QueueUrl: &url, MessageBody: &body})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return *out.MessageId
+}
+
+// depth is how many messages a queue has.
+func (r *running) depth(queue string) (n int) {
+	r.t.Helper()
+	var all struct{ Queues map[string]map[string]any }
+	r.json("GET", "/queues", "", &all)
+	if all.Queues[queue] == nil {
+		r.t.Fatalf("there is no queue %s in %v", queue, all)
+	}
+	for _, v := range all.Queues[queue] {
+		if one, is := v.(float64); is {
+			n += int(one)
+		}
+	}
+	return n
+}
+
+// sent counts what the Gateway has of each text.
+func (r *running) sent() map[string]int {
+	r.t.Helper()
+	var all struct {
+		Messages []struct {
+			Body struct{ Text struct{ Body string } }
+		}
+	}
+	r.json("GET", "/gateway/messages", "", &all)
+	n := map[string]int{}
+	for _, m := range all.Messages {
+		n[m.Body.Text.Body]++
+	}
+	return n
+}
+
+func (r *running) faults(text string) {
+	r.t.Helper()
+	if answer := r.try("PUT", r.env["CONTROL_URL"]+"/gateway/faults", text); strings.Contains(answer, "error") {
+		r.t.Fatal(answer)
+	}
+}
+
+func envelope(text string) string {
+	return fmt.Sprintf(`{"idempotencyKey":"order-%[1]s","message":{"messaging_product":"whatsapp","to":"15550100001","type":"text","text":{"body":"%[1]s"}}}`, text)
+}
+
+// project is a folder with what make needs of the project, and a .local of its own.
+func project(t *testing.T) string {
+	t.Helper()
+	folder := t.TempDir()
+	for _, part := range []string{"go.mod", "go.sum", "Makefile", "template.yaml", "functions", "pkg"} {
+		source, err := filepath.Abs(filepath.Join(root, part))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(source, filepath.Join(folder, part)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return folder
+}
+
+// TestTheAlarmsOwnWordsSendNothingTwice does what InvocationsFailed and README say: direct
+// invocations that failed, one of which has left, an event, and what is neither.
+func TestTheAlarmsOwnWordsSendNothingTwice(t *testing.T) {
+	template, err := os.ReadFile(filepath.Join(root, "template.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := regexp.MustCompile(`(?s)\n  InvocationsFailed:.*?\n\n`).FindString(string(template))
+	command := regexp.MustCompile(`make redrive STACK=\$\{AWS::StackName\} [A-Z]+=\w+`).FindString(words)
+	if command == "" || !strings.Contains(words, "APPLY=1 does it") {
+		t.Fatalf("the alarm names no command: %s", words)
+	}
+	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if in := strings.ReplaceAll(command, "${AWS::StackName}", "connexease-prod"); !strings.Contains(string(readme), in) {
+		t.Errorf("README does not have the alarm's %s", in)
+	}
+	r := start(t)
+	folder := project(t)
+	follow := func(more string) string {
+		t.Helper()
+		shell := exec.Command("sh", "-c", strings.ReplaceAll(command, "${AWS::StackName}", local)+" STATE="+r.state+more)
+		shell.Dir = folder
+		out, err := shell.CombinedOutput()
+		if err != nil {
+			t.Errorf("%s: %v %s", shell, err, out)
+		}
+		return string(out)
+	}
+
+	r.try("PUT", r.env["CONTROL_URL"]+"/gateway/callbacks", `{"off":true}`) // nothing says that it left
+	invoke := func(payload string) {
+		t.Helper()
+		out, err := r.target().lambda().Invoke(t.Context(), &awslambda.InvokeInput{
+			FunctionName: aws.String(sendID), InvocationType: lambdatypes.InvocationTypeEvent, Payload: []byte(payload),
+		})
+		if err != nil || out.StatusCode != 202 {
+			t.Fatal(err)
+		}
+	}
+	r.faults(`[{"kind":"reset_after"}]`)
+	invoke(envelope("left"))
+	r.until("it has failed", func() bool { return r.depth("FailedInvocations") == 1 })
+	r.faults(`[{"kind":"refuse"}]`)
+	invoke(envelope("kept"))
+	r.until("that has failed too", func() bool { return r.depth("FailedInvocations") == 2 })
+	r.faults(`[]`)
+	record := func(function, payload string) string {
+		return fmt.Sprintf(`{"version":"1.0","requestContext":{"functionArn":"arn:aws:lambda:us-east-1:000000000000:function:%s:$LATEST"},"requestPayload":%s}`, function, payload)
+	}
+	r.enqueue("FailedInvocations", record(sendID, `{"version":"0","id":"event-1","source":"shop","detail-type":"Order","detail":`+envelope("event")+`}`))
+	r.enqueue("FailedInvocations", record(sendID, `{"answer":42}`))
+	r.enqueue("FailedInvocations", record("Another", envelope("another")))
+	if got := r.sent(); got["left"] != 1 || len(got) != 1 {
+		t.Fatalf("before, the Gateway has %v", got)
+	}
+
+	out := follow("")
+	if strings.Count(out, "would be invoked again") != 2 || strings.Count(out, "would be put on OutboundQueue") != 1 || strings.Count(out, "stays") != 2 || !strings.Contains(out, "APPLY=1") {
+		t.Errorf("the dry run says\n%s", out)
+	}
+	if got := r.sent(); len(got) != 1 || r.depth("FailedInvocations") != 5 {
+		t.Errorf("the dry run changed something: %v, %d are left", got, r.depth("FailedInvocations"))
+	}
+	for range 2 { // once is what it says; twice must do no harm
+		out = follow(" APPLY=1")
+		r.until("the queue is empty", func() bool { return r.depth(outboundQueue) == 0 })
+		if got := r.sent(); got["left"] != 1 || got["kept"] != 1 || got["event"] != 1 || len(got) != 3 {
+			t.Errorf("the Gateway has %v; it says\n%s", got, out)
+		}
+		if r.depth("FailedInvocations") != 3 || !strings.Contains(out, "OutcomeUnknown") {
+			t.Errorf("%d are left; it says\n%s", r.depth("FailedInvocations"), out)
+		}
+	}
+	if strings.Contains(out, "15550100001") {
+		t.Errorf("a number is printed: %s", out)
+	}
+
+	// A status says that it left: the record has done its work.
+	var all struct {
+		Messages []struct {
+			Wamid string
+			Body  map[string]any
+		}
+	}
+	r.json("GET", "/gateway/messages", "", &all)
+	opaque := all.Messages[0].Body["biz_opaque_callback_data"]
+	r.try("POST", r.env["API_URL"]+"/webhook", fmt.Sprintf(`{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages","value":{"metadata":{"phone_number_id":"2"},`+
+		`"statuses":[{"id":%q,"status":"sent","timestamp":"1764000000","biz_opaque_callback_data":%q}]}}]}]}`, all.Messages[0].Wamid, opaque))
+	follow(" APPLY=1")
+	if got := r.sent(); got["left"] != 1 || r.depth("FailedInvocations") != 2 {
+		t.Errorf("the Gateway has %v, %d are left", got, r.depth("FailedInvocations"))
+	}
+}
+
+func TestDeadLettersGoBackUnderTheKeysThatTheyHad(t *testing.T) {
+	r := start(t)
+	bare := `{"messaging_product":"whatsapp","to":"15550100001","type":"text","text":{"body":"<bare> & so"}}`
+	id := r.enqueue("OutboundDeadLetters", bare)
+	keyless := r.enqueue("OutboundDeadLetters", `{"reader":"default","message":`+strings.Replace(bare, "<bare> & so", "keyless", 1)+`}`)
+	r.enqueue("OutboundDeadLetters", envelope("keyed"))
+	r.enqueue("OutboundDeadLetters", `{"version":"0","id":"event-2","source":"shop","detail-type":"Order","detail":`+strings.Replace(bare, "<bare> & so", "event", 1)+`}`)
+	out, err := r.ops("", "redrive", "-pick", "OutboundDeadLetters")
+	if err != nil || strings.Count(out, "would be put on OutboundQueue") != 4 || r.depth("OutboundDeadLetters") != 4 {
+		t.Errorf("%v %s", err, out)
+	}
+	if out, err = r.ops("", "redrive", "-pick", "OutboundDeadLetters", "-apply"); err != nil || r.depth("OutboundDeadLetters") != 0 {
+		t.Errorf("%v %s", err, out)
+	}
+	r.until("all are sent", func() bool { return len(r.sent()) == 4 })
+	keys := map[string]bool{}
+	for _, it := range r.items("?kind=send").Items {
+		keys[it["pk"].(string)] = true
+	}
+	for name, want := range map[string]string{
+		"a bare message": ledger.ID("sqs", id), "an envelope without a key": ledger.ID("sqs", keyless), "one with a key": ledger.ID("sqs", "order-keyed"),
+		"an event": ledger.ID("event/shop", "event-2"),
+	} {
+		if !keys[want] {
+			t.Errorf("%s has another key than before", name)
+		}
+	}
+	if got := r.sent(); got["<bare> & so"] != 1 {
+		t.Errorf("a message changed on its way: %v", got)
+	}
+}
+
+func TestOverflowDeadLettersAreWritten(t *testing.T) {
+	r := start(t)
+	body, err := os.ReadFile(filepath.Join(root, "functions/webhook/testdata/overflow-1.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var compact json.RawMessage
+	if err := json.Unmarshal(body, &compact); err != nil {
+		t.Fatal(err)
+	}
+	r.enqueue("OverflowDeadLetters", string(compact))
+	before := r.items("").Count
+	if out, err := r.ops("", "redrive", "-pick", "OverflowDeadLetters", "-apply"); err != nil || !strings.Contains(out, "1 of 1 messages") {
+		t.Errorf("%v %s", err, out)
+	}
+	r.until("it is in the table", func() bool { return r.items("").Count > before })
+}

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// show prints one item whole, what a customer wrote included: that is what was asked for.
+func (r *redrive) show(ctx context.Context, key string) error {
+	sk := headKey
+	if strings.HasPrefix(key, "msg_") {
+		sk = sendKey
+	}
+	head, payload, err := r.read(ctx, key, sk)
+	if err != nil {
+		return fmt.Errorf("%s: %w", key, err)
+	}
+	delete(head, "payload")
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(head.Plain(printable)); err != nil {
+		return err
+	}
+	r.printf("%sPayload, %d bytes:\n%s\n", text.Bytes(), len(payload), printable(payload))
+	return nil
+}
+
+// printable is a text as it is, unless it has what a terminal would obey: then it is
+// quoted as in Go.
+func printable(text []byte) string {
+	s := string(text)
+	if !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) && !unicode.IsSpace(r) }) {
+		return strconv.Quote(s)
+	}
+	return s
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"connexease-functions/pkg/local/sim/pipes"
+	"connexease-functions/pkg/table"
+)
+
+func init() { register(replayCommand) }
+
+// choice says which events; what is empty chooses all.
+type choice struct {
+	Key          string `json:"key,omitempty"` // pk of an item
+	Since, Until int64  // epoch seconds of the arrival; 0: without bound
+	Kind         string `json:"kind,omitempty"` // message, status, event, quarantine, send
+	Contact      string `json:"contact,omitempty"`
+	Number       string `json:"number,omitempty"` // phone_number_id
+}
+
+// mostRate is far below what a bus takes in any region (Amazon EventBridge quotas).
+const mostRate = 400
+
+func replayCommand(p *program) *cobra.Command {
+	r := &replay{program: p}
+	var since, until string
+	c := &cobra.Command{
+		Use:   "replay -stack NAME|local",
+		Short: "Put stored events on the event bus again, marked as replays",
+		Long: `Put stored events on the event bus again, oldest first, each marked with detail.replay. Without
+-apply it only counts them. It reads the whole table.
+
+-since and -until are about when an event arrived. The table's stream says that of the last
+24 hours, to the minute; of what is older the item says the day, so all of a day is chosen or none of it. With
+RetentionDays=0 not even that is stored, and the time of the update counts; the output says so.
+A replay that was ended goes on where it was when the same command is given.`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			r.asked = strings.Join([]string{r.choice.Key, since, until, r.choice.Kind, r.choice.Contact, r.choice.Number, p.stack}, "\n")
+			var err error
+			if r.choice.Since, err = parseTime(since); err != nil {
+				return fmt.Errorf("-since (SINCE for make): %w", err)
+			}
+			if r.choice.Until, err = parseTime(until); err != nil {
+				return fmt.Errorf("-until (UNTIL for make): %w", err)
+			}
+			if r.rate < 1 || r.rate > mostRate {
+				return fmt.Errorf("-rate (RATE for make) must be between 1 and %d", mostRate)
+			}
+			return r.run(c.Context())
+		},
+	}
+	flags := c.Flags()
+	flags.StringVar(&r.choice.Key, "key", "", "pk of an item: its event alone")
+	flags.StringVar(&since, "since", "", "when the first event arrived, such as 2026-01-31T12:00:00Z, 1h (ago) or epoch seconds")
+	flags.StringVar(&until, "until", "", "when the last one arrived")
+	flags.StringVar(&r.choice.Kind, "kind", "", "message, status, event, quarantine or send")
+	flags.StringVar(&r.choice.Contact, "contact", "", "contact of the events")
+	flags.StringVar(&r.choice.Number, "number", "", "phone number id of the events")
+	flags.IntVar(&r.rate, "rate", 50, "events a second, 1 to "+strconv.Itoa(mostRate))
+	flags.BoolVar(&r.apply, "apply", set("APPLY"), "put them on the bus; without, only count them (or APPLY=1)")
+	return needs(c, "dynamodb:DescribeTable dynamodb:Scan dynamodb:ListStreams dynamodb:DescribeStream dynamodb:GetShardIterator dynamodb:GetRecords events:PutEvents")
+}
+
+// replay is one run of the command.
+type replay struct {
+	*program
+	choice choice
+	rate   int // events a second
+	apply  bool
+	asked  string // the choice as it was given: an age is another time in each run
+
+	target *target
+	table  *table.Table
+	bus    string
+	pipe   *pipes.Pipe // template.yaml's: a replay is the event that the pipe made
+}
+
+// saved is the file that says how far an unfinished replay came.
+func (r *replay) saved() string { return filepath.Join(r.state, "replay.json") }
+
+func (r *replay) find(ctx context.Context) (err error) {
+	if r.target, err = r.program.find(ctx); err != nil {
+		return err
+	}
+	if r.table, err = r.target.table(); err != nil {
+		return err
+	}
+	r.bus = r.target.outputs["EventBusName"]
+	if r.target.local() {
+		r.bus = r.target.env["EVENT_BUS_NAME"]
+	}
+	if r.bus == "" {
+		return fmt.Errorf("the stack %s has no event bus", r.target.name)
+	}
+	found, err := r.target.tpl.Pipes()
+	if err == nil && len(found) != 1 {
+		err = fmt.Errorf("%s has %d pipes", r.template, len(found))
+	}
+	if err != nil {
+		return err
+	}
+	r.pipe, err = pipes.New(found[0].Config)
+	return err
+}
+
+// parseTime reads a time, an age or epoch seconds; 0 for nothing.
+func parseTime(text string) (int64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return n, nil
+	}
+	if age, err := time.ParseDuration(text); err == nil {
+		return time.Now().Add(-age).Unix(), nil
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return 0, errors.New("a time such as 2026-01-31T12:00:00Z, an age such as 24h, or epoch seconds")
+	}
+	return at.Unix(), nil
+}

@@ -1,0 +1,324 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
+
+	"connexease-functions/pkg/local/template"
+	"connexease-functions/pkg/table"
+)
+
+// local is the stack of make run.
+const local = "local"
+
+// Logical names of the template.
+const (
+	tableID     = "EventsTable"
+	retentionID = "RetentionDays"
+	webhookID   = "WebhookFunction"
+	sendID      = "SendFunction"
+)
+
+// target is a stack, found.
+type target struct {
+	name       string
+	env        map[string]string // what .local/env says, of the laptop's stack; nil of a deployed one
+	cfg        aws.Config
+	id         string            // of a deployed stack: its ARN, under which it can be found once it is deleted
+	resources  map[string]string // physical ids of a deployed stack, by logical id
+	kinds      map[string]string // types of those
+	outputs    map[string]string
+	parameters map[string]string
+	tpl        *template.Template
+}
+
+// find finds the stack that was named.
+func (p *program) find(ctx context.Context) (*target, error) {
+	t := &target{name: p.stack}
+	var err error
+	if t.tpl, err = template.Load(p.template, nil); err != nil {
+		return nil, err
+	}
+	if p.stack == local {
+		err = t.findLocal(ctx, p.state)
+	} else {
+		err = t.findDeployed(ctx, p.watched)
+	}
+	return t, err
+}
+
+func (t *target) local() bool { return t.env != nil }
+
+const (
+	startIt     = "Start it with: make run"
+	dialTimeout = 2 * time.Second
+)
+
+// assignment is a line of .local/env.
+var assignment = regexp.MustCompile(`(?m)^export (\w+)='((?:[^'\n]|'\\'')*)'$`)
+
+// findLocal reads where the laptop's stack is. Neither profiles nor addresses of the
+// environment count, so that nothing of it ever reaches AWS.
+func (t *target) findLocal(ctx context.Context, state string) error {
+	text, err := os.ReadFile(filepath.Join(state, "env"))
+	if errors.Is(err, os.ErrNotExist) {
+		return errors.New("nothing runs here. " + startIt)
+	}
+	if err != nil {
+		return err
+	}
+	t.env = map[string]string{}
+	for _, m := range assignment.FindAllStringSubmatch(string(text), -1) {
+		t.env[m[1]] = strings.ReplaceAll(m[2], `'\''`, "'")
+	}
+	if t.env["TABLE_NAME"] == "" {
+		return fmt.Errorf("%s has no addresses. %s", filepath.Join(state, "env"), startIt)
+	}
+	database, err := url.Parse(t.env["AWS_ENDPOINT_URL_DYNAMODB"])
+	if err == nil {
+		var connection net.Conn
+		dialer := net.Dialer{Timeout: dialTimeout}
+		if connection, err = dialer.DialContext(ctx, "tcp", database.Host); err == nil {
+			_ = connection.Close()
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("the laptop's stack is not running: nothing answers at %s. %s", t.env["AWS_ENDPOINT_URL_DYNAMODB"], startIt)
+	}
+	t.cfg = aws.Config{
+		Region:      t.env["AWS_REGION"],
+		Credentials: credentials.NewStaticCredentialsProvider(t.env["AWS_ACCESS_KEY_ID"], t.env["AWS_SECRET_ACCESS_KEY"], ""),
+		HTTPClient:  awshttp.NewBuildableClient().WithTransportOptions(func(transport *http.Transport) { transport.Proxy = nil }),
+	}
+	return nil
+}
+
+func (t *target) findDeployed(ctx context.Context, watch func(*middleware.Stack) error) error {
+	if os.Getenv("AWS_ENDPOINT_URL_DYNAMODB") != "" && os.Getenv("AWS_ACCESS_KEY_ID") == local {
+		return fmt.Errorf("this shell has the laptop's addresses, from .local/env: ask for %s in another one", t.name)
+	}
+	var err error
+	if t.cfg, err = awsconfig.LoadDefaultConfig(ctx); err != nil {
+		return fmt.Errorf("AWS configuration: %w", why(err))
+	}
+	if t.cfg.Region == "" {
+		return errors.New("no AWS region is set. Say which, as in: AWS_REGION=eu-central-1")
+	}
+	t.cfg.APIOptions = append(t.cfg.APIOptions, watch)
+	client := cloudformation.NewFromConfig(t.cfg)
+	described, err := client.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &t.name})
+	if err != nil {
+		return fmt.Errorf("the stack %s cannot be read: %w", t.name, why(err))
+	}
+	t.outputs, t.parameters, t.resources, t.kinds = map[string]string{}, map[string]string{}, map[string]string{}, map[string]string{}
+	for _, one := range described.Stacks {
+		t.id = aws.ToString(one.StackId)
+		for _, o := range one.Outputs {
+			t.outputs[aws.ToString(o.OutputKey)] = aws.ToString(o.OutputValue)
+		}
+		for _, o := range one.Parameters {
+			t.parameters[aws.ToString(o.ParameterKey)] = aws.ToString(o.ParameterValue)
+		}
+	}
+	for pages := cloudformation.NewListStackResourcesPaginator(client, &cloudformation.ListStackResourcesInput{StackName: &t.name}); pages.HasMorePages(); {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return fmt.Errorf("the resources of the stack %s cannot be read: %w", t.name, why(err))
+		}
+		for _, r := range page.StackResourceSummaries {
+			id := aws.ToString(r.LogicalResourceId)
+			t.resources[id], t.kinds[id] = aws.ToString(r.PhysicalResourceId), aws.ToString(r.ResourceType)
+		}
+	}
+	return nil
+}
+
+// watched hands the IAM action of each call to watch.
+func (p *program) watched(stack *middleware.Stack) error {
+	if p.watch == nil {
+		return nil
+	}
+	return stack.Finalize.Add(middleware.FinalizeMiddlewareFunc("watch", func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (
+		middleware.FinalizeOutput, middleware.Metadata, error) {
+		p.watch(action(awsmiddleware.GetServiceID(ctx), awsmiddleware.GetOperationName(ctx)))
+		return next.HandleFinalize(ctx, in)
+	}), middleware.Before)
+}
+
+// action is the name that IAM has for an operation (AWS: Service Authorization Reference).
+func action(service, operation string) string {
+	prefix := strings.ToLower(strings.ReplaceAll(service, " ", ""))
+	switch prefix {
+	case "eventbridge":
+		prefix = "events"
+	case "dynamodbstreams":
+		prefix = "dynamodb"
+	case "lambda":
+		operation += "Function"
+	}
+	return prefix + ":" + operation
+}
+
+// why is an error without what only AWS's support would read.
+func why(err error) error {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return fmt.Errorf("%s: %s", api.ErrorCode(), strings.TrimSuffix(api.ErrorMessage(), "."))
+	}
+	return errors.New(strings.Join(strings.Fields(err.Error()), " "))
+}
+
+// at is the address of a service of the laptop's; nil for AWS's own. One that the laptop does
+// not have goes nowhere.
+func (t *target) at(service string) *string {
+	if !t.local() {
+		return nil
+	}
+	if address := t.env["AWS_ENDPOINT_URL_"+service]; address != "" {
+		return &address
+	}
+	return aws.String("http://127.0.0.1:9")
+}
+
+func (t *target) dynamodb(options ...func(*dynamodb.Options)) *dynamodb.Client {
+	return dynamodb.NewFromConfig(t.cfg, append(options, func(o *dynamodb.Options) {
+		if base := t.at("DYNAMODB"); base != nil {
+			o.BaseEndpoint = base
+		}
+	})...)
+}
+
+func (t *target) streams() *dynamodbstreams.Client {
+	return dynamodbstreams.NewFromConfig(t.cfg, func(o *dynamodbstreams.Options) {
+		if base := t.at("DYNAMODB"); base != nil { // DynamoDB Local serves both
+			o.BaseEndpoint = base
+		}
+	})
+}
+
+func (t *target) sqs() *sqs.Client {
+	return sqs.NewFromConfig(t.cfg, func(o *sqs.Options) {
+		if base := t.at("SQS"); base != nil {
+			o.BaseEndpoint = base
+		}
+	})
+}
+
+func (t *target) lambda() *lambda.Client {
+	return lambda.NewFromConfig(t.cfg, func(o *lambda.Options) {
+		o.Retryer = aws.NopRetryer{}
+		if base := t.at("LAMBDA"); base != nil {
+			o.BaseEndpoint = base
+		}
+	})
+}
+
+func (t *target) events() *eventbridge.Client {
+	return eventbridge.NewFromConfig(t.cfg, func(o *eventbridge.Options) {
+		if base := t.at("EVENTBRIDGE"); base != nil {
+			o.BaseEndpoint = base
+		}
+	})
+}
+
+func (t *target) secrets() *secretsmanager.Client {
+	return secretsmanager.NewFromConfig(t.cfg, func(o *secretsmanager.Options) {
+		if base := t.at("SECRETS_MANAGER"); base != nil {
+			o.BaseEndpoint = base
+		}
+	})
+}
+
+func (t *target) tableName() (string, error) {
+	name := t.resources[tableID]
+	if t.local() {
+		name = t.env["TABLE_NAME"]
+	}
+	if name == "" {
+		return "", fmt.Errorf("the stack %s has no %s", t.name, tableID)
+	}
+	return name, nil
+}
+
+// table is for reading: its client repeats calls on its own.
+func (t *target) table() (*table.Table, error) {
+	name, err := t.tableName()
+	if err != nil {
+		return nil, err
+	}
+	days, err := t.days()
+	if err != nil {
+		return nil, err
+	}
+	return table.New(t.dynamodb(), name, days), nil
+}
+
+// writer is the table as the webhook function has it: what repeats calls is the table.
+func (t *target) writer() (*table.Table, error) {
+	reader, err := t.table()
+	if err != nil {
+		return nil, err
+	}
+	days, err := t.days()
+	return table.New(t.dynamodb(func(o *dynamodb.Options) { o.Retryer = aws.NopRetryer{} }), reader.Name(), days), err
+}
+
+// days is for how many days the stack keeps its events.
+func (t *target) days() (int, error) {
+	text, name := t.parameters[retentionID], retentionID
+	if t.local() {
+		functions, err := t.tpl.Functions()
+		if err != nil {
+			return 0, err
+		}
+		name = "RETENTION_DAYS"
+		for _, f := range functions {
+			if f.Name == webhookID {
+				text = f.Environment[name]
+			}
+		}
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return 0, fmt.Errorf("the stack %s has %s=%q", t.name, name, text)
+	}
+	return n, nil
+}
+
+// queue returns the address of a queue by its logical name; empty where the stack, which was
+// deployed before the template had it, has none.
+func (t *target) queue(ctx context.Context, name string) (string, error) {
+	if !t.local() {
+		return t.resources[name], nil
+	}
+	found, err := t.sqs().GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: &name})
+	if err != nil {
+		return "", fmt.Errorf("the queue %s: %w", name, why(err))
+	}
+	return *found.QueueUrl, nil
+}
