@@ -6,7 +6,9 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -49,6 +51,8 @@ func TestAStormOfKillsAndFaultsDoublesNothingAndLosesNothing(t *testing.T) {
 	if err := p.stack.Gateway.SetCallbacks(connexease.Callbacks{Shuffle: true, Repeat: 1, DelayMS: 20}); err != nil {
 		t.Fatal(err)
 	}
+	noise := p.makeNoise()
+	var refused atomic.Int64 // of callers whose key is good
 	over := make(chan struct{})
 	var killer sync.WaitGroup
 	kills := 0
@@ -78,14 +82,21 @@ func TestAStormOfKillsAndFaultsDoublesNothingAndLosesNothing(t *testing.T) {
 		callers.Go(func() {
 			for n := range next {
 				for range 5 { // 409 for longer than that: looked at again in the end
-					if a := post(n); a.status == http.StatusOK || a.status == http.StatusGatewayTimeout {
+					a := post(n)
+					if a.status == http.StatusOK || a.status == http.StatusGatewayTimeout {
 						break
+					}
+					if a.status == http.StatusUnauthorized {
+						refused.Add(1)
 					}
 				}
 			}
 		})
 	}
 	for n := range sends {
+		if n == sends/2 {
+			noise.rotate()
+		}
 		if n%2 == 1 {
 			ids[n] = ledger.ID("sqs", key(n))
 			p.enqueue(fmt.Sprintf(`{"message":%s,"idempotencyKey":%q,"reader":"default"}`, numbered(n), key(n)))
@@ -98,6 +109,10 @@ func TestAStormOfKillsAndFaultsDoublesNothingAndLosesNothing(t *testing.T) {
 	callers.Wait()
 	close(over)
 	killer.Wait()
+	noise.end()
+	if refused.Load() > 0 {
+		t.Errorf("%d requests under a good key were refused", refused.Load())
+	}
 	if err := p.stack.Gateway.SetFaults(nil); err != nil {
 		t.Fatal(err)
 	}
@@ -142,9 +157,9 @@ func (p *processes) settle(t *testing.T, ids []string, post func(int) httpAnswer
 
 func (p *processes) audit(t *testing.T, ids []string, kills int) {
 	t.Helper()
-	settled, held := 0, 0
+	settled, held, other := 0, 0, 0
 	for n, id := range ids {
-		times, _ := p.taken(id)
+		times, wamid := p.taken(id)
 		var state string
 		p.until("the receipts of what left are there", func() bool {
 			state, _ = p.state(id)
@@ -155,6 +170,11 @@ func (p *processes) audit(t *testing.T, ids []string, kills int) {
 			t.Errorf("message %d left %d times", n, times)
 		case times == 1 && state == "accepted":
 			settled++
+			if a := p.call(http.MethodGet, "/v1/wa/message/"+id, ""); strings.Contains(a.body, otherMessage) {
+				other++ // its answer was lost, and the first id that came was another's
+			} else if !strings.Contains(a.body, wamid) || strings.Contains(a.body, `"failed":true`) {
+				t.Errorf("message %d is %s, but has the id %s", n, a.body, wamid)
+			}
 		case times == 0 && state == "unknown":
 			held++ // killed after its claim, or cut off by a fault: said, and not sent again
 		default:
@@ -165,6 +185,9 @@ func (p *processes) audit(t *testing.T, ids []string, kills int) {
 		t.Errorf("dead letters: %+v", p.stack.Queues.Depth("OutboundDeadLetters"))
 	}
 	t.Logf("%d sends, %d kills: %d left once and are accepted, %d did not leave and are held as unknown", len(ids), kills, settled, held)
+	if other > len(ids)/50 { // the true receipts have earlier times, so theirs are the first
+		t.Errorf("%d messages have another's id", other)
+	}
 	if settled == 0 || kills == 0 {
 		t.Error("the storm was none")
 	}
