@@ -30,6 +30,7 @@ type vault struct {
 	source secret.Manager
 	ahead  atomic.Int64 // how far its clock is ahead
 	denied atomic.Pointer[string]
+	aging  atomic.Int64 // how far a denied call moves the clock
 }
 
 var began = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
@@ -46,6 +47,7 @@ func newVault(t *testing.T) *vault {
 		body, _ := io.ReadAll(r.Body)
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		if stage := v.denied.Load(); stage != nil && bytes.Contains(body, []byte(*stage)) {
+			v.pass(time.Duration(v.aging.Load()))
 			w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 			w.WriteHeader(http.StatusBadRequest)
 			_, _ = io.WriteString(w, `{"__type":"AccessDeniedException","message":"no"}`)
@@ -135,6 +137,21 @@ func TestWithinItsGraceAPreviousVersionThatCannotBeReadRefusesNobodyAsWrong(t *t
 	v.pass(time.Minute)
 	if got := says(t, process, "old"); got != auth.NamePrevious {
 		t.Errorf("then the old one is %s", got)
+	}
+}
+
+// What was read before is too old by then: nothing is known about the token.
+func TestATokenIsNotWrongWhereTheSecretCouldNotBeReadAgain(t *testing.T) {
+	v := newVault(t)
+	v.Put(secretName, "only")
+	process := v.process(time.Hour)
+	if got := says(t, process, "only"); got != auth.NameCurrent {
+		t.Fatalf("the only one is %s", got)
+	}
+	v.deny(secret.Current)
+	v.aging.Store(int64(48 * time.Hour))
+	if got := says(t, process, "another"); got != "unreadable" {
+		t.Errorf("another is %s", got)
 	}
 }
 
