@@ -15,6 +15,8 @@ const (
 	ClaimWrites   = 2 // the row, and the timeline
 	OutcomeWrites = 2 // the row, and the index sent_wamid
 	QueueWrites   = 1 // the row that waits in the queue
+	AliasWrites   = 2 // another name of a person, once a day and process: an item under each name
+	LongWrites    = 3 // more for a text of 512 bytes: it is in the item twice, and in the timeline
 )
 
 // Prices in US dollars, us-east-1, without free tiers (AWS's pricing pages of Amazon API
@@ -77,6 +79,7 @@ func Kinds() []Kind {
 	return []Kind{
 		{"statuses, one a delivery", httpAPI, invocations(webhookSeconds), StatusWrites * writeUnit, 0, out, log},
 		{"messages in, one a delivery", httpAPI, invocations(webhookSeconds), MessageWrites * writeUnit, 0, out, log},
+		{"messages of 512 bytes, each from somebody with a user id", httpAPI, invocations(webhookSeconds), (MessageWrites + LongWrites + AliasWrites) * writeUnit, 0, out, log},
 		{"sends over HTTP", httpAPI, invocations(sendSeconds), (ClaimWrites + OutcomeWrites) * writeUnit, 0, out, log},
 		{"sends from SQS, one a batch", 0, invocations(sendSeconds), (ClaimWrites + OutcomeWrites) * writeUnit, queueRequests * queueRequest, out, log},
 		{

@@ -90,12 +90,17 @@ func (p *Proxy) measure(response *http.Response) error {
 		return err
 	}
 	response.Body = io.NopCloser(bytes.NewReader(body))
-	var told struct {
-		ConsumedCapacity struct{ CapacityUnits float64 }
+	type capacity struct{ CapacityUnits float64 }
+	var one struct{ ConsumedCapacity capacity }
+	var several struct{ ConsumedCapacity []capacity } // of a batch: for each table
+	_ = json.Unmarshal(body, &one)                    // a failed condition tells none
+	_ = json.Unmarshal(body, &several)
+	units := one.ConsumedCapacity.CapacityUnits
+	for _, c := range several.ConsumedCapacity {
+		units += c.CapacityUnits
 	}
-	_ = json.Unmarshal(body, &told) // a failed condition tells none
 	_, action, _ := strings.Cut(response.Request.Header.Get("X-Amz-Target"), ".")
-	(*m)(action, told.ConsumedCapacity.CapacityUnits)
+	(*m)(action, units)
 	return nil
 }
 
