@@ -18,6 +18,9 @@ import (
 // TestNothingThatTheGatewaySaysReachesAProcessesStandardError: net/http logs what a peer says
 // unasked, and quotes it.
 func TestNothingThatTheGatewaySaysReachesAProcessesStandardError(t *testing.T) {
+	if testing.Short() {
+		t.Skip(harness.NeedsJava)
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
