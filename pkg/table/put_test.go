@@ -227,6 +227,26 @@ func TestOneItemThatDynamoDBRefusesIsQuarantinedAndHarmsNoOther(t *testing.T) {
 	}
 }
 
+func TestWhatCannotBeQuarantinedEitherIsUnsaved(t *testing.T) {
+	for what, refusal := range map[string]reply{"denied": denied, "invalid": invalid} {
+		tbl, _ := serve(func(_ int, c call) reply {
+			for _, it := range c.puts(t) {
+				switch {
+				case it["payload"].S == "2" && it["kind"].S == "quarantine":
+					return refusal
+				case it["payload"].S == "2":
+					return invalid
+				}
+			}
+			return reply{}
+		})
+		r := tbl.Put(t.Context(), []whatsapp.Event{inbound("good", "1"), inbound("bad", "2"), inbound("fine", "3")}, received)
+		if got := unsaved(r); !slices.Equal(got, []string{"bad"}) || r.Quarantined != 0 || r.Err == nil {
+			t.Errorf("the quarantine is %s: unsaved %v, %d quarantined, %v", what, got, r.Quarantined, r.Err)
+		}
+	}
+}
+
 func TestEqualEventsAreOneItemThatKeepsTheContact(t *testing.T) {
 	with := func(contact string) whatsapp.Event {
 		e := inbound("m", "{}")
