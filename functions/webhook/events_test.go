@@ -177,10 +177,7 @@ func TestReadmesExamplesAreWhatFixturesMake(t *testing.T) {
 		events.AccountEvent: "template-status", events.Quarantined: "dashboard-test", events.Standby: "standby",
 	}
 	seen := map[string]bool{}
-	for _, block := range docs.Blocks(t, "json") {
-		if !strings.HasPrefix(block, `{"detail-type"`) {
-			continue
-		}
+	for _, block := range docs.Examples(t) {
 		var example simeventbridge.Event
 		if err := json.Unmarshal([]byte(block), &example); err != nil {
 			t.Fatal(err)

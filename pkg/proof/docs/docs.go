@@ -90,6 +90,28 @@ func Block(t testing.TB, language, with string) string {
 	return ""
 }
 
+// Examples returns the events that users read: the READMEs' and pkg/events/examples'.
+func Examples(t testing.TB) (all []string) {
+	t.Helper()
+	for _, block := range Blocks(t, "json") {
+		if strings.HasPrefix(block, `{"detail-type"`) {
+			all = append(all, block)
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(Root(t), "pkg/events/examples/*.json"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("pkg/events/examples has %d examples, %v", len(files), err)
+	}
+	for _, name := range files {
+		text, err := os.ReadFile(name) // #nosec G304 -- a file of this checkout
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, string(text))
+	}
+	return all
+}
+
 // Exchange is a command and the response that the README prints for it.
 type Exchange struct {
 	Command string
