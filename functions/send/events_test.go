@@ -197,9 +197,9 @@ func TestReadmesOutcomeIsWhatASendMakes(t *testing.T) {
 	}
 }
 
-// A text that is stored ten times, whose event goes ten times through README's rule to the
-// queue, is answered once.
-func TestReadmesRuleAnswersAStoredTextOnce(t *testing.T) {
+// readmesRule compiles README's rule, whose imports template.yaml exports.
+func readmesRule(t *testing.T) *simeventbridge.Compiled {
+	t.Helper()
 	var stack map[string]struct {
 		Properties struct {
 			EventBusName yaml.Node      `yaml:"EventBusName"`
@@ -234,7 +234,13 @@ func TestReadmesRuleAnswersAStoredTextOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return compiled
+}
 
+// A text that is stored ten times, whose event goes ten times through README's rule to the
+// queue, is answered once.
+func TestReadmesRuleAnswersAStoredTextOnce(t *testing.T) {
+	compiled := readmesRule(t)
 	w := newWorld(t)
 	out := harness.NewOut(t, w.table)
 	stored := table.New(harness.Backends.DB, w.table, 30)

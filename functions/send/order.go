@@ -175,7 +175,15 @@ func (o *order) envelope(body []byte, f faults) *api.Answer {
 	message := members["message"]
 	contact, group := text("contact"), text("group")
 	if given(members["contact"]) || given(members["group"]) {
-		message = addressed(message, contact, group, f)
+		var ok bool
+		if message, ok = addressed(message, contact, group, f); !ok {
+			to := f["to"]
+			defer func() { // what is wrong is said already
+				if delete(f, "to"); to != nil {
+					f["to"] = to
+				}
+			}()
+		}
 	}
 	return o.read(message, f)
 }

@@ -18,16 +18,16 @@ const aliasLimit = time.Second
 const ruleContact = "a phone number or a business-scoped user id"
 
 // addressed puts whom an envelope is for into its message: a number becomes to, a user id
-// recipient, a group to with its recipient_type. What the message says itself stays alone.
-func addressed(message json.RawMessage, contact, group string, f faults) json.RawMessage {
+// recipient, a group to with its recipient_type. ok is false where that is not possible.
+func addressed(message json.RawMessage, contact, group string, f faults) (out json.RawMessage, ok bool) {
 	said := members(message)
 	if said == nil {
-		return message // read says what is wrong with it
+		return message, true // read says what is wrong with it
 	}
 	for _, name := range []string{"to", "recipient"} {
 		if _, there := said[name]; there {
 			f.add(name, "absent where the envelope has contact or group")
-			return message
+			return message, false
 		}
 	}
 	name := whatsapp.Canonical(contact)
@@ -41,15 +41,15 @@ func addressed(message json.RawMessage, contact, group string, f faults) json.Ra
 		case !isText(kind, "group"):
 			f.add("recipient_type", "group, or absent")
 		}
-		return withMember(message, "to", group)
+		return withMember(message, "to", group), true
 	case whatsapp.IsPhone(name):
-		return withMember(message, "to", name)
+		return withMember(message, "to", name), true
 	case whatsapp.IsUserID(name):
-		return withMember(message, "recipient", name)
+		return withMember(message, "recipient", name), true
 	default:
 		f.add("contact", ruleContact)
 	}
-	return message
+	return message, false
 }
 
 // withMember puts a member that an object does not have before its others.
