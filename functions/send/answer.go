@@ -21,7 +21,7 @@ import (
 func (h *handler) tell(v *visit) api.Answer {
 	id := map[string]any{"id": v.request.ID}
 	var a api.Answer
-	switch told := v.end.Answer; told.Kind {
+	switch told := v.end.Response; told.Kind {
 	case ledger.Own:
 		a = h.own(v.result)
 		if told.RetryAfter > 0 && limited(*v.result) {
@@ -57,7 +57,7 @@ func (h *handler) tell(v *visit) api.Answer {
 		panic("send: unknown answer " + string(told.Kind))
 	}
 	a.Headers["message-id"] = v.request.ID
-	if v.end.Answer.Replayed {
+	if v.end.Response.Replayed {
 		a.Headers["idempotent-replayed"] = "true"
 	}
 	return a
@@ -76,7 +76,7 @@ func (h *handler) own(r *gateway.Result) api.Answer {
 	case refusesKey(*r):
 		a = api.Fail(api.APIKeyRefused, "", nil)
 	default:
-		a = pass(r.Kind, r.Status, r.Body, r.Wamid)
+		a = pass(r.State, r.Status, r.Body, r.Wamid)
 	}
 	for name, values := range r.Header {
 		a.Headers[strings.ToLower(name)] = strings.Join(values, ",")
@@ -97,7 +97,7 @@ func unfit() api.Answer {
 
 // stored answers with what an earlier attempt was told.
 func stored(o *ledger.Outcome) api.Answer {
-	a := pass(gateway.Kind(o.State), o.HTTP, o.Body, o.Wamid)
+	a := pass(o.State, o.HTTP, o.Body, o.Wamid)
 	switch api.Code(a.Code) {
 	case api.RequestTooLarge, api.MalformedRequest, api.BrokenLimits, api.MalformedKey, api.KeyReused: // refused by us, as a record
 		a.Failure, a.Foreign = api.InvalidMessage, false
@@ -107,7 +107,7 @@ func stored(o *ledger.Outcome) api.Answer {
 
 // pass hands the Gateway's answer on as it is. What no client could read takes the
 // unified shape.
-func pass(kind gateway.Kind, status int, body []byte, wamid string) api.Answer {
+func pass(kind gateway.State, status int, body []byte, wamid string) api.Answer {
 	readable := members(body) != nil
 	switch {
 	case kind == gateway.Accepted && !readable && wamid == "":
@@ -129,7 +129,7 @@ func pass(kind gateway.Kind, status int, body []byte, wamid string) api.Answer {
 	return a
 }
 
-func failureOf(kind gateway.Kind, status int) api.Failure {
+func failureOf(kind gateway.State, status int) api.Failure {
 	switch {
 	case status == http.StatusPaymentRequired:
 		return api.PaymentRequired

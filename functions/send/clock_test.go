@@ -71,7 +71,7 @@ func TestAnOutcomeHasTimeOfItsOwnWhateverTheClockSays(t *testing.T) {
 	for name := range w.row(id).Send().Attempts {
 		token = name
 	}
-	v := visit{request: ledger.Request{ID: id, AnswerBy: w.now().Add(-time.Second)}}
+	v := visit{request: ledger.Request{ID: id, RespondBy: w.now().Add(-time.Second)}}
 	r := w.handler.write(t.Context(), &v, ledger.Write{
 		Step: ledger.Settle, ID: id, If: []ledger.Clause{{Kind: ledger.AttemptOpen, Token: token}},
 		Set: ledger.Update{Token: token, Outcome: &ledger.Outcome{State: ledger.Accepted, HTTP: 200, At: w.now()}},

@@ -65,7 +65,7 @@ func (h *handler) deliver(ctx context.Context, v *visit) {
 			}
 			action = way.Queried(h.now(), statuses, err == nil)
 		case ledger.DoPost:
-			if v.request.Source == ledger.ByID { // its row says what an order would
+			if v.request.Source == ledger.RecordByID { // its row says what an order would
 				summary, _ := whatsapp.Check(action.Send.Payload)
 				v.opaque, v.client = summary.HasOpaque, action.Send.Client
 			}
@@ -89,8 +89,8 @@ func (h *handler) deliver(ctx context.Context, v *visit) {
 
 func (h *handler) until(v *visit, limit time.Duration) time.Time {
 	at := h.now().Add(limit)
-	if v.request.AnswerBy.Before(at) {
-		return v.request.AnswerBy
+	if v.request.RespondBy.Before(at) {
+		return v.request.RespondBy
 	}
 	return at
 }
@@ -98,7 +98,7 @@ func (h *handler) until(v *visit, limit time.Duration) time.Time {
 func (h *handler) write(ctx context.Context, v *visit, w ledger.Write) ledger.Result {
 	end := h.until(v, claimLimit)
 	if w.Step == ledger.Settle {
-		end = v.request.AnswerBy
+		end = v.request.RespondBy
 		if least := h.now().Add(leastForOutcome); end.Before(least) {
 			end = least
 		}
@@ -124,7 +124,7 @@ func (h *handler) post(ctx context.Context, v *visit, send *ledger.Send, within 
 		body = whatsapp.WithOpaque(body, ledger.Opaque(v.request.ID, v.request.Token))
 	}
 	waits := time.Duration(0)
-	if v.request.Source.Record() {
+	if v.request.Source.IsRecord() {
 		waits = patience
 	}
 	r := h.call(calling, &v.key, waits, end, func(ctx context.Context, key string) gateway.Result {
@@ -198,15 +198,15 @@ func refusesKey(r gateway.Result) bool {
 
 // outcome is what the ledger keeps of an answer.
 func outcome(r gateway.Result) ledger.Outcome {
-	o := ledger.Outcome{State: ledger.State(r.Kind), HTTP: r.Status, Body: r.Body}
-	if r.Kind != gateway.Accepted {
+	o := ledger.Outcome{State: r.State, HTTP: r.Status, Body: r.Body}
+	if r.State != gateway.Accepted {
 		o.Reason = r.Reason
 	}
 	if len(r.Wamid) <= longestWamid {
 		o.Wamid = r.Wamid
 	}
 	most := largestNotice
-	if r.Kind == gateway.Accepted || r.Kind == gateway.Rejected {
+	if r.State == gateway.Accepted || r.State == gateway.Rejected {
 		most = largestAnswer
 	}
 	if len(o.Body) > most || len(o.Body) == 0 {

@@ -13,7 +13,7 @@ import (
 // message's id beside it; a failure is a Lambda error named as in api.Failure.
 func (h *handler) direct(ctx context.Context, payload []byte) ([]byte, error) {
 	l := h.begin(sourceDirect)
-	v := visit{request: ledger.Request{Source: ledger.HTTP}}
+	v := visit{request: ledger.Request{Source: ledger.Sync}}
 	answer := h.invoke(ctx, payload, &v, &l)
 	h.summarise(ctx, &l, answer)
 	if answer.Failure != "" {
@@ -22,7 +22,7 @@ func (h *handler) direct(ctx context.Context, payload []byte) ([]byte, error) {
 	result := members([]byte(answer.Body))
 	if id := v.request.ID; id != "" {
 		result["messageId"], _ = json.Marshal(id)
-		result["replayed"], _ = json.Marshal(v.end.Answer.Replayed)
+		result["replayed"], _ = json.Marshal(v.end.Response.Replayed)
 	}
 	return json.Marshal(result)
 }
@@ -44,7 +44,7 @@ func (h *handler) invoke(ctx context.Context, payload []byte, v *visit, l *line)
 		return *bad
 	}
 	v.request.ProcessEnds = h.processEnds(ctx)
-	v.request.AnswerBy = v.request.ProcessEnds.Add(-answerMargin)
+	v.request.RespondBy = v.request.ProcessEnds.Add(-answerMargin)
 	v.about = o.about()
 	if o.summary.Receipt {
 		return h.receipt(ctx, &o, v, l)

@@ -95,8 +95,8 @@ func (h *handler) take(ctx context.Context, r api.Request, client string, l *lin
 		return *bad
 	}
 	o.client, o.scope = client, "http/"+client
-	v := visit{about: o.about(), request: ledger.Request{Source: ledger.HTTP}}
-	v.request.AnswerBy, v.request.ProcessEnds = h.deadlines(ctx, r)
+	v := visit{about: o.about(), request: ledger.Request{Source: ledger.Sync}}
+	v.request.RespondBy, v.request.ProcessEnds = h.deadlines(ctx, r)
 	if o.summary.Receipt {
 		return h.receipt(ctx, &o, &v, l)
 	}
@@ -108,7 +108,7 @@ func (h *handler) take(ctx context.Context, r api.Request, client string, l *lin
 	h.identify(&o, &v)
 	h.deliver(ctx, &v)
 	answer := h.tell(&v)
-	if v.end.Answer.Kind == ledger.Accepted202 {
+	if v.end.Response.Kind == ledger.Accepted202 {
 		answer.Headers["preference-applied"] = "respond-async"
 	}
 	l.visit(&v)

@@ -50,12 +50,12 @@ func (l *line) visit(v *visit) {
 	l.client = cmp.Or(l.client, v.client)
 	switch {
 	case v.result != nil:
-		l.outcome, l.reason = string(v.result.Kind), v.result.Reason
+		l.outcome, l.reason = string(v.result.State), string(v.result.Reason)
 		if l.code = ""; v.result.Response.Errors != nil {
 			l.code = codeOf(v.result.Body)
 		}
-	case v.end.Do == ledger.DoAnswer:
-		l.outcome = string(v.end.Answer.Kind)
+	case v.end.Do == ledger.DoRespond:
+		l.outcome = string(v.end.Response.Kind)
 	case v.end.Do == ledger.DoAcknowledge && len(v.end.Notes) > 0:
 		l.outcome = string(v.end.Notes[0])
 	case v.end.Do == ledger.DoAcknowledge:
@@ -68,8 +68,8 @@ func (l *line) visit(v *visit) {
 
 func (l *line) has(note ledger.Note) bool { return slices.Contains(l.notes, note) }
 
-func (l *line) is(kind gateway.Kind) bool {
-	return l.result != nil && l.result.Kind == kind && !l.receipt
+func (l *line) is(kind gateway.State) bool {
+	return l.result != nil && l.result.State == kind && !l.receipt
 }
 
 func (h *handler) summarise(ctx context.Context, l *line, answer api.Answer) {
@@ -109,9 +109,9 @@ func (h *handler) summarise(ctx context.Context, l *line, answer api.Answer) {
 		// Of NotSent, what the Gateway, or Meta behind it, asked to slow down for. Records that went back without a call,
 		// because it had just asked for a pause, are counted apart.
 		count("RateLimited", l.is(gateway.Released) && limited(*l.result)),
-		count("RecordsDeferred", l.result == nil && l.reason == gateway.ReasonRateLimited),
+		count("RecordsDeferred", l.result == nil && l.reason == string(gateway.ReasonRateLimited)),
 		count("GatewayRefusedKey", l.result != nil && refusesKey(*l.result)),
-		count("PaymentRequired", l.reason == gateway.ReasonPaymentRequired),
+		count("PaymentRequired", l.reason == string(gateway.ReasonPaymentRequired)),
 		count("RecordsLater", l.outcome == "later"),
 		count("RecordsRefused", l.record != "" && l.outcome == "refused"),
 		count("RecordsExpired", l.has(ledger.NoteExpired) || l.outcome == "expired"),
@@ -122,7 +122,7 @@ func (h *handler) summarise(ctx context.Context, l *line, answer api.Answer) {
 		count("TableUnavailable", l.has(ledger.NoteTableFailed)),
 		count("TooLate", l.has(ledger.NoteNoTime)),
 		count("QueueUnavailable", l.reason == "queue_unavailable" || l.outcome == string(ledger.QueueFailed)),
-		count("SecretUnavailable", slices.Contains([]string{"api_key_unavailable", "clients_unavailable", "clients_invalid", gateway.ReasonBadKey}, l.reason)),
+		count("SecretUnavailable", slices.Contains([]string{"api_key_unavailable", "clients_unavailable", "clients_invalid", string(gateway.ReasonBadKey)}, l.reason)),
 		count("RefusedNoToken", l.reason == auth.ReasonNoToken),
 		count("RefusedMalformedToken", l.reason == auth.ReasonMalformedToken),
 		count("RefusedWrongToken", l.reason == auth.ReasonWrongToken),

@@ -131,11 +131,11 @@ func describe(row *ledger.Send, kind string, f ledger.Folded, receipts []ledger.
 			}
 		}
 		if f.State != ledger.Accepted {
-			v.Reason = o.Reason
+			v.Reason = string(o.Reason)
 		}
 	}
 	if f.State == ledger.Unknown {
-		v.Reason = row.UnknownReason()
+		v.Reason = string(row.UnknownReason())
 	}
 	slices.SortStableFunc(receipts, func(a, b ledger.Status) int {
 		return cmp.Or(a.Time.Compare(b.Time), whatsapp.Rank(a.Status)-whatsapp.Rank(b.Status))

@@ -66,7 +66,7 @@ func withMember(object json.RawMessage, name, value string) json.RawMessage {
 // alias remembers the name that WhatsApp has for whom a message was sent to, where it is
 // another one than the caller's. The message has left: a failure changes nothing of that.
 func (h *handler) alias(ctx context.Context, v *visit) {
-	if v.result == nil || v.result.Kind != gateway.Accepted || v.about.GroupID != "" {
+	if v.result == nil || v.result.State != gateway.Accepted || v.about.GroupID != "" {
 		return
 	}
 	names, ok := whatsapp.SentTo(v.result.Body)

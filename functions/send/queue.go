@@ -129,15 +129,15 @@ func (h *handler) record(ctx context.Context, r *queue.Record) (again bool) {
 func (h *handler) process(ctx context.Context, r *queue.Record, l *line) (again bool, wait time.Duration) {
 	now := h.now()
 	sent := r.Sent(now)
-	v := visit{request: ledger.Request{Source: ledger.Bare, Sent: sent, RetentionDays: h.retentionDays}}
+	v := visit{request: ledger.Request{Source: ledger.Record, Sent: sent, RetentionDays: h.retentionDays}}
 	v.request.ProcessEnds = h.processEnds(ctx)
-	v.request.AnswerBy = v.request.ProcessEnds.Add(-answerMargin)
+	v.request.RespondBy = v.request.ProcessEnds.Add(-answerMargin)
 	o, id, bad := readRecord(r)
 	l.client = o.client
 	expired := id == "" && !now.Before(sent.Add(validity(&o)))
 	switch {
 	case id != "":
-		v.request.Source = ledger.ByID
+		v.request.Source = ledger.RecordByID
 	case bad != nil:
 		return h.refuse(ctx, r, &o, *bad, l)
 	case o.summary.Receipt && expired:
@@ -145,7 +145,7 @@ func (h *handler) process(ctx context.Context, r *queue.Record, l *line) (again 
 		return false, 0
 	}
 	if left := h.limited.left(now); left > 0 && !expired {
-		l.reason = gateway.ReasonRateLimited
+		l.reason = string(gateway.ReasonRateLimited)
 		left = ledger.Backoff(now.Sub(sent), left)
 		return true, jitter(left, left/5)
 	}
@@ -226,7 +226,7 @@ func readRecord(r *queue.Record) (o order, id string, bad *api.Answer) {
 // refuse records a record that can never be sent, under its own SQS message id and
 // never under its key: a bad record does not spend a key.
 func (h *handler) refuse(ctx context.Context, r *queue.Record, o *order, why api.Answer, l *line) (again bool, wait time.Duration) {
-	v := visit{request: ledger.Request{Source: ledger.Bare, AnswerBy: h.processEnds(ctx)}}
+	v := visit{request: ledger.Request{Source: ledger.Record, RespondBy: h.processEnds(ctx)}}
 	own := *o
 	own.scope, own.key = sourceSQS, r.ID
 	if len(own.body) == 0 {
@@ -238,7 +238,7 @@ func (h *handler) refuse(ctx context.Context, r *queue.Record, o *order, why api
 	writing, cancel := context.WithTimeout(ctx, claimLimit)
 	defer cancel()
 	l.outcome, l.reason = "refused", "record_refused"
-	result, err := h.table.WriteSend(writing, ledger.Refused(&v.request, h.now(), ledger.Outcome{HTTP: why.Status, Body: []byte(why.Body), Reason: why.Code}), v.about)
+	result, err := h.table.WriteSend(writing, ledger.Refused(&v.request, h.now(), ledger.Outcome{HTTP: why.Status, Body: []byte(why.Body), Reason: ledger.Reason(why.Code)}), v.about)
 	switch {
 	case result.Lost || result.Missed:
 		l.err = err
@@ -254,7 +254,7 @@ func (h *handler) queuedReceipt(ctx context.Context, r *queue.Record, o *order, 
 	l.receipt = true
 	result := h.postReceipt(ctx, o, v)
 	l.visit(v)
-	switch result.Kind {
+	switch result.State {
 	case gateway.Accepted:
 		return false, 0
 	case gateway.Rejected:

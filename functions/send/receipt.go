@@ -17,7 +17,7 @@ func (h *handler) receipt(ctx context.Context, o *order, v *visit, l *line) api.
 	}
 	r := h.postReceipt(ctx, o, v)
 	l.visit(v)
-	if r.Kind == gateway.Unknown {
+	if r.State == gateway.Unknown {
 		return api.Fail(api.NotReached, "Nobody can tell whether the receipt arrived. It is safe to repeat the request.", nil)
 	}
 	return h.own(&r)
@@ -26,8 +26,8 @@ func (h *handler) receipt(ctx context.Context, o *order, v *visit, l *line) api.
 func (h *handler) postReceipt(ctx context.Context, o *order, v *visit) gateway.Result {
 	started := h.now()
 	end := started.Add(ledger.CallLimit)
-	if v.request.AnswerBy.Before(end) {
-		end = v.request.AnswerBy
+	if v.request.RespondBy.Before(end) {
+		end = v.request.RespondBy
 	}
 	calling, cancel := context.WithDeadline(ctx, end)
 	defer cancel()

@@ -31,10 +31,10 @@ const (
 	connectTimeout = 5 * time.Second
 )
 
-// Result is what a send came to. Its Kind is never empty.
+// Result is what a send came to. Its State is never empty.
 type Result struct {
-	Kind   Kind
-	Reason string // stable code, one of the Reason constants
+	State  State
+	Reason Reason
 
 	Status     int           // HTTP status; 0 without an answer
 	Header     http.Header   // the answer's rate headers and Retry-After, nothing else
@@ -108,7 +108,7 @@ func (c *Client) SendReceipt(ctx context.Context, apiKey string, body []byte, is
 
 func (c *Client) post(ctx context.Context, apiKey string, body []byte, isFake, mmlite, receipt bool) Result {
 	if !ValidKey(apiKey) {
-		return Result{Kind: Released, Reason: ReasonBadKey, NotConnected: true, Err: errors.New("API key is empty or has characters that no header can hold")}
+		return Result{State: Released, Reason: ReasonBadKey, NotConnected: true, Err: errors.New("API key is empty or has characters that no header can hold")}
 	}
 	var connected atomic.Bool
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
@@ -116,7 +116,7 @@ func (c *Client) post(ctx context.Context, apiKey string, body []byte, isFake, m
 	})
 	request, err := http.NewRequestWithContext(traced, http.MethodPost, c.endpoint+query(isFake, mmlite), bytes.NewReader(body))
 	if err != nil { // the endpoint was parsed when the client was made
-		return Result{Kind: Released, Reason: ReasonNotConnected, NotConnected: true, Err: errors.New("request cannot be made")}
+		return Result{State: Released, Reason: ReasonNotConnected, NotConnected: true, Err: errors.New("request cannot be made")}
 	}
 	request.GetBody = nil // without it the transport cannot post a second time
 	request.Header.Set("Authorization", "Bearer "+apiKey)
@@ -127,9 +127,9 @@ func (c *Client) post(ctx context.Context, apiKey string, body []byte, isFake, m
 	response, err := c.transport.RoundTrip(request)
 	if err != nil {
 		if !connected.Load() {
-			return Result{Kind: Released, Reason: ReasonNotConnected, NotConnected: true, Err: fmt.Errorf("connect to the Gateway: %w", err)}
+			return Result{State: Released, Reason: ReasonNotConnected, NotConnected: true, Err: fmt.Errorf("connect to the Gateway: %w", err)}
 		}
-		return Result{Kind: Unknown, Reason: lost(ctx, err)}
+		return Result{State: Unknown, Reason: lost(ctx, err)}
 	}
 	defer response.Body.Close()
 	return c.read(ctx, response, receipt)
@@ -141,7 +141,7 @@ func (c *Client) read(ctx context.Context, response *http.Response, receipt bool
 	r := Result{Status: response.StatusCode, Header: rateHeaders(response.Header)}
 	if r.Status < http.StatusOK {
 		// What follows a 101 is the bare connection, which no context ends.
-		r.Kind, r.Reason = Classify(r.Status, Facts{})
+		r.State, r.Reason = Classify(r.Status, Facts{})
 		return r
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
@@ -164,17 +164,17 @@ func (c *Client) read(ctx context.Context, response *http.Response, receipt bool
 	} else {
 		r.RetryAfter = RetryAfter(nil, response.Header, c.now())
 	}
-	r.Kind, r.Reason = Classify(r.Status, f)
+	r.State, r.Reason = Classify(r.Status, f)
 	switch r.Reason {
 	case ReasonPairLimited:
 		r.RetryAfter = max(r.RetryAfter, PairPause)
 	case ReasonMetaLimited:
 		r.RetryAfter = max(r.RetryAfter, NumberPause)
 	}
-	if r.Kind == Accepted {
+	if r.State == Accepted {
 		r.Wamid = id
 	}
-	if r.Kind == Unknown && err != nil && r.Reason != ReasonRedirect {
+	if r.State == Unknown && err != nil && r.Reason != ReasonRedirect {
 		r.Reason = lost(ctx, err)
 	}
 	return r
@@ -225,7 +225,7 @@ func messageID(data json.RawMessage) string {
 	return d.Messages[0].ID
 }
 
-func lost(ctx context.Context, err error) string {
+func lost(ctx context.Context, err error) Reason {
 	var timeout net.Error
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):

@@ -77,7 +77,7 @@ func TestTheRequestIsTheGatewaysContract(t *testing.T) {
 		if s := <-got; s != want {
 			t.Errorf("sent %+v, want %+v", s, want)
 		}
-		if r.Kind != Accepted || r.Wamid != "wamid.HBgM" || r.Status != 200 || string(r.Body) != success || !r.Response.IsSuccess || r.NotConnected || r.Err != nil {
+		if r.State != Accepted || r.Wamid != "wamid.HBgM" || r.Status != 200 || string(r.Body) != success || !r.Response.IsSuccess || r.NotConnected || r.Err != nil {
 			t.Errorf("%+v", r)
 		}
 		if len(r.Header) != 1 || r.Header.Get("X-RateLimit-sec-Remaining") != "79" {
@@ -90,8 +90,9 @@ func TestEveryAnswerHasItsKind(t *testing.T) {
 	for _, a := range []struct {
 		name, contentType, body string
 		status                  int
-		kind                    Kind
-		reason, code            string
+		state                   State
+		reason                  Reason
+		code                    string
 	}{
 		{"no id", "application/json", `{"isSuccess":true,"data":{}}`, 200, Unknown, ReasonUnreadable, ""},
 		{"empty", "application/json", ``, 200, Unknown, ReasonUnreadable, ""},
@@ -121,7 +122,7 @@ func TestEveryAnswerHasItsKind(t *testing.T) {
 		if r.Response.Errors != nil {
 			code = r.Response.Errors.Code
 		}
-		if r.Kind != a.kind || r.Reason != a.reason || code != a.code || r.Status != a.status || string(r.Body) != a.body || (r.Wamid != "") != (r.Kind == Accepted) {
+		if r.State != a.state || r.Reason != a.reason || code != a.code || r.Status != a.status || string(r.Body) != a.body || (r.Wamid != "") != (r.State == Accepted) {
 			t.Errorf("%s: %+v", a.name, r)
 		}
 		if a.code == "RATE_001" && r.RetryAfter != time.Second {
@@ -132,7 +133,7 @@ func TestEveryAnswerHasItsKind(t *testing.T) {
 
 func TestAReceiptSucceedsWithAny2xx(t *testing.T) {
 	c, _ := serve(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, `{"success":true}`) })
-	if r := c.SendReceipt(t.Context(), apiKey, []byte(`{"status":"read","message_id":"m"}`), false, false); r.Kind != Accepted || r.Wamid != "" {
+	if r := c.SendReceipt(t.Context(), apiKey, []byte(`{"status":"read","message_id":"m"}`), false, false); r.State != Accepted || r.Wamid != "" {
 		t.Errorf("%+v", r)
 	}
 }
@@ -145,7 +146,7 @@ func TestNothingIsPostedTwiceAndNoRedirectFollowed(t *testing.T) {
 			w.Header().Set("Location", "/elsewhere")
 			w.WriteHeader(status)
 		})
-		if r := send(t, c); r.Kind != Unknown || r.Reason != ReasonRedirect || posts.Load() != 1 {
+		if r := send(t, c); r.State != Unknown || r.Reason != ReasonRedirect || posts.Load() != 1 {
 			t.Errorf("%d: %+v after %d posts", status, r, posts.Load())
 		}
 	}
@@ -161,13 +162,13 @@ func TestWithoutAConnectionNothingHasLeft(t *testing.T) {
 	_, plain := serve(t, func(w http.ResponseWriter, r *http.Request) {})
 	for _, base := range []string{"http://" + address, strings.Replace(plain.URL, "http:", "https:", 1)} {
 		r := send(t, client(t, base))
-		if r.Kind != Released || r.Reason != ReasonNotConnected || !r.NotConnected || r.Err == nil {
+		if r.State != Released || r.Reason != ReasonNotConnected || !r.NotConnected || r.Err == nil {
 			t.Errorf("%s: %+v", base, r)
 		}
 	}
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	if r := client(t, plain.URL).Send(gone, apiKey, []byte(message), false, false); r.Kind != Released || !r.NotConnected {
+	if r := client(t, plain.URL).Send(gone, apiKey, []byte(message), false, false); r.State != Released || !r.NotConnected {
 		t.Errorf("cancelled before: %+v", r)
 	}
 }
@@ -177,7 +178,7 @@ func TestAKeyThatNoHeaderHoldsIsNotSentAndNotTold(t *testing.T) {
 	c, _ := serve(t, func(w http.ResponseWriter, r *http.Request) { posts.Add(1) })
 	for _, key := range []string{"", "sk_secret\n", "sk secret", "sk_sécret"} {
 		r := c.Send(t.Context(), key, []byte(message), false, false)
-		if r.Kind != Released || r.Reason != ReasonBadKey || posts.Load() != 0 || strings.Contains(r.Err.Error(), "sk") {
+		if r.State != Released || r.Reason != ReasonBadKey || posts.Load() != 0 || strings.Contains(r.Err.Error(), "sk") {
 			t.Errorf("%q: %+v", key, r)
 		}
 	}
@@ -226,8 +227,8 @@ func TestAConnectionThatBreaksLeavesTheOutcomeUnknownAndIsNotTriedAgain(t *testi
 	for _, b := range []struct {
 		name   string
 		h      func(conn *net.TCPConn)
-		kind   Kind
-		reason string
+		state  State
+		reason Reason
 	}{
 		{"reset at the first byte", func(c *net.TCPConn) { _, _ = c.Read(make([]byte, 1)); _ = c.SetLinger(0) }, Unknown, ReasonBroken},
 		{"reset while it came", func(c *net.TCPConn) { _, _ = c.Read(make([]byte, 10)); _ = c.SetLinger(0) }, Unknown, ReasonBroken},
@@ -257,7 +258,7 @@ func TestAConnectionThatBreaksLeavesTheOutcomeUnknownAndIsNotTriedAgain(t *testi
 		t.Run(b.name, func(t *testing.T) {
 			c, connections := broken(t, b.h)
 			r := send(t, c)
-			if r.Kind != b.kind || r.Reason != b.reason || r.NotConnected || r.Err != nil || connections.Load() != 1 {
+			if r.State != b.state || r.Reason != b.reason || r.NotConnected || r.Err != nil || connections.Load() != 1 {
 				t.Errorf("%+v after %d connections", r, connections.Load())
 			}
 		})
@@ -274,10 +275,10 @@ func TestADeadKeptConnectionIsNoReasonToPostAgain(t *testing.T) {
 		requests.Add(1)
 		_ = conn.SetLinger(0)
 	})
-	if r := send(t, c); r.Kind != Accepted {
+	if r := send(t, c); r.State != Accepted {
 		t.Fatalf("%+v", r)
 	}
-	if r := send(t, c); r.Kind != Unknown || requests.Load() != 2 {
+	if r := send(t, c); r.State != Unknown || requests.Load() != 2 {
 		t.Errorf("%+v after %d requests", r, requests.Load())
 	}
 }
@@ -295,13 +296,13 @@ func TestTheContextEndsASlowAnswer(t *testing.T) {
 			_, _ = io.Copy(io.Discard, conn) // until the client hangs up
 		})
 		short, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-		if r := c.Send(short, apiKey, []byte(message), false, false); r.Kind != Unknown || r.Reason != ReasonTimeout {
+		if r := c.Send(short, apiKey, []byte(message), false, false); r.State != Unknown || r.Reason != ReasonTimeout {
 			t.Errorf("%s, deadline: %+v", name, r)
 		}
 		cancel()
 		withdrawn, cancel := context.WithCancel(t.Context())
 		traced := httptrace.WithClientTrace(withdrawn, &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { cancel() }})
-		if r := c.Send(traced, apiKey, []byte(message), false, false); r.Kind != Unknown || r.Reason != ReasonCanceled {
+		if r := c.Send(traced, apiKey, []byte(message), false, false); r.State != Unknown || r.Reason != ReasonCanceled {
 			t.Errorf("%s, cancelled: %+v", name, r)
 		}
 		cancel()
@@ -316,8 +317,8 @@ func TestAHugeAnswerIsBoundedAndUnreadable(t *testing.T) {
 		}
 		_, _ = io.WriteString(w, `"}`)
 	})
-	if r := send(t, c); r.Kind != Unknown || r.Reason != ReasonUnreadable || len(r.Body) != maxAnswer {
-		t.Errorf("%s %s, %d bytes", r.Kind, r.Reason, len(r.Body))
+	if r := send(t, c); r.State != Unknown || r.Reason != ReasonUnreadable || len(r.Body) != maxAnswer {
+		t.Errorf("%s %s, %d bytes", r.State, r.Reason, len(r.Body))
 	}
 }
 

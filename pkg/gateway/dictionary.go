@@ -2,39 +2,48 @@ package gateway
 
 import "net/http"
 
-// Kind says what a send came to. The words are stored in ledgers: they never change.
-type Kind string
+// State is what is known of a send, or of one attempt to send. Package ledger shares it, and adds the
+// states that only a whole message has. The words are stored in ledgers: they never change.
+type State string
 
 const (
-	Accepted Kind = "accepted" // the Gateway took it
-	Rejected Kind = "rejected" // it was refused for good
-	Released Kind = "released" // it has surely not left, and may be sent again
-	Unknown  Kind = "unknown"  // nobody can tell whether it left
+	// Accepted: the Gateway accepted the message, by its own response or, in the ledger, by a receipt.
+	Accepted State = "accepted"
+	// Rejected: it was refused for good; the same message is never sent again.
+	Rejected State = "rejected"
+	// Released: it definitely was not sent, and may be sent again.
+	Released State = "released"
+	// Unknown: nobody can say whether it was sent.
+	Unknown State = "unknown"
 )
 
-// Reasons: stable codes beside a Kind.
+// Reason is a stable word for why a send has its State. The words are stored in ledgers: they never
+// change. Package ledger has reasons of its own.
+type Reason string
+
+// The reasons of a Result.
 const (
-	ReasonAccepted        = "accepted"
-	ReasonInvalid         = "invalid"          // 400 and other 4xx
-	ReasonUpstream        = "refused_upstream" // GW_001: Meta refused, or failed
-	ReasonUnauthorized    = "unauthorized"     // 401
-	ReasonPaymentRequired = "payment_required" // 402
-	ReasonForbidden       = "forbidden"        // 403
-	ReasonRateLimited     = "rate_limited"     // 429
-	ReasonAuthService     = "auth_service"     // AUTH_004, AUTH_005: the Gateway could not look the key up
-	ReasonNotConnected    = "not_connected"    // no connection was had: not a byte has left
-	ReasonNoGateway       = "no_gateway"       // 404, 405, 410, 421 in another shape: another server responded
-	ReasonMetaLimited     = "meta_limited"     // GW_001 with a code by which Meta says "not now" to the number or account
-	ReasonPairLimited     = "pair_limited"     // the same to this pair of numbers only
-	ReasonBadKey          = "bad_api_key"      // the API key cannot stand in a header: not a byte has left
-	ReasonTimeout         = "timeout"          // the context's deadline, after a connection was had
-	ReasonCanceled        = "canceled"         // the context was cancelled, after a connection was had
-	ReasonBroken          = "connection_lost"  // after a connection was had
-	ReasonRequestTimeout  = "request_timeout"  // 408: the Gateway, or something before it, gave up
-	ReasonRedirect        = "redirect"         // 3xx, not followed
-	ReasonUnreadable      = "unreadable"       // 2xx without a message id
-	ReasonServerError     = "server_error"     // 5xx without a code that says more
-	ReasonUnexpected      = "unexpected_status"
+	ReasonAccepted        Reason = "accepted"
+	ReasonInvalid         Reason = "invalid"          // 400 and other 4xx
+	ReasonUpstream        Reason = "refused_upstream" // GW_001: Meta refused, or failed
+	ReasonUnauthorized    Reason = "unauthorized"     // 401
+	ReasonPaymentRequired Reason = "payment_required" // 402
+	ReasonForbidden       Reason = "forbidden"        // 403
+	ReasonRateLimited     Reason = "rate_limited"     // 429
+	ReasonAuthService     Reason = "auth_service"     // AUTH_004, AUTH_005: the Gateway could not look the key up
+	ReasonNotConnected    Reason = "not_connected"    // no connection was obtained: not a byte has left
+	ReasonNoGateway       Reason = "no_gateway"       // 404, 405, 410, 421 in a different shape: some other server responded
+	ReasonMetaLimited     Reason = "meta_limited"     // GW_001 with a code by which Meta says "not now" to the number or account
+	ReasonPairLimited     Reason = "pair_limited"     // the same to this pair of numbers only
+	ReasonBadKey          Reason = "bad_api_key"      // the API key cannot stand in a header: not a byte has left
+	ReasonTimeout         Reason = "timeout"          // the context's deadline, after a connection was obtained
+	ReasonCanceled        Reason = "canceled"         // the context was cancelled, after a connection was obtained
+	ReasonBroken          Reason = "connection_lost"  // after a connection was obtained
+	ReasonRequestTimeout  Reason = "request_timeout"  // 408: the Gateway, or something before it, gave up
+	ReasonRedirect        Reason = "redirect"         // 3xx, not followed
+	ReasonUnreadable      Reason = "unreadable"       // 2xx without a message id
+	ReasonServerError     Reason = "server_error"     // 5xx without a code that says more
+	ReasonUnexpected      Reason = "unexpected_status"
 )
 
 // Facts are what a response says, apart from its status.
@@ -49,7 +58,7 @@ type Facts struct {
 // Classify decides what a response means. The status decides, then the error code. JSON
 // alone proves nothing about who responded: API Gateway, proxies and CDNs write it too
 // (Connexease Gateway API: Error codes).
-func Classify(status int, f Facts) (Kind, string) {
+func Classify(status int, f Facts) (State, Reason) {
 	switch {
 	case status >= 200 && status < 300:
 		if f.HasID || f.Receipt {
@@ -79,7 +88,7 @@ func Classify(status int, f Facts) (Kind, string) {
 	return Unknown, ReasonUnexpected
 }
 
-func classifyRefusal(status int, unified bool) (Kind, string) {
+func classifyRefusal(status int, unified bool) (State, Reason) {
 	switch status {
 	case http.StatusUnauthorized:
 		return Released, ReasonUnauthorized

@@ -7,8 +7,8 @@ func TestTheStatusDecidesAndAmongFailuresOfTheGatewayTheCode(t *testing.T) {
 		status int
 		code   string
 		hasID  bool
-		kind   Kind
-		reason string
+		state  State
+		reason Reason
 	}{
 		{200, "", true, Accepted, ReasonAccepted},
 		{202, "", true, Accepted, ReasonAccepted},
@@ -48,8 +48,8 @@ func TestTheStatusDecidesAndAmongFailuresOfTheGatewayTheCode(t *testing.T) {
 		{600, "", false, Unknown, ReasonUnexpected},
 		{0, "", false, Unknown, ReasonUnexpected},
 	} {
-		if kind, reason := Classify(c.status, Facts{Code: c.code, Unified: c.code != "", HasID: c.hasID}); kind != c.kind || reason != c.reason {
-			t.Errorf("%d %q id %t: %s %s, want %s %s", c.status, c.code, c.hasID, kind, reason, c.kind, c.reason)
+		if kind, reason := Classify(c.status, Facts{Code: c.code, Unified: c.code != "", HasID: c.hasID}); kind != c.state || reason != c.reason {
+			t.Errorf("%d %q id %t: %s %s, want %s %s", c.status, c.code, c.hasID, kind, reason, c.state, c.reason)
 		}
 	}
 }
@@ -70,7 +70,7 @@ func TestAReceiptNeedsNoIDButOtherwiseReadsAsAMessage(t *testing.T) {
 }
 
 func TestAServerThatIsNotTheGatewayHasRefusedNoMessage(t *testing.T) {
-	for status, want := range map[int]Kind{404: Released, 405: Released, 410: Released, 421: Released, 400: Rejected, 422: Rejected, 413: Rejected} {
+	for status, want := range map[int]State{404: Released, 405: Released, 410: Released, 421: Released, 400: Rejected, 422: Rejected, 413: Rejected} {
 		if kind, _ := Classify(status, Facts{}); kind != want {
 			t.Errorf("%d in another shape is %s, want %s", status, kind, want)
 		}

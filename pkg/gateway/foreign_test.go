@@ -32,8 +32,8 @@ func TestOnlyTheUnifiedShapeIsTheGatewaysRefusal(t *testing.T) {
 		`{"IsSuccess":false,"Errors":{"Code":"X_001"}}`, `{"isSuccess":false,"errors":{"code":"X_001"}`, `{"isSuccess":false,"errors":{"code":"X_001"}} x`,
 	} {
 		for _, status := range []int{404, 405, 410, 421} {
-			if r := send(t, answering(t, status, body)); r.Kind != Released || r.Reason != ReasonNoGateway {
-				t.Errorf("%d %s: %s %s", status, body, r.Kind, r.Reason)
+			if r := send(t, answering(t, status, body)); r.State != Released || r.Reason != ReasonNoGateway {
+				t.Errorf("%d %s: %s %s", status, body, r.State, r.Reason)
 			}
 		}
 	}
@@ -41,8 +41,8 @@ func TestOnlyTheUnifiedShapeIsTheGatewaysRefusal(t *testing.T) {
 		failure("X_001"), `{"isSuccess":false,"errors":{"code":"X_001"}}`, ` { "errors" : {"description":7,"code":"NOT_FOUND"}, "isSuccess" : false } `,
 	} {
 		for _, status := range []int{404, 405, 410, 421} {
-			if r := send(t, answering(t, status, body)); r.Kind != Rejected || r.Reason != ReasonInvalid {
-				t.Errorf("%d %s: %s %s", status, body, r.Kind, r.Reason)
+			if r := send(t, answering(t, status, body)); r.State != Rejected || r.Reason != ReasonInvalid {
+				t.Errorf("%d %s: %s %s", status, body, r.State, r.Reason)
 			}
 		}
 	}
@@ -71,8 +71,8 @@ func TestMetasNotNowInsideGW001IsReleasedAndNothingElseIs(t *testing.T) {
 			upstreamSays("(#"+code+") limit hit", `{"error":{"code":`+code+`}}`),
 		} {
 			for _, status := range []int{502, 500, 503, 400} {
-				if r := send(t, answering(t, status, body)); r.Kind != Released || r.Reason != want || r.RetryAfter != pause || string(r.Body) != body {
-					t.Errorf("%d %s: %s %s after %v", status, body, r.Kind, r.Reason, r.RetryAfter)
+				if r := send(t, answering(t, status, body)); r.State != Released || r.Reason != want || r.RetryAfter != pause || string(r.Body) != body {
+					t.Errorf("%d %s: %s %s after %v", status, body, r.State, r.Reason, r.RetryAfter)
 				}
 			}
 		}
@@ -87,14 +87,14 @@ func TestMetasNotNowInsideGW001IsReleasedAndNothingElseIs(t *testing.T) {
 		// Two codes, one of which refuses: what is refused is not sent again.
 		upstreamSays("(#131048) spam rate limit", `{"error":{"code":130429}}`),
 	} {
-		if r := send(t, answering(t, 502, body)); r.Kind != Rejected || r.Reason != ReasonUpstream {
-			t.Errorf("%s: %s %s", body, r.Kind, r.Reason)
+		if r := send(t, answering(t, 502, body)); r.State != Rejected || r.Reason != ReasonUpstream {
+			t.Errorf("%s: %s %s", body, r.State, r.Reason)
 		}
 	}
 	for what, c := range map[string]struct {
 		status int
 		body   string
-		kind   Kind
+		state  State
 	}{
 		"a foreign shape":       {502, `{"errors":{"code":"GW_001","description":"(#130429)"}}`, Rejected},
 		"under another code":    {502, strings.Replace(upstreamSays("(#130429)", `{}`), "GW_001", "X_001", 1), Unknown},
@@ -103,8 +103,8 @@ func TestMetasNotNowInsideGW001IsReleasedAndNothingElseIs(t *testing.T) {
 		"beside params":         {502, `{"isSuccess":false,"code":130429,"errors":{"code":"GW_001"}}`, Rejected},
 		"in a member of errors": {502, `{"isSuccess":false,"errors":{"code":"GW_001","meta":{"code":130429}}}`, Rejected},
 	} {
-		if r := send(t, answering(t, c.status, c.body)); r.Kind != c.kind {
-			t.Errorf("%s: %s %s", what, r.Kind, r.Reason)
+		if r := send(t, answering(t, c.status, c.body)); r.State != c.state {
+			t.Errorf("%s: %s %s", what, r.State, r.Reason)
 		}
 	}
 }
@@ -113,7 +113,7 @@ func TestNoInformationalAnswerOutlivesTheDeadline(t *testing.T) {
 	const deadline = 300 * time.Millisecond
 	for name, c := range map[string]struct {
 		h      func(conn *net.TCPConn)
-		reason string
+		reason Reason
 	}{
 		"101 and silence": {func(c *net.TCPConn) {
 			_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")
@@ -150,8 +150,8 @@ func TestNoInformationalAnswerOutlivesTheDeadline(t *testing.T) {
 			go func() { done <- client.Send(ctx, apiKey, []byte(message), false, false) }()
 			select {
 			case r := <-done:
-				if r.Kind != Unknown || c.reason != "" && r.Reason != c.reason || len(r.Body) != 0 {
-					t.Errorf("%s %s with %d bytes", r.Kind, r.Reason, len(r.Body))
+				if r.State != Unknown || c.reason != "" && r.Reason != c.reason || len(r.Body) != 0 {
+					t.Errorf("%s %s with %d bytes", r.State, r.Reason, len(r.Body))
 				}
 			case <-time.After(10 * deadline):
 				t.Fatal("the call outlives its deadline")

@@ -28,7 +28,7 @@ func TestANewConnectionResumesTheTLSSession(t *testing.T) {
 		_, _ = io.WriteString(w, success)
 	})
 	for range 2 {
-		if r := send(t, c); r.Kind != Accepted {
+		if r := send(t, c); r.State != Accepted {
 			t.Fatalf("%+v", r)
 		}
 	}
@@ -49,10 +49,10 @@ func TestAStreamThatIsResetInHTTP2IsNotPostedAgain(t *testing.T) {
 		}
 		_, _ = io.WriteString(w, success)
 	})
-	if r := send(t, c); r.Kind != Accepted {
+	if r := send(t, c); r.State != Accepted {
 		t.Fatalf("%+v", r)
 	}
-	if r := send(t, c); r.Kind != Unknown || r.Reason != ReasonBroken || posts.Load() != 2 {
+	if r := send(t, c); r.State != Unknown || r.Reason != ReasonBroken || posts.Load() != 2 {
 		t.Errorf("%+v after %d posts", r, posts.Load())
 	}
 }
@@ -61,7 +61,7 @@ func TestAServerThatCannotProveItselfGetsNothing(t *testing.T) {
 	var posts atomic.Int32
 	s := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { posts.Add(1) }))
 	t.Cleanup(s.Close)
-	if r := send(t, client(t, s.URL)); r.Kind != Released || !r.NotConnected || r.Err == nil || posts.Load() != 0 {
+	if r := send(t, client(t, s.URL)); r.State != Released || !r.NotConnected || r.Err == nil || posts.Load() != 0 {
 		t.Errorf("%+v", r)
 	}
 }

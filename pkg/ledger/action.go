@@ -2,24 +2,24 @@ package ledger
 
 import "time"
 
-// Do is what the caller of a Visit does next.
+// Do says what the caller of a Visit does next, and with which method it reports back.
 type Do int
 
 const (
-	// DoWrite: write Action.Write, then Wrote.
+	// DoWrite: make the conditional write Action.Write, then call Wrote with what became of it.
 	DoWrite Do = iota
-	// DoQuery: read the statuses under the id consistently, then Queried.
+	// DoQuery: read the statuses stored under the message's id, consistently, then call Queried.
 	DoQuery
-	// DoPost: post Action.Send to the Gateway within Action.Within, then Posted.
+	// DoPost: post Action.Send to the Gateway, once, within Action.Within, then call Posted.
 	DoPost
-	// DoEnqueue: send {"id"} to the queue, then Enqueued.
+	// DoEnqueue: send {"id"} to the outbound queue, then call Enqueued.
 	DoEnqueue
-	// DoAnswer: tell the caller Action.Answer. The visit is over.
-	DoAnswer
-	// DoAcknowledge: the queue record is done. The visit is over.
+	// DoRespond: return Action.Response to the caller that waits. The visit is over.
+	DoRespond
+	// DoAcknowledge: the queue record is done and is deleted. The visit is over.
 	DoAcknowledge
-	// DoLater: the queue record comes again after Action.Delay plus at most
-	// Action.Spread, at random. The visit is over.
+	// DoLater: the queue record is returned to the queue, and becomes visible after Action.Delay
+	// plus at most Action.Spread, at random. The visit is over.
 	DoLater
 )
 
@@ -29,18 +29,18 @@ type Action struct {
 	Write         Write
 	Send          *Send
 	Within        time.Duration
-	Answer        Answer
+	Response      Response
 	Delay, Spread time.Duration
-	Notes         []Note // worth counting; may come with each of the last three
+	Notes         []Note // worth counting; may accompany each of the last three
 }
 
-// Result is what became of a Write.
+// Result is what became of a Write. All fields are zero for a write that landed, Image aside.
 type Result struct {
-	// Lost: no answer came, the write may have landed or not.
+	// Lost: no response arrived, so the write may have landed or not.
 	Lost bool
-	// Missed: it surely did not land.
+	// Missed: it definitely did not land.
 	Missed bool
-	// Refused: a condition did not hold. Image is the old image, nil without a row.
+	// Refused: a condition did not hold. Image is the old image, nil where there is no row.
 	Refused bool
 	// Image is the new image of a Claim1 that landed (ReturnValues ALL_NEW); other
 	// writes that landed need none.

@@ -31,13 +31,13 @@ func (w *world) checkEnd() string {
 	if f.State == Accepted && !w.truly(f.Outcome.Wamid) {
 		return "accepted, but nobody sent it: " + f.Outcome.Wamid
 	}
-	if problem := w.visitAlone(HTTP, far); problem != "" {
+	if problem := w.visitAlone(Sync, far); problem != "" {
 		return problem
 	}
 	if w.record {
-		source := ByID
-		if w.sc.slots[0] == Bare {
-			source = Bare
+		source := RecordByID
+		if w.sc.slots[0] == Record {
+			source = Record
 		}
 		return w.visitAlone(source, now)
 	}
@@ -50,9 +50,9 @@ func (w *world) visitAlone(source Source, now time.Time) string {
 	row, statuses := w.row, w.statuses()
 	for range 12 {
 		r := w.request(source, tokens[len(tokens)-1], 0)
-		r.AnswerBy, r.ProcessEnds = now.Add(processLife), now.Add(processLife)
+		r.RespondBy, r.ProcessEnds = now.Add(processLife), now.Add(processLife)
 		v, a := Begin(r, now)
-		for a.Do < DoAnswer {
+		for a.Do < DoRespond {
 			switch a.Do {
 			case DoWrite:
 				next, err := Apply(row, a.Write)
@@ -76,10 +76,10 @@ func (w *world) visitAlone(source Source, now time.Time) string {
 				return "unexpected action"
 			}
 		}
-		if a.Do == DoAcknowledge || a.Do == DoAnswer && a.Answer.Kind != Busy {
+		if a.Do == DoAcknowledge || a.Do == DoRespond && a.Response.Kind != Busy {
 			return ""
 		}
-		now = now.Add(max(a.Delay, a.Answer.RetryAfter, time.Second))
+		now = now.Add(max(a.Delay, a.Response.RetryAfter, time.Second))
 	}
 	return "never brought to an end"
 }

@@ -13,13 +13,13 @@ import (
 // Folded is what a row and its statuses say together.
 type Folded struct {
 	State State
-	// Outcome is the stored answer: of the accepted or the rejected attempt, or an
-	// answer built from a receipt. Released, Queued, Expired: the last released attempt,
+	// Outcome is the stored response: of the accepted or the rejected attempt, or a
+	// response built from a receipt. Released, Queued, Expired: the last released attempt,
 	// which is why it was not sent yet. Nil where there is none.
 	Outcome *Outcome
 	// LeaseEnds is when an attempt in flight is over for certain.
 	LeaseEnds time.Time
-	// MayResend: the attempts leave room for a further one over an unknown outcome.
+	// MayResend: the attempts leave room for a further one after an unknown outcome.
 	MayResend bool
 	// Receipts are the statuses that count, oldest first.
 	Receipts []Status
@@ -30,7 +30,7 @@ type Folded struct {
 // Fold says the state of a message; the first match wins. now must have been read
 // before the row was, and the statuses after it, consistently. A status whose token
 // is not in the ledger proves nothing, because anybody can have sent it; nor does one of
-// another message under a token that is.
+// a different message under a token that is.
 func Fold(now time.Time, s *Send, statuses []Status) Folded {
 	if s == nil {
 		return Folded{State: None}
@@ -51,8 +51,8 @@ func Fold(now time.Time, s *Send, statuses []Status) Folded {
 }
 
 // ofTheirMessage leaves out the receipts of other messages: all who are subscribed see a token,
-// and may repeat it under another message's id. An attempt whose answer named its message has
-// no other; of one without, the first id that was told stays. receipts are sorted.
+// and may repeat it under another message's id. An attempt whose response named its message has
+// no other; for one without, the first id that a receipt names stays. receipts are sorted.
 func ofTheirMessage(s *Send, receipts []Status) []Status {
 	wamid := map[string]string{} // by token
 	for token, a := range s.Attempts {
@@ -87,9 +87,9 @@ func (f *Folded) judge(now time.Time, s *Send) (State, *Outcome) {
 	}
 	switch {
 	case s.has(Accepted):
-		return Accepted, acceptedAnswer(s)
+		return Accepted, acceptedResponse(s)
 	case len(f.Receipts) > 0:
-		return Accepted, receiptAnswer(f.Receipts)
+		return Accepted, receiptResponse(f.Receipts)
 	case !f.LeaseEnds.IsZero():
 		return InFlight, nil
 	case lapsed || s.has(Unknown):
@@ -111,9 +111,9 @@ func (f *Folded) judge(now time.Time, s *Send) (State, *Outcome) {
 	}
 }
 
-// acceptedAnswer is the answer of the outcome that was written first: once told, an
-// answer stays the same.
-func acceptedAnswer(s *Send) *Outcome {
+// acceptedResponse is the response of the outcome that was written first: once returned, a
+// response stays the same.
+func acceptedResponse(s *Send) *Outcome {
 	all := s.outcomes(Accepted)
 	for i := range all {
 		if all[i].Wamid == s.Wamid {
@@ -123,8 +123,8 @@ func acceptedAnswer(s *Send) *Outcome {
 	return &all[0]
 }
 
-// receiptAnswer builds the answer that was lost: the receipt names the message.
-func receiptAnswer(receipts []Status) *Outcome {
+// receiptResponse builds the response that was lost: the receipt names the message.
+func receiptResponse(receipts []Status) *Outcome {
 	first := receipts[0]
 	for _, r := range receipts {
 		if r.Wamid != "" {
@@ -151,8 +151,8 @@ func receiptBody(wamid string) []byte {
 	return body
 }
 
-// WamidIn returns the id of WhatsApp that the Gateway's answer holds; empty without one.
-func WamidIn(answer []byte) string { return gateway.MessageID(answer) }
+// WamidIn returns the id of WhatsApp in a response of the Gateway; empty without one.
+func WamidIn(response []byte) string { return gateway.MessageID(response) }
 
 func wamids(s *Send, receipts []Status) []string {
 	var found []string

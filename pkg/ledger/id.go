@@ -59,8 +59,7 @@ func randomText(rand io.Reader, length int) (string, error) {
 // the statuses of the message, and so links a receipt to the attempt that sent it.
 func Opaque(id, token string) string { return id + "." + token }
 
-// ParseOpaque takes apart what Opaque made. ok is false for anything else, whatever
-// its prefix.
+// ParseOpaque splits what Opaque made. ok is false for anything else, even with its prefix.
 func ParseOpaque(s string) (id, token string, ok bool) {
 	id, token, _ = strings.Cut(s, ".")
 	if !ValidID(id) || !base32Text(token, tokenLength) {
@@ -69,7 +68,7 @@ func ParseOpaque(s string) (id, token string, ok bool) {
 	return id, token, true
 }
 
-// ValidID tells whether s has the form of a message id.
+// ValidID reports whether s has the form of a message id.
 func ValidID(s string) bool {
 	return strings.HasPrefix(s, idPrefix) && base32Text(s[len(idPrefix):], idLength)
 }
@@ -78,7 +77,7 @@ func base32Text(s string, length int) bool {
 	return len(s) == length && strings.Trim(s, alphabet) == ""
 }
 
-// ValidKey tells whether an idempotency key is one: 1 to 255 visible ASCII characters.
+// ValidKey reports whether a string can be an idempotency key: 1 to 255 visible ASCII characters.
 func ValidKey(key string) bool {
 	if key == "" || len(key) > keyLimit {
 		return false
@@ -94,10 +93,10 @@ func ValidKey(key string) bool {
 // fingerprintVersion stands before a fingerprint, so that rows keep what they were compared by.
 const fingerprintVersion = "2:"
 
-// Fingerprint tells one request from another under the same key: a version and hexadecimal
+// Fingerprint distinguishes requests under the same key: a version and hexadecimal
 // SHA-256 of the two switches and the body in canonical JSON, so that it does not matter how a
 // caller's library orders members and spells strings and numbers. What does not change the
-// message (validity, choices about unknown outcomes) is no part of it. A body that is not JSON,
+// message (validity, choices about unknown outcomes) is not part of it. A body that is not JSON,
 // as a refused record may have, stands for itself.
 func Fingerprint(isFake, mmlite bool, body []byte) string {
 	if v, _, err := canonical.Parse(body); err == nil {
@@ -113,7 +112,7 @@ func digest(isFake, mmlite bool, body []byte) string {
 	return hex.EncodeToString(hash.Sum(nil))
 }
 
-// fits reports whether a row is of this request. Rows that were written before fingerprints had a
+// fits reports whether a row belongs to this request. Rows that were written before fingerprints had a
 // version have that of the compacted body as it came: the same bytes were the same request.
 func (r *Request) fits(row *Send) bool {
 	if row.Fingerprint == r.Fingerprint {

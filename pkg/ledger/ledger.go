@@ -1,5 +1,5 @@
 // Package ledger decides, without any I/O, whether a message may be sent, what is
-// written about it and what its caller is told. It exists so that the promise "once
+// written about it and what its caller is returned. It exists so that the promise "once
 // per key" can be searched exhaustively instead of being hoped for.
 package ledger
 
@@ -10,11 +10,11 @@ const (
 	CallLimit = 20 * time.Second
 	// OutcomeReserve is what a call leaves for writing its outcome.
 	OutcomeReserve = 3 * time.Second
-	// ClaimNeeds is the time that must be left when a claim is written: one call and
+	// ClaimNeeds is the time that must remain when a claim is written: one call and
 	// its outcome. With less, nothing is claimed.
 	ClaimNeeds = CallLimit + OutcomeReserve
 	// ShortestCall is the least time worth starting a call with: cut off earlier, it would
-	// only make a surely unsent message an unknown one.
+	// only turn a message that was definitely not sent into an unknown one.
 	ShortestCall = 5 * time.Second
 	// LeaseMargin is how long a lease outlives its process, so that no owner is at
 	// work, and none of its writes under way, when the lease ends.
@@ -23,12 +23,12 @@ const (
 	// a claim under way is never called expired.
 	ExpiryMargin = 60 * time.Second
 
-	// DefaultValidFor is the validity of a queued message that names none.
+	// DefaultValidFor is the validity of a queued message that does not set one.
 	DefaultValidFor = 24 * time.Hour
 	// MaxValidFor stays below the queue's retention (14 days, the most that SQS
 	// allows), so that the ledger, not the queue, says when a message has expired.
 	MaxValidFor = 12 * 24 * time.Hour
-	// MinRowLife is how long a row lives after its last claim at least: longer than
+	// MinRowLife is the least time for which a row lives after its last claim: longer than
 	// any queue record that may still name it.
 	MinRowLife = minRowDays * day
 	day        = 24 * time.Hour
@@ -37,16 +37,16 @@ const (
 	// its receipts would call a message unknown that is known to have left.
 	receiptDays = 7
 
-	// MaxLeft is how many attempts of one key may have left before "resend" ends.
-	MaxLeft = 3
-	// KeptReleased is how many released attempts a row keeps, the newest: days of
+	// MaxMaybeSent is after how many attempts that may have sent the message "resend" sends no more.
+	MaxMaybeSent = 3
+	// KeptReleased is how many released attempts a row keeps, the newest ones: days of
 	// rate limiting must not outgrow an item (400 kB).
 	KeptReleased = 10
 
 	// rereads is how often an image is read again after a lost race.
 	rereads = 2
-	// shortDelay and shortSpread put a record back for 1 to 5 s: nothing is wrong
-	// with it, only this process cannot take it.
+	// shortDelay and shortSpread return a record to the queue for 1 to 5 s: nothing is wrong
+	// with it, only this process cannot handle it.
 	shortDelay  = time.Second
 	shortSpread = 4 * time.Second
 	// longestBackoff keeps 12 days of rate limiting well under 1,000 receives.

@@ -117,8 +117,8 @@ func mutations() []mutation {
 		{name: "a failure told over an unknown attempt", scenario: "two callers who resend", breaks: "failure over a message that left",
 			action: func(w *world, slot int, a Action) Action {
 				v := &w.slots[slot].visit
-				if a.Do == DoAnswer && a.Answer.Kind == Uncertain && v.own != nil && v.own.State != Unknown {
-					a.Answer = Answer{Kind: Own, Outcome: v.own}
+				if a.Do == DoRespond && a.Response.Kind == Uncertain && v.own != nil && v.own.State != Unknown {
+					a.Response = Response{Kind: Own, Outcome: v.own}
 				}
 				return a
 			}},
@@ -130,7 +130,7 @@ func mutations() []mutation {
 		}},
 		{name: "a record is acknowledged while its message is in flight", scenario: "queued, caller, record", breaks: "no record is left",
 			action: func(w *world, slot int, a Action) Action {
-				if w.sc.slots[slot] == ByID && w.slots[slot].visit.own == nil && a.Do == DoLater {
+				if w.sc.slots[slot] == RecordByID && w.slots[slot].visit.own == nil && a.Do == DoLater {
 					a.Do = DoAcknowledge
 				}
 				return a

@@ -9,10 +9,10 @@ func TestWhyASendIsUnknownIsTheReasonOfItsLastOpenAttempt(t *testing.T) {
 	at := func(minutes int) time.Time {
 		return time.Unix(1_764_000_000, 0).Add(time.Duration(minutes) * time.Minute)
 	}
-	unknown := func(reason string) *Outcome { return &Outcome{State: Unknown, Reason: reason} }
+	unknown := func(reason Reason) *Outcome { return &Outcome{State: Unknown, Reason: reason} }
 	for name, c := range map[string]struct {
 		attempts map[string]Attempt
-		want     string
+		want     Reason
 	}{
 		"one that ended without an outcome": {map[string]Attempt{"a": {at(1), nil}}, "process_ended"},
 		"one that is unknown":               {map[string]Attempt{"a": {at(1), unknown("timeout")}}, "timeout"},

@@ -6,38 +6,39 @@ import "time"
 type Source int
 
 const (
-	// HTTP is a caller who waits for the Gateway's answer, over HTTP or by direct invocation.
-	HTTP Source = iota
-	// Async is a caller who waits only until the message is queued.
+	// Sync is a caller that waits for the Gateway's response, over HTTP or by direct invocation.
+	Sync Source = iota
+	// Async is a caller that waits only until the message is queued.
 	Async
-	// Bare is a queue record that holds the message.
-	Bare
-	// ByID is a queue record that names a row: our own {"id"}.
-	ByID
+	// Record is a queue record that holds the message.
+	Record
+	// RecordByID is a queue record that names the message's row: our own {"id"}.
+	RecordByID
 )
 
-// Record tells whether it is a queue record.
-func (s Source) Record() bool { return s == Bare || s == ByID }
+// IsRecord reports whether it is a queue record, which nobody waits for: it is acknowledged or
+// returned to the queue.
+func (s Source) IsRecord() bool { return s == Record || s == RecordByID }
 
 // Request is what one visit wants. It must not be changed after Begin.
 type Request struct {
 	Source Source
 	ID     string
 	Token  string // from NewToken, of this visit alone
-	// AnswerBy ends the visit's work, ProcessEnds its process. Records: the same instant.
-	AnswerBy, ProcessEnds time.Time
-	RetentionDays         int // of a row; 0 keeps it for ever
+	// RespondBy ends the visit's work, ProcessEnds its process. Records: the same instant.
+	RespondBy, ProcessEnds time.Time
+	RetentionDays          int // of a row; 0 keeps it for ever
 
-	// Of all but ByID, whose row has them.
+	// Of all but RecordByID, whose row has them.
 	Keyed          bool // false: nobody can repeat the request
 	Fingerprint    string
 	Client         string
 	Payload        []byte
 	IsFake, MMLite bool
 	OnUnknown      Choice        // empty: Hold
-	ValidFor       time.Duration // Async, Bare; 0: DefaultValidFor, at most MaxValidFor
+	ValidFor       time.Duration // Async, Record; 0: DefaultValidFor, at most MaxValidFor
 
-	// Of Bare and ByID: when the record was first put on the queue.
+	// Of Record and RecordByID: when the record was first put on the queue.
 	Sent time.Time
 }
 
@@ -52,7 +53,7 @@ func (r *Request) choice() Choice {
 
 func (r *Request) validUntil(now time.Time) time.Time {
 	from, valid := now, r.ValidFor
-	if r.Source == Bare {
+	if r.Source == Record {
 		from = r.Sent
 	}
 	if valid <= 0 {

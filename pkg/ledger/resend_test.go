@@ -10,7 +10,7 @@ func TestAResendLeavesTimeForAReceipt(t *testing.T) {
 	for name, c := range map[string]struct {
 		age, want time.Duration
 	}{"at once": {0, 30 * time.Second}, "after an hour": {time.Hour, 6 * time.Minute}} {
-		r := wanting(Bare, Resend)
+		r := wanting(Record, Resend)
 		r.Sent = at(5).Add(-c.age)
 		v, _ := Begin(r, at(5))
 		v.Wrote(at(5), Result{})

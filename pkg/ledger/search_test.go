@@ -113,7 +113,7 @@ func (w *world) next(yield func(world)) {
 // begun: before the first visit, time matters to no one but a record, which grows old.
 func (w *world) begun() bool {
 	for i := range w.sc.slots {
-		if w.slots[i].stage != idle || w.sc.slots[i] == Bare {
+		if w.slots[i].stage != idle || w.sc.slots[i] == Record {
 			return true
 		}
 	}
@@ -127,7 +127,7 @@ func (w *world) mayBegin(i int) bool {
 	if i > 0 && w.sc.slots[i-1] == w.sc.slots[i] && w.slots[i-1].stage == idle {
 		return false // equal visits are interchangeable: the first one begins first
 	}
-	return w.sc.slots[i] != ByID || w.record
+	return w.sc.slots[i] != RecordByID || w.record
 }
 
 // tick moves the clock. A process at its end is killed, and of its writes none is

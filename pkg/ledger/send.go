@@ -6,43 +6,60 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"connexease-functions/pkg/gateway"
 )
 
-// State is what is known about a message, or about one attempt to send it. An
-// attempt's outcome is Accepted, Rejected, Released or Unknown.
-type State string
+// State is what is known of a message, or of one attempt to send it: package gateway's, so that
+// what a call came to is what is stored and shown. An attempt's outcome is Accepted, Rejected,
+// Released or Unknown; a message as a whole, folded from its attempts and statuses, can also be
+// None, Queued, InFlight or Expired. Fold says which state wins.
+type State = gateway.State
 
 const (
-	// None: there is no row.
+	// None: the key has no row; nothing is known of a message.
 	None State = "none"
-	// Queued: it waits in the queue and has not been sent.
+	// Queued: the message waits in the queue and has not been sent.
 	Queued State = "queued"
-	// InFlight: an attempt is under way.
+	// InFlight: an attempt's lease still runs, so its process may be posting the message.
 	InFlight State = "in_flight"
-	// Accepted: the Gateway took it, by its own answer or by a receipt.
-	Accepted State = "accepted"
-	// Rejected: the Gateway refused it for good.
-	Rejected State = "rejected"
-	// Expired: its validity ended before it was sent.
+	// Accepted: the Gateway accepted the message, by its own response or by a receipt. Final.
+	Accepted = gateway.Accepted
+	// Rejected: the Gateway refused the message for good. Final, unless a receipt says otherwise.
+	Rejected = gateway.Rejected
+	// Expired: the message's validity ended before it was sent.
 	Expired State = "expired"
-	// Released: it was surely not sent and may be tried again.
-	Released State = "released"
-	// Unknown: nobody can tell whether it was sent.
-	Unknown State = "unknown"
+	// Released: the message definitely was not sent; a new attempt may claim it.
+	Released = gateway.Released
+	// Unknown: nobody can say whether the message was sent. A receipt settles it.
+	Unknown = gateway.Unknown
 )
 
 // Choice says what to do about an attempt whose outcome is unknown.
 type Choice string
 
 const (
-	// Hold never sends again.
+	// Hold never sends again. It is the default.
 	Hold Choice = "hold"
-	// Resend sends again, at most MaxLeft times in all, at the risk of a second message.
+	// Resend sends again, up to MaxMaybeSent attempts in total, at the risk of a second message.
 	Resend Choice = "resend"
 )
 
+// Reason is package gateway's: why an attempt was released, or is unknown.
+type Reason = gateway.Reason
+
+// Reasons of our own, of attempts for which no call says more. They are stored.
+const (
+	// ReasonProcessEnded: the process ended before it wrote an outcome.
+	ReasonProcessEnded Reason = "process_ended"
+	// ReasonTableFailed: the claim's write had no response, and was withdrawn.
+	ReasonTableFailed = Reason(NoteTableFailed)
+	// ReasonNoTime: once it was claimed, too little time remained for a call.
+	ReasonNoTime = Reason(NoteNoTime)
+)
+
 // Send is the image of one row: the ledger of a key and its message. An image is
-// never changed once it was read; Apply makes a new one.
+// never changed after it was read; Apply makes a new one.
 type Send struct {
 	ID          string
 	V           int64 // ledger writes of this row; 0 means queued and never claimed
@@ -59,19 +76,19 @@ type Send struct {
 	ExpiresAt   time.Time          // deletion by TTL; zero: never
 }
 
-// Attempt is one owner's try. Lease is when its owner is surely gone.
+// Attempt is one owner's try. From Lease on its owner is certainly not at work any more.
 type Attempt struct {
 	Lease   time.Time
 	Outcome *Outcome // nil until its owner has written it
 }
 
-// Outcome is what came of an attempt: the Gateway's answer as it was given, or the
+// Outcome is what came of an attempt: the Gateway's response as it arrived, or the
 // reason why there is none.
 type Outcome struct {
 	State  State
-	HTTP   int    // the Gateway's HTTP status; 0 without an answer
-	Body   []byte // the Gateway's body; nil without an answer
-	Reason string // a stable word for why it was released or is unknown
+	HTTP   int    // the Gateway's HTTP status; 0 without a response
+	Body   []byte // the Gateway's body; nil without a response
+	Reason Reason // why it was released or is unknown; of a refused record, its code
 	Wamid  string // of an accepted message
 	At     time.Time
 }
@@ -94,8 +111,8 @@ func (s *Send) has(state State) bool {
 	return false
 }
 
-// left counts the attempts that may have sent the message.
-func (s *Send) left() int {
+// maybeSent counts the attempts that may have sent the message.
+func (s *Send) maybeSent() int {
 	n := 0
 	for _, a := range s.Attempts {
 		if a.Outcome == nil || a.Outcome.State == Accepted || a.Outcome.State == Unknown {
@@ -105,8 +122,8 @@ func (s *Send) left() int {
 	return n
 }
 
-// Unresolved returns the outcome that the last attempt of unknown outcome has written: nil
-// where its process ended without one. It is of use only for a send that is Unknown.
+// Unresolved returns the outcome that the last attempt of unknown outcome has written; nil where
+// its process ended without writing one. It is of use only for a send that is Unknown.
 func (s *Send) Unresolved() *Outcome {
 	var last Attempt
 	for _, token := range s.tokens() {
@@ -118,19 +135,15 @@ func (s *Send) Unresolved() *Outcome {
 	return last.Outcome
 }
 
-// ReasonProcessEnded is why an attempt is unknown that has no outcome.
-const ReasonProcessEnded = "process_ended"
-
-// UnknownReason is the word for why a send is Unknown: that of its last attempt which may
-// have left.
-func (s *Send) UnknownReason() string {
+// UnknownReason is why a send is Unknown: the reason of its last attempt that may have sent it.
+func (s *Send) UnknownReason() Reason {
 	if o := s.Unresolved(); o != nil {
 		return o.Reason
 	}
 	return ReasonProcessEnded
 }
 
-func (s *Send) mayResend() bool { return !s.has(Rejected) && s.left() < MaxLeft }
+func (s *Send) mayResend() bool { return !s.has(Rejected) && s.maybeSent() < MaxMaybeSent }
 
 // outcomes are the written outcomes of one kind, oldest first.
 func (s *Send) outcomes(state State) []Outcome {
@@ -144,11 +157,11 @@ func (s *Send) outcomes(state State) []Outcome {
 	return found
 }
 
-// tokens are sorted, so that equal images are read alike.
+// tokens are sorted, so that equal images are read in the same order.
 func (s *Send) tokens() []string { return slices.Sorted(maps.Keys(s.Attempts)) }
 
 // surplus are the tokens of released attempts that a further claim drops. Such an
-// attempt surely sent nothing, so no receipt will ever name it.
+// attempt definitely sent nothing, so no receipt will ever name it.
 func (s *Send) surplus() []string {
 	var released []string
 	for _, token := range s.tokens() {

@@ -9,7 +9,7 @@ const (
 	phaseRead                // statuses are being read
 	phasePost                // the message is at the Gateway
 	phaseSettle              // the outcome is being written
-	phaseVoid                // a lost claim is being taken back
+	phaseVoid                // a lost claim is being withdrawn
 	phaseQueue               // the id is being put on the queue
 	phaseEnded
 )
@@ -22,11 +22,11 @@ type Visit struct {
 	phase phase
 	write Write
 	// clock was read before the image: an image is never judged by a later clock, or
-	// an outcome written in between would be taken for a lease that ran out.
+	// an outcome written in between would be mistaken for a lease that ran out.
 	clock       time.Time
 	image       *Send // as read, with the own attempt once it is claimed
 	refusals    int
-	overUnknown bool // claimed although an earlier attempt may have left
+	overUnknown bool // claimed although an earlier attempt may have sent the message
 	posted      bool
 	own         *Outcome
 	retryAfter  time.Duration
@@ -39,7 +39,7 @@ func Begin(r *Request, now time.Time) (*Visit, Action) {
 	switch {
 	case r.Source == Async:
 		return v, v.issue(now, r.queue0(now))
-	case r.Source == ByID:
+	case r.Source == RecordByID:
 		return v, v.claim(now, r.claim1(now))
 	default:
 		return v, v.first(now)
@@ -51,18 +51,18 @@ func (v *Visit) first(now time.Time) Action {
 	r := v.req
 	v.image = nil
 	switch {
-	case r.Source == ByID:
+	case r.Source == RecordByID:
 		return v.acknowledge(NoteNoRow)
-	case r.Source == Async, r.Source == Bare && !now.Before(r.validUntil(now)):
+	case r.Source == Async, r.Source == Record && !now.Before(r.validUntil(now)):
 		return v.issue(now, r.queue0(now))
 	default:
 		return v.claim(now, r.claim0(now))
 	}
 }
 
-// claim writes a claim, if a call of the Gateway still fits behind it.
+// claim writes a claim, if a call of the Gateway still fits after it.
 func (v *Visit) claim(now time.Time, w Write) Action {
-	if v.req.AnswerBy.Sub(now) < ClaimNeeds {
+	if v.req.RespondBy.Sub(now) < ClaimNeeds {
 		return v.failed(NoTime, NoteNoTime)
 	}
 	return v.issue(now, w)
@@ -100,19 +100,19 @@ func (v *Visit) Wrote(now time.Time, r Result) Action {
 	panic("ledger: Wrote without a write")
 }
 
-// lost takes a claim back that may have landed: nothing was posted for it.
+// lost withdraws a claim that may have landed: nothing was posted for it.
 func (v *Visit) lost() Action {
 	if v.write.Step == Queue0 || v.write.Step == QueueN {
 		return v.failed(TableFailed, NoteTableFailed)
 	}
 	v.phase = phaseVoid
-	return Action{Do: DoWrite, Write: v.req.outcome(VoidOwn, Outcome{State: Released, Reason: string(NoteTableFailed), At: v.clock})}
+	return Action{Do: DoWrite, Write: v.req.outcome(VoidOwn, Outcome{State: Released, Reason: ReasonTableFailed, At: v.clock})}
 }
 
 func (v *Visit) landed(now time.Time, image *Send) Action {
 	switch v.write.Step {
 	case Queue0:
-		if v.req.Source == Bare {
+		if v.req.Source == Record {
 			return v.acknowledge(NoteExpired)
 		}
 		return v.enqueue()
@@ -144,17 +144,17 @@ func (v *Visit) refused(now time.Time, old *Send) Action {
 		}
 		return v.first(now)
 	}
-	// The write may have landed and only its answer been lost.
+	// The write may have landed, and only its response been lost.
 	if own, ok := old.Attempts[v.req.Token]; ok && own.Outcome == nil {
 		return v.post(now, old)
 	}
 	v.image = old
 	switch {
-	case v.req.Source != ByID && !v.req.fits(old):
+	case v.req.Source != RecordByID && !v.req.fits(old):
 		return v.keyReused()
 	case old.has(Accepted):
-		return v.stored(acceptedAnswer(old))
-	case v.req.Source == ByID && old.ValidUntil.IsZero():
+		return v.stored(acceptedResponse(old))
+	case v.req.Source == RecordByID && old.ValidUntil.IsZero():
 		return v.acknowledge(NoteNotQueued)
 	case v.refusals > 1+rereads:
 		return v.busy(shortDelay, NoteContended)
@@ -204,7 +204,7 @@ func (v *Visit) unknown(now time.Time, mayResend bool) Action {
 
 func (v *Visit) queued(now time.Time) Action {
 	switch {
-	case !v.valid(now) && v.req.Source.Record():
+	case !v.valid(now) && v.req.Source.IsRecord():
 		return v.acknowledge(NoteExpired)
 	case !v.valid(now):
 		return v.busy(v.image.ValidUntil.Add(ExpiryMargin).Sub(now), "")
@@ -219,13 +219,13 @@ func (v *Visit) released(now time.Time) Action {
 	case Async:
 		v.overUnknown = false
 		return v.issue(now, v.req.queueN(now, v.image))
-	case ByID:
+	case RecordByID:
 		return v.acknowledge(NoteNotQueued)
 	}
 	return v.claimOver(now)
 }
 
-// claimOver claims where all earlier attempts surely sent nothing.
+// claimOver claims where all earlier attempts definitely sent nothing.
 func (v *Visit) claimOver(now time.Time) Action {
 	v.overUnknown = false
 	return v.claim(now, v.req.claimN(now, v.image))
@@ -238,7 +238,7 @@ func (v *Visit) valid(now time.Time) bool {
 
 // choice is the request's own; a record that only names its row has the row's.
 func (v *Visit) choice() Choice {
-	if v.req.Source == ByID {
+	if v.req.Source == RecordByID {
 		return v.image.OnUnknown
 	}
 	return v.req.choice()
@@ -246,9 +246,9 @@ func (v *Visit) choice() Choice {
 
 func (v *Visit) post(now time.Time, image *Send) Action {
 	v.image = image
-	within := min(CallLimit, v.req.AnswerBy.Sub(now)-OutcomeReserve)
+	within := min(CallLimit, v.req.RespondBy.Sub(now)-OutcomeReserve)
 	if within < ShortestCall {
-		return v.settle(Outcome{State: Released, Reason: string(NoteNoTime), At: now})
+		return v.settle(Outcome{State: Released, Reason: ReasonNoTime, At: now})
 	}
 	v.phase, v.posted = phasePost, true
 	return Action{Do: DoPost, Send: image, Within: within}
@@ -268,7 +268,7 @@ func (v *Visit) Posted(now time.Time, o Outcome, retryAfter time.Duration) Actio
 func (v *Visit) settle(o Outcome) Action {
 	v.phase, v.own = phaseSettle, &o
 	w := v.req.outcome(Settle, o)
-	// What is decided next rests on the attempts with this one in its place.
+	// What is decided next rests on the attempts with this one's outcome among them.
 	if next, err := Apply(v.image, w); err == nil {
 		v.image = next
 	}
@@ -276,16 +276,16 @@ func (v *Visit) settle(o Outcome) Action {
 }
 
 // Enqueued reports whether the queue confirmed the id of a DoEnqueue. Without a key
-// nobody can repeat the request, so an unconfirmed one stays uncertain.
+// nobody can repeat the request, so an unconfirmed one is uncertain.
 func (v *Visit) Enqueued(ok bool) Action {
 	switch {
 	case v.phase != phaseQueue:
 		panic("ledger: Enqueued without a queue")
 	case ok:
-		return v.answer(Answer{Kind: Accepted202})
+		return v.respond(Response{Kind: Accepted202})
 	case !v.req.Keyed || v.overUnknown:
 		return v.uncertain()
 	default:
-		return v.answer(Answer{Kind: QueueFailed})
+		return v.respond(Response{Kind: QueueFailed})
 	}
 }

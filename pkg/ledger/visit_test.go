@@ -9,7 +9,7 @@ import (
 
 func wanting(source Source, choice Choice) *Request {
 	return &Request{
-		Source: source, ID: modelID, Token: "mine", AnswerBy: at(5).Add(28 * time.Second), ProcessEnds: at(5).Add(28 * time.Second),
+		Source: source, ID: modelID, Token: "mine", RespondBy: at(5).Add(28 * time.Second), ProcessEnds: at(5).Add(28 * time.Second),
 		Keyed: true, Fingerprint: "same", OnUnknown: choice, ValidFor: 30 * 24 * time.Hour, Sent: start,
 	}
 }
@@ -19,11 +19,11 @@ func say(a Action) string {
 	switch a.Do {
 	case DoWrite:
 		return string(a.Write.Step)
-	case DoAnswer:
-		if a.Answer.Outcome != nil {
-			return fmt.Sprintf("%s %s", a.Answer.Kind, a.Answer.Outcome.State)
+	case DoRespond:
+		if a.Response.Outcome != nil {
+			return fmt.Sprintf("%s %s", a.Response.Kind, a.Response.Outcome.State)
 		}
-		return string(a.Answer.Kind)
+		return string(a.Response.Kind)
 	default:
 		word := map[Do]string{DoQuery: "query", DoPost: "post", DoEnqueue: "enqueue", DoAcknowledge: "ack", DoLater: "later"}[a.Do]
 		for _, note := range a.Notes {
@@ -44,12 +44,12 @@ func meets(source Source, choice Choice, image *Send, statuses ...Status) (*Visi
 }
 
 func TestTheFirstWriteIsMadeBlindly(t *testing.T) {
-	for source, want := range map[Source]string{HTTP: "claim0", Async: "queue0", Bare: "claim0", ByID: "claim1"} {
+	for source, want := range map[Source]string{Sync: "claim0", Async: "queue0", Record: "claim0", RecordByID: "claim1"} {
 		if _, a := Begin(wanting(source, Hold), at(5)); say(a) != want {
 			t.Errorf("source %d begins with %s, want %s", source, say(a), want)
 		}
 	}
-	old := wanting(Bare, Hold)
+	old := wanting(Record, Hold)
 	old.ValidFor = at(5).Sub(start)
 	if v, a := Begin(old, at(5)); say(a) != "queue0" || say(v.Wrote(at(5), Result{})) != "ack: expired" {
 		t.Errorf("a record that arrives expired: %s", say(a))
@@ -95,7 +95,7 @@ func TestEachStateIsAnsweredAsTheTableOfTheFoldSays(t *testing.T) {
 		{"7 released", Hold, row(Released), nil, answers{"claimN", "queueN", "claimN", "ack: not queued"}},
 		{"8 none", Hold, nil, nil, answers{"claim0", "queue0", "claim0", "ack: no row"}},
 	} {
-		for source, want := range map[Source]string{HTTP: tt.want.http, Async: tt.want.async, Bare: tt.want.bare, ByID: tt.want.byID} {
+		for source, want := range map[Source]string{Sync: tt.want.http, Async: tt.want.async, Record: tt.want.bare, RecordByID: tt.want.byID} {
 			if _, a := meets(source, tt.choice, tt.image, tt.statuses...); say(a) != want {
 				t.Errorf("%s, source %d: %s, want %s", tt.name, source, say(a), want)
 			}
@@ -112,13 +112,13 @@ func TestAnImageIsReadInOrder(t *testing.T) {
 		source Source
 		want   string
 	}{
-		{"my token first", mine(foreign(row(Accepted))), HTTP, "post"},
-		{"my token in a record", mine(row()), ByID, "post"},
-		{"then the fingerprint", foreign(row(Accepted)), HTTP, "key reused"},
-		{"then the fingerprint, of a bare record", foreign(row(Accepted)), Bare, "ack: key reused"},
-		{"our own record has none", until(foreign(row()), at(1000)), ByID, "query"},
-		{"then an accepted attempt", row(Accepted, Unknown), HTTP, "stored accepted"},
-		{"then the statuses", row(Rejected), HTTP, "query"},
+		{"my token first", mine(foreign(row(Accepted))), Sync, "post"},
+		{"my token in a record", mine(row()), RecordByID, "post"},
+		{"then the fingerprint", foreign(row(Accepted)), Sync, "key reused"},
+		{"then the fingerprint, of a bare record", foreign(row(Accepted)), Record, "ack: key reused"},
+		{"our own record has none", until(foreign(row()), at(1000)), RecordByID, "query"},
+		{"then an accepted attempt", row(Accepted, Unknown), Sync, "stored accepted"},
+		{"then the statuses", row(Rejected), Sync, "query"},
 	} {
 		v, _ := Begin(wanting(tt.source, Hold), at(5))
 		if a := v.Wrote(at(5), Result{Refused: true, Image: tt.image}); say(a) != tt.want {
@@ -148,19 +148,19 @@ func TestOwnResults(t *testing.T) {
 		own    State
 		want   string
 	}{
-		{"accepted", HTTP, Hold, nil, Accepted, "own accepted"},
-		{"rejected", HTTP, Hold, nil, Rejected, "own rejected"},
-		{"released", HTTP, Hold, []State{Released}, Released, "own released"},
-		{"unknown", HTTP, Hold, nil, Unknown, "uncertain"},
-		{"accepted over unknown", HTTP, Resend, []State{Unknown}, Accepted, "own accepted"},
-		{"rejected over unknown", HTTP, Resend, []State{Unknown}, Rejected, "uncertain"},
-		{"released over unknown", HTTP, Resend, []State{Unknown}, Released, "uncertain"},
-		{"a record accepted", ByID, Hold, nil, Accepted, "ack"},
-		{"a record rejected", Bare, Resend, []State{Unknown}, Rejected, "ack"},
-		{"a record released", Bare, Hold, nil, Released, "later"},
-		{"a record unknown in hold", Bare, Hold, nil, Unknown, "ack: held"},
-		{"a record unknown, to be resent", ByID, Resend, []State{Unknown}, Unknown, "later"},
-		{"a record unknown for the third time", ByID, Resend, []State{Unknown, Unknown}, Unknown, "ack: held"},
+		{"accepted", Sync, Hold, nil, Accepted, "own accepted"},
+		{"rejected", Sync, Hold, nil, Rejected, "own rejected"},
+		{"released", Sync, Hold, []State{Released}, Released, "own released"},
+		{"unknown", Sync, Hold, nil, Unknown, "uncertain"},
+		{"accepted over unknown", Sync, Resend, []State{Unknown}, Accepted, "own accepted"},
+		{"rejected over unknown", Sync, Resend, []State{Unknown}, Rejected, "uncertain"},
+		{"released over unknown", Sync, Resend, []State{Unknown}, Released, "uncertain"},
+		{"a record accepted", RecordByID, Hold, nil, Accepted, "ack"},
+		{"a record rejected", Record, Resend, []State{Unknown}, Rejected, "ack"},
+		{"a record released", Record, Hold, nil, Released, "later"},
+		{"a record unknown in hold", Record, Hold, nil, Unknown, "ack: held"},
+		{"a record unknown, to be resent", RecordByID, Resend, []State{Unknown}, Unknown, "later"},
+		{"a record unknown for the third time", RecordByID, Resend, []State{Unknown, Unknown}, Unknown, "ack: held"},
 	} {
 		v := claimed(tt.source, tt.choice, tt.over...)
 		if a := v.Posted(at(6), Outcome{State: tt.own}, 0); say(a) != "outcome" || !a.Write.Set.Outcome.At.Equal(at(6)) {
@@ -182,7 +182,7 @@ func TestOwnResults(t *testing.T) {
 }
 
 func TestAWriteWhoseAnswerWasLostIsKnownByItsToken(t *testing.T) {
-	v, _ := Begin(wanting(HTTP, Hold), at(5))
+	v, _ := Begin(wanting(Sync, Hold), at(5))
 	v.Wrote(at(5), Result{})
 	v.Posted(at(5), Outcome{State: Rejected}, 0)
 	image := row()
@@ -197,10 +197,10 @@ func TestAWriteWhoseAnswerWasLostIsKnownByItsToken(t *testing.T) {
 }
 
 func TestAClaimThatSurelyDidNotLandNeedsNoTakingBack(t *testing.T) {
-	for _, source := range []Source{HTTP, Async, Bare, ByID} {
-		v, _ := Begin(&Request{Source: source, ID: modelID, Token: "mine", AnswerBy: at(5).Add(time.Minute)}, at(5))
+	for _, source := range []Source{Sync, Async, Record, RecordByID} {
+		v, _ := Begin(&Request{Source: source, ID: modelID, Token: "mine", RespondBy: at(5).Add(time.Minute)}, at(5))
 		want := "table failed"
-		if source.Record() {
+		if source.IsRecord() {
 			want = "later: table failed"
 		}
 		if a := v.Wrote(at(5), Result{Missed: true}); say(a) != want {
@@ -210,7 +210,7 @@ func TestAClaimThatSurelyDidNotLandNeedsNoTakingBack(t *testing.T) {
 }
 
 func TestALostClaimIsTakenBackBeforeTheAnswer(t *testing.T) {
-	for source, want := range map[Source]string{HTTP: "table failed", Bare: "later: table failed", ByID: "later: table failed"} {
+	for source, want := range map[Source]string{Sync: "table failed", Record: "later: table failed", RecordByID: "later: table failed"} {
 		v, _ := Begin(wanting(source, Hold), at(5))
 		a := v.Wrote(at(5), Result{Lost: true})
 		if say(a) != "void" || a.Write.Set.Outcome.State != Released {
@@ -225,7 +225,7 @@ func TestALostClaimIsTakenBackBeforeTheAnswer(t *testing.T) {
 		t.Errorf("queueing has nothing to take back: %s", say(a))
 	}
 	// "Nothing was sent" would be a lie over an attempt that may have left.
-	v, _ = meets(HTTP, Resend, row(Unknown))
+	v, _ = meets(Sync, Resend, row(Unknown))
 	v.Wrote(at(5), Result{Lost: true})
 	if a := v.Wrote(at(5), Result{}); say(a) != "uncertain" {
 		t.Errorf("over an unknown attempt: %s", say(a))
@@ -237,7 +237,7 @@ func TestUnreadableStatusesNeverClaimThatNothingWasSent(t *testing.T) {
 		image *Send
 		want  string
 	}{{row(Released), "table failed"}, {row(Unknown), "uncertain"}, {row(""), "uncertain"}} {
-		v, _ := Begin(wanting(HTTP, Hold), at(5))
+		v, _ := Begin(wanting(Sync, Hold), at(5))
 		v.Wrote(at(5), Result{Refused: true, Image: tt.image})
 		if a := v.Queried(at(5), nil, false); say(a) != tt.want {
 			t.Errorf("over %s: %s, want %s", states(tt.image), say(a), tt.want)
@@ -246,14 +246,14 @@ func TestUnreadableStatusesNeverClaimThatNothingWasSent(t *testing.T) {
 }
 
 func TestWithTooLittleTimeNothingIsClaimedAndNothingPosted(t *testing.T) {
-	late := wanting(HTTP, Hold).AnswerBy.Add(-ClaimNeeds + 1)
-	for source, want := range map[Source]string{HTTP: "no time", Bare: "later: no time", ByID: "later: no time", Async: "queue0"} {
+	late := wanting(Sync, Hold).RespondBy.Add(-ClaimNeeds + 1)
+	for source, want := range map[Source]string{Sync: "no time", Record: "later: no time", RecordByID: "later: no time", Async: "queue0"} {
 		if _, a := Begin(wanting(source, Hold), late); say(a) != want {
 			t.Errorf("source %d: %s, want %s", source, say(a), want)
 		}
 	}
 	// The claim itself took too long: it is given back unposted.
-	v, _ := Begin(wanting(HTTP, Hold), late.Add(-1))
+	v, _ := Begin(wanting(Sync, Hold), late.Add(-1))
 	a := v.Wrote(late.Add(CallLimit-ShortestCall), Result{})
 	if say(a) != "outcome" || a.Write.Set.Outcome.State != Released {
 		t.Fatalf("%s %+v", say(a), a.Write.Set.Outcome)
@@ -264,7 +264,7 @@ func TestWithTooLittleTimeNothingIsClaimedAndNothingPosted(t *testing.T) {
 }
 
 func TestARaceIsLostThreeTimesAtMost(t *testing.T) {
-	for source, want := range map[Source]string{HTTP: "busy", Async: "busy", Bare: "later: contended"} {
+	for source, want := range map[Source]string{Sync: "busy", Async: "busy", Record: "later: contended"} {
 		v, a := meets(source, Hold, row(Released))
 		for range rereads {
 			if a.Do != DoWrite {
@@ -282,16 +282,16 @@ func TestARaceIsLostThreeTimesAtMost(t *testing.T) {
 func TestWaitingIsAsLongAsItTakes(t *testing.T) {
 	inFlight := row("")
 	inFlight.Attempts["slot0"] = Attempt{Lease: at(6)}
-	if _, a := meets(HTTP, Hold, inFlight); a.Answer.RetryAfter != tick {
-		t.Errorf("in flight: again after %v", a.Answer.RetryAfter)
+	if _, a := meets(Sync, Hold, inFlight); a.Response.RetryAfter != tick {
+		t.Errorf("in flight: again after %v", a.Response.RetryAfter)
 	}
-	if _, a := meets(Bare, Hold, inFlight); a.Delay != tick {
+	if _, a := meets(Record, Hold, inFlight); a.Delay != tick {
 		t.Errorf("in flight: later after %v", a.Delay)
 	}
-	if _, a := meets(HTTP, Hold, until(row(), at(4))); a.Answer.RetryAfter != ExpiryMargin-tick {
-		t.Errorf("validity over: again after %v", a.Answer.RetryAfter)
+	if _, a := meets(Sync, Hold, until(row(), at(4))); a.Response.RetryAfter != ExpiryMargin-tick {
+		t.Errorf("validity over: again after %v", a.Response.RetryAfter)
 	}
-	v, _ := Begin(wanting(Bare, Hold), at(5))
+	v, _ := Begin(wanting(Record, Hold), at(5))
 	v.Wrote(at(5), Result{})
 	v.Posted(at(5), Outcome{State: Released, HTTP: 429}, time.Minute)
 	if a := v.Wrote(at(5), Result{}); a.Delay != time.Minute || a.Spread <= 0 {
@@ -321,7 +321,7 @@ func TestQueueingEndsWithTheQueue(t *testing.T) {
 }
 
 func TestARecordOfOursNeedsNoFurtherRead(t *testing.T) {
-	v, a := Begin(wanting(ByID, Hold), at(5))
+	v, a := Begin(wanting(RecordByID, Hold), at(5))
 	image, err := Apply(&Send{ID: modelID, Payload: []byte("hello"), ValidUntil: at(9)}, a.Write)
 	if err != nil {
 		t.Fatal(err)

@@ -95,7 +95,7 @@ func (w *world) breaks(format string, args ...any) {
 func newWorld(sc *scenario, mut *mutation) world {
 	w := world{sc: sc, mut: mut, faults: min(sc.faults, mostFaults), row: sc.seed}
 	for _, s := range sc.slots {
-		if s == Bare {
+		if s == Record {
 			w.record, w.promised = true, true
 		}
 	}
@@ -108,7 +108,7 @@ func newWorld(sc *scenario, mut *mutation) world {
 func (w *world) request(source Source, token string, began int) *Request {
 	ends := at(began).Add(processLife)
 	return &Request{
-		Source: source, ID: modelID, Token: token, AnswerBy: ends, ProcessEnds: ends, Keyed: true,
+		Source: source, ID: modelID, Token: token, RespondBy: ends, ProcessEnds: ends, Keyed: true,
 		Fingerprint: "same", OnUnknown: w.sc.choice, ValidFor: validity, Sent: start,
 	}
 }
@@ -240,7 +240,7 @@ func (w *world) String() string {
 	for i, source := range w.sc.slots {
 		s := &w.slots[i]
 		text += fmt.Sprintf(" | %d source %d stage %d phase %d do %d %s %s%s", i, source, s.stage, s.visit.phase, s.action.Do,
-			s.action.Write.Step, s.action.Answer.Kind, s.action.Notes)
+			s.action.Write.Step, s.action.Response.Kind, s.action.Notes)
 		if s.left {
 			text += " left"
 		}
@@ -268,9 +268,9 @@ func (w *world) take(i int, a Action) {
 		}
 	case DoPost:
 		w.checkPost(i)
-	case DoAnswer:
+	case DoRespond:
 		s.stage = over
-		w.checkAnswer(i, a.Answer)
+		w.checkAnswer(i, a.Response)
 	case DoAcknowledge, DoLater:
 		s.stage = over
 		if s.known && !s.faulted && a.Do == DoLater {
@@ -305,12 +305,12 @@ func (w *world) checkSent() {
 	if w.sc.choice != Resend && n > 1 {
 		w.breaks("%d messages left in hold", n)
 	}
-	if n > MaxLeft {
+	if n > MaxMaybeSent {
 		w.breaks("%d messages left with resend", n)
 	}
 }
 
-func (w *world) checkAnswer(i int, a Answer) {
+func (w *world) checkAnswer(i int, a Response) {
 	s := &w.slots[i]
 	stored := a.Kind == Stored && a.Outcome.State == Accepted
 	if s.known && !s.faulted && !stored {

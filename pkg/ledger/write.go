@@ -2,18 +2,31 @@ package ledger
 
 import "time"
 
-// Step names a write for logs and metrics.
+// Step names a write. Each step has its own condition, so that two visits never both succeed at
+// what only one of them may do.
 type Step string
 
 const (
-	Queue0  Step = "queue0"
-	Claim0  Step = "claim0"
-	Claim1  Step = "claim1"
-	ClaimN  Step = "claimN"
-	QueueN  Step = "queueN"
-	Settle  Step = "outcome"
+	// Queue0 makes the row of a new key, queued and without an attempt. It requires that there is no row.
+	Queue0 Step = "queue0"
+	// Claim0 makes the row of a new key with its first attempt: from here on this visit alone may post
+	// the message. It requires that there is no row.
+	Claim0 Step = "claim0"
+	// Claim1 adds the first attempt to a row that was queued. It requires that the row was never
+	// written since, and that the message is still valid.
+	Claim1 Step = "claim1"
+	// ClaimN adds a further attempt to a row whose attempts allow one, as a visit has read it. It
+	// requires that the row has not been written since.
+	ClaimN Step = "claimN"
+	// QueueN queues a row again, as a visit has read it, with a new validity. It requires that the row
+	// has not been written since.
+	QueueN Step = "queueN"
+	// Settle writes the outcome of the visit's own attempt. It requires only that this attempt has none.
+	Settle Step = "outcome"
+	// VoidOwn withdraws a claim whose write had no response, and for which nothing was posted: its
+	// attempt, if it is there, becomes Released.
 	VoidOwn Step = "void"
-	// RefuseRecord is of no visit: see Refused.
+	// RefuseRecord makes the row of a queue record that can never be sent; no visit writes it. See Refused.
 	RefuseRecord Step = "refuse"
 )
 
@@ -23,7 +36,7 @@ type ClauseKind string
 const (
 	// RowAbsent: attribute_not_exists(pk).
 	RowAbsent ClauseKind = "row absent"
-	// VersionIs: v = Clause.V. A row that is not there fails it.
+	// VersionIs: v = Clause.V. A row that does not exist fails it.
 	VersionIs ClauseKind = "version is"
 	// ValidAfter: valid_until > Clause.Time. A row without valid_until fails it.
 	ValidAfter ClauseKind = "valid after"
@@ -39,7 +52,7 @@ type Clause struct {
 	Token string
 }
 
-// Holds says whether the clause is true of an image; nil is a row that is not there.
+// Holds reports whether the clause is true of an image; nil stands for a row that does not exist.
 func (c Clause) Holds(row *Send) bool {
 	if row == nil || c.Kind == RowAbsent {
 		return row == nil && c.Kind == RowAbsent
@@ -59,7 +72,7 @@ func (c Clause) Holds(row *Send) bool {
 
 // Write is one conditional write of a row. All clauses of If must hold, and the old
 // image is asked for when they do not. Either Put is the whole new row, or Set
-// changes the row that is there and raises v by one.
+// changes the existing row and raises v by one.
 type Write struct {
 	Step Step
 	ID   string
@@ -99,8 +112,8 @@ func (e *ConditionError) Error() string {
 	return "ledger: condition of " + string(e.Step) + " does not hold"
 }
 
-// Apply is what a Write means: the new image of a row, nil being a row that is not
-// there, or a *ConditionError. The table does the same in one request.
+// Apply is what a Write means: the new image of a row, where nil stands for a row that does not
+// exist, or a *ConditionError. The table does the same in one request.
 func Apply(row *Send, w Write) (*Send, error) {
 	for _, clause := range w.If {
 		if !clause.Holds(row) {
@@ -152,7 +165,7 @@ func (r *Request) claim0(now time.Time) Write {
 	row := r.row(now)
 	row.V, row.ClaimedAt = 1, now
 	row.Attempts[r.Token] = Attempt{Lease: r.lease()}
-	if r.Source.Record() {
+	if r.Source.IsRecord() {
 		row.ValidUntil, row.OnUnknown = r.validUntil(now), r.choice()
 	}
 	return Write{Step: Claim0, ID: r.ID, If: []Clause{{Kind: RowAbsent}}, Put: row}
@@ -174,7 +187,7 @@ func (r *Request) claim1(now time.Time) Write {
 }
 
 // claimN is conditioned on v, never on a flag that a release clears: a late repeat of
-// the release would free another owner's claim.
+// the release would free a different owner's claim.
 func (r *Request) claimN(now time.Time, seen *Send) Write {
 	set := Update{Token: r.Token, Lease: r.lease(), Drop: seen.surplus(), Renew: true, ExpiresAt: expiry(now, r.RetentionDays)}
 	if seen.ClaimedAt.IsZero() {
@@ -191,7 +204,7 @@ func (r *Request) queueN(now time.Time, seen *Send) Write {
 	}
 }
 
-// outcome is conditioned on the own attempt only, so that a late truth is never refused.
+// outcome has its own attempt as its only condition, so that a late truth is never refused.
 func (r *Request) outcome(step Step, o Outcome) Write {
 	w := Write{Step: step, ID: r.ID, If: []Clause{{Kind: AttemptOpen, Token: r.Token}}, Set: Update{Token: r.Token, Outcome: &o}}
 	if o.State == Accepted {
@@ -200,8 +213,8 @@ func (r *Request) outcome(step Step, o Outcome) Write {
 	return w
 }
 
-// Refused records a queue record that was refused before any claim: a row of its own,
-// rejected from the start. The row is never claimed; a repeat finds it there.
+// Refused is the write of a queue record that was refused before any claim: a row of its own,
+// rejected from the start. The row is never claimed; a redelivery finds it.
 func Refused(r *Request, now time.Time, o Outcome) Write {
 	row := r.row(now)
 	o.State, o.At = Rejected, now

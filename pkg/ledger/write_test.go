@@ -79,22 +79,22 @@ func TestWhatEachStepWrites(t *testing.T) {
 		base  *Send
 	}{
 		{"queue0", nil, request(Async).queue0(now), func(s *Send) { s.ValidUntil, s.OnUnknown = now.Add(time.Hour), Resend }, fresh()},
-		{"queue0 of a record", nil, request(Bare).queue0(now), func(s *Send) { s.ValidUntil, s.OnUnknown = at(0).Add(time.Hour), Resend }, fresh()},
-		{"claim0", nil, request(HTTP).claim0(now), func(s *Send) { s.V, s.ClaimedAt, s.Attempts["slot3"] = 1, now, mine }, fresh()},
-		{"claim0 of a record", nil, request(Bare).claim0(now), func(s *Send) {
+		{"queue0 of a record", nil, request(Record).queue0(now), func(s *Send) { s.ValidUntil, s.OnUnknown = at(0).Add(time.Hour), Resend }, fresh()},
+		{"claim0", nil, request(Sync).claim0(now), func(s *Send) { s.V, s.ClaimedAt, s.Attempts["slot3"] = 1, now, mine }, fresh()},
+		{"claim0 of a record", nil, request(Record).claim0(now), func(s *Send) {
 			s.V, s.ClaimedAt, s.Attempts["slot3"] = 1, now, mine
 			s.ValidUntil, s.OnUnknown = at(0).Add(time.Hour), Resend
 		}, fresh()},
-		{"claim1", queued(), request(ByID).claim1(now), func(s *Send) {
+		{"claim1", queued(), request(RecordByID).claim1(now), func(s *Send) {
 			s.V, s.ClaimedAt, s.Attempts["slot3"], s.ExpiresAt = 1, now, mine, now.Add(30*24*time.Hour)
 		}, queued()},
-		{"claimN", row(Released), request(HTTP).claimN(now, row(Released)), func(s *Send) {
+		{"claimN", row(Released), request(Sync).claimN(now, row(Released)), func(s *Send) {
 			s.V, s.ClaimedAt, s.Attempts["slot3"], s.ExpiresAt = 8, now, mine, now.Add(30*24*time.Hour)
 		}, row(Released)},
 		{"queueN", row(Released), request(Async).queueN(now, row(Released)), func(s *Send) {
 			s.V, s.ValidUntil, s.OnUnknown, s.ExpiresAt = 8, now.Add(time.Hour), Resend, now.Add(30*24*time.Hour)
 		}, row(Released)},
-		{"outcome", row(Released, "", "", ""), request(HTTP).outcome(Settle, outcome), func(s *Send) {
+		{"outcome", row(Released, "", "", ""), request(Sync).outcome(Settle, outcome), func(s *Send) {
 			s.V, s.Wamid, s.Attempts["slot3"] = 8, "wamid.x", Attempt{Lease: lease, Outcome: &outcome}
 		}, row(Released, "", "", "")},
 	} {

@@ -138,7 +138,7 @@ func reason(row *ledger.Send, f ledger.Folded) string {
 	o := f.Outcome
 	if f.State == ledger.Unknown {
 		if o = row.Unresolved(); o == nil {
-			return "  " + row.UnknownReason()
+			return "  " + string(row.UnknownReason())
 		}
 	}
 	if o == nil {
@@ -153,7 +153,7 @@ func reason(row *ledger.Send, f ledger.Folded) string {
 		text += " " + word(r.Errors.Code)
 	}
 	if o.Reason != "" {
-		text += "  " + word(o.Reason)
+		text += "  " + word(string(o.Reason))
 	}
 	return text
 }

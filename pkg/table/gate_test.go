@@ -52,7 +52,7 @@ func TestNothingThatThePipeInterpolatesEndsItsString(t *testing.T) {
 			Kind: whatsapp.Kind(h), Direction: whatsapp.Direction(h), Type: h, Field: h, Reason: h, Thread: h, Contact: h, PhoneNumberID: h,
 			DisplayPhoneNumber: h, WABAID: h, WAMID: h, Status: h, ErrorCode: h, Text: h, UserID: h, GroupID: h, ReplyTo: h, MediaID: h,
 		}, time.Now()))
-		outcome := &ledger.Outcome{State: ledger.Rejected, Reason: h, Wamid: h, Body: []byte(`{"errors":{"code":"x\u0022,\u005c"}}`)}
+		outcome := &ledger.Outcome{State: ledger.Rejected, Reason: ledger.Reason(h), Wamid: h, Body: []byte(`{"errors":{"code":"x\u0022,\u005c"}}`)}
 		send := &ledger.Send{ID: "msg_a", Client: h, Wamid: h, Attempts: map[string]ledger.Attempt{"a": {Outcome: outcome}}}
 		check(sendItem(send, About{Type: h, Contact: h, Text: h, UserID: h, GroupID: h, ReplyTo: h, MediaID: h}))
 		for _, state := range []ledger.State{ledger.Accepted, ledger.Rejected, ledger.Unknown} {

@@ -83,7 +83,7 @@ func settled(o *ledger.Outcome) map[string]string {
 		return all // the first kB of a row is the cheap one
 	}
 	if o.State == ledger.Unknown && o.Reason != "" {
-		all["reason"] = line(o.Reason)
+		all["reason"] = line(string(o.Reason))
 	}
 	var answer gateway.Response
 	if o.State == ledger.Rejected && json.Unmarshal(o.Body, &answer) == nil && answer.Errors != nil && answer.Errors.Code != "" && len(answer.Errors.Code) <= maxIndexed {

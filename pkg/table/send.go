@@ -281,7 +281,7 @@ func outcomeValue(o *ledger.Outcome) types.AttributeValue {
 		m["body"] = payload(o.Body, utf8.Valid(o.Body))
 	}
 	if o.Reason != "" {
-		m["reason"] = str(o.Reason)
+		m["reason"] = str(string(o.Reason))
 	}
 	if o.Wamid != ledger.WamidIn(o.Body) { // once is enough: the first kB of a row is the cheap one
 		m["wamid"] = str(o.Wamid)
@@ -312,7 +312,7 @@ func readSend(it item) *ledger.Send {
 		if o := members(m["outcome"]); o != nil {
 			a.Outcome = &ledger.Outcome{
 				State: ledger.State(text(o["state"])), HTTP: int(integer(o["http"])), Body: content(o["body"]),
-				Reason: text(o["reason"]), Wamid: text(o["wamid"]), At: millis(o["at"]),
+				Reason: ledger.Reason(text(o["reason"])), Wamid: text(o["wamid"]), At: millis(o["at"]),
 			}
 			if o["wamid"] == nil {
 				a.Outcome.Wamid = ledger.WamidIn(a.Outcome.Body)

@@ -152,13 +152,13 @@ func TestBackendsAreAllThatTheFunctionsTalkTo(t *testing.T) {
 	key, _ := s.Secrets.Current(GatewayKeySecret)
 	result := send(t, s.GatewayURL, key)
 	secret, _ := s.Secrets.Current(WebhookSecret)
-	if got := <-called; len(key) != keyLength || result.Kind != gateway.Accepted || !strings.HasPrefix(got, "/webhook Bearer "+secret+" {") || !strings.Contains(got, result.Wamid) {
+	if got := <-called; len(key) != keyLength || result.State != gateway.Accepted || !strings.HasPrefix(got, "/webhook Bearer "+secret+" {") || !strings.Contains(got, result.Wamid) {
 		t.Errorf("%+v was called back with %s", result, got)
 	}
 
 	// A rotated key is taken at once, the one before it no longer.
 	s.Secrets.Put(GatewayKeySecret, "new")
-	if now, before := send(t, s.GatewayURL, "new"), send(t, s.GatewayURL, key); now.Kind != gateway.Accepted || before.Status != http.StatusUnauthorized {
+	if now, before := send(t, s.GatewayURL, "new"), send(t, s.GatewayURL, key); now.State != gateway.Accepted || before.Status != http.StatusUnauthorized {
 		t.Errorf("after the rotation: new %+v, old %+v", now, before)
 	}
 }

@@ -188,7 +188,7 @@ func (s *soak) reason(ctx context.Context, id string) (string, error) {
 	if err != nil || row == nil {
 		return "", err
 	}
-	return row.UnknownReason(), nil
+	return string(row.UnknownReason()), nil
 }
 
 func (s *soak) table() *table.Table { return table.New(s.stack.DB, s.stack.TableName, 0) }

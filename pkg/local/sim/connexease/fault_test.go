@@ -13,8 +13,8 @@ import (
 func TestEachFaultIsMetAndSaysWhetherTheMessageWasTaken(t *testing.T) {
 	for _, c := range []struct {
 		fault  Fault
-		kind   gateway.Kind
-		reason string
+		kind   gateway.State
+		reason gateway.Reason
 		taken  int
 	}{
 		{Fault{Kind: Answer, Status: 500, Body: `{"oops":1}`}, gateway.Unknown, gateway.ReasonServerError, 0},
@@ -39,13 +39,13 @@ func TestEachFaultIsMetAndSaysWhetherTheMessageWasTaken(t *testing.T) {
 				t.Fatal(err)
 			}
 			result := r.send(text1)
-			if result.Kind != c.kind || result.Reason != c.reason || len(r.Messages()) != c.taken {
+			if result.State != c.kind || result.Reason != c.reason || len(r.Messages()) != c.taken {
 				t.Errorf("%+v, %d taken", result, len(r.Messages()))
 			}
 			if c.fault.Kind == RateLimit && result.RetryAfter != time.Minute {
 				t.Errorf("retry after %s", result.RetryAfter)
 			}
-			if next := r.send(text1); next.Kind != gateway.Accepted || len(r.Faults()) != 0 {
+			if next := r.send(text1); next.State != gateway.Accepted || len(r.Faults()) != 0 {
 				t.Errorf("the next request: %+v", next)
 			}
 		})
@@ -57,7 +57,7 @@ func TestALostAnswerIsStillCalledBack(t *testing.T) {
 	if err := r.SetFaults(Faults{{Kind: ResetAfter}}); err != nil {
 		t.Fatal(err)
 	}
-	if result := r.send(text1); result.Kind != gateway.Unknown {
+	if result := r.send(text1); result.State != gateway.Unknown {
 		t.Fatalf("%+v", result)
 	}
 	until(t, "callbacks", r.called(3))
@@ -77,20 +77,20 @@ func TestASlowAnswerIsTakenAtOnce(t *testing.T) {
 
 func TestRefusedConnectionsAreRefusedAndThenNot(t *testing.T) {
 	r := start(t, nil)
-	if result := r.send(text1); result.Kind != gateway.Accepted { // leaves a kept connection behind
+	if result := r.send(text1); result.State != gateway.Accepted { // leaves a kept connection behind
 		t.Fatalf("%+v", result)
 	}
 	if err := r.SetFaults(Faults{{Kind: Refuse}}); err != nil {
 		t.Fatal(err)
 	}
 	r.client.Close()
-	if result := r.send(text1); !result.NotConnected || result.Kind != gateway.Released {
+	if result := r.send(text1); !result.NotConnected || result.State != gateway.Released {
 		t.Errorf("%+v", result)
 	}
 	if err := r.SetFaults(nil); err != nil {
 		t.Fatal(err)
 	}
-	if result := r.send(text1); result.Kind != gateway.Accepted {
+	if result := r.send(text1); result.State != gateway.Accepted {
 		t.Errorf("%+v", result)
 	}
 	if err := r.SetFaults(Faults{{Kind: Refuse, DelayMS: 20}, {Kind: Cut, Times: 1}}); err != nil {

@@ -117,7 +117,7 @@ func statuses(m Message) string {
 func TestAMessageIsTakenAndComesBackAsSentDeliveredAndRead(t *testing.T) {
 	r := start(t, nil)
 	result := r.send(text1)
-	if result.Kind != gateway.Accepted || !regexp.MustCompile(`^wamid\.HBgM[A-Za-z0-9+/=]{40,}$`).MatchString(result.Wamid) {
+	if result.State != gateway.Accepted || !regexp.MustCompile(`^wamid\.HBgM[A-Za-z0-9+/=]{40,}$`).MatchString(result.Wamid) {
 		t.Fatalf("%+v", result)
 	}
 	if !strings.Contains(string(result.Body), `"contacts":[{"input":"+905551234567","wa_id":"905551234567"}]`) || result.Header.Get("X-RateLimit-sec-Remaining") != "79" || result.Header.Get("X-RateLimit-min-Limit") != "4800" {
@@ -161,7 +161,7 @@ func TestAMessageIsTakenAndComesBackAsSentDeliveredAndRead(t *testing.T) {
 func TestTheSandboxRunsEverythingButMeta(t *testing.T) {
 	r := start(t, nil)
 	result := r.client.Send(t.Context(), key, []byte(`{"messaging_product":"whatsapp","to":"1"}`), true, false)
-	if result.Kind != gateway.Accepted || !regexp.MustCompile(`^wamid\.FAKE_\d+$`).MatchString(result.Wamid) || strings.Contains(string(result.Body), "contacts") {
+	if result.State != gateway.Accepted || !regexp.MustCompile(`^wamid\.FAKE_\d+$`).MatchString(result.Wamid) || strings.Contains(string(result.Body), "contacts") {
 		t.Errorf("%+v %s", result, result.Body)
 	}
 	if result := r.client.Send(t.Context(), "sk_other", []byte(text1), true, false); result.Status != 401 {
@@ -220,11 +220,11 @@ func TestMetaRefusesWhatItCannotSend(t *testing.T) {
 		if result.Response.Errors != nil {
 			code = result.Response.Errors.Code
 		}
-		if code != want || (result.Kind == gateway.Accepted) != (want == "") {
-			t.Errorf("%s: %s %s", body, result.Kind, code)
+		if code != want || (result.State == gateway.Accepted) != (want == "") {
+			t.Errorf("%s: %s %s", body, result.State, code)
 		}
 	}
-	if result := r.client.SendReceipt(t.Context(), key, []byte(`{"messaging_product":"whatsapp","status":"read","message_id":"m"}`), false, false); result.Kind != gateway.Accepted || result.Wamid != "" {
+	if result := r.client.SendReceipt(t.Context(), key, []byte(`{"messaging_product":"whatsapp","status":"read","message_id":"m"}`), false, false); result.State != gateway.Accepted || result.Wamid != "" {
 		t.Errorf("receipt: %+v", result)
 	}
 	if m := r.Messages(); len(m) != 6 || !m[5].Receipt {
@@ -244,7 +244,7 @@ func TestWhatMetaAcceptsAndNeverDeliversSaysWhy(t *testing.T) {
 		{`"to":"+1 (555) 012-3456"`, "", `"input":"+1 (555) 012-3456","wa_id":"15550123456"`},
 	} {
 		result := r.send(`{"messaging_product":"whatsapp","type":"text","text":{"body":"hi"},` + c.members + `}`)
-		if result.Kind != gateway.Accepted || !strings.Contains(string(result.Body), c.contact) {
+		if result.State != gateway.Accepted || !strings.Contains(string(result.Body), c.contact) {
 			t.Errorf("%s: answered %s", c.members, result.Body)
 		}
 		m := r.Messages()[i]

@@ -7,36 +7,36 @@ import (
 	"connexease-functions/pkg/gateway"
 )
 
-// Kind says what an HTTP or direct caller is told.
+// Kind says what an HTTP or direct caller is returned.
 type Kind string
 
 const (
-	// Own: the Gateway's answer to this request, in Answer.Outcome. A released one
-	// without an answer of the Gateway is "not reached, nothing sent".
+	// Own: the Gateway's response to this request, in Response.Outcome. A released one without a
+	// response of the Gateway means "not reached, nothing sent".
 	Own Kind = "own"
-	// Stored: the answer of an earlier attempt, in Answer.Outcome.
+	// Stored: the response that an earlier attempt received, in Response.Outcome.
 	Stored Kind = "stored"
-	// Busy: in flight; again after Answer.RetryAfter (IDEM_001).
+	// Busy: a request with this key is in flight; repeat it after Response.RetryAfter (IDEM_001).
 	Busy Kind = "busy"
-	// KeyReused: the key belongs to another request (IDEM_002).
+	// KeyReused: the key belongs to a different request (IDEM_002).
 	KeyReused Kind = "key reused"
-	// Uncertain: nobody can tell whether it was sent, it is not sent again (SEND_001).
+	// Uncertain: nobody can say whether the message was sent, so it is not sent again (SEND_001).
 	Uncertain Kind = "uncertain"
-	// Late: rejected, because its validity ended; Answer.Outcome, if there is one, is
-	// why it was not sent before.
+	// Late: rejected, because its validity ended; Response.Outcome, if there is one, is why it was
+	// not sent before (SEND_004).
 	Late Kind = "late"
-	// Accepted202: it waits in the queue.
+	// Accepted202: its row is written and its id is in the queue.
 	Accepted202 Kind = "queued"
-	// QueueFailed: the queue did not confirm; the same key may be repeated safely (503).
+	// QueueFailed: the queue did not confirm; the same key may be repeated safely (SVC_004).
 	QueueFailed Kind = "queue failed"
-	// TableFailed: the table did not answer and nothing was sent (SVC_002).
+	// TableFailed: the table could not be read or written and nothing was sent (SVC_002).
 	TableFailed Kind = "table failed"
-	// NoTime: too little time was left, nothing was sent (SEND_002).
+	// NoTime: too little time remained for a call of the Gateway; nothing was sent (SEND_002).
 	NoTime Kind = "no time"
 )
 
-// Answer is what a caller is told.
-type Answer struct {
+// Response is what a waiting caller is returned.
+type Response struct {
 	Kind       Kind
 	Outcome    *Outcome      // of Own, Stored and possibly Late
 	RetryAfter time.Duration // of Busy, above zero; of Own where the Gateway or Meta asked for it
@@ -47,29 +47,30 @@ type Answer struct {
 type Note string
 
 const (
-	// NoteNoRow: a queue record names a row that is not there.
+	// NoteNoRow: a queue record names a row that does not exist. The record is acknowledged.
 	NoteNoRow Note = "no row"
-	// NoteNotQueued: a queue record names a row that was never queued.
+	// NoteNotQueued: a queue record names a row that was never queued. The record is acknowledged.
 	NoteNotQueued Note = "not queued"
-	// NoteKeyReused: a queue record's key belongs to another request; record it under
-	// its own SQS message id.
+	// NoteKeyReused: a queue record's key belongs to a different request; the record is to be stored
+	// as refused under its own SQS message id.
 	NoteKeyReused Note = "key reused"
 	// NoteHeld: the outcome is unknown and the message is not sent again.
 	NoteHeld Note = "held"
-	// NoteExpired: a queue record came after its validity.
+	// NoteExpired: a queue record arrived after its validity.
 	NoteExpired Note = "expired"
-	// NoteOutcomeLost: the outcome could not be written; the caller is told all the same.
+	// NoteOutcomeLost: the outcome could not be written; the caller is returned it all the same.
 	NoteOutcomeLost Note = "outcome lost"
 	// NoteRowGone: the row of an attempt was gone when its outcome was written.
 	NoteRowGone Note = "row gone"
-	// NoteContended: others wrote the row each time that it was read.
+	// NoteContended: other visits wrote the row each time that it was read.
 	NoteContended Note = "contended"
-	// NoteTableFailed, NoteNoTime: as the answers of these names.
+	// NoteTableFailed: as the Kind TableFailed, also of a record, which is returned to the queue.
 	NoteTableFailed Note = "table failed"
-	NoteNoTime      Note = "no time"
+	// NoteNoTime: as the Kind NoTime, also of a record, which is returned to the queue.
+	NoteNoTime Note = "no time"
 )
 
-func (v *Visit) answer(a Answer) Action { return v.end(Action{Do: DoAnswer, Answer: a}, "") }
+func (v *Visit) respond(r Response) Action { return v.end(Action{Do: DoRespond, Response: r}, "") }
 
 func (v *Visit) acknowledge(n Note) Action { return v.end(Action{Do: DoAcknowledge}, n) }
 
@@ -88,59 +89,59 @@ func (v *Visit) end(a Action, n Note) Action {
 }
 
 func (v *Visit) stored(o *Outcome) Action {
-	if v.req.Source.Record() {
+	if v.req.Source.IsRecord() {
 		return v.acknowledge("")
 	}
-	return v.answer(Answer{Kind: Stored, Outcome: o, Replayed: true})
+	return v.respond(Response{Kind: Stored, Outcome: o, Replayed: true})
 }
 
 func (v *Visit) busy(wait time.Duration, n Note) Action {
-	if v.req.Source.Record() {
+	if v.req.Source.IsRecord() {
 		return v.later(wait, shortSpread, n)
 	}
 	v.note = n
-	return v.answer(Answer{Kind: Busy, RetryAfter: max(wait, shortDelay)})
+	return v.respond(Response{Kind: Busy, RetryAfter: max(wait, shortDelay)})
 }
 
 func (v *Visit) keyReused() Action {
-	if v.req.Source.Record() {
+	if v.req.Source.IsRecord() {
 		return v.acknowledge(NoteKeyReused)
 	}
-	return v.answer(Answer{Kind: KeyReused})
+	return v.respond(Response{Kind: KeyReused})
 }
 
 func (v *Visit) uncertain() Action {
-	if v.req.Source.Record() {
+	if v.req.Source.IsRecord() {
 		return v.acknowledge(NoteHeld)
 	}
-	return v.answer(Answer{Kind: Uncertain})
+	return v.respond(Response{Kind: Uncertain})
 }
 
 func (v *Visit) late(last *Outcome) Action {
-	if v.req.Source.Record() {
+	if v.req.Source.IsRecord() {
 		return v.acknowledge(NoteExpired)
 	}
-	return v.answer(Answer{Kind: Late, Outcome: last, Replayed: true})
+	return v.respond(Response{Kind: Late, Outcome: last, Replayed: true})
 }
 
-// failed ends a visit that sent nothing, for no fault of the message. "Nothing was
-// sent" is not told where an earlier attempt may have left.
+// failed ends a visit that sent nothing, for no fault of the message. "Nothing was sent" is not
+// said where an earlier attempt may have sent it.
 func (v *Visit) failed(k Kind, n Note) Action {
 	v.note = n
 	switch {
-	case v.req.Source.Record():
+	case v.req.Source.IsRecord():
 		return v.later(shortDelay, shortSpread, n)
-	case v.image != nil && v.image.left() > 0:
+	case v.image != nil && v.image.maybeSent() > 0:
 		return v.uncertain()
 	default:
-		return v.answer(Answer{Kind: k})
+		return v.respond(Response{Kind: k})
 	}
 }
 
-// finish answers after the own attempt, whether or not its outcome could be written.
+// finish ends a visit after its own attempt, whether or not its outcome could be written.
 func (v *Visit) finish(now time.Time) Action {
 	own := v.own
-	if v.req.Source.Record() {
+	if v.req.Source.IsRecord() {
 		return v.finishRecord(now)
 	}
 	switch {
@@ -148,9 +149,9 @@ func (v *Visit) finish(now time.Time) Action {
 	case own.State == Unknown || v.overUnknown:
 		return v.uncertain()
 	case !v.posted:
-		return v.answer(Answer{Kind: NoTime})
+		return v.respond(Response{Kind: NoTime})
 	}
-	return v.answer(Answer{Kind: Own, Outcome: own, RetryAfter: max(v.retryAfter, v.pairPause())})
+	return v.respond(Response{Kind: Own, Outcome: own, RetryAfter: max(v.retryAfter, v.pairPause())})
 }
 
 func (v *Visit) finishRecord(now time.Time) Action {
@@ -170,7 +171,7 @@ func (v *Visit) finishRecord(now time.Time) Action {
 }
 
 // pairPause grows with each attempt that met the limit of a pair of numbers, as Meta asks;
-// zero where the own one did not.
+// zero where the own attempt did not meet it.
 func (v *Visit) pairPause() time.Duration {
 	if v.own.State != Released || v.own.Reason != gateway.ReasonPairLimited {
 		return 0
