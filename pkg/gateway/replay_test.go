@@ -66,7 +66,7 @@ func TestAStreamThatIsRefusedInHTTP2IsNotPostedAgain(t *testing.T) {
 	t.Cleanup(s.Close)
 	c := client(t, s.URL)
 	c.transport.(*http.Transport).TLSClientConfig.RootCAs = s.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
-	if r := send(t, c); r.Kind != Unknown || r.Reason != ReasonBroken || requests.Load() != 1 {
+	if r := send(t, c); r.State != Unknown || r.Reason != ReasonBroken || requests.Load() != 1 {
 		t.Errorf("%+v after %d posts", r, requests.Load())
 	}
 }
@@ -75,7 +75,7 @@ func TestAnIDCountsOnlyOfAnAcceptedMessage(t *testing.T) {
 	for what, c := range map[string]struct {
 		status int
 		body   string
-		kind   Kind
+		kind   State
 		wamid  string
 	}{
 		"accepted":                 {200, success, Accepted, "wamid.1"},
@@ -89,8 +89,8 @@ func TestAnIDCountsOnlyOfAnAcceptedMessage(t *testing.T) {
 			_, _ = io.WriteString(w, c.body)
 		}))
 		t.Cleanup(s.Close)
-		if r := send(t, client(t, s.URL)); r.Kind != c.kind || (r.Wamid != "") != (c.wamid != "") {
-			t.Errorf("%s: %s with %q", what, r.Kind, r.Wamid)
+		if r := send(t, client(t, s.URL)); r.State != c.kind || (r.Wamid != "") != (c.wamid != "") {
+			t.Errorf("%s: %s with %q", what, r.State, r.Wamid)
 		}
 	}
 }
