@@ -191,8 +191,8 @@ GIVEN = $(if $(filter 1 yes true,$(YES)),-yes) $(if $(filter 1 yes true,$(APPLY)
 smoke: needs-go ## try a stack as its users do: webhook, sends, queue, bus and pipe (STACK=name or local)
 	@$(call ops,smoke)
 
-erase: needs-go ## remove a contact from the table (STACK=name or local CONTACT=15550100001 YES=1)
-	@$(call ops,erase -contact "$(CONTACT)" $(GIVEN))
+erase: needs-go ## remove a person from the table (STACK=name or local CONTACT=15550100001 OTHERS=1 YES=1)
+	@$(call ops,erase -contact "$(CONTACT)" $(if $(OTHERS),-others) $(GIVEN))
 
 redrive: needs-go ## list, show and run again what could not be stored or sent (STACK=name or local SHOW=key PICK=key|all|reason=...|queue APPLY=1)
 	@$(call ops,redrive -show "$(SHOW)" -pick "$(PICK)" $(GIVEN))

@@ -5,37 +5,44 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/spf13/cobra"
 
 	"connexease-functions/pkg/table"
+	"connexease-functions/pkg/whatsapp"
 )
 
 func init() { register(eraseCommand) }
 
 func eraseCommand(p *program) *cobra.Command {
 	var contact string
+	var others bool
 	c := &cobra.Command{
 		Use:   "erase -stack NAME|local -contact CONTACT",
-		Short: "Remove every item of a contact from the table",
-		Long: "Remove every item of a contact from the table, after saying how many there are and asking for\n" +
-			"the contact to be typed. It reads the whole table: an item that is in no timeline has the\n" +
-			"contact all the same. Backups keep the items for 35 days more.",
-		RunE: func(c *cobra.Command, _ []string) error { return p.erase(c.Context(), contact) },
+		Short: "Remove every item of a person from the table",
+		Long: "Remove every item of a person from the table, after saying how many there are and asking for\n" +
+			"the contact to be typed. It follows the person's other names, reads the whole table, and looks\n" +
+			"into keys, attributes and payloads. Items that name other people too stay, unless -others\n" +
+			"is given. Backups keep the items for 35 days more; the event archive, queues and logs are not\n" +
+			"looked into.",
+		RunE: func(c *cobra.Command, _ []string) error { return p.erase(c.Context(), contact, others) },
 	}
-	c.Flags().StringVar(&contact, "contact", "", "phone number without +, or a user or group id")
-	return needs(c, "dynamodb:DescribeTable dynamodb:Scan dynamodb:DeleteItem")
+	c.Flags().StringVar(&contact, "contact", "", "phone number in any form, or a user or group id")
+	c.Flags().BoolVar(&others, "others", false, "remove items that name other people too")
+	return needs(c, "dynamodb:DescribeTable dynamodb:Scan dynamodb:Query dynamodb:GetItem dynamodb:DeleteItem")
 }
 
-var contactForm = regexp.MustCompile(`^[A-Za-z0-9.@_-]+$`)
+var contactForm = regexp.MustCompile(`^[A-Za-z0-9.@_+() =/-]+$`)
 
 // parallel bounds the deletions under way.
 const parallel = 8
 
-func (p *program) erase(ctx context.Context, contact string) error {
+func (p *program) erase(ctx context.Context, contact string, others bool) error {
 	if !contactForm.MatchString(contact) {
-		return errors.New("say whom: -contact (CONTACT= for make) with a phone number without +, or a user or group id")
+		return errors.New("say whom: -contact (CONTACT= for make) with a phone number, or a user or group id")
 	}
 	t, err := p.find(ctx)
 	if err != nil {
@@ -45,29 +52,90 @@ func (p *program) erase(ctx context.Context, contact string) error {
 	if err != nil {
 		return err
 	}
-	var found []table.Item
-	items := 0
-	// Parts of large payloads know only the key of their head.
-	err = p.scan(ctx, db, table.Selection{
-		Where: "contact = :contact", Values: map[string]string{":contact": contact}, Attributes: "pk, sk, parts",
-	}, func(it table.Item) {
-		found = append(found, it)
-		items += 1 + len(it.PartKeys())
-	})
+	names, err := db.Names(ctx, contact)
+	if err != nil {
+		return why(err)
+	}
+	own, shared, err := p.ofPerson(ctx, db, names)
 	if err != nil {
 		return err
 	}
-	if items == 0 {
+	kept := len(shared)
+	if others {
+		own, kept = append(own, shared...), 0
+	}
+	items := 0
+	for _, it := range own {
+		items += 1 + len(it.PartKeys())
+	}
+	if items == 0 && kept == 0 {
 		return fmt.Errorf("the table %s has nothing of %s", db.Name(), contact)
 	}
-	if !p.confirm(fmt.Sprintf("The table %s has %d items of %s. Backups of the last 35 days keep them. Type %s to remove them: ", db.Name(), items, contact, contact), contact) {
+	more := ""
+	if kept > 0 {
+		more = fmt.Sprintf(", and %d that name other people too, which stay without -others", kept)
+	}
+	if !p.confirm(fmt.Sprintf("The table %s has %d items of %s%s. Backups of the last 35 days keep them. Type %s to remove them: ", db.Name(), items, contact, more, contact), contact) {
 		return errors.New("nothing was removed")
 	}
-	if err := p.remove(ctx, db, found); err != nil {
+	if err := p.remove(ctx, db, own); err != nil {
 		return fmt.Errorf("not all were removed: %w. Run it again", why(err))
 	}
-	p.printf("%d items were removed.\n", items)
+	p.printf("%d items were removed%s. The event archive, queues and logs were not looked into.\n", items, more)
 	return nil
+}
+
+// ofPerson returns the items that are a person's, and those that name the person and others.
+func (p *program) ofPerson(ctx context.Context, db *table.Table, names []string) (own, shared []table.Item, err error) {
+	var split []table.Item // their payloads are in parts
+	sort := func(it table.Item, payload []byte) bool {
+		mentioned, others := whatsapp.Mentions(payload, names)
+		card, _ := whatsapp.Mentions([]byte(it.Text("contact_payload")), names)
+		key := table.Item{"pk": it["pk"], "sk": it["sk"]} // all that is needed of it
+		if it["parts"] != nil {
+			key["parts"] = it["parts"]
+		}
+		switch {
+		case isAbout(it, names) || card:
+			own = append(own, key)
+		case mentioned && (others || it.Text("contact") != ""):
+			shared = append(shared, key)
+		case mentioned:
+			own = append(own, key)
+		default:
+			return false
+		}
+		return true
+	}
+	// Parts of large payloads know only the key of their head.
+	err = p.scan(ctx, db, table.Selection{}, func(it table.Item) {
+		if !it.IsPart() && !sort(it, []byte(it.Text("payload"))) && len(it.PartKeys()) > 0 {
+			split = append(split, it)
+		}
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, it := range split {
+		payload, err := db.Payload(ctx, it)
+		if err != nil {
+			return nil, nil, why(err)
+		}
+		sort(it, payload)
+	}
+	return own, shared, nil
+}
+
+// isAbout reports whether an item's keys or attributes say that it is about a person.
+func isAbout(it table.Item, names []string) bool {
+	pk, sk := it.Key()
+	if strings.HasPrefix(pk, "contact#") { // an alias
+		return slices.Contains(names, strings.TrimPrefix(pk, "contact#")) || slices.Contains(names, strings.TrimPrefix(sk, "alias#"))
+	}
+	return slices.ContainsFunc([]string{"contact", "user_id", "thread_id", "group_id"}, func(name string) bool {
+		value := it.Text(name)
+		return value != "" && (slices.Contains(names, value) || slices.Contains(names, whatsapp.Canonical(value)))
+	})
 }
 
 // scan reads the whole table, and shows how far it is.

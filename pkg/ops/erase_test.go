@@ -33,3 +33,47 @@ func TestErasingAContactRemovesAllOfItAndNothingElse(t *testing.T) {
 		t.Errorf("from a script: %v %s", err, out)
 	}
 }
+
+// A person is written about under a number in several forms, and under a user id.
+func TestErasingAPersonLeavesNoByteOfAnyName(t *testing.T) {
+	r := start(t)
+	webhook := func(field, value string) {
+		t.Helper()
+		if out := r.try("POST", r.env["API_URL"]+"/webhook", `{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"`+field+`","value":{`+
+			`"metadata":{"display_phone_number":"15550100099","phone_number_id":"2"},`+value+`}}]}]}`); !strings.Contains(out, "true") {
+			t.Fatal(out)
+		}
+	}
+	webhook("messages", `"contacts":[{"wa_id":"15550103002","user_id":"US.3002"}],"messages":[{"from":"15550103002","id":"wamid.1","type":"text","text":{"body":"a"}}]`)
+	webhook("messages", `"messages":[{"from_user_id":"US.3002","id":"wamid.2","type":"text","text":{"body":"b"}}]`)
+	webhook("messages", `"contacts":[{"wa_id":"+1 555 010-3002"}]`)
+	webhook("messages", `"messages":[{"from":"15550103002","id":"wamid.3","type":"system","system":{"type":"user_changed_number","wa_id":"15550103003","body":"15550103002 is 15550103003"}}]`)
+	webhook("smb_app_state_sync", `"state_sync":[{"type":"contact","contact":{"phone_number":"+1 (555) 010-3002"}}]`)
+	webhook("group_participants_update", `"groups":[{"group_id":"G","added_participants":[{"wa_id":"15550103002"},{"wa_id":"15550109999"}]}]`)
+	r.try("POST", r.env["API_URL"]+"/webhook", "not JSON: 1 555 010 3002")
+	r.trigger("text")
+	names := []string{"15550103002", "010-3002", "010 3002", "US.3002", "15550103003"}
+	left := func() (found []string) {
+		all := r.try("GET", r.env["CONTROL_URL"]+"/items", "")
+		for _, name := range names {
+			if strings.Contains(all, name) {
+				found = append(found, name)
+			}
+		}
+		return found
+	}
+	if found := left(); len(found) != len(names) {
+		t.Fatalf("only %q are there", found)
+	}
+	out, err := r.ops("US.3002\n", "erase", "-contact", "US.3002")
+	if err != nil || !strings.Contains(out, "1 that name other people too") || strings.Join(left(), " ") != "15550103002" {
+		t.Errorf("%v %s: %q are left", err, out, left())
+	}
+	t.Setenv("YES", "1")
+	if out, err := r.ops("", "erase", "-contact", "+1 (555) 010-3002", "-others"); err != nil || len(left()) != 0 {
+		t.Errorf("%v %s: %q are left", err, out, left())
+	}
+	if r.items("?contact=15550100001").Count == 0 {
+		t.Error("another person is erased too")
+	}
+}
