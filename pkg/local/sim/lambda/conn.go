@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// apiListener gives every connection of the Runtime API a memory of how it ended.
+// apiListener makes every connection of the Runtime API remember how it ended.
 type apiListener struct{ net.Listener }
 
 func (l *apiListener) Accept() (net.Conn, error) {
@@ -22,8 +22,9 @@ func (l *apiListener) Accept() (net.Conn, error) {
 	return &apiConn{Conn: c, closed: make(chan struct{})}, nil
 }
 
-// apiConn tells whether its peer died with bytes of ours unread. TCP says so: a socket that is closed while data waits in it, or that gets data
-// after its close, answers with a reset; one that is closed after everything was read ends in order.
+// apiConn detects whether its peer died with unread bytes of ours. TCP shows it: a socket that is
+// closed while data waits in it, or that receives data after its close, sends a reset; one that is
+// closed after everything was read ends in order.
 type apiConn struct {
 	net.Conn
 	reset  atomic.Bool
@@ -44,7 +45,8 @@ func (c *apiConn) Write(b []byte) (int, error) {
 }
 
 func (c *apiConn) note(err error) {
-	// net/http interrupts its own reads with a deadline and closes the connection itself: neither says anything of the peer.
+	// net/http interrupts its own reads with a deadline and closes the connection itself; neither
+	// says anything about the peer.
 	if err != nil && err != io.EOF && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, net.ErrClosed) {
 		c.reset.Store(true)
 	}
@@ -60,7 +62,8 @@ func (c *apiConn) Close() error {
 	return c.Conn.Close()
 }
 
-// endedUnread waits at most for the given time until the server is done with the connection of a process that is gone.
+// endedUnread reports whether a process that has ended left bytes unread. It waits at most the
+// given time for the server to finish with its connection.
 func (c *apiConn) endedUnread(wait time.Duration) bool {
 	t := time.NewTimer(wait)
 	defer t.Stop()
@@ -72,8 +75,8 @@ func (c *apiConn) endedUnread(wait time.Duration) bool {
 	}
 }
 
-// pendingError asks the socket for an error that no read or write has reported: data that was sent after the peer's orderly end is answered with
-// a reset, which a reader does not see behind the end of the stream.
+// pendingError returns a socket error that no read or write has reported: data sent after the
+// peer's orderly end triggers a reset, which a reader does not see after the end of the stream.
 func pendingError(c net.Conn) bool {
 	s, ok := c.(syscall.Conn)
 	if !ok {

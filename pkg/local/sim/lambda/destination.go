@@ -40,7 +40,7 @@ func destinationRecord(arn, id string, attempts int, request []byte, result Resu
 	return record
 }
 
-// jsonOrText keeps what is no JSON as a string.
+// jsonOrText returns JSON as it is, and anything else as a JSON string.
 func jsonOrText(b []byte) json.RawMessage {
 	if json.Valid(b) {
 		return b

@@ -23,8 +23,9 @@ func (c Config) arn() string {
 	return "arn:aws:lambda:" + c.region() + ":" + accountID + ":function:" + c.Name
 }
 
-// environment is the whole environment of a process (AWS: Using Lambda environment variables). The credentials are placeholders for the
-// local backends; like the region they give way to the configured ones, the reserved variables do not.
+// environment returns the whole environment of a process (AWS: Using Lambda environment variables).
+// The credentials are placeholders for the local backends; the configuration may override them and
+// the region, but not the reserved variables.
 func environment(c Config, api, taskRoot string, now time.Time) []string {
 	vars := map[string]string{
 		"AWS_REGION":            c.region(),
@@ -36,7 +37,7 @@ func environment(c Config, api, taskRoot string, now time.Time) []string {
 		"TZ":                    ":UTC",
 	}
 	if _, own := c.Env["AWS_ACCESS_KEY_ID"]; own {
-		// A configured key pair and a foreign session token do not belong together.
+		// The placeholder session token must not be combined with a configured key pair.
 		delete(vars, "AWS_SESSION_TOKEN")
 	}
 	for name, value := range c.Env {

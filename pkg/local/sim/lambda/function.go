@@ -1,5 +1,6 @@
-// Package lambda runs real Lambda binaries under a local Runtime API and behind a local Invoke API, so that what runs on a
-// laptop is the very binary that is deployed, called the way AWS calls it: one request at a time per process, killed on timeout, fresh after a crash.
+// Package lambda runs real Lambda binaries with a local Runtime API and Invoke API, so that a
+// laptop runs the binary that is deployed, called the way AWS calls it: one request at a time per
+// process, killed on timeout, restarted after a crash.
 package lambda
 
 import (
@@ -28,17 +29,19 @@ const (
 	defaultMaxProcesses = 10
 )
 
-// maxHandings bounds how often one invocation goes to another process because the one before died without having read it.
+// maxHandings bounds how often an invocation is handed to a process, where the previous one died
+// without having read it.
 const maxHandings = 3
 
-// The reasons for which Invoke returns an error rather than a Result.
+// The errors of Invoke where there is no Result.
 var (
 	// ErrClosed means that the function was closed before or while the invocation ran.
 	ErrClosed = errors.New("the function is closed")
 	// ErrTooLarge means that the request is over MaxRequestBytes; nothing ran.
 	ErrTooLarge = errors.New("the request payload is over 6 MB")
-	// ErrAbandoned means that the caller's context ended after a process had taken the invocation: it goes on, its result is dropped.
-	ErrAbandoned = errors.New("the invocation goes on without its caller")
+	// ErrAbandoned means that the caller's context ended after a process had received the
+	// invocation, which continues; its result is dropped.
+	ErrAbandoned = errors.New("the invocation continues without its caller")
 )
 
 // Config of one function, as in template.yaml.
@@ -47,29 +50,32 @@ type Config struct {
 	Name string
 	// Command is the binary and its arguments. The process runs in the binary's folder.
 	Command []string
-	// Env is the template's environment plus endpoints. Beside the variables that Lambda itself sets nothing else reaches the process.
+	// Env is the template's environment plus endpoints. Apart from the variables that Lambda itself
+	// sets, nothing else reaches the process.
 	Env map[string]string
 	// Timeout bounds one invocation; 0 means AWS's default of 3 s.
 	Timeout time.Duration
 	// InitTimeout bounds the time from the start of a process to its first request for work; 0 means 10 s.
 	InitTimeout time.Duration
-	// MemoryMB is what the function is told; it is not enforced. 0 means 128.
+	// MemoryMB is the memory size that the function sees; it is not enforced. 0 means 128.
 	MemoryMB int
 	// MaxProcesses bounds the concurrent processes; further invocations wait until their context ends. 0 means 10.
 	MaxProcesses int
-	// Logs takes what the processes write, in whole lines, one Write at a time; nil discards it.
+	// Logs receives the output of the processes, in whole lines, one Write at a time; nil discards
+	// it.
 	Logs io.Writer
 }
 
-// Result is what Lambda answers to a synchronous invocation.
+// Result is Lambda's response to a synchronous invocation.
 type Result struct {
-	// Payload is the function's answer, or the error object {"errorType","errorMessage",…}.
+	// Payload is the function's response, or the error object {"errorType","errorMessage",…}.
 	Payload []byte
 	// FunctionError is Lambda's X-Amz-Function-Error: "" or "Unhandled".
 	FunctionError string
-	// RequestID is the invocation's id, the same that the function finds in its context.
+	// RequestID is the invocation's id, as in the function's context.
 	RequestID string
-	// Duration is the time from handing the event to a process until its answer was there, without the wait for a process.
+	// Duration is the time from handing the event to a process until its response, without the wait
+	// for a process.
 	Duration time.Duration
 }
 
@@ -91,18 +97,19 @@ type Function struct {
 	idle    []*process            // waiting in "next", most recently used last
 	procs   map[*process]struct{} // started and not yet reaped
 	live    int                   // processes being started or not yet reaped
-	coming  int                   // of these, the ones that will ask for work soon: starting, or answered and on the way to "next"
+	coming  int                   // those of them that will ask for work soon: starting, or responded and on the way to "next"
 	count   int64
 	running sync.WaitGroup
 
 	description, revision string // of the configuration
 }
 
-// invocation is one request. Its fields are guarded by the function's mutex, but for those that never change after Invoke.
+// invocation is one request. The function's mutex guards its fields, except those that never change
+// after Invoke.
 type invocation struct {
 	id      string
 	payload []byte
-	done    chan outcome // takes exactly one outcome
+	done    chan outcome // receives exactly one outcome
 
 	taken     time.Time
 	handings  int
@@ -135,14 +142,16 @@ func New(cfg Config) *Function {
 // Name returns the function's configured name.
 func (f *Function) Name() string { return f.cfg.Name }
 
-// Invoke runs the function once and waits for its answer. What the function does wrong (an error, a crash, a timeout) is a Result with a
-// FunctionError; an error is returned only where there is no result: ErrTooLarge, ErrClosed, the context's error when it ended first (with
-// ErrAbandoned where a process is already at work), or a binary that cannot be started. The payload must not be changed afterwards.
+// Invoke runs the function once and waits for its response. A failure of the function (an error, a
+// crash, a timeout) is a Result with a FunctionError; an error is returned only where there is no
+// result: ErrTooLarge, ErrClosed, the context's error if it ended first (with ErrAbandoned where a
+// process is already at work), or that the binary cannot be started. The payload must not be
+// changed afterwards.
 func (f *Function) Invoke(ctx context.Context, payload []byte) (Result, error) {
 	return f.invoke(ctx, uuid.New(), payload)
 }
 
-// invoke is Invoke under a request id that was given before: repeats of an asynchronous invocation keep it.
+// invoke is Invoke with a given request id, which repeats of an asynchronous invocation keep.
 func (f *Function) invoke(ctx context.Context, id string, payload []byte) (Result, error) {
 	if len(payload) > MaxRequestBytes {
 		return Result{}, fmt.Errorf("%s: %w (%d bytes)", f.cfg.Name, ErrTooLarge, len(payload))
@@ -178,14 +187,14 @@ func (f *Function) invoke(ctx context.Context, id string, payload []byte) (Resul
 		return Result{RequestID: inv.id}, fmt.Errorf("%s: no process was free: %w", f.cfg.Name, ctx.Err())
 	}
 	select {
-	case o := <-inv.done: // both at once: the answer wins
+	case o := <-inv.done: // if both happen at once, the result wins
 		return o.result, o.err
 	default:
 		return Result{RequestID: inv.id}, fmt.Errorf("%s: %w: %w", f.cfg.Name, ErrAbandoned, ctx.Err())
 	}
 }
 
-// Status returns the processes and the number of invocations that were handed to one so far.
+// Status returns the processes and the number of invocations handed to one so far.
 func (f *Function) Status() Status {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -197,7 +206,8 @@ func (f *Function) Status() Status {
 	return s
 }
 
-// Close ends every process and returns when all are reaped. Invocations that wait or run are answered with ErrClosed. It may be called again.
+// Close ends every process and returns when all are reaped. Waiting and running invocations return
+// ErrClosed. It may be called more than once.
 func (f *Function) Close() error {
 	f.mu.Lock()
 	if !f.closed {
@@ -215,7 +225,8 @@ func (f *Function) Close() error {
 	return nil
 }
 
-// dispatch gives waiting invocations to idle processes and starts processes for those that no process is coming for. The mutex is held.
+// dispatch gives waiting invocations to idle processes and starts processes for the rest. The mutex
+// is held.
 func (f *Function) dispatch() {
 	for len(f.pending) > 0 && len(f.idle) > 0 {
 		last := len(f.idle) - 1
@@ -246,7 +257,7 @@ func (f *Function) hand(p *process) *invocation {
 	return inv
 }
 
-// handBack takes an invocation that p has not read away from it. The mutex is held.
+// handBack takes an unread invocation away from p and queues it first. The mutex is held.
 func (f *Function) handBack(p *process) {
 	inv := p.inv
 	p.inv = nil
@@ -277,7 +288,8 @@ func (f *Function) refuse(inv *invocation) {
 	inv.done <- outcome{result: Result{RequestID: inv.id}, err: fmt.Errorf("%s: %w", f.cfg.Name, ErrClosed)}
 }
 
-// failOldest ends the oldest waiting invocation: the process that was started for it did not come up. The mutex is held.
+// failOldest fails the oldest waiting invocation, because the process that was started for it did
+// not come up. The mutex is held.
 func (f *Function) failOldest(fail func(*invocation)) {
 	if len(f.pending) == 0 {
 		return

@@ -21,7 +21,7 @@ import (
 	"time"
 )
 
-func TestAnEventComesBackByteForByteFromOneWarmProcess(t *testing.T) {
+func TestAnEventIsEchoedByteForByteByOneWarmProcess(t *testing.T) {
 	f := newFunction(t, nil)
 	for _, payload := range []string{`{"a":"<&>\u2028 ü"}`, `[1,2,3]`, `"` + strings.Repeat("y", 2<<20) + `"`} {
 		if r := invoke(t, f, []byte(payload)); string(r.Payload) != payload || r.FunctionError != "" || r.Duration <= 0 {
@@ -53,7 +53,7 @@ func TestAFunctionFindsItsInvocationInTheContext(t *testing.T) {
 	}
 }
 
-func TestOnlyLambdasAndTheConfiguredVariablesReachAProcess(t *testing.T) {
+func TestOnlyLambdasVariablesAndConfiguredOnesReachAProcess(t *testing.T) {
 	t.Setenv("LAMBDASIM_OF_THE_HOST", "secret")
 	f := newFunction(t, func(c *Config) {
 		c.Env = map[string]string{"TABLE": "t", "AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "mine", "AWS_LAMBDA_FUNCTION_NAME": "forged"}
@@ -86,7 +86,7 @@ func TestOnlyLambdasAndTheConfiguredVariablesReachAProcess(t *testing.T) {
 	}
 }
 
-func TestAReturnedErrorIsAFunctionErrorAndTheProcessStays(t *testing.T) {
+func TestAReturnedErrorIsAFunctionErrorAndTheProcessSurvives(t *testing.T) {
 	f := newFunction(t, nil)
 	before := pid(t, f)
 	if m := expectError(t, invoke(t, f, do("fail", "text", "no luck")), "OutOfLuck"); m != "no luck" {
@@ -135,11 +135,11 @@ func TestAFunctionThatTakesTooLongIsKilled(t *testing.T) {
 		t.Errorf("the killed process %d is still used", before)
 	}
 	if !strings.Contains(logs.String(), `"record":{"requestId":"`+r.RequestID+`","status":"timeout"}`) {
-		t.Errorf("the log does not tell of the timeout: %s", logs.String())
+		t.Errorf("the log does not report the timeout: %s", logs.String())
 	}
 }
 
-func TestAFailedInitAnswersTheInvocationThatCausedIt(t *testing.T) {
+func TestAFailedInitIsTheResultOfTheInvocationThatCausedIt(t *testing.T) {
 	for init, want := range map[string]string{"exit": "Runtime.ExitError", "error": "NoConfig", "hang": "Sandbox.Timedout"} {
 		f := newFunction(t, func(c *Config) { c.Env, c.InitTimeout = map[string]string{"INIT": init}, 5*time.Second })
 		if init == "hang" {
@@ -187,11 +187,11 @@ func TestWrongCallsOfTheRuntimeAPIAreRefused(t *testing.T) {
 		}
 	}
 	if r := invoke(t, f, do("next")); string(r.Payload) != "403" {
-		t.Errorf("next before the answer: %s", r.Payload)
+		t.Errorf("next before the response: %s", r.Payload)
 	}
 }
 
-func TestConcurrentRequestsHaveProcessesOfTheirOwnUpToTheBound(t *testing.T) {
+func TestConcurrentRequestsHaveTheirOwnProcessesUpToTheLimit(t *testing.T) {
 	arrived, release := make(chan struct{}, 8), make(chan struct{})
 	gate := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		arrived <- struct{}{}
@@ -246,7 +246,7 @@ func TestTheProcessUsedLastIsUsedNext(t *testing.T) {
 	<-arrived
 	close(release)
 	both.Wait()
-	// A process is idle only when it has asked for work again, a moment after its answer.
+	// A process is idle only once it has asked for work again, a moment after its response.
 	settled := func() bool { f.mu.Lock(); defer f.mu.Unlock(); return len(f.idle) == 2 }
 	eventually(t, "both are idle", settled)
 	first := pid(t, f)
@@ -276,7 +276,7 @@ func TestACallerThatGivesUpLeavesTheInvocationRunning(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	close(release)
-	eventually(t, "the process comes back", func() bool { f.mu.Lock(); defer f.mu.Unlock(); return len(f.idle) == 1 })
+	eventually(t, "the process is idle again", func() bool { f.mu.Lock(); defer f.mu.Unlock(); return len(f.idle) == 1 })
 	if after := pid(t, f); after != before {
 		t.Errorf("process %d was replaced by %d", before, after)
 	}
@@ -284,7 +284,7 @@ func TestACallerThatGivesUpLeavesTheInvocationRunning(t *testing.T) {
 
 func TestAnInvocationIsNotLostToAnIdleProcessThatIsKilled(t *testing.T) {
 	f := newFunction(t, nil)
-	for range 25 { // at once after the kill: the death is noticed before, while or after the invocation is handed over
+	for range 25 { // right after the kill: its death is noticed before, while or after the invocation is handed over
 		if err := syscall.Kill(pid(t, f), syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
@@ -292,7 +292,7 @@ func TestAnInvocationIsNotLostToAnIdleProcessThatIsKilled(t *testing.T) {
 	pid(t, f)
 }
 
-func TestAnInvocationThatAProcessDiedWithoutReadingGoesToAnother(t *testing.T) {
+func TestAnInvocationThatAProcessDiedWithoutReadingIsGivenToANewOne(t *testing.T) {
 	f := newFunction(t, nil)
 	stopped := pid(t, f)
 	eventually(t, "it is idle", func() bool { f.mu.Lock(); defer f.mu.Unlock(); return len(f.idle) == 1 })
@@ -349,7 +349,7 @@ func TestCloseLeavesNoProcessAndNoGoroutine(t *testing.T) {
 	eventually(t, "the goroutines are gone", func() bool { return runtime.NumGoroutine() <= before })
 }
 
-func TestProcessesEndWhenTheirStackIsKilled(t *testing.T) {
+func TestProcessesExitWhenTheirStackIsKilled(t *testing.T) {
 	stack := exec.Command(os.Args[0])
 	stack.Env = append(os.Environ(), helperVariable+"="+binary)
 	stdin, err := stack.StdinPipe()
@@ -393,7 +393,7 @@ func TestLogsAreWholeLinesOfOneProcessAtATime(t *testing.T) {
 	}
 }
 
-func TestWhatAProcessPrintedLastIsNotLost(t *testing.T) {
+func TestTheLastOutputOfAProcessIsNotLost(t *testing.T) {
 	var logs lockedBuffer
 	f := newFunction(t, func(c *Config) { c.Logs = &logs })
 	invoke(t, f, do("print", "text", "first\nunfinished"))

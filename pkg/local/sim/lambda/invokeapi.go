@@ -15,8 +15,8 @@ import (
 // maxAsyncBytes is the limit of an asynchronous invocation's payload (AWS: Lambda quotas).
 const maxAsyncBytes = 1 << 20
 
-// DefaultRetryDelays are Lambda's one and two minutes (AWS: How Lambda handles errors and retries with asynchronous invocation), shortened so
-// that somebody who waits for them still looks.
+// DefaultRetryDelays are Lambda's one and two minutes (AWS: How Lambda handles errors and retries
+// with asynchronous invocation), shortened for a developer who watches.
 var DefaultRetryDelays = []time.Duration{time.Second, 2 * time.Second}
 
 // Target is a function that can be invoked by name, with its EventInvokeConfig.
@@ -24,21 +24,24 @@ type Target struct {
 	Function *Function
 	// Retries is how often an asynchronous invocation is repeated after a function error.
 	Retries int
-	// OnFailure takes the destination record of an asynchronous invocation whose last attempt failed; nil: it is lost, as in AWS.
+	// OnFailure receives the destination record of an asynchronous invocation whose last attempt
+	// failed. If nil, the record is lost, as in AWS.
 	OnFailure func(record []byte)
 }
 
-// Invocation is one attempt to run a function by the Invoke API, for the line that the stack prints and for tests.
+// Invocation is one attempt to run a function through the Invoke API, for the line that the stack
+// prints and for tests.
 type Invocation struct {
 	Time     time.Time
 	Function string
-	Attempt  int // 1 and up of an asynchronous invocation; 0 for one whose caller waits
+	Attempt  int // from 1 for an asynchronous invocation; 0 for a synchronous one
 	Duration time.Duration
 	Result   Result
 }
 
-// InvokeAPI is Lambda's own API in front of functions, as far as its Invoke action (AWS: Lambda API Reference, Invoke), and the
-// configuration update that gives every invocation a new process.
+// InvokeAPI serves the part of Lambda's API that the stack needs: Invoke (AWS: Lambda API
+// Reference, Invoke), and the configuration update that makes every later invocation run in a new
+// process.
 type InvokeAPI struct {
 	targets map[string]Target
 	delays  []time.Duration
@@ -52,8 +55,8 @@ type InvokeAPI struct {
 	work   sync.WaitGroup
 }
 
-// NewInvokeAPI serves targets. delays are those before each repeat, the last one standing for all after it; none means DefaultRetryDelays.
-// observe may be nil.
+// NewInvokeAPI serves targets. delays are the waits before each repeat, the last of which applies
+// to all further ones; none means DefaultRetryDelays. observe may be nil.
 func NewInvokeAPI(targets []Target, delays []time.Duration, observe func(Invocation)) *InvokeAPI {
 	if len(delays) == 0 {
 		delays = DefaultRetryDelays
@@ -73,13 +76,13 @@ func NewInvokeAPI(targets []Target, delays []time.Duration, observe func(Invocat
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		refuseInvoke(w, http.StatusNotFound, "UnknownOperationException", "Only Invoke, GetFunctionConfiguration and UpdateFunctionConfiguration are served here.")
 	})
-	// A page in a browser must not be able to run a function.
+	// A web page must not be able to invoke a function.
 	a.handler = http.NewCrossOriginProtection().Handler(mux)
 	return a
 }
 
-// Close takes no further invocations and returns when all that were taken have ended: repeats that still wait are made at once, so that none is
-// lost. The functions must be closed after it.
+// Close refuses further invocations and returns when all accepted ones have ended. Pending repeats
+// run at once, so that none is lost. Close the functions after it.
 func (a *InvokeAPI) Close() {
 	a.mu.Lock()
 	a.closed = true
@@ -88,7 +91,7 @@ func (a *InvokeAPI) Close() {
 	a.work.Wait()
 }
 
-// begin counts a piece of work that Close waits for, unless Close was called.
+// begin registers work that Close waits for; it reports false after Close.
 func (a *InvokeAPI) begin() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -102,7 +105,7 @@ func (a *InvokeAPI) begin() bool {
 func (a *InvokeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Amzn-Requestid", uuid.New())
 	if !a.begin() {
-		refuseInvoke(w, http.StatusServiceUnavailable, "ServiceException", "Lambda is ending.")
+		refuseInvoke(w, http.StatusServiceUnavailable, "ServiceException", "Lambda is shutting down.")
 		return
 	}
 	defer a.work.Done()
@@ -130,7 +133,7 @@ func (a *InvokeAPI) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err == nil && len(payload) == 0 {
-		payload = []byte("{}") // what a function sees of an invocation without a payload
+		payload = []byte("{}") // the event of an invocation without a payload
 	}
 	if err != nil || !json.Valid(payload) {
 		refuseInvoke(w, http.StatusBadRequest, "InvalidRequestContentException", "Could not parse request body into json.")
@@ -142,7 +145,7 @@ func (a *InvokeAPI) serve(w http.ResponseWriter, r *http.Request) {
 	case "Event":
 		id := uuid.New()
 		if !a.begin() {
-			refuseInvoke(w, http.StatusServiceUnavailable, "ServiceException", "Lambda is ending.")
+			refuseInvoke(w, http.StatusServiceUnavailable, "ServiceException", "Lambda is shutting down.")
 			return
 		}
 		go func() {
@@ -159,10 +162,10 @@ func (a *InvokeAPI) serve(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *InvokeAPI) answer(w http.ResponseWriter, r *http.Request, target Target, payload []byte) {
-	// As in AWS the function goes on when its caller is gone.
+	// As in AWS, the function continues after its caller has gone.
 	result := a.attempt(context.WithoutCancel(r.Context()), target, uuid.New(), payload, 0)
 	if result.FunctionError == notRun {
-		refuseInvoke(w, http.StatusInternalServerError, "ServiceException", "The function cannot be run here.")
+		refuseInvoke(w, http.StatusInternalServerError, "ServiceException", "The function cannot be started.")
 		return
 	}
 	h := w.Header()
@@ -172,10 +175,11 @@ func (a *InvokeAPI) answer(w http.ResponseWriter, r *http.Request, target Target
 	if result.FunctionError != "" {
 		h.Set("X-Amz-Function-Error", result.FunctionError)
 	}
-	_, _ = w.Write(result.Payload) // a caller that is gone is no concern of the function's
+	_, _ = w.Write(result.Payload) // the caller may have gone, which does not concern the function
 }
 
-// notRun is the function error of an invocation that no process took: the binary cannot be started, or the function is closed.
+// notRun is the function error of an invocation that reached no process: the binary cannot be
+// started, or the function is closed.
 const notRun = "NotRun"
 
 func (a *InvokeAPI) attempt(ctx context.Context, target Target, id string, payload []byte, number int) Result {
@@ -188,7 +192,7 @@ func (a *InvokeAPI) attempt(ctx context.Context, target Target, id string, paylo
 	return result
 }
 
-// background is an asynchronous invocation with its repeats.
+// background runs an asynchronous invocation with its repeats.
 func (a *InvokeAPI) background(target Target, id string, payload []byte) {
 	for number := 1; ; number++ {
 		result := a.attempt(context.Background(), target, id, payload, number)
@@ -216,7 +220,7 @@ func (a *InvokeAPI) pause(d time.Duration) {
 	}
 }
 
-// latest is the only version that there is.
+// latest is the only version.
 const latest = "$LATEST"
 
 // nameAndQualifier reads a name, a partial or a full ARN, each with an optional qualifier.
@@ -228,7 +232,8 @@ func nameAndQualifier(id string) (name, qualifier string) {
 	return name, qualifier
 }
 
-// refuseInvoke answers as Lambda's API does: the SDKs read the error's name from the header.
+// refuseInvoke writes an error as Lambda's API does: the SDKs read the error's name from the
+// header.
 func refuseInvoke(w http.ResponseWriter, status int, kind, message string) {
 	body, err := json.Marshal(map[string]string{"Type": who(status), "Message": message})
 	if err != nil {

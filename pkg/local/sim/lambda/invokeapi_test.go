@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// lambdaAPI is an Invoke API with what it observed and recorded.
+// lambdaAPI is an Invoke API with the invocations and destination records that it produced.
 type lambdaAPI struct {
 	*InvokeAPI
 	server   *httptest.Server
@@ -42,7 +42,7 @@ func newLambdaAPI(t testing.TB, retries int, delays ...time.Duration) *lambdaAPI
 
 const invocations = "/2015-03-31/functions/EchoFunction/invocations"
 
-func TestInvokeAnswersWithTheFunctionsPayloadUnderItsRequestID(t *testing.T) {
+func TestInvokeReturnsTheFunctionsPayloadUnderItsRequestID(t *testing.T) {
 	l := newLambdaAPI(t, 0)
 	for _, name := range []string{
 		"EchoFunction", "EchoFunction:$LATEST", "123456789012:function:EchoFunction",
@@ -66,7 +66,7 @@ func TestInvokeAnswersWithTheFunctionsPayloadUnderItsRequestID(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeInvokedIsRefusedAsLambdaDoes(t *testing.T) {
+func TestInvalidInvocationsAreRefusedAsByLambda(t *testing.T) {
 	l := newLambdaAPI(t, 0)
 	for name, c := range map[string]struct {
 		target, body string
@@ -152,7 +152,7 @@ func TestAnEventThatSucceedsRunsOnce(t *testing.T) {
 	}
 }
 
-func TestClosingLosesNoEventThatWaitsToBeRepeated(t *testing.T) {
+func TestCloseLosesNoEventThatWaitsForItsRepeat(t *testing.T) {
 	l := newLambdaAPI(t, 1, time.Hour)
 	send(t, l.server, "POST", invocations, string(do("exit")), "X-Amz-Invocation-Type", "Event")
 	eventually(t, "the first attempt has failed", func() bool {
@@ -172,7 +172,7 @@ func TestClosingLosesNoEventThatWaitsToBeRepeated(t *testing.T) {
 	l.Close()
 }
 
-func TestADestinationRecordKeepsAnAnswerThatIsNoJSON(t *testing.T) {
+func TestADestinationRecordKeepsAResponseThatIsNotJSON(t *testing.T) {
 	record := destinationRecord("arn", "id", 1, []byte("[1]"), Result{Payload: []byte("{broken"), FunctionError: notRun}, time.Unix(0, 0))
 	if text := string(record); !json.Valid(record) || !strings.Contains(text, `"responsePayload":"{broken"`) || !strings.Contains(text, `"statusCode":500`) ||
 		!strings.Contains(text, `"requestPayload":[1]`) || !strings.Contains(text, `"timestamp":"1970-01-01T00:00:00.000Z"`) {

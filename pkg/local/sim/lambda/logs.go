@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// maxLine bounds what is held back for a line's end; CloudWatch's own limit of one log event is 1 MB (AWS: CloudWatch Logs quotas).
+// maxLine bounds the bytes that are held back until a line ends; CloudWatch's own limit of a log
+// event is 1 MB (AWS: CloudWatch Logs quotas).
 const maxLine = 1 << 20
 
 // logSink serialises the lines of all processes of a function.
@@ -26,8 +27,8 @@ func (s *logSink) write(line []byte) {
 	_, _ = s.out.Write(line)
 }
 
-// platform writes what Lambda itself logs of a timeout or crash (AWS: Lambda Telemetry API Event schema reference): the process that it
-// concerns can no longer say it.
+// platform writes the line that Lambda itself logs for a timeout or crash (AWS: Lambda Telemetry
+// API Event schema reference): the process can no longer report it.
 func (s *logSink) platform(kind, requestID, status string) {
 	if s.out == nil {
 		return

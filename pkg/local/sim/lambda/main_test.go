@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 	}())
 }
 
-// helper is a stack that does not end in order: it says which process it started, and stays.
+// helper is a stack that is killed: it prints the id of the process that it started, and waits.
 func helper(path string) {
 	f := New(Config{Name: "Helper", Command: []string{path}})
 	r, err := f.Invoke(context.Background(), []byte(`{"do":"pid"}`))
@@ -124,7 +124,7 @@ func eventually(t testing.TB, what string, holds func() bool) {
 	}
 }
 
-// gone reports whether a process has ended; an orphan that nobody has reaped counts as ended.
+// gone reports whether a process has ended; an unreaped orphan counts as ended.
 func gone(pid int) bool {
 	if syscall.Kill(pid, 0) != nil {
 		return true
@@ -137,7 +137,7 @@ func gone(pid int) bool {
 // has it in /proc, for a minimal Debian has no ps.
 func processState(pid int) string {
 	if stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil {
-		// The name before it is in parentheses and may hold anything.
+		// The name before it is in parentheses and may contain anything.
 		_, rest, _ := strings.Cut(string(stat[bytes.LastIndexByte(stat, ')'):]), " ")
 		return rest[:1]
 	}

@@ -17,9 +17,11 @@ import (
 const (
 	// termGrace is how long a process may take to end on SIGTERM. Lambda allows 500 ms (AWS: Lambda execution environment lifecycle).
 	termGrace = 500 * time.Millisecond
-	// pipeGrace bounds the wait for output after a process is gone, in case a child of its own still holds the pipe.
+	// pipeGrace bounds the wait for output after a process has ended, in case one of its children
+	// still holds the pipe.
 	pipeGrace = time.Second
-	// connGrace bounds the wait for the connection of a process that is gone; its end is normally there at once.
+	// connGrace bounds the wait for the connection of an ended process, which normally ends at
+	// once.
 	connGrace = time.Second
 )
 
@@ -28,12 +30,13 @@ type state int
 const (
 	starting  state = iota // no "next" yet
 	idle                   // blocked in "next", listed in Function.idle
-	busy                   // has an invocation that is not answered
-	finishing              // has answered, has not come back for "next"
-	dying                  // will be reaped, takes nothing any more
+	busy                   // is running an invocation
+	finishing              // has responded, has not called "next" yet
+	dying                  // will be reaped, accepts nothing any more
 )
 
-// process is one execution environment: a child process and the Runtime API that only it talks to. The function's mutex guards the fields below it.
+// process is one execution environment: a child process and the Runtime API for it alone. The
+// function's mutex guards the fields below it.
 type process struct {
 	f      *Function
 	cmd    *exec.Cmd
@@ -45,13 +48,13 @@ type process struct {
 	inv       *invocation // of a busy or finishing process
 	conn      *apiConn    // the connection of the last "next"
 	timer     *time.Timer // of the init phase, then of the invocation
-	initError []byte      // what the process said of its failed init
+	initError []byte      // the process's report of its failed init
 	initOver  bool        // the init phase took too long
-	outdated  bool        // started before the last Recycle: it takes no further invocation
+	outdated  bool        // started before the last Recycle: it gets no further invocation
 	stopping  atomic.Bool
 }
 
-// run starts one process and stays with it until it is reaped.
+// run starts one process and returns once it is reaped.
 func (f *Function) run() {
 	p, listener, err := f.launch()
 	if err != nil {
@@ -65,7 +68,8 @@ func (f *Function) run() {
 		f.mu.Unlock()
 		return
 	}
-	// Serving begins only now, so that no request of the child meets a half-made process; until then the kernel keeps its connection.
+	// Serving begins only now, so that no request of the child meets a half-initialised process;
+	// until then the kernel queues its connection.
 	f.running.Go(func() { _ = p.server.Serve(listener) })
 	p.reap()
 }
@@ -114,7 +118,7 @@ func (f *Function) launch() (*process, net.Listener, error) {
 	return p, &apiListener{tcp}, nil
 }
 
-// reap waits for the end of the process and settles what it leaves behind.
+// reap waits for the process to end and settles what it leaves behind.
 func (p *process) reap() {
 	f := p.f
 	cause := p.cmd.Wait()
@@ -127,7 +131,8 @@ func (p *process) reap() {
 	open := p.state == busy
 	conn := p.conn
 	f.mu.Unlock()
-	// An invocation that died unread in the socket has not begun: another process takes it. Its connection ends with the process.
+	// An invocation that was left unread in the socket has not begun, so it goes to a new process.
+	// The connection ends with the old one.
 	unread := open && conn != nil && conn.endedUnread(connGrace)
 	_ = p.server.Close()
 
@@ -161,7 +166,7 @@ func (p *process) reap() {
 	f.dispatch()
 }
 
-// unlist takes an idle process out of the reach of dispatch. The mutex is held.
+// unlist removes a process from the idle ones, so that dispatch does not use it. The mutex is held.
 func (f *Function) unlist(p *process) {
 	if p.state != idle {
 		return
@@ -172,8 +177,8 @@ func (f *Function) unlist(p *process) {
 	}
 }
 
-// expire ends a process whose invocation took too long, also one that has answered but does not come back for work: in AWS the time runs
-// until the next request for work.
+// expire ends a process whose invocation took too long, including one that has responded but does
+// not ask for work: in AWS the time runs until the next request for work.
 func (p *process) expire(inv *invocation) {
 	f := p.f
 	f.mu.Lock()
@@ -222,7 +227,7 @@ func (p *process) initStatus() string {
 
 func (p *process) kill() { _ = p.proc.Kill() }
 
-// terminate asks the process to end, and insists after a moment.
+// terminate sends SIGTERM, and kills the process after a grace period.
 func (p *process) terminate() {
 	if p.stopping.Swap(true) {
 		return

@@ -13,7 +13,7 @@ func randomHex(bytes int) string {
 	return hex.EncodeToString(b)
 }
 
-// NewTraceRoot has the form of an X-Ray trace id (AWS: X-Ray tracing header).
+// NewTraceRoot returns a new trace id in X-Ray's form (AWS: X-Ray tracing header).
 func NewTraceRoot(now time.Time) string {
 	return "Root=1-" + strconv.FormatInt(now.Unix(), 16) + "-" + randomHex(12)
 }

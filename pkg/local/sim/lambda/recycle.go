@@ -8,9 +8,9 @@ import (
 	"connexease-functions/pkg/local/sim/uuid"
 )
 
-// Recycle has every invocation from now on run in a process that starts after it: what Lambda
-// does when a function's configuration changes (AWS: Lambda, "Execution environment
-// lifecycle"). Invocations under way end in the process that has them.
+// Recycle makes every later invocation run in a process started after the call, as Lambda does when
+// a function's configuration changes (AWS: Lambda, "Execution environment lifecycle"). Running
+// invocations finish in their process.
 func (f *Function) Recycle() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -33,7 +33,7 @@ func (f *Function) Recycle() {
 // maxConfiguration bounds the body of an update; a description has 256 characters.
 const maxConfiguration = 64 << 10
 
-// configuration is what the API says of a function, as far as the CLI's waiter looks.
+// configuration is the part of a function's configuration that the CLI's waiter reads.
 type configuration struct {
 	FunctionName     string
 	FunctionArn      string
@@ -46,8 +46,8 @@ type configuration struct {
 	LastUpdateStatus string
 }
 
-// updateConfiguration is UpdateFunctionConfiguration as far as its Description: the settings
-// are the template's.
+// updateConfiguration is UpdateFunctionConfiguration, limited to Description: the template has all
+// settings.
 func (a *InvokeAPI) updateConfiguration(w http.ResponseWriter, r *http.Request) {
 	target, known := a.named(r)
 	if !known {
@@ -91,7 +91,7 @@ func (a *InvokeAPI) showConfiguration(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(c) // a caller that is gone is no concern of the function's
 }
 
-// named returns the function that a request names.
+// named returns the function named by a request.
 func (a *InvokeAPI) named(r *http.Request) (Target, bool) {
 	name, qualifier := nameAndQualifier(r.PathValue("name"))
 	target, known := a.targets[name]

@@ -25,7 +25,8 @@ const (
 
 	// unhandled is the only kind of function error that Lambda reports today.
 	unhandled = "Unhandled"
-	// maxDrain bounds what is read of a response that is too large already: read to its end, the process learns the status; beyond, it is cut off.
+	// maxDrain bounds how much of an oversized response is read. A process whose response ends
+	// within it learns the status; a longer response is cut off.
 	maxDrain = 256 << 20
 )
 
@@ -72,7 +73,7 @@ func (p *process) next(w http.ResponseWriter, r *http.Request) {
 	inv, ok := p.ready(r)
 	f.mu.Unlock()
 	if !ok {
-		refuseCall(w, http.StatusForbidden, "InvalidStateTransition", "next is called once at a time, and after the invocation before is answered")
+		refuseCall(w, http.StatusForbidden, "InvalidStateTransition", "next may only be called once at a time, and after the previous invocation was responded to")
 		return
 	}
 	if inv == nil {
@@ -92,10 +93,10 @@ func (p *process) next(w http.ResponseWriter, r *http.Request) {
 	h["Lambda-Runtime-Deadline-Ms"] = []string{strconv.FormatInt(inv.taken.Add(f.cfg.Timeout).UnixMilli(), 10)}
 	h["Lambda-Runtime-Invoked-Function-Arn"] = []string{f.cfg.arn()}
 	h["Lambda-Runtime-Trace-Id"] = []string{NewTraceRoot(inv.taken) + ";Sampled=0"}
-	_, _ = w.Write(inv.payload) // a process that is gone is noticed by its end
+	_, _ = w.Write(inv.payload) // the end of the process is noticed elsewhere
 }
 
-// ready takes note that the process wants work, and returns what waits already. The mutex is held.
+// ready marks the process as idle, and returns an invocation that already waits. The mutex is held.
 func (p *process) ready(r *http.Request) (*invocation, bool) {
 	f := p.f
 	switch p.state {
@@ -121,7 +122,8 @@ func (p *process) ready(r *http.Request) (*invocation, bool) {
 	return nil, true
 }
 
-// withdraw ends a process whose request for work broke off: it is dead or of no use, and has read nothing of what it may just have been given.
+// withdraw ends a process whose request for work broke off: it is dead or useless, and has not read
+// an invocation that it may just have been given.
 func (p *process) withdraw() {
 	f := p.f
 	f.mu.Lock()
@@ -134,7 +136,7 @@ func (p *process) withdraw() {
 	p.kill()
 }
 
-// open returns the invocation if it is the one that the process has to answer.
+// open returns the invocation if it is the one that the process is running.
 func (p *process) open(id string) *invocation {
 	p.f.mu.Lock()
 	defer p.f.mu.Unlock()
@@ -144,7 +146,7 @@ func (p *process) open(id string) *invocation {
 	return p.inv
 }
 
-// settle answers the caller unless the time was over first.
+// settle gives the caller its result, unless the invocation timed out first.
 func (p *process) settle(w http.ResponseWriter, inv *invocation, payload []byte, functionError string, status int) {
 	f := p.f
 	f.mu.Lock()
@@ -177,7 +179,8 @@ func (p *process) response(w http.ResponseWriter, r *http.Request, id string) {
 		p.settle(w, inv, errorObject("Function.ResponseSizeTooLarge", fmt.Sprintf("Response payload size (%d bytes) exceeded maximum allowed payload size (%d bytes).",
 			int64(len(payload))+rest, MaxResponseBytes)), unhandled, http.StatusRequestEntityTooLarge)
 	case err != nil:
-		// The process ended or broke off in the middle of its answer: its exit, or else the timeout, answers the caller.
+		// The process ended or broke off in the middle of its response: its exit, or else the
+		// timeout, settles the invocation.
 		refuseCall(w, http.StatusBadRequest, "TruncatedResponse", "the response ended too early")
 	default:
 		if kind := r.Trailer.Get("Lambda-Runtime-Function-Error-Type"); kind != "" {
@@ -225,7 +228,7 @@ func (p *process) initFailed(w http.ResponseWriter, r *http.Request) {
 	}
 	p.f.mu.Unlock()
 	if !ok {
-		refuseCall(w, http.StatusForbidden, "InvalidStateTransition", "the init phase is over")
+		refuseCall(w, http.StatusForbidden, "InvalidStateTransition", "the init phase has ended")
 		return
 	}
 	accept(w)
@@ -275,7 +278,8 @@ func exitError(id string, cause error) []byte {
 
 var errTooLarge = errors.New("too large")
 
-// readBounded reads at most limit bytes; when there are more it returns what it has with errTooLarge. A negative length means unknown.
+// readBounded reads at most limit bytes; if there are more, it returns what it has with
+// errTooLarge. A negative length means unknown.
 func readBounded(r io.Reader, length, limit int64) ([]byte, error) {
 	if length > limit {
 		return nil, errTooLarge
@@ -283,7 +287,7 @@ func readBounded(r io.Reader, length, limit int64) ([]byte, error) {
 	if length < 0 {
 		length = 4 << 10
 	}
-	// One byte of room tells the end from a full buffer.
+	// The extra byte distinguishes the end from a full buffer.
 	buf := make([]byte, 0, length+1)
 	for {
 		n, err := r.Read(buf[len(buf):cap(buf)])

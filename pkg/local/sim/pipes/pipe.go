@@ -1,5 +1,5 @@
-// Package pipes is an EventBridge pipe on a laptop: from a DynamoDB stream, by the filter
-// and the input template of template.yaml, to an event bus.
+// Package pipes simulates an EventBridge pipe on a laptop: from a DynamoDB stream to an event bus,
+// with the filter and the input template of template.yaml.
 package pipes
 
 import (
@@ -13,7 +13,7 @@ import (
 	"connexease-functions/pkg/local/sim/eventpattern"
 )
 
-// Entry is what a bus is given of an event (AWS API reference: PutEventsRequestEntry).
+// Entry is an event as put on a bus (AWS API reference: PutEventsRequestEntry).
 type Entry struct {
 	Source, DetailType, Detail string
 	EventBusName               string
@@ -24,18 +24,18 @@ type Entry struct {
 // Config describes a pipe as template.yaml does.
 type Config struct {
 	Name          string
-	Filters       []string      // patterns, one of which must match; none takes every record
+	Filters       []string      // patterns, one of which must match; without any, every record matches
 	MaxRetries    int           // of a record that its target refuses
-	MaxAge        time.Duration // of a record that is still tried
+	MaxAge        time.Duration // maximum age of a record that is tried
 	Source        string        // of the events
 	DetailType    string        // or the path of it in the record
 	InputTemplate string
 
-	// Put hands entries to the bus. Those that it returns an error for have not been taken.
+	// Put hands entries to the bus. Entries for which it returns an error were not accepted.
 	Put func(ctx context.Context, entries []Entry) []error
-	// DeadLetter takes what is told of a record that was given up.
+	// DeadLetter receives the report of a record that was given up.
 	DeadLetter func(body []byte)
-	// Trouble takes a sentence about what keeps the pipe from working; may be nil.
+	// Trouble receives errors that keep the pipe from working; may be nil.
 	Trouble func(error)
 	Now     func() time.Time // nil: time.Now
 }
@@ -49,7 +49,7 @@ type Record struct {
 	Created  time.Time
 }
 
-// Pipe moves records. It belongs to one goroutine.
+// Pipe moves records. It is not safe for concurrent use.
 type Pipe struct {
 	config   Config
 	filters  []*eventpattern.Pattern
@@ -67,7 +67,7 @@ const account = "000000000000"
 // ARN returns a pipe's ARN.
 func ARN(name string) string { return "arn:aws:pipes:us-east-1:" + account + ":pipe/" + name }
 
-// New checks what AWS would check, and what it would not: a path that does not exist.
+// New checks what AWS checks, and also that every path exists.
 func New(c Config) (*Pipe, error) {
 	p := &Pipe{config: c}
 	if c.Now == nil {
@@ -104,7 +104,7 @@ func (p *Pipe) Takes(record []byte) bool {
 	return len(p.filters) == 0 || slices.ContainsFunc(p.filters, func(f *eventpattern.Pattern) bool { return f.Match(record) })
 }
 
-// Entry makes the bus's entry of a record.
+// Entry returns a record's entry for the bus.
 func (p *Pipe) Entry(record []byte) (Entry, error) {
 	v, err := eventpattern.Decode(record)
 	if err != nil {
@@ -134,15 +134,15 @@ func (p *Pipe) Entry(record []byte) (Entry, error) {
 		return e, err
 	}
 	if !json.Valid(detail) {
-		return e, errors.New("the input template makes lines of text, which no event has for its detail")
+		return e, errors.New("the input template makes lines of text, which cannot be an event's detail")
 	}
 	e.Detail = string(detail)
 	return e, nil
 }
 
-// Move takes records through the pipe, one after the other, and returns when each is on the
-// bus or in the dead letters. Only the end of ctx leaves any unmoved. AWS hands a batch over
-// at once, so that there a record may be ahead of one before it that was refused.
+// Move moves records through the pipe, one after the other, and returns when each is on the bus or
+// dead-lettered. Only the end of ctx leaves records unmoved. AWS hands over whole batches, so there
+// a record may overtake an earlier one that was refused.
 func (p *Pipe) Move(ctx context.Context, records []Record) error {
 	for _, r := range records {
 		if !p.Takes(r.Body) {
@@ -167,11 +167,10 @@ func (p *Pipe) put(ctx context.Context, r Record) error {
 	return errors.Join(p.config.Put(ctx, []Entry{e})...)
 }
 
-// unfit says that a record can never become an event: it stays what it is, so unlike AWS
-// the pipe does not try it again.
+// unfit means that a record can never become an event: unlike AWS, the pipe does not retry it.
 type unfit struct{ error }
 
-// again tries one record until the bus takes it or its tries are over.
+// again retries one record until the bus accepts it or its tries are used up.
 func (p *Pipe) again(ctx context.Context, r Record, err error) error {
 	wait := firstWait
 	for n := 0; ; n++ {
@@ -181,7 +180,7 @@ func (p *Pipe) again(ctx context.Context, r Record, err error) error {
 			p.giveUp(r, old, err)
 			return nil
 		}
-		p.config.Trouble(fmt.Errorf("an event is put again in %v: %w", wait, err))
+		p.config.Trouble(fmt.Errorf("an event is retried in %v: %w", wait, err))
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
@@ -194,8 +193,9 @@ func (p *Pipe) again(ctx context.Context, r Record, err error) error {
 	}
 }
 
-// giveUp tells the dead letters where the record is: AWS does not put the record itself
-// there (Amazon EventBridge: "Amazon EventBridge Pipes error handling and troubleshooting").
+// giveUp sends the record's position to the dead-letter queue: like AWS, it does not send the
+// record itself (Amazon EventBridge: "Amazon EventBridge Pipes error handling and
+// troubleshooting").
 func (p *Pipe) giveUp(r Record, old bool, err error) {
 	condition := "RetryAttemptsExhausted"
 	if old {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// bus takes entries as a test says, and remembers what it took.
+// bus accepts entries as a test says, and remembers them.
 type bus struct {
 	taken []string
 	calls int
@@ -22,7 +22,7 @@ func (b *bus) put(_ context.Context, entries []Entry) []error {
 	failed := make([]error, len(entries))
 	for i, e := range entries {
 		if b.fails != nil && b.fails(b.calls, e.Detail) {
-			failed[i] = errors.New("not taken")
+			failed[i] = errors.New("not accepted")
 			continue
 		}
 		b.taken = append(b.taken, e.DetailType+e.Detail)
@@ -56,7 +56,7 @@ func move(t *testing.T, p *Pipe, all []Record) {
 	}
 }
 
-func TestRecordsThatPassTheFilterComeOutInOrder(t *testing.T) {
+func TestRecordsThatPassTheFilterArePublishedInOrder(t *testing.T) {
 	b, dead := &bus{}, []string{}
 	all := records(5)
 	all[2].Body = []byte(`{"take":false,"type":"T"}`)
@@ -66,65 +66,65 @@ func TestRecordsThatPassTheFilterComeOutInOrder(t *testing.T) {
 	}
 }
 
-func TestABusThatIsAwayHoldsUpAndLosesNothing(t *testing.T) {
+func TestWhileTheBusIsAwayRecordsWaitAndNoneIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, dead := &bus{fails: func(call int, _ string) bool { return call <= 4 }}, []string{}
 		move(t, made(t, b, &dead), records(3))
 		if got := strings.Join(b.taken, " "); got != `T{"n":"0"} T{"n":"1"} T{"n":"2"}` || len(dead) != 0 {
-			t.Errorf("took %s, dead %v", got, dead)
+			t.Errorf("accepted %s, dead-lettered %v", got, dead)
 		}
 	})
 }
 
-func TestOneRecordThatIsRefusedHarmsNoOther(t *testing.T) {
+func TestOneRefusedRecordDoesNotFailOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, dead := &bus{fails: func(_ int, detail string) bool { return strings.Contains(detail, `"1"`) }}, []string{}
 		move(t, made(t, b, &dead), records(4))
 		if got := strings.Join(b.taken, " "); got != `T{"n":"0"} T{"n":"2"} T{"n":"3"}` {
-			t.Errorf("took %s", got)
+			t.Errorf("accepted %s", got)
 		}
 		if len(dead) != 1 || !strings.Contains(dead[0], `"startSequenceNumber":"1"`) || !strings.Contains(dead[0], `"condition":"RetryAttemptsExhausted"`) {
-			t.Errorf("dead letters are %v", dead)
+			t.Errorf("dead-lettered %v", dead)
 		}
 	})
 }
 
-func TestARecordThatGrewOldIsGivenUp(t *testing.T) {
+func TestARecordThatIsTooOldIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, dead := &bus{fails: func(int, string) bool { return true }}, []string{}
 		all := records(1)
 		all[0].Created = time.Now().Add(-2 * time.Hour)
 		move(t, made(t, b, &dead), all)
 		if len(dead) != 1 || b.calls != 1 || !strings.Contains(dead[0], "RecordAgeExceeded") {
-			t.Errorf("%d calls, dead letters %v", b.calls, dead)
+			t.Errorf("%d calls, dead-lettered %v", b.calls, dead)
 		}
 	})
 }
 
-func TestARecordThatMakesNoEventIsGivenUpAtOnce(t *testing.T) {
+func TestARecordThatCannotBecomeAnEventIsGivenUpAtOnce(t *testing.T) {
 	b, dead := &bus{}, []string{}
 	all := records(3)
 	all[0].Body = []byte(`{"take":true,"n":"0"}`)               // no detail type
-	all[1].Body = []byte(`{"take":true,"type":"T","n":"a\"b"}`) // what comes of it is not JSON
+	all[1].Body = []byte(`{"take":true,"type":"T","n":"a\"b"}`) // its detail is not JSON
 	move(t, made(t, b, &dead), all)
 	if len(dead) != 2 || strings.Join(b.taken, "") != `T{"n":"2"}` {
-		t.Errorf("took %v, dead letters %v", b.taken, dead)
+		t.Errorf("accepted %v, dead-lettered %v", b.taken, dead)
 	}
 }
 
-func TestAPipeEndsWhileItWaits(t *testing.T) {
+func TestAPipeStopsDuringARetryDelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, dead := &bus{fails: func(int, string) bool { return true }}, []string{}
 		p := made(t, b, &dead)
 		ctx, cancel := context.WithTimeout(t.Context(), 150*time.Millisecond)
 		defer cancel()
 		if err := p.Move(ctx, records(1)); !errors.Is(err, context.DeadlineExceeded) || len(dead) != 0 {
-			t.Errorf("%v, dead letters %v", err, dead)
+			t.Errorf("%v, dead-lettered %v", err, dead)
 		}
 	})
 }
 
-func TestAPipeThatCannotWorkIsRefused(t *testing.T) {
+func TestAnInvalidPipeIsRefused(t *testing.T) {
 	fine := Config{Name: "P", Source: "s", DetailType: "T", InputTemplate: "{}"}
 	for want, spoil := range map[string]func(*Config){
 		"not JSON": func(c *Config) { c.Filters = []string{"{"} }, "neither a JSON path": func(c *Config) { c.InputTemplate = "<x>" },
@@ -141,7 +141,7 @@ func TestAPipeThatCannotWorkIsRefused(t *testing.T) {
 	}
 }
 
-func TestLinesOfTextAreNoEventsDetail(t *testing.T) {
+func TestLinesOfTextAreNotAnEventsDetail(t *testing.T) {
 	p, err := New(Config{Name: "P", Source: "s", DetailType: "T", InputTemplate: "\"one\"\n\"two\""})
 	if err != nil {
 		t.Fatal(err)

@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// idle is how long a shard rests that had nothing: AWS asks four times a second.
+	// idle is the pause after an empty read of a shard: AWS polls four times a second.
 	idle = 50 * time.Millisecond
-	// rediscover is how often the stream is asked for new shards.
+	// rediscover is how often the stream is checked for new shards.
 	rediscover = 20 // rounds
 )
 
@@ -32,14 +32,14 @@ type Stream struct {
 
 type shard struct {
 	parent   string
-	iterator *string // nil: to be asked for
+	iterator *string // nil: must be requested
 	last     string  // sequence number of the last record that was moved; empty: none yet
 	done     bool
 }
 
-// Run takes the stream's records to the pipe until ctx ends, from the oldest on. Whatever
-// fails is tried again from where it stood. A shard waits for its parent, so records of one
-// key stay in order.
+// Run moves the stream's records through the pipe until ctx ends, starting with the oldest. After a
+// failure it resumes where it stopped. A shard waits for its parent, so records of one key stay in
+// order.
 func (s *Stream) Run(ctx context.Context, p *Pipe) {
 	for round := 0; ctx.Err() == nil; round++ {
 		moved, err := s.round(ctx, p, round%rediscover == 0)
@@ -60,7 +60,7 @@ func (s *Stream) Run(ctx context.Context, p *Pipe) {
 	}
 }
 
-// Drain takes what the stream has to the pipe, and returns when it has no more.
+// Drain moves the stream's records through the pipe, and returns when there are no more.
 func (s *Stream) Drain(ctx context.Context, p *Pipe) error {
 	for {
 		if moved, err := s.round(ctx, p, true); err != nil || !moved {
@@ -69,17 +69,17 @@ func (s *Stream) Drain(ctx context.Context, p *Pipe) error {
 	}
 }
 
-// restart forgets what an error says is of no more use.
+// restart drops the state that an error shows to be invalid.
 func (s *Stream) restart(err error) {
 	var gone *types.ResourceNotFoundException
-	if errors.As(err, &gone) { // another table, or another stream of it
+	if errors.As(err, &gone) { // a different table or stream
 		s.arn, s.shards, s.order = "", nil, nil
 	}
 	var trimmed *types.TrimmedDataAccessException
 	for _, one := range s.shards {
 		one.iterator = nil // it may have expired
 		if errors.As(err, &trimmed) {
-			one.last = "" // from the oldest that is still there
+			one.last = "" // from the oldest record that is still there
 		}
 	}
 }
@@ -168,8 +168,8 @@ func (s *Stream) read(ctx context.Context, p *Pipe, id string, one *shard) (n in
 	return len(records), nil
 }
 
-// record is a stream's record as a pipe sees it (Amazon EventBridge: "Amazon DynamoDB
-// stream as a source for EventBridge Pipes", example event).
+// record returns a stream record as a pipe sees it (Amazon EventBridge: "Amazon DynamoDB stream as
+// a source for EventBridge Pipes", example event).
 func (s *Stream) record(id string, r types.Record) (Record, error) {
 	d := r.Dynamodb
 	created := aws.ToTime(d.ApproximateCreationDateTime)

@@ -14,26 +14,25 @@ import (
 
 // Template is an input template, of a pipe or of a rule.
 //
-// AWS's pages leave room (Amazon EventBridge: "Amazon EventBridge Pipes input
-// transformation" and "Amazon EventBridge input transformation", common issues), and this
-// takes the reading that harms most, so that a template that works here works in any: a
-// variable that the event does not have leaves nothing behind, outside quotes too; a text is
-// put in without any escaping, outside quotes between quotes; an object or list within
-// quotes loses its own quotes. What is then not JSON is an error, but for strings one a line, which
-// a rule hands to its target as they are.
+// AWS's documentation is ambiguous (Amazon EventBridge: "Amazon EventBridge Pipes input
+// transformation" and "Amazon EventBridge input transformation", common issues), so this follows
+// the strictest reading, and a template that works here works with any: a variable that the event
+// lacks is replaced by nothing, outside quotes too; a string is inserted without escaping, and
+// quoted outside quotes; an object or list within quotes loses its own quotes. A result that is not
+// JSON is an error, except strings one per line, which a rule passes to its target as they are.
 type Template struct {
 	parts []part
 }
 
 type part struct {
-	text     string // as it is, where variable is empty
+	text     string // verbatim text, where variable is empty
 	variable string
 	quoted   bool // the variable stands in a string
 }
 
 var variable = regexp.MustCompile(`^<([^<>"\s]+)>`)
 
-// ParseTemplate reads a template. known reports whether a variable exists.
+// ParseTemplate parses a template. known reports whether a variable exists.
 func ParseTemplate(text string, known func(variable string) bool) (*Template, error) {
 	if text == "" {
 		return nil, errors.New("the input template is empty")
@@ -65,14 +64,14 @@ func ParseTemplate(text string, known func(variable string) bool) (*Template, er
 	return t, nil
 }
 
-// Check reports whether the template makes JSON, or strings one a line, of strings without
-// anything to escape. AWS asks that of a rule's template when its target is put.
+// Check returns an error unless the template makes JSON, or strings one per line, from values that
+// need no escaping. AWS requires that of a rule's template in PutTargets.
 func (t *Template) Check() error {
 	_, err := t.Render(func(string) (any, bool) { return "x", true })
 	return err
 }
 
-// Render fills the template in. The result is JSON, or strings one a line.
+// Render fills in the template. The result is JSON, or strings one per line.
 func (t *Template) Render(value func(variable string) (v any, there bool)) ([]byte, error) {
 	var b strings.Builder
 	for _, p := range t.parts {
@@ -96,8 +95,7 @@ func (t *Template) Render(value func(variable string) (v any, there bool)) ([]by
 	return compact.Bytes(), nil
 }
 
-// stringLines returns a text of JSON strings, one a line, without what stands around them; nil
-// where it is anything else.
+// stringLines returns JSON strings, one per line, without surrounding space; nil for anything else.
 func stringLines(text string) []byte {
 	var all []string
 	for line := range strings.Lines(text) {
@@ -129,7 +127,7 @@ func shown(v any, quoted bool) string {
 	return written(v)
 }
 
-// written returns the JSON of what was decoded from JSON: numbers with the digits that they had.
+// written returns decoded JSON as JSON, with numbers in their original digits.
 func written(v any) string {
 	var b strings.Builder
 	e := json.NewEncoder(&b)
@@ -138,24 +136,24 @@ func written(v any) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// path is a JSON path as far as AWS documents it (Amazon EventBridge: "Amazon EventBridge input
+// path matches the JSON paths that AWS documents (Amazon EventBridge: "Amazon EventBridge input
 // transformation", supported syntax).
 type path []string
 
 var pathForm = regexp.MustCompile(`^\$((\.[A-Za-z0-9_/-]+)|(\[\d+\])|(\[\*\])|(\.\*))*$`)
 
-// IsPath reports whether a text is such a JSON path.
+// IsPath reports whether a string is a supported JSON path.
 func IsPath(text string) bool { return pathForm.MatchString(text) }
 
-// HasWildcard reports whether a path names any number of values.
+// HasWildcard reports whether a path can name several values.
 func HasWildcard(path string) bool { return strings.Contains(path, "*") }
 
 func parsePath(text string) path {
 	return strings.FieldsFunc(text[1:], func(r rune) bool { return r == '.' || r == '[' || r == ']' })
 }
 
-// At returns what is at a path of a decoded event. With a wildcard that is the list of all there
-// are, which may be empty.
+// At returns the value at a path of a decoded event. With a wildcard it is the list of all values,
+// which may be empty.
 func At(text string, v any) (any, bool) {
 	found := all(parsePath(text), v)
 	if HasWildcard(text) {

@@ -23,7 +23,7 @@ func render(t *testing.T, template string) (string, error) {
 	return string(out), err
 }
 
-func TestATemplateIsFilledInAsThePagesSay(t *testing.T) {
+func TestATemplateIsFilledInAsDocumented(t *testing.T) {
 	for template, want := range map[string]string{
 		`{"a": "<$.s>"}`:             `{"a":"text"}`,
 		`{"a": <$.s>}`:               `{"a":"text"}`, // quotes are added
@@ -38,16 +38,16 @@ func TestATemplateIsFilledInAsThePagesSay(t *testing.T) {
 		`{"a": "<$.s.deeper>"}`:      `{"a":""}`,
 		`{"a": "\"<$.s>\" < 5"}`:     `{"a":"\"text\" < 5"}`,
 		`"<$.s>"`:                    `"text"`,
-		// Numbers stay as they are written, whatever a double holds.
+		// Numbers keep their digits, even beyond what a double holds.
 		`{"a": <$.big>, "b": "<$.big>"}`:  `{"a":12345678901234567890.10,"b":"12345678901234567890.10"}`,
 		`{"a": [<$.html>, {"b": <$.o>}]}`: `{"a":[{"k":"<&>"},{"b":{"k":"v"}}]}`,
-		// A wildcard makes a list of all that there are.
+		// A wildcard makes a list of all values.
 		`{"a": <$.l[*].x>}`:      `{"a":[1]}`,
 		`{"a": <$.l[*]>}`:        `{"a":["a",{"x":1}]}`,
 		`{"a": <$.o.*>}`:         `{"a":["v"]}`,
 		`{"a": <$.l[*].gone>}`:   `{"a":[]}`,
 		`{"a": "all: <$.l[*]>"}`: `{"a":"all: [a,{x:1}]"}`,
-		// Strings one a line stay lines.
+		// Strings one per line stay lines.
 		"\"one <$.s>\"\n \"two <$.n>\"\n": "\"one text\"\n\"two 5\"",
 		`{"a": "<$.l[7]><$.empty>"}`:      `{"a":""}`,
 	} {
@@ -57,8 +57,8 @@ func TestATemplateIsFilledInAsThePagesSay(t *testing.T) {
 	}
 }
 
-// Where AWS's pages leave room, a template must not rest on the kind reading.
-func TestWhatRestsOnEscapesOrOnAbsenceFails(t *testing.T) {
+// Where AWS's documentation is ambiguous, a template must not depend on the lenient reading.
+func TestATemplateThatDependsOnEscapesOrOnAbsenceFails(t *testing.T) {
 	for _, template := range []string{`{"a": "<$.quote>"}`, `{"a": <$.quote>}`, `{"a": "<$.break>"}`, `{"a": <$.gone>}`, `<$.s> and more`, "\"one\"\n\"<$.quote>\"", "\"one\"\ntwo"} {
 		if got, err := render(t, template); err == nil {
 			t.Errorf("%s made %s", template, got)
@@ -66,7 +66,7 @@ func TestWhatRestsOnEscapesOrOnAbsenceFails(t *testing.T) {
 	}
 }
 
-func TestAVariableThatCannotBeHadIsRefused(t *testing.T) {
+func TestAnUnavailableVariableIsRefused(t *testing.T) {
 	for _, template := range []string{`{"a": "<$.l[?(@.x)]>"}`, `{"a": "<$..x>"}`, `{"a": <aws.pipes.enrichment-arn>}`, `{"a": <name>}`, ""} {
 		if _, err := ParseTemplate(template, known); err == nil || !strings.Contains(err.Error(), "template") {
 			t.Errorf("%s: %v", template, err)

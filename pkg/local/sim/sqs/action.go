@@ -12,7 +12,7 @@ import (
 	"connexease-functions/pkg/local/sim/uuid"
 )
 
-// groupID is what a fair queue's group may be named: letters, digits and punctuation.
+// groupID matches a fair queue's message group ids: letters, digits and punctuation.
 var groupID = regexp.MustCompile(`^[!-~]{1,128}$`)
 
 // The actions below expect the lock to be held.
@@ -28,7 +28,7 @@ func (s *Server) send(q *queue, e input) (output, *awsjson.Fault) {
 		return nil, invalid("Value " + e.MessageDeduplicationId + " for parameter MessageDeduplicationId is invalid. Reason: The request include parameter that is not valid for this queue type.")
 	}
 	if len(e.MessageAttributes) > 0 || len(e.MessageSystemAttributes) > 0 {
-		return nil, sqsFault("UnsupportedOperation", "This endpoint keeps no message attributes.")
+		return nil, sqsFault("UnsupportedOperation", "This endpoint does not support message attributes.")
 	}
 	delay := q.Delay
 	if e.DelaySeconds != nil {
@@ -51,7 +51,7 @@ func (s *Server) send(q *queue, e input) (output, *awsjson.Fault) {
 }
 
 func md5Hex(text string) string {
-	sum := md5.Sum([]byte(text)) // the protocol's own checksum, no security
+	sum := md5.Sum([]byte(text)) // the protocol's checksum, not used for security
 	return hex.EncodeToString(sum[:])
 }
 
@@ -64,8 +64,8 @@ func allowed(body string) bool {
 	return utf8.ValidString(body)
 }
 
-// remove deletes a message. An old receipt handle succeeds and deletes nothing (AWS:
-// DeleteMessage); so does one of a message that is gone.
+// remove deletes a message. With an old receipt handle, or one of a deleted message, it succeeds
+// and deletes nothing (AWS: DeleteMessage).
 func (s *Server) remove(q *queue, e input) *awsjson.Fault {
 	m, current, wellFormed := q.find(e.ReceiptHandle)
 	if !wellFormed {
@@ -77,7 +77,7 @@ func (s *Server) remove(q *queue, e input) *awsjson.Fault {
 	return nil
 }
 
-// change sets when a message that is in flight becomes visible again.
+// change sets when an in-flight message becomes visible again.
 func (s *Server) change(q *queue, e input) *awsjson.Fault {
 	if e.VisibilityTimeout == nil {
 		return missing("VisibilityTimeout")
@@ -104,9 +104,9 @@ func (s *Server) change(q *queue, e input) *awsjson.Fault {
 	return nil
 }
 
-// move is StartMessageMoveTask: dead letters go back to where they came from, or to
-// the destination, each as a new message (AWS: Dead-letter queue redrive). Unlike in
-// AWS it is done when the answer comes.
+// move is StartMessageMoveTask: dead-lettered messages return to their source queue, or move to the
+// destination, each as a new message (AWS: Dead-letter queue redrive). Unlike in AWS, the move is
+// complete when the call returns.
 func (s *Server) move(in input) (output, *awsjson.Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -132,7 +132,7 @@ func (s *Server) move(in input) (output, *awsjson.Fault) {
 			to = s.queues[m.source]
 		}
 		if to == nil || m.visibleAt.After(now) {
-			continue // nobody knows where it came from, or a reader has it
+			continue // its source is unknown, or it is in flight
 		}
 		from.remove(m)
 		to.add(&message{id: uuid.New(), body: m.body, sent: now, visibleAt: now})

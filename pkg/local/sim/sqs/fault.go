@@ -16,12 +16,12 @@ func missing(parameter string) *awsjson.Fault {
 	return &awsjson.Fault{Type: coralShape + "MissingRequiredParameterException", Query: "MissingParameter", Message: "The request must contain the parameter " + parameter + "."}
 }
 
-// sqsFault is one whose query code is the shape under SQS's own prefix.
+// sqsFault returns a fault whose query code is the shape under SQS's own prefix.
 func sqsFault(name, message string) *awsjson.Fault {
 	return &awsjson.Fault{Type: sqsShape + name, Query: oldQuery + name, Message: message}
 }
 
-// namedFault is one whose query code is the shape alone.
+// namedFault returns a fault whose query code is the shape alone.
 func namedFault(name, message string) *awsjson.Fault {
 	return &awsjson.Fault{Type: sqsShape + name, Query: name, Message: message}
 }

@@ -7,24 +7,24 @@ import (
 	"sync"
 )
 
-// maxEvent is Lambda's limit of a request; a batch that would be larger is made smaller
-// (AWS: Lambda quotas; Using Lambda with Amazon SQS).
+// maxEvent is Lambda's limit of a request, in bytes; batches are kept below it (AWS: Lambda quotas;
+// Using Lambda with Amazon SQS).
 const maxEvent = 6 << 20
 
-// Mapping feeds a function from a queue (AWS::Lambda::EventSourceMapping).
+// Mapping invokes a function with a queue's messages (AWS::Lambda::EventSourceMapping).
 type Mapping struct {
 	Queue          string
 	BatchSize      int  // 1 to 10; default 10
 	MaxConcurrency int  // invocations at a time, 2 to 1,000; default 2
 	WholeBatch     bool // the template has no FunctionResponseTypes: ReportBatchItemFailures
 
-	// Invoke runs the function. functionError is Lambda's X-Amz-Function-Error; err
-	// says that the function did not run.
+	// Invoke runs the function. functionError is Lambda's X-Amz-Function-Error; err means that the
+	// function did not run.
 	Invoke func(ctx context.Context, payload []byte) (result []byte, functionError string, err error)
 }
 
-// Run polls until ctx ends and its invocations have returned. The error says what is
-// wrong with the mapping.
+// Run polls until ctx ends, and returns once its invocations have returned. An error means that the
+// mapping is not valid.
 func (s *Server) Run(ctx context.Context, m Mapping) error {
 	if m.BatchSize == 0 {
 		m.BatchSize = maxBatch
@@ -57,8 +57,8 @@ func (s *Server) Run(ctx context.Context, m Mapping) error {
 	return nil
 }
 
-// poll takes one batch through the function. What does not succeed is left to its
-// visibility timeout, and to whatever the function set it to.
+// poll receives one batch and invokes the function with it. Failed messages return to the queue
+// after their visibility timeout, which the function may have changed.
 func (s *Server) poll(ctx context.Context, q *queue, m Mapping) {
 	var payload []byte
 	handles := map[string]string{} // by message id, as they were when received
@@ -101,9 +101,9 @@ func (s *Server) poll(ctx context.Context, q *queue, m Mapping) {
 	}
 }
 
-// failures reads a partial batch response. It is not ok, so that the whole batch has
-// failed, where it cannot be read or names a record that is not in the batch; nothing
-// named is success (AWS: Implementing partial batch responses).
+// failures reads a partial batch response. ok is false, which fails the whole batch, where it
+// cannot be read or names a record that is not in the batch; a response that names none is success
+// (AWS: Implementing partial batch responses).
 func failures(result []byte, batch map[string]string) (failed map[string]bool, ok bool) {
 	if len(result) == 0 {
 		return nil, true
@@ -146,7 +146,7 @@ type record struct {
 	AWSRegion         string            `json:"awsRegion"`
 }
 
-// event is Lambda's event for a batch (AWS: Using Lambda with Amazon SQS).
+// event returns Lambda's event for a batch (AWS: Using Lambda with Amazon SQS).
 func event(queue string, batch []*message) []byte {
 	records := make([]record, len(batch))
 	for i, m := range batch {

@@ -16,7 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 )
 
-// run starts a mapping for the rest of the bubble and returns what ends it.
+// run starts a mapping for the rest of the bubble and returns a function that ends it.
 func (r *rig) run(t *testing.T, m Mapping) (end func()) {
 	t.Helper()
 	m.Queue = "out"
@@ -40,7 +40,7 @@ func records(t *testing.T, payload []byte) []events.SQSMessage {
 	return e.Records
 }
 
-func TestTheEventIsLambdas(t *testing.T) {
+func TestTheEventIsShapedAsLambdas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, began := start(t, nil), time.Now()
 		seen := make(chan []byte, 1)
@@ -69,7 +69,7 @@ func TestTheEventIsLambdas(t *testing.T) {
 	})
 }
 
-func TestTheAnswerDecidesWhatIsDeleted(t *testing.T) {
+func TestTheResponseDecidesWhatIsDeleted(t *testing.T) {
 	const all, none, second = "all", "none", "second"
 	for _, c := range []struct {
 		result, functionError string
@@ -112,7 +112,7 @@ func TestTheAnswerDecidesWhatIsDeleted(t *testing.T) {
 	}
 }
 
-func TestWhatFailsComesAgainAfterItsVisibilityAndAtLastIsADeadLetter(t *testing.T) {
+func TestFailedMessagesReturnAfterTheirVisibilityTimeoutAndAreFinallyDeadLettered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, began := start(t, func(c *QueueConfig) { c.VisibilityTimeout = 180 * time.Second; c.MaxReceiveCount = 3 }), time.Now()
 		r.put(t, "poison", 0)
@@ -123,7 +123,7 @@ func TestWhatFailsComesAgainAfterItsVisibilityAndAtLastIsADeadLetter(t *testing.
 			defer mu.Unlock()
 			m := records(t, payload)[0]
 			came = append(came, m.Attributes["ApproximateReceiveCount"]+"@"+time.Since(began).String())
-			if len(came) == 1 { // a delay that the function sets stands, though the record fails
+			if len(came) == 1 { // a delay that the function set applies although the record failed
 				if _, err := r.ChangeMessageVisibility(t.Context(), &sqs.ChangeMessageVisibilityInput{QueueUrl: r.url, ReceiptHandle: &m.ReceiptHandle, VisibilityTimeout: 3600}); err != nil {
 					t.Error(err)
 				}
@@ -139,7 +139,7 @@ func TestWhatFailsComesAgainAfterItsVisibilityAndAtLastIsADeadLetter(t *testing.
 	})
 }
 
-func TestALateSuccessDeletesNothingThatAnotherHas(t *testing.T) {
+func TestALateSuccessDeletesNoMessageThatWasReceivedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, func(c *QueueConfig) { c.MaxReceiveCount = 10 })
 		r.put(t, "slow", 0)
@@ -191,7 +191,7 @@ func TestBatchesAndConcurrencyAreBounded(t *testing.T) {
 		time.Sleep(time.Minute)
 		end()
 		if most != 3 || largest != 4 || total != 50 || !r.Idle("out") {
-			t.Errorf("%d at once, %d in a batch, %d in all", most, largest, total)
+			t.Errorf("%d at once, %d in a batch, %d in total", most, largest, total)
 		}
 	})
 }
@@ -227,7 +227,7 @@ func TestABatchNeverExceedsLambdasRequestSize(t *testing.T) {
 	})
 }
 
-func TestAMappingThatCannotWorkIsNamed(t *testing.T) {
+func TestAnInvalidMappingIsRefusedByName(t *testing.T) {
 	r := start(t, nil)
 	invoke := func(context.Context, []byte) ([]byte, string, error) { return nil, "", nil }
 	for _, m := range []Mapping{{Queue: "none", Invoke: invoke}, {Queue: "out", BatchSize: 11, Invoke: invoke}, {Queue: "out", MaxConcurrency: 1, Invoke: invoke}, {Queue: "out"}} {

@@ -16,13 +16,13 @@ type message struct {
 	first     time.Time // first receive
 	receives  int
 	visibleAt time.Time
-	inFlight  bool // received and not given back; over once visibleAt has passed
+	inFlight  bool // received and not returned; ends when visibleAt has passed
 	received  time.Time
-	source    string // queue that it was moved from, as a dead-lettered message
+	source    string // source queue of a dead-lettered message
 }
 
-// systemAttributes are the names of what SQS itself knows of a message (AWS API reference:
-// ReceiveMessage). The last ones are of queues and clients that are not served here.
+// systemAttributes lists the attributes that SQS itself sets (AWS API reference: ReceiveMessage).
+// The last ones belong to queues and clients that are not simulated.
 var systemAttributes = []string{
 	"All", "SenderId", "SentTimestamp", "ApproximateReceiveCount", "ApproximateFirstReceiveTimestamp", "DeadLetterQueueSourceArn",
 	"AWSTraceHeader", "SequenceNumber", "MessageDeduplicationId", "MessageGroupId",
@@ -45,8 +45,7 @@ func millis(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
 
 func (m *message) handle() string { return fmt.Sprintf("%s#%d", m.id, m.receives) }
 
-// queue keeps messages in the order they came; every method expects the server's lock
-// to be held.
+// queue keeps messages in order of arrival; every method expects the server's lock to be held.
 type queue struct {
 	QueueConfig
 	created  time.Time
@@ -70,7 +69,7 @@ func (q *queue) clear() {
 	q.messages, q.byID = nil, map[string]*message{}
 }
 
-// expire drops what has outlived the retention.
+// expire drops messages older than the retention.
 func (q *queue) expire(now time.Time) {
 	q.messages = slices.DeleteFunc(q.messages, func(m *message) bool {
 		gone := now.Sub(m.sent) >= q.Retention
@@ -97,8 +96,8 @@ func (q *queue) depth(now time.Time) Depth {
 	return d
 }
 
-// find returns the message of a receipt handle. current is false where the message was
-// received again since, or is gone.
+// find returns the message of a receipt handle. current is false where the message was received
+// again since, or was deleted.
 func (q *queue) find(handle string) (m *message, current, wellFormed bool) {
 	id, count, ok := strings.Cut(handle, "#")
 	n, err := strconv.Atoi(count)
@@ -109,8 +108,8 @@ func (q *queue) find(handle string) (m *message, current, wellFormed bool) {
 	return m, m != nil && m.receives == n, true
 }
 
-// take receives up to limit messages. What was received maxReceiveCount times moves to
-// the dead-letter queue instead (AWS: Using dead-letter queues). It expects the lock.
+// take receives up to limit messages. A message that was received maxReceiveCount times moves to
+// the dead-letter queue instead (AWS: Using dead-letter queues).
 func (s *Server) take(q *queue, limit int, visibility time.Duration) []*message {
 	now := s.now()
 	q.expire(now)
@@ -144,8 +143,8 @@ func (s *Server) take(q *queue, limit int, visibility time.Duration) []*message 
 	return got
 }
 
-// receive waits up to wait for at least one message, and calls use with what came
-// while it holds the lock.
+// receive waits up to wait for at least one message, and calls use with the messages while it holds
+// the lock.
 func (s *Server) receive(ctx context.Context, q *queue, limit int, visibility, wait time.Duration, use func([]*message)) {
 	deadline := time.NewTimer(wait)
 	defer deadline.Stop()
@@ -171,8 +170,8 @@ func (s *Server) receive(ctx context.Context, q *queue, limit int, visibility, w
 	}
 }
 
-// next returns how long it takes until a message becomes visible by itself; at least
-// a millisecond, so that a clock that stands still makes nobody spin.
+// next returns how long it takes until a message becomes visible by itself; at least a millisecond,
+// so that waiters do not spin on a stopped clock.
 func (s *Server) next(q *queue) time.Duration {
 	now, next := s.now(), maxWait
 	for _, m := range q.messages {
@@ -183,7 +182,7 @@ func (s *Server) next(q *queue) time.Duration {
 	return max(next, time.Millisecond)
 }
 
-// giveBack undoes a receive, as if it had never been.
+// giveBack undoes a receive, including its count.
 func (s *Server) giveBack(q *queue, messages []*message) {
 	now := s.now()
 	for _, m := range messages {

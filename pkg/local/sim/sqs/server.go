@@ -1,5 +1,5 @@
-// Package sqs is SQS on a laptop, with the event source mapping that feeds a
-// Lambda function from a queue: what neither AWS nor another emulator gives offline.
+// Package sqs simulates SQS on a laptop, with the event source mapping that invokes a Lambda
+// function with a queue's messages, which no other emulator offers offline.
 package sqs
 
 import (
@@ -28,18 +28,18 @@ const (
 
 var queueName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
 
-// QueueConfig describes a standard queue as template.yaml does. Zero values take AWS's
-// defaults: visibility 30 s, retention 4 days, no delay, no dead-letter queue.
+// QueueConfig describes a standard queue as template.yaml does. Zero values mean AWS's defaults:
+// visibility 30 s, retention 4 days, no delay, no dead-letter queue.
 type QueueConfig struct {
 	Name              string
 	VisibilityTimeout time.Duration // up to 12 h
-	Delay             time.Duration // of every message without one of its own; up to 15 min
+	Delay             time.Duration // of messages without a delay of their own; up to 15 min
 	Retention         time.Duration // 1 min to 14 days
-	DeadLetter        string        // name of the queue that takes what was received too often
+	DeadLetter        string        // name of the queue for messages that were received too often
 	MaxReceiveCount   int           // 1 to 1,000, with DeadLetter
 }
 
-// Depth says how many messages a queue holds.
+// Depth counts a queue's messages by state.
 type Depth struct {
 	Visible  int `json:"visible"`
 	InFlight int `json:"in_flight"`
@@ -54,18 +54,17 @@ type Server struct {
 	mu      sync.Mutex
 	queues  map[string]*queue
 	base    string
-	changed chan struct{} // closed at each change that a waiting receiver may like
+	changed chan struct{} // closed at each change that may concern a waiting receiver
 }
 
-// New returns a server without queues. Waiting is done with the time package's own
-// timers, so in a testing/synctest bubble now is time.Now; whoever moves another clock
-// calls Wake after it.
+// New returns a server without queues. Waits use the time package's timers, so pass time.Now in a
+// testing/synctest bubble; with a different clock, call Wake after moving it.
 func New(now func() time.Time) *Server {
 	return &Server{now: now, queues: map[string]*queue{}, base: "http://127.0.0.1", changed: make(chan struct{})}
 }
 
-// AddQueue adds a queue; a dead-letter queue comes before the queues that name it. The
-// error names everything that AWS would refuse.
+// AddQueue adds a queue; add a dead-letter queue before the queues that name it. The error lists
+// everything that AWS would refuse.
 func (s *Server) AddQueue(c QueueConfig) error {
 	if c.VisibilityTimeout == 0 {
 		c.VisibilityTimeout = 30 * time.Second
@@ -80,7 +79,7 @@ func (s *Server) AddQueue(c QueueConfig) error {
 		}
 	}
 	check(queueName.MatchString(c.Name), "name must be 1 to 80 letters, digits, - and _")
-	check(s.queues[c.Name] == nil, "it exists already")
+	check(s.queues[c.Name] == nil, "it already exists")
 	check(c.VisibilityTimeout >= 0 && c.VisibilityTimeout <= maxVisibility, "visibility timeout must be between 0 and 12 h")
 	check(c.Delay >= 0 && c.Delay <= maxDelay, "delay must be between 0 and 15 min")
 	check(c.Retention >= time.Minute && c.Retention <= maxRetention, "retention must be between 1 min and 14 days")
@@ -114,7 +113,7 @@ func queueURL(base, name string) string { return base + "/" + account + "/" + na
 // ARN returns a queue's ARN.
 func ARN(name string) string { return "arn:aws:sqs:" + region + ":" + account + ":" + name }
 
-// Depth returns what a queue holds; an unknown queue holds nothing.
+// Depth returns the depth of a queue; zero for an unknown one.
 func (s *Server) Depth(name string) Depth {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -125,22 +124,21 @@ func (s *Server) Depth(name string) Depth {
 	return q.depth(s.now())
 }
 
-// Idle reports whether a queue holds nothing, be it visible, in flight or delayed.
+// Idle reports whether a queue holds no message, visible, in flight or delayed.
 func (s *Server) Idle(name string) bool { return s.Depth(name) == Depth{} }
 
-// Away makes every call fail as those of a service that is down, until it is set back.
-// Mappings poll on all the same.
+// Away makes every call fail as if the service were down, until it is reset. Mappings keep polling.
 func (s *Server) Away(away bool) { s.away.Store(away) }
 
-// Wake makes waiting receivers look again, after the clock was moved.
+// Wake makes waiting receivers check again, after the clock was moved.
 func (s *Server) Wake() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.wake()
 }
 
-// EndVisibility makes every message of a queue visible now, as if its visibility
-// timeout or delay had passed.
+// EndVisibility makes every message of a queue visible now, as if visibility timeouts and delays
+// had passed.
 func (s *Server) EndVisibility(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -17,8 +17,8 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// inProcess carries the SDK's requests to the handler without a network, so that
-// hours pass in no time inside a synctest bubble.
+// inProcess passes the SDK's requests to the handler without a network, so that hours pass at once
+// inside a synctest bubble.
 type inProcess struct{ http.Handler }
 
 func (p inProcess) Do(r *http.Request) (*http.Response, error) {
@@ -167,7 +167,7 @@ func code(err error) string {
 	return ""
 }
 
-func TestWhatWasReceivedTooOftenBecomesADeadLetterAndComesBackNew(t *testing.T) {
+func TestAMessageReceivedTooOftenIsDeadLetteredAndReturnsAsANewOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, nil)
 		id := r.put(t, "poison", 0)
@@ -193,7 +193,7 @@ func TestWhatWasReceivedTooOftenBecomesADeadLetterAndComesBackNew(t *testing.T) 
 			t.Errorf("%v", back)
 		}
 		if _, err := r.StartMessageMoveTask(t.Context(), &sqs.StartMessageMoveTaskInput{SourceArn: aws.String(ARN("out"))}); code(err) != "InvalidParameterValue" {
-			t.Errorf("from a queue that is no dead-letter queue: %v", err)
+			t.Errorf("from a queue that is not a dead-letter queue: %v", err)
 		}
 		var none *types.ResourceNotFoundException
 		if _, err := r.StartMessageMoveTask(t.Context(), &sqs.StartMessageMoveTaskInput{SourceArn: aws.String(ARN("none"))}); !errors.As(err, &none) {
@@ -202,7 +202,7 @@ func TestWhatWasReceivedTooOftenBecomesADeadLetterAndComesBackNew(t *testing.T) 
 	})
 }
 
-func TestMessagesEndWithTheirRetention(t *testing.T) {
+func TestMessagesExpireAfterTheirRetention(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, func(c *QueueConfig) { c.Retention = time.Hour })
 		r.put(t, "x", 0)
@@ -236,7 +236,7 @@ func TestALongPollEndsWithTheMessageOrTheCaller(t *testing.T) {
 	})
 }
 
-func TestSendsAreBoundedAsInAWS(t *testing.T) {
+func TestSendsAreLimitedAsInAWS(t *testing.T) {
 	r := start(t, nil)
 	for _, c := range []struct {
 		body  string
@@ -260,8 +260,8 @@ func TestSendsAreBoundedAsInAWS(t *testing.T) {
 	}
 }
 
-// raw calls the endpoint with a body of a test's own, and returns the status, the code of the
-// query protocol and the body.
+// raw posts a body to the endpoint, and returns the status, the code of the query protocol and the
+// body.
 func (r *rig) raw(t *testing.T, action, body string) (int, string, string) {
 	t.Helper()
 	request := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
@@ -272,7 +272,7 @@ func (r *rig) raw(t *testing.T, action, body string) (int, string, string) {
 	return w.Code, w.Header().Get("X-Amzn-Query-Error"), w.Body.String()
 }
 
-func TestAnActionThatIsNotServedIsUnknownWhateverTheQueue(t *testing.T) {
+func TestAnActionThatIsNotServedIsUnknownForAnyQueue(t *testing.T) {
 	r := start(t, nil)
 	for _, action := range []string{"SendMessageBatch", "ListQueues", "Nothing", ""} {
 		for _, url := range []string{*r.url, r.URL("none"), ""} {
@@ -287,7 +287,7 @@ func TestAnActionThatIsNotServedIsUnknownWhateverTheQueue(t *testing.T) {
 	}
 }
 
-func TestWhatAStandardQueueDoesNotTakeIsRefused(t *testing.T) {
+func TestWhatAStandardQueueDoesNotAcceptIsRefused(t *testing.T) {
 	r := start(t, nil)
 	send := func(change func(*sqs.SendMessageInput)) error {
 		in := &sqs.SendMessageInput{QueueUrl: r.url, MessageBody: aws.String("x")}
@@ -375,12 +375,12 @@ func TestAQueueThatAWSWouldRefuseIsRefused(t *testing.T) {
 		{Name: "a", DeadLetter: "none", MaxReceiveCount: 1}, {Name: "a", Retention: 15 * 24 * time.Hour},
 	} {
 		if s.AddQueue(c) == nil {
-			t.Errorf("%+v was taken", c)
+			t.Errorf("%+v was accepted", c)
 		}
 	}
 }
 
-func TestAnotherClockMovesWaitersByWake(t *testing.T) {
+func TestWakeMakesWaitersFollowAnInjectedClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clock := time.Now()
 		s := New(func() time.Time { return clock })
@@ -403,7 +403,7 @@ func TestAnotherClockMovesWaitersByWake(t *testing.T) {
 	})
 }
 
-func TestAPageInABrowserSendsNothing(t *testing.T) {
+func TestAWebPageCannotSendMessages(t *testing.T) {
 	r := start(t, nil)
 	w := httptest.NewRecorder()
 	r.ServeHTTP(w, httptest.NewRequest("POST", "/", strings.NewReader("Action=SendMessage&MessageBody=x")))

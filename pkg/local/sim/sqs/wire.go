@@ -19,7 +19,7 @@ var service = awsjson.Service{
 	TooLarge:   invalid("One or more parameters are invalid. Reason: Message must be shorter than 1048576 bytes."),
 }
 
-// input has the members of all actions; each reads its own.
+// input holds the members of all actions' requests; each action reads its own.
 type input struct {
 	QueueUrl, QueueName                         string
 	MessageBody                                 *string
@@ -72,7 +72,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// nameOf takes a queue's name from its URL, wherever that points.
+// nameOf returns the queue's name from its URL, regardless of the URL's host.
 func nameOf(queueURL string) string {
 	u, err := url.Parse(queueURL)
 	if err != nil {
@@ -92,8 +92,8 @@ func (s *Server) find(r *http.Request, in input) (output, *awsjson.Fault) {
 	return output{"QueueUrl": queueURL("http://"+r.Host, in.QueueName)}, nil
 }
 
-// unsetAttributes are names of attributes that a queue here never has, or does not always have
-// (AWS API reference: GetQueueAttributes).
+// unsetAttributes lists attributes that a queue here never has, or not always (AWS API reference:
+// GetQueueAttributes).
 var unsetAttributes = []string{
 	"All", "Policy", "RedrivePolicy", "RedriveAllowPolicy", "KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds",
 	"FifoQueue", "ContentBasedDeduplication", "DeduplicationScope", "FifoThroughputLimit",
@@ -114,7 +114,7 @@ func (s *Server) attributes(q *queue, in input) (output, *awsjson.Fault) {
 		"MessageRetentionPeriod":                seconds(q.Retention),
 		"MaximumMessageSize":                    strconv.Itoa(maxMessageBytes),
 		"ReceiveMessageWaitTimeSeconds":         "0",
-		"SqsManagedSseEnabled":                  "true", // of every queue that names no key
+		"SqsManagedSseEnabled":                  "true", // for a queue without a KMS key
 	}
 	if q.DeadLetter != "" {
 		policy, _ := json.Marshal(map[string]any{"deadLetterTargetArn": ARN(q.DeadLetter), "maxReceiveCount": q.MaxReceiveCount})

@@ -33,7 +33,7 @@ func (e OutOfLuck) Error() string { return e.why }
 func handle(ctx context.Context, raw json.RawMessage) (any, error) {
 	var o order
 	_ = json.Unmarshal(raw, &o)
-	if o.Version == "2.0" { // an HTTP request: its headers are the order
+	if o.Version == "2.0" { // an HTTP request: its headers say what to do
 		o.Do, o.URL, o.Text = o.Headers["x-do"], o.Headers["x-url"], o.Headers["x-text"]
 		if o.Do == "" {
 			return map[string]any{"statusCode": 201, "headers": map[string]string{"content-type": "application/json", "x-own": "1"},
@@ -46,7 +46,7 @@ func handle(ctx context.Context, raw json.RawMessage) (any, error) {
 		return nil, ctx.Err()
 	case "hang":
 		<-time.After(time.Hour)
-	case "get": // blocks as long as the server likes
+	case "get": // blocks until the server responds
 		r, err := http.Get(o.URL)
 		if err != nil {
 			return nil, err
