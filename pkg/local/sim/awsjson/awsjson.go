@@ -1,4 +1,4 @@
-// Package awsjson is the wire of AWS's JSON services, as the SDKs and the CLI speak it.
+// Package awsjson implements the JSON protocol of AWS's services, as the SDKs and the CLI use it.
 package awsjson
 
 import (
@@ -12,25 +12,25 @@ import (
 	"connexease-functions/pkg/local/sim/uuid"
 )
 
-// Service is what the services differ in.
+// Service holds what differs between the services.
 type Service struct {
-	Target     string // what X-Amz-Target has before the action, with its dot
+	Target     string // part of X-Amz-Target before the action, including the dot
 	Version    string // of the protocol: 1.0 or 1.1
-	MaxRequest int64  // bytes of a request
-	TooLarge   *Fault // for a larger one
-	Namespace  string // of the errors that every service has, with its #; may be empty
-	Queries    bool   // the service had an older query protocol, and still sends its error codes
+	MaxRequest int64  // maximum size of a request, in bytes
+	TooLarge   *Fault // fault of a larger one
+	Namespace  string // namespace of the common errors, including the #; may be empty
+	Queries    bool   // whether the service still sends the error codes of its older query protocol
 }
 
 // Fault is an error as a service returns it.
 type Fault struct {
 	Status  int    // 0: 400
 	Type    string // name of the error, with its namespace where the service has one
-	Query   string // code of the older query protocol, of services that had it
+	Query   string // code of the older query protocol, for services that had it
 	Message string
 }
 
-// UnknownOperation is the fault of an action that a service does not have, or not here.
+// UnknownOperation is the fault of an action that does not exist or is not simulated.
 func (s Service) UnknownOperation(action string) *Fault {
 	return s.unknown("The action " + action + " is not valid for this endpoint.")
 }
@@ -39,9 +39,9 @@ func (s Service) unknown(message string) *Fault {
 	return &Fault{Type: s.Namespace + "UnknownOperationException", Query: "InvalidAction", Message: message}
 }
 
-// Serve reads a call, and writes what call returns. A page in a browser can send neither the
-// content type nor the header that names the action to another origin, unless that origin
-// allows it, which this one never does: so it neither reads nor changes anything.
+// Serve reads a call, and writes what call returns. A web page can send neither the content type
+// nor the header that names the action to a different origin unless that origin allows it, which
+// this one never does, so a page cannot read or change anything.
 func Serve[In any](w http.ResponseWriter, r *http.Request, s Service, call func(action string, in In) (out any, fault *Fault)) {
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	action, named := strings.CutPrefix(r.Header.Get("X-Amz-Target"), s.Target)
@@ -57,7 +57,7 @@ func Serve[In any](w http.ResponseWriter, r *http.Request, s Service, call func(
 		s.fail(w, s.TooLarge)
 		return
 	case err != nil || json.Unmarshal(body, &in) != nil:
-		s.fail(w, &Fault{Type: s.Namespace + "SerializationException", Query: "MalformedInput", Message: "The body is not the JSON of this action."})
+		s.fail(w, &Fault{Type: s.Namespace + "SerializationException", Query: "MalformedInput", Message: "The body is not valid JSON for this action."})
 		return
 	}
 	out, fault := call(action, in)

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestACallIsReadAndItsFaultsAreWrittenAsTheServiceWould(t *testing.T) {
+func TestCallsAndFaultsFollowTheServicesProtocol(t *testing.T) {
 	plain := Service{Target: "Plain.", Version: "1.1", MaxRequest: 100, TooLarge: &Fault{Status: 413, Type: "TooLarge", Message: "m"}}
 	query := Service{Target: "Query.", Version: "1.0", MaxRequest: 100, Namespace: "coral#", Queries: true}
 	for name, c := range map[string]struct {

@@ -14,21 +14,21 @@ import (
 // webhookTimeout is how long the Gateway waits for a 200.
 const webhookTimeout = 5 * time.Second
 
-// Callbacks say how accepted messages come back. The zero value sends sent, delivered
-// and read, at once, once each and in this order.
+// Callbacks configures the callbacks of accepted messages. The zero value sends sent, delivered and
+// read, at once, once each and in this order.
 type Callbacks struct {
 	Off       bool     `json:"off,omitempty"`
 	Statuses  []string `json:"statuses,omitempty"`   // default sent, delivered, read
 	DelayMS   int      `json:"delay_ms,omitempty"`   // before each
 	Shuffle   bool     `json:"shuffle,omitempty"`    // in any order
-	Repeat    int      `json:"repeat,omitempty"`     // how often more each comes, one after the other
-	Loss      float64  `json:"loss,omitempty"`       // share of callbacks that never come, 0 to 1
-	FailTimes int      `json:"fail_times,omitempty"` // the next so many messages come back as failed alone
+	Repeat    int      `json:"repeat,omitempty"`     // how often each is repeated, one after the other
+	Loss      float64  `json:"loss,omitempty"`       // share of callbacks that are lost, 0 to 1
+	FailTimes int      `json:"fail_times,omitempty"` // how many of the next messages are called back as failed only
 	FailShare float64  `json:"fail_share,omitempty"` // or a share of them, 0 to 1
 	FailCode  int      `json:"fail_code,omitempty"`  // Meta's error code; default 131026
 }
 
-// Validate names everything that is wrong.
+// Validate returns an error that names every problem; nil if there is none.
 func (c Callbacks) Validate() error {
 	var all []error
 	if c.DelayMS < 0 || c.DelayMS > int(maxDelay.Milliseconds()) {
@@ -43,14 +43,14 @@ func (c Callbacks) Validate() error {
 	return errors.Join(all...)
 }
 
-// Callbacks returns what is set, with the failures that are left.
+// Callbacks returns the settings, with the failures that remain.
 func (s *Server) Callbacks() Callbacks {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.callbacks
 }
 
-// SetCallbacks sets how messages to come are called back.
+// SetCallbacks sets how later messages are called back.
 func (s *Server) SetCallbacks(c Callbacks) error {
 	if err := c.Validate(); err != nil {
 		return err
@@ -88,7 +88,7 @@ func (s *Server) call(t *taken, m map[string]any) {
 	}
 	url := s.webhook
 	s.work.Go(func() {
-		bodies := map[string][]byte{} // a repeat is byte for byte the same
+		bodies := map[string][]byte{} // a repeat is identical byte for byte
 		for _, status := range plan {
 			if !s.pause(time.Duration(c.DelayMS) * time.Millisecond) {
 				return
@@ -116,7 +116,7 @@ func (s *Server) pause(d time.Duration) bool {
 	return s.ctx.Err() == nil
 }
 
-// deliver posts one callback and returns the HTTP status, 0 without an answer.
+// deliver posts one callback and returns the HTTP status, 0 without a response.
 func (s *Server) deliver(url string, body []byte) int {
 	r, err := http.NewRequestWithContext(s.ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
@@ -135,7 +135,7 @@ func (s *Server) deliver(url string, body []byte) int {
 	return response.StatusCode
 }
 
-// notification is Meta's body for one status (WhatsApp Cloud API: status messages webhook).
+// notification returns Meta's body for one status (WhatsApp Cloud API: status messages webhook).
 func (s *Server) notification(t *taken, m map[string]any, status string, failCode int) []byte {
 	now := s.config.Now()
 	one := map[string]any{"id": t.Wamid, "status": status, "timestamp": strconv.FormatInt(now.Unix(), 10)}

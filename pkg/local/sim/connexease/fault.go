@@ -13,17 +13,17 @@ import (
 
 // Kinds of faults.
 const (
-	Answer      = "answer"       // Status and Body instead of the right answer
+	Answer      = "answer"       // Status and Body instead of the right response
 	RateLimit   = "rate_limit"   // 429 with RetryAfter and LimitType
-	MetaLimit   = "meta_limit"   // 502 GW_001 with MetaCode, by which Meta says "not now": not taken
-	Slow        = "slow"         // the message is taken at once, the answer comes after DelayMS
-	Refuse      = "refuse"       // nobody listens, until the faults are set anew or DelayMS has passed
-	ResetBefore = "reset_before" // the connection is reset before the body was read: not taken
-	ResetDuring = "reset_during" // after half of it: not taken
-	ResetAfter  = "reset_after"  // taken, then reset without an answer
-	Cut         = "cut"          // taken, the answer breaks off in its middle
-	InvalidJSON = "invalid_json" // taken, the answer ends in its middle as if it were whole
-	ContentType = "content_type" // taken, the right answer under the type of ContentType
+	MetaLimit   = "meta_limit"   // 502 GW_001 with MetaCode, with which Meta says "not now": not accepted
+	Slow        = "slow"         // the message is accepted at once, the response comes after DelayMS
+	Refuse      = "refuse"       // the port is closed until the faults are set again or DelayMS has passed
+	ResetBefore = "reset_before" // the connection is reset before the body was read: not accepted
+	ResetDuring = "reset_during" // after half of it: not accepted
+	ResetAfter  = "reset_after"  // accepted, then reset without a response
+	Cut         = "cut"          // accepted, the response breaks off halfway
+	InvalidJSON = "invalid_json" // accepted, the response ends halfway as if it were complete
+	ContentType = "content_type" // accepted, the right response with the type ContentType
 )
 
 var kinds = []string{Answer, RateLimit, MetaLimit, Slow, Refuse, ResetBefore, ResetDuring, ResetAfter, Cut, InvalidJSON, ContentType}
@@ -33,27 +33,27 @@ func FaultKinds() []string { return slices.Clone(kinds) }
 
 const maxDelay = 10 * time.Minute
 
-// Fault is what requests meet: the next Times of them, or a Share of them (0 to 1), or
-// with neither all of them.
+// Fault applies to the next Times requests, or to a Share of them (0 to 1), or, with neither, to
+// all of them.
 type Fault struct {
 	Kind        string  `json:"kind"`
-	Times       int     `json:"times,omitempty"`        // those left
+	Times       int     `json:"times,omitempty"`        // remaining requests
 	Share       float64 `json:"share,omitempty"`        // drawn for each request
-	DelayMS     int     `json:"delay_ms,omitempty"`     // before the answer, of any kind but resets before it was taken
+	DelayMS     int     `json:"delay_ms,omitempty"`     // before the response, for any kind but resets before the message is accepted
 	Status      int     `json:"status,omitempty"`       // of an answer: 200 to 599
 	Body        string  `json:"body,omitempty"`         // of an answer
-	Taken       bool    `json:"taken,omitempty"`        // of an answer: the message left all the same
-	RetryAfter  string  `json:"retry_after,omitempty"`  // of a rate limit, as it stands in the answer; default 1s
+	Taken       bool    `json:"taken,omitempty"`        // of an answer: the message was accepted all the same
+	RetryAfter  string  `json:"retry_after,omitempty"`  // of a rate limit, as written in the response; default 1s
 	LimitType   string  `json:"limit_type,omitempty"`   // of a rate limit: sec (default) or min
 	ContentType string  `json:"content_type,omitempty"` // default text/html
 	MetaCode    int     `json:"meta_code,omitempty"`    // of a Meta limit: default 130429
-	InParams    bool    `json:"in_params,omitempty"`    // of a Meta limit: the code stands in params instead of the description
+	InParams    bool    `json:"in_params,omitempty"`    // of a Meta limit: the code is in params instead of the description
 }
 
-// Faults are looked at in their order; a request meets the first that applies.
+// Faults are tried in order; a request meets the first that applies.
 type Faults []Fault
 
-// Validate names everything that is wrong.
+// Validate returns an error that names every problem; nil if there is none.
 func (f Faults) Validate() error {
 	var all []error
 	for i, x := range f {
@@ -65,7 +65,7 @@ func (f Faults) Validate() error {
 			bad("times must be at least 1, or share between 0 and 1, or neither")
 		}
 		if x.Kind == Refuse && (x.Times > 0 || x.Share > 0) {
-			bad("refuse takes neither times nor share: whoever is refused is not counted; delay_ms may end it")
+			bad("refuse accepts neither times nor share, because refused connections are not counted; delay_ms may end it")
 		}
 		if x.DelayMS < 0 || x.DelayMS > int(maxDelay.Milliseconds()) {
 			bad("delay_ms must be between 0 and 600000")
@@ -74,7 +74,7 @@ func (f Faults) Validate() error {
 			bad("status must be between 200 and 599")
 		}
 		if x.MetaCode < 0 || x.Kind != MetaLimit && (x.MetaCode != 0 || x.InParams) {
-			bad("meta_code must be above 0, and is of meta_limit, as in_params is")
+			bad("meta_code must be above 0, and only meta_limit has it and in_params")
 		}
 		if x.Kind == Slow && x.DelayMS == 0 {
 			bad("slow needs delay_ms")
@@ -83,15 +83,15 @@ func (f Faults) Validate() error {
 	return errors.Join(all...)
 }
 
-// Faults returns those in force, with the times that are left.
+// Faults returns the faults in force, with the times that remain.
 func (s *Server) Faults() Faults {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append(Faults{}, s.faults...)
 }
 
-// SetFaults puts faults in the place of all before. The error says what is wrong with
-// them, or that the address could not be opened again after a refusal.
+// SetFaults replaces all faults. The error names their problems, or says that the address could not
+// be reopened after a refusal.
 func (s *Server) SetFaults(f Faults) error {
 	if err := f.Validate(); err != nil {
 		return err
@@ -102,7 +102,7 @@ func (s *Server) SetFaults(f Faults) error {
 	return s.applyRefusal()
 }
 
-// draw returns the fault that the next request meets; the zero Fault is none.
+// draw returns the fault that the next request meets; the zero Fault means none.
 func (s *Server) draw() Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,7 +123,7 @@ func (s *Server) draw() Fault {
 	return Fault{}
 }
 
-// distort answers as the fault says.
+// distort writes the response as the fault says.
 func (s *Server) distort(w http.ResponseWriter, r *http.Request, f Fault, body []byte) {
 	var a answer
 	switch f.Kind {
@@ -161,7 +161,7 @@ func (s *Server) distort(w http.ResponseWriter, r *http.Request, f Fault, body [
 		w.WriteHeader(a.status)
 		_, _ = w.Write(a.body[:len(a.body)/2])
 		_ = http.NewResponseController(w).Flush()
-		panic(http.ErrAbortHandler) // closes the connection without more
+		panic(http.ErrAbortHandler) // closes the connection
 	case InvalidJSON:
 		a.body = a.body[:len(a.body)/2]
 	case ContentType:

@@ -10,7 +10,7 @@ import (
 	"connexease-functions/pkg/gateway"
 )
 
-func TestEachFaultIsMetAndSaysWhetherTheMessageWasTaken(t *testing.T) {
+func TestEachFaultOccursAndItsMessageIsAcceptedOrNot(t *testing.T) {
 	for _, c := range []struct {
 		fault  Fault
 		kind   gateway.State
@@ -40,7 +40,7 @@ func TestEachFaultIsMetAndSaysWhetherTheMessageWasTaken(t *testing.T) {
 			}
 			result := r.send(text1)
 			if result.State != c.kind || result.Reason != c.reason || len(r.Messages()) != c.taken {
-				t.Errorf("%+v, %d taken", result, len(r.Messages()))
+				t.Errorf("%+v, %d accepted", result, len(r.Messages()))
 			}
 			if c.fault.Kind == RateLimit && result.RetryAfter != time.Minute {
 				t.Errorf("retry after %s", result.RetryAfter)
@@ -52,7 +52,7 @@ func TestEachFaultIsMetAndSaysWhetherTheMessageWasTaken(t *testing.T) {
 	}
 }
 
-func TestALostAnswerIsStillCalledBack(t *testing.T) {
+func TestAMessageWithALostResponseStillHasCallbacks(t *testing.T) {
 	r := start(t, nil)
 	if err := r.SetFaults(Faults{{Kind: ResetAfter}}); err != nil {
 		t.Fatal(err)
@@ -63,7 +63,7 @@ func TestALostAnswerIsStillCalledBack(t *testing.T) {
 	until(t, "callbacks", r.called(3))
 }
 
-func TestASlowAnswerIsTakenAtOnce(t *testing.T) {
+func TestAMessageWithASlowResponseIsAcceptedAtOnce(t *testing.T) {
 	r := start(t, nil)
 	if err := r.SetFaults(Faults{{Kind: Slow, DelayMS: 600_000}}); err != nil {
 		t.Fatal(err)
@@ -71,11 +71,11 @@ func TestASlowAnswerIsTakenAtOnce(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	if result := r.client.Send(ctx, key, []byte(text1), false, false); result.Reason != gateway.ReasonTimeout || len(r.Messages()) != 1 {
-		t.Errorf("%+v, %d taken", result, len(r.Messages()))
+		t.Errorf("%+v, %d accepted", result, len(r.Messages()))
 	}
 }
 
-func TestRefusedConnectionsAreRefusedAndThenNot(t *testing.T) {
+func TestConnectionsAreRefusedUntilTheFaultEnds(t *testing.T) {
 	r := start(t, nil)
 	if result := r.send(text1); result.State != gateway.Accepted { // leaves a kept connection behind
 		t.Fatalf("%+v", result)
@@ -98,12 +98,12 @@ func TestRefusedConnectionsAreRefusedAndThenNot(t *testing.T) {
 	}
 	r.client.Close()
 	until(t, "the end of the refusal", func() bool { return !r.send(text1).NotConnected })
-	if n := len(r.Messages()); n != 3 { // the cut one was taken too
-		t.Errorf("%d taken", n)
+	if n := len(r.Messages()); n != 3 { // the one whose response was cut was accepted too
+		t.Errorf("%d accepted", n)
 	}
 }
 
-func TestAShareOfRequestsIsAboutThatShare(t *testing.T) {
+func TestAShareOfRequestsMeetsTheFault(t *testing.T) {
 	r := start(t, func(c *Config) { c.Limits = Limits{10_000, 10_000}; c.WebhookURL = "" })
 	if err := r.SetFaults(Faults{{Kind: Answer, Status: 500, Share: 0.5}}); err != nil {
 		t.Fatal(err)
@@ -112,11 +112,11 @@ func TestAShareOfRequestsIsAboutThatShare(t *testing.T) {
 		r.send(text1)
 	}
 	if n := len(r.Messages()); n < 60 || n > 140 {
-		t.Errorf("%d of 200 taken", n)
+		t.Errorf("%d of 200 accepted", n)
 	}
 }
 
-func TestFaultsAreJSONAndNamedWhenWrong(t *testing.T) {
+func TestFaultsAreReadFromJSONAndInvalidOnesAreNamed(t *testing.T) {
 	var faults Faults
 	if err := json.Unmarshal([]byte(`[{"kind":"answer","status":503,"times":2},{"kind":"rate_limit","share":0.1,"retry_after":"1 seconds"}]`), &faults); err != nil || faults.Validate() != nil {
 		t.Errorf("%v %v", err, faults.Validate())
@@ -128,17 +128,17 @@ func TestFaultsAreJSONAndNamedWhenWrong(t *testing.T) {
 		{Kind: Refuse, Times: 1}, {Kind: Answer}, {Kind: Answer, Status: 101}, {Kind: Slow}, {Kind: Cut, DelayMS: 1e9},
 	} {
 		if s.SetFaults(Faults{f}) == nil || len(s.Faults()) != 0 {
-			t.Errorf("%+v was taken", f)
+			t.Errorf("%+v was accepted", f)
 		}
 	}
 }
 
-func TestOnlyALoopbackAddressIsListenedOn(t *testing.T) {
+func TestOnlyLoopbackAddressesAreAccepted(t *testing.T) {
 	s := New(Config{})
 	defer s.Close()
 	for _, address := range []string{":0", "0.0.0.0:0", "example.com:0", "127.0.0.1"} {
 		if _, err := s.Listen(address); err == nil {
-			t.Errorf("%q was taken", address)
+			t.Errorf("%q was accepted", address)
 		}
 	}
 	url, err := s.Listen("127.0.0.1:0")

@@ -2,10 +2,10 @@ package connexease
 
 import "errors"
 
-// Validate names everything that is wrong.
+// Validate returns an error unless each limit is at least 1, or 0 to leave it unchanged.
 func (l Limits) Validate() error {
 	if l.PerSecond < 0 || l.PerMinute < 0 {
-		return errors.New("per_second and per_minute must be at least 1, or left out to stay as they are")
+		return errors.New("per_second and per_minute must be at least 1, or left out to stay unchanged")
 	}
 	return nil
 }

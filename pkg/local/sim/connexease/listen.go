@@ -11,8 +11,8 @@ import (
 	"connexease-functions/pkg/local/loopback"
 )
 
-// Listen opens an address for the Gateway, such as 127.0.0.1:0, and returns its base
-// URL. Only loopback addresses are taken: the Gateway on a laptop is nobody else's.
+// Listen opens an address for the Gateway, such as 127.0.0.1:0, and returns its base URL. Only
+// loopback addresses are accepted, because the simulated Gateway is for this machine alone.
 func (s *Server) Listen(address string) (baseURL string, err error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -47,21 +47,21 @@ func (s *Server) open() error {
 	return nil
 }
 
-// shut expects listening to be locked. What is under way is answered still; idle
-// connections end, so that whoever comes next is refused.
+// shut expects listening to be locked. Requests in progress still get their response; idle
+// connections end, so that later requests are refused.
 func (s *Server) shut() {
 	server := s.server
 	if server == nil {
 		return
 	}
 	s.server = nil
-	// With a context that is over, Shutdown closes listener and idle connections and
-	// does not wait.
+	// With a context that has ended, Shutdown closes the listener and idle connections and does not
+	// wait.
 	over, cancel := context.WithCancel(context.Background())
 	cancel()
 	_ = server.Shutdown(over)
 	s.work.Go(func() {
-		// Connections that were busy are ended as they become idle.
+		// Busy connections are closed once they become idle.
 		_ = server.Shutdown(s.ctx)
 		_ = server.Close()
 	})

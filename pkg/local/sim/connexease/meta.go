@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// text returns a string, or a number as text: Meta takes both.
+// text returns a string, or a number as a string: Meta accepts both.
 func text(m map[string]any, name string) string {
 	switch v := m[name].(type) {
 	case string:
@@ -24,8 +24,8 @@ func isReceipt(m map[string]any) bool {
 	return text(m, "status") == "read" || m["typing_indicator"] != nil
 }
 
-// metaRefuses returns Meta's complaint about a body that it does not take, or "".
-// (WhatsApp Cloud API: Error codes).
+// metaRefuses returns Meta's error message for a body that it refuses, or "" (WhatsApp Cloud API:
+// Error codes).
 func metaRefuses(m map[string]any) string {
 	to, recipient := text(m, "to"), text(m, "recipient")
 	kind := text(m, "type")
@@ -33,7 +33,7 @@ func metaRefuses(m map[string]any) string {
 		kind = "text"
 	}
 	digits, plus := phone(to)
-	least := 6 // Meta puts the business's country code before a local number
+	least := 6 // Meta prepends the business's country code to a local number
 	if plus {
 		least = 7
 	}
@@ -59,8 +59,8 @@ func isIndividual(m map[string]any) bool {
 	return kind == "" || kind == "individual"
 }
 
-// phone returns the digits of a number in a form that Meta documents, and whether a plus stands
-// before them; no digits for anything else (WhatsApp Cloud API: Phone number formats).
+// phone returns the digits of a number in a documented form, and whether a plus precedes them; no
+// digits for anything else (WhatsApp Cloud API: Phone number formats).
 func phone(to string) (digits string, plus bool) {
 	digits, plus = strings.CutPrefix(strings.NewReplacer(" ", "", "-", "", "(", "", ")", "").Replace(to), "+")
 	if strings.Trim(digits, "0123456789") != "" {
@@ -69,7 +69,7 @@ func phone(to string) (digits string, plus bool) {
 	return digits, plus
 }
 
-// waID is what WhatsApp calls the recipient of to.
+// waID returns WhatsApp's id of the recipient in to.
 func waID(to string) string {
 	if digits, _ := phone(to); digits != "" {
 		return digits
@@ -82,8 +82,8 @@ var userIDForm = regexp.MustCompile(`^[A-Za-z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}$`)
 // groupIDStart is base64 of "capi_group:".
 const groupIDStart = "Y2FwaV9ncm91cDo"
 
-// undeliverable says why a message that Meta accepts never arrives, and has no callbacks; "" for
-// one that does (WhatsApp Cloud API: Business-scoped user IDs; Groups API).
+// undeliverable says why an accepted message never arrives and has no callbacks; "" if it arrives
+// (WhatsApp Cloud API: Business-scoped user IDs; Groups API).
 func undeliverable(m map[string]any) string {
 	switch to := text(m, "to"); {
 	case !isIndividual(m):
@@ -96,7 +96,7 @@ func undeliverable(m map[string]any) string {
 	return ""
 }
 
-// taking is Meta's answer to a message that it took, its members in Meta's order.
+// taking is Meta's response to an accepted message, with its members in Meta's order.
 type taking struct {
 	Product  string       `json:"messaging_product"`
 	Contacts []recipient  `json:"contacts,omitempty"`
@@ -113,7 +113,7 @@ type identified struct {
 	ID string `json:"id"`
 }
 
-// sent answers for a message that was taken. The sandbox has no contacts.
+// sent returns the response for an accepted message. The sandbox's has no contacts.
 func sent(m map[string]any, wamid string, isFake bool) taking {
 	t := taking{Product: "whatsapp", Messages: []identified{{wamid}}}
 	if isFake {
@@ -128,8 +128,8 @@ func sent(m map[string]any, wamid string, isFake bool) taking {
 	return t
 }
 
-// wamid returns an id in the form that real ones have, the recipient's number inside.
-// It expects the lock to be held.
+// wamid returns an id in the form of real ones, which include the recipient's number. It expects
+// the lock to be held.
 func (s *Server) wamid(to string, isFake bool) string {
 	if isFake {
 		return fmt.Sprintf("wamid.FAKE_%013d", s.config.Rand.Int64N(1e13))
@@ -142,8 +142,8 @@ func (s *Server) wamid(to string, isFake bool) string {
 	return "wamid." + base64.StdEncoding.EncodeToString(append(b, 0))
 }
 
-// sameness is equal for requests that carry the same message. Opaque data of the form
-// msg_<id>.<attempt> names a message by its id; the attempt differs by design.
+// sameness returns equal values for requests with the same message. Opaque data of the form
+// msg_<id>.<attempt> identifies a message by its id; the attempt differs by design.
 func sameness(m map[string]any, isFake, mmlite bool) string {
 	copied := map[string]any{"\x00query": []bool{isFake, mmlite}}
 	for k, v := range m {

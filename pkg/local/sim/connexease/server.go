@@ -1,5 +1,5 @@
-// Package connexease is the Connexease Gateway on a laptop: its contract as a client
-// sees it, its callbacks, and its failures on demand.
+// Package connexease simulates the Connexease Gateway on a laptop: its contract as a client sees
+// it, its callbacks, and its failures on demand.
 package connexease
 
 import (
@@ -19,32 +19,32 @@ import (
 
 const (
 	path        = "/v1/wa/message"
-	maxBody     = 1 << 20 // bytes of a request
-	maxMessages = 10_000  // kept in memory; the oldest go first
+	maxBody     = 1 << 20 // maximum size of a request, in bytes
+	maxMessages = 10_000  // kept in memory; the oldest are dropped first
 )
 
-// Limits are those of one API key, over sliding windows. 0 takes the Gateway's own:
-// 80 a second, 4,800 a minute.
+// Limits are the rate limits of an API key, over sliding windows. 0 means the Gateway's own: 80 a
+// second, 4,800 a minute.
 type Limits struct {
 	PerSecond int `json:"per_second"`
 	PerMinute int `json:"per_minute"`
 }
 
-// Config is what a Server needs. All but APIKeys may be left out.
+// Config configures a Server. Only APIKeys is required.
 type Config struct {
-	APIKeys       func() []string // those that are accepted now
-	WebhookURL    string          // where callbacks go; empty: nowhere
+	APIKeys       func() []string // returns the keys accepted now
+	WebhookURL    string          // where callbacks are posted; empty: nowhere
 	WebhookSecret func() string   // their bearer token
 	Now           func() time.Time
 	Rand          *rand.Rand // draws shares, ids and order; give a seeded one for repeatable runs
 	Limits        Limits
 	Callbacks     Callbacks
 
-	AccountID, PhoneNumberID, DisplayPhone string // as callbacks name them
+	AccountID, PhoneNumberID, DisplayPhone string // as in callbacks
 }
 
-// Message is a request that was taken: it left for WhatsApp, or for the sandbox,
-// whether or not the client could read the answer.
+// Message is an accepted request: it was sent to WhatsApp, or to the sandbox, whether or not the
+// client could read the response.
 type Message struct {
 	Time      time.Time       `json:"time"`
 	Wamid     string          `json:"wamid,omitempty"` // empty for a receipt
@@ -52,16 +52,16 @@ type Message struct {
 	IsFake    bool            `json:"is_fake"`
 	MMLite    bool            `json:"mmlite"`
 	Receipt   bool            `json:"receipt"`   // read receipt or typing indicator: no message
-	Times     int             `json:"times"`     // how many taken so far are the same message
+	Times     int             `json:"times"`     // how often this message was accepted so far
 	Callbacks []Callback      `json:"callbacks"` // sent so far
-	// Undelivered says why the message never arrives although it was accepted; else empty.
+	// Undelivered says why an accepted message never arrives; else empty.
 	Undelivered string `json:"undelivered,omitempty"`
 }
 
 // Callback is one status that was sent to the webhook.
 type Callback struct {
 	Status string `json:"status"`
-	Answer int    `json:"answer"` // HTTP status; 0: no answer
+	Answer int    `json:"answer"` // HTTP status; 0: no response
 }
 
 type taken struct {
@@ -69,8 +69,8 @@ type taken struct {
 	key string // equal for the same message
 }
 
-// Server is the simulated Gateway, an http.Handler. Listen gives it an address of its
-// own, which connection refused needs.
+// Server is the simulated Gateway, an http.Handler. Listen gives it an address of its own, which
+// refused connections need.
 type Server struct {
 	config Config
 	ctx    context.Context // ends with Close
@@ -87,13 +87,13 @@ type Server struct {
 	webhook   string
 	closed    bool
 
-	listening sync.Mutex // orders what opens and closes the address
+	listening sync.Mutex // serialises opening and closing the address
 	address   string
 	server    *http.Server
 	reopen    *time.Timer
 }
 
-// New returns a Gateway. Call Close.
+// New returns a Gateway. Close it after use.
 func New(c Config) *Server {
 	if c.Now == nil {
 		c.Now = time.Now
@@ -113,7 +113,7 @@ func New(c Config) *Server {
 	}
 }
 
-// Close ends the address and the callbacks, and waits for them.
+// Close closes the address, ends callbacks and waits for them.
 func (s *Server) Close() {
 	s.mu.Lock()
 	s.closed = true
@@ -124,7 +124,7 @@ func (s *Server) Close() {
 	s.client.CloseIdleConnections()
 }
 
-// Messages returns what was taken, in order: at most the newest 10,000.
+// Messages returns the accepted messages in order: at most the newest 10,000.
 func (s *Server) Messages() []Message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -137,14 +137,14 @@ func (s *Server) Messages() []Message {
 	return all
 }
 
-// SetWebhookURL sets where callbacks of messages to come go.
+// SetWebhookURL sets where callbacks of later messages are posted.
 func (s *Server) SetWebhookURL(url string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.webhook = url
 }
 
-// SetLimits sets the rate limits from now on; 0 leaves one as it is.
+// SetLimits sets the rate limits from now on; 0 leaves one unchanged.
 func (s *Server) SetLimits(l Limits) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -180,7 +180,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// answer is a whole response, so that a fault can spoil any part of it.
+// answer is a whole response, so that a fault can distort any part of it.
 type answer struct {
 	status int
 	header http.Header
@@ -199,7 +199,7 @@ func (a answer) write(w http.ResponseWriter) {
 
 func jsonHeader() http.Header { return http.Header{"Content-Type": {"application/json"}} }
 
-// unified is every answer's shape, its members in the Gateway's order.
+// unified is the shape of every response, with its members in the Gateway's order.
 type unified struct {
 	IsSuccess bool     `json:"isSuccess"`
 	Data      any      `json:"data,omitempty"`
@@ -223,7 +223,7 @@ func refuse(status int, code, group, description string, params map[string]any) 
 	return answer{status: status, header: jsonHeader(), body: body}
 }
 
-// process is the Gateway's right answer. Callbacks start where it was taken.
+// process returns the Gateway's right response. It starts callbacks if the message was accepted.
 func (s *Server) process(r *http.Request, body []byte) answer {
 	key, bad := s.authenticate(r)
 	if bad != nil {
@@ -260,7 +260,7 @@ func (s *Server) authenticate(r *http.Request) (key string, bad *answer) {
 	return key, nil
 }
 
-// limit counts a request of key, and returns the rate headers. A refused one does not count.
+// limit counts a request of key, and returns the rate headers. Refused requests do not count.
 func (s *Server) limit(key string) (http.Header, *answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -310,7 +310,7 @@ func (s *Server) accept(r *http.Request, body []byte) answer {
 		return refuse(http.StatusBadRequest, "BAD_REQUEST", "BAD_REQUEST", "The body is not a JSON object.", nil)
 	}
 	isFake, mmlite := r.URL.Query().Get("is_fake") == "true", r.URL.Query().Get("mmlite") == "true"
-	if !isFake { // the sandbox asks Meta nothing
+	if !isFake { // the sandbox does not call Meta
 		if why := metaRefuses(m); why != "" {
 			return refuse(http.StatusBadGateway, "GW_001", "BAD_GATEWAY", why, nil)
 		}

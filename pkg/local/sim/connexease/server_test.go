@@ -22,7 +22,7 @@ const (
 	text1 = `{"messaging_product":"whatsapp","to":"+905551234567","type":"text","text":{"body":"hi"},"biz_opaque_callback_data":"msg_a.t1"}`
 )
 
-// webhook gathers the bodies that come.
+// webhook records the bodies that it receives.
 type webhook struct {
 	mu     sync.Mutex
 	auth   []string
@@ -114,7 +114,7 @@ func statuses(m Message) string {
 	return strings.Join(all, " ")
 }
 
-func TestAMessageIsTakenAndComesBackAsSentDeliveredAndRead(t *testing.T) {
+func TestAnAcceptedMessageIsCalledBackAsSentDeliveredAndRead(t *testing.T) {
 	r := start(t, nil)
 	result := r.send(text1)
 	if result.State != gateway.Accepted || !regexp.MustCompile(`^wamid\.HBgM[A-Za-z0-9+/=]{40,}$`).MatchString(result.Wamid) {
@@ -158,7 +158,7 @@ func TestAMessageIsTakenAndComesBackAsSentDeliveredAndRead(t *testing.T) {
 	}
 }
 
-func TestTheSandboxRunsEverythingButMeta(t *testing.T) {
+func TestTheSandboxAppliesEverythingButMetasChecks(t *testing.T) {
 	r := start(t, nil)
 	result := r.client.Send(t.Context(), key, []byte(`{"messaging_product":"whatsapp","to":"1"}`), true, false)
 	if result.State != gateway.Accepted || !regexp.MustCompile(`^wamid\.FAKE_\d+$`).MatchString(result.Wamid) || strings.Contains(string(result.Body), "contacts") {
@@ -173,7 +173,7 @@ func TestTheSandboxRunsEverythingButMeta(t *testing.T) {
 	}
 }
 
-func TestAuthenticationTellsThreeFailuresApart(t *testing.T) {
+func TestAuthenticationDistinguishesThreeFailures(t *testing.T) {
 	r := start(t, nil)
 	for header, want := range map[string]string{"": "AUTH_002", "Basic x": "AUTH_003", "Bearer ": "AUTH_003", "Bearer sk_other": "AUTH_001", "bearer " + key: ""} {
 		request, _ := http.NewRequestWithContext(t.Context(), "POST", r.url+path, strings.NewReader(text1))
@@ -197,7 +197,7 @@ func TestAuthenticationTellsThreeFailuresApart(t *testing.T) {
 	}
 }
 
-func TestMetaRefusesWhatItCannotSend(t *testing.T) {
+func TestMetaRefusesInvalidMessages(t *testing.T) {
 	r := start(t, nil)
 	for body, want := range map[string]string{
 		`{`:   "BAD_REQUEST",
@@ -232,7 +232,7 @@ func TestMetaRefusesWhatItCannotSend(t *testing.T) {
 	}
 }
 
-func TestWhatMetaAcceptsAndNeverDeliversSaysWhy(t *testing.T) {
+func TestAMessageThatMetaAcceptsButNeverDeliversSaysWhy(t *testing.T) {
 	r := start(t, nil)
 	const group = "Y2FwaV9ncm91cDoxNzA1NTU1MDEzOToxMjAzNjM0MDQ2OTQyMzM4MjAZD"
 	for i, c := range []struct{ members, why, contact string }{
@@ -245,7 +245,7 @@ func TestWhatMetaAcceptsAndNeverDeliversSaysWhy(t *testing.T) {
 	} {
 		result := r.send(`{"messaging_product":"whatsapp","type":"text","text":{"body":"hi"},` + c.members + `}`)
 		if result.State != gateway.Accepted || !strings.Contains(string(result.Body), c.contact) {
-			t.Errorf("%s: answered %s", c.members, result.Body)
+			t.Errorf("%s: returned %s", c.members, result.Body)
 		}
 		m := r.Messages()[i]
 		if !strings.Contains(m.Undelivered, c.why) || (c.why == "") != (m.Undelivered == "") {
@@ -259,7 +259,7 @@ func TestWhatMetaAcceptsAndNeverDeliversSaysWhy(t *testing.T) {
 	r.Close() // waits for callbacks
 	for _, m := range r.Messages()[:3] {
 		if len(m.Callbacks) != 0 {
-			t.Errorf("%s came back as %+v", m.Body, m.Callbacks)
+			t.Errorf("%s was called back as %+v", m.Body, m.Callbacks)
 		}
 	}
 	r.hook.mu.Lock()
@@ -269,7 +269,7 @@ func TestWhatMetaAcceptsAndNeverDeliversSaysWhy(t *testing.T) {
 	}
 }
 
-func TestRateLimitsSlideByKey(t *testing.T) {
+func TestRateLimitsAreSlidingWindowsPerKey(t *testing.T) {
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	s := New(Config{APIKeys: func() []string { return nil }, Now: func() time.Time { return now }, Limits: Limits{PerSecond: 2, PerMinute: 3}})
 	defer s.Close()
@@ -300,7 +300,7 @@ func TestRateLimitsSlideByKey(t *testing.T) {
 	}
 }
 
-func TestTheSameMessageIsCountedWhateverItsAttempt(t *testing.T) {
+func TestAMessageIsCountedAcrossItsAttempts(t *testing.T) {
 	r := start(t, nil)
 	r.send(text1)
 	r.send(strings.Replace(text1, "msg_a.t1", "msg_a.t2", 1))
@@ -314,7 +314,7 @@ func TestTheSameMessageIsCountedWhateverItsAttempt(t *testing.T) {
 	}
 }
 
-func TestCallbacksCanFailRepeatGetLostAndComeLate(t *testing.T) {
+func TestCallbacksCanFailRepeatGetLostAndBeLate(t *testing.T) {
 	r := start(t, nil)
 	set := func(c Callbacks) {
 		t.Helper()

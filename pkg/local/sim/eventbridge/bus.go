@@ -1,5 +1,5 @@
-// Package eventbridge is an EventBridge event bus on a laptop: it accepts events, keeps the last of
-// them, and runs rules that target a queue.
+// Package eventbridge simulates an EventBridge event bus on a laptop: it accepts events, keeps the
+// most recent ones, and runs rules that target a queue.
 package eventbridge
 
 import (
@@ -17,13 +17,13 @@ import (
 const (
 	region  = "us-east-1"
 	account = "000000000000"
-	// kept is how many events are remembered. Who follows more slowly misses some, and ErrMissed says so.
+	// kept is how many events are kept. Slower followers miss some, and get ErrMissed.
 	kept = 10_000
 	// maxDetailType is AWS's, in characters.
 	maxDetailType = 128
 )
 
-// Event is an event as targets of rules get it (Amazon EventBridge: "AWS service event metadata").
+// Event is an event as rules' targets get it (Amazon EventBridge: "AWS service event metadata").
 type Event struct {
 	Version    string          `json:"version"`
 	ID         string          `json:"id"`
@@ -35,16 +35,16 @@ type Event struct {
 	Resources  []string        `json:"resources"`
 	Detail     json.RawMessage `json:"detail"`
 
-	ingested string // when the bus got it, whatever Time its sender gave it
+	ingested string // when the bus received it, as opposed to the sender's Time
 }
 
 // JSON returns the whole envelope.
 func (e Event) JSON() []byte {
-	text, _ := json.Marshal(e) // its detail was checked
+	text, _ := json.Marshal(e) // the detail is valid JSON
 	return text
 }
 
-// Failure is why an entry was refused.
+// Failure says why an entry was refused.
 type Failure struct{ Code, Message string }
 
 func (f *Failure) Error() string { return f.Code + ": " + f.Message }
@@ -55,8 +55,8 @@ type Server struct {
 	now  func() time.Time
 
 	mu      sync.Mutex
-	events  []Event // the last of them
-	gone    int     // how many came before those
+	events  []Event // the most recent ones
+	gone    int     // how many came before them
 	changed chan struct{}
 	refuse  func(pipes.Entry) error
 	rules   map[string]*rule
@@ -86,14 +86,15 @@ func ARN(name string) string {
 	return "arn:aws:events:" + region + ":" + account + ":event-bus/" + name
 }
 
-// Refuse makes the bus fail the entries for which f returns an error; nil ends that.
+// Refuse makes the bus refuse the entries for which f returns an error; nil ends that.
 func (s *Server) Refuse(f func(pipes.Entry) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.refuse = f
 }
 
-// Put accepts entries, each on its own; the errors are in their order, nil for those accepted.
+// Put accepts or refuses each entry on its own; the errors are in the entries' order, nil for those
+// accepted.
 func (s *Server) Put(_ context.Context, entries []pipes.Entry) []error {
 	_, failed := s.put(entries)
 	return failed
@@ -143,7 +144,7 @@ func (s *Server) check(e pipes.Entry) error {
 		}
 	}
 	switch {
-	case strings.HasPrefix(e.Source, "aws."): // AWS's own services have those
+	case strings.HasPrefix(e.Source, "aws."): // reserved for AWS's own services
 		return &Failure{"NotAuthorizedForSourceException", "Not authorized for the source."}
 	case len(e.DetailType) > maxDetailType:
 		return &Failure{"InvalidArgument", "Parameter DetailType is not valid. Reason: longer than 128 characters."}
@@ -155,7 +156,7 @@ func (s *Server) check(e pipes.Entry) error {
 	return nil
 }
 
-// Seen returns how many events there were.
+// Seen returns how many events were accepted so far.
 func (s *Server) Seen() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -169,11 +170,11 @@ func (s *Server) Events() []Event {
 	return append([]Event{}, s.events...)
 }
 
-// ErrMissed says that events came and went between two calls of Next.
+// ErrMissed means that events were dropped between two calls of Next.
 var ErrMissed = errors.New("events were missed: more than 10,000 came meanwhile")
 
-// Next waits for events after the first seen ones, and returns them with the new count.
-// ErrMissed comes with those that are left.
+// Next waits for events after the first seen ones, and returns them with the new count. With
+// ErrMissed, it returns those that are still kept.
 func (s *Server) Next(ctx context.Context, seen int) ([]Event, int, error) {
 	for {
 		s.mu.Lock()

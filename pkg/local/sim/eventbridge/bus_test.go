@@ -38,7 +38,7 @@ func call(t *testing.T, s *Server, action, body string) (int, string) {
 	return w.Code, w.Body.String()
 }
 
-func TestPutEventsAnswersEachEntryOnItsOwn(t *testing.T) {
+func TestPutEventsReportsEachEntryOnItsOwn(t *testing.T) {
 	s := New("EventBus", time.Now)
 	defer s.Close()
 	_, body := call(t, s, "PutEvents", `{"Entries":[
@@ -60,7 +60,7 @@ func TestPutEventsAnswersEachEntryOnItsOwn(t *testing.T) {
 		codes += e.ErrorCode + ","
 	}
 	if r.FailedEntryCount != 5 || codes != ",MalformedDetail,InvalidArgument,MalformedDetail,ResourceNotFoundException,InvalidArgument," {
-		t.Errorf("answered %s", body)
+		t.Errorf("returned %s", body)
 	}
 	all := s.Events()
 	if len(all) != 1 || all[0].ID != r.Entries[0].EventID {
@@ -81,7 +81,7 @@ func TestPutEventsAnswersEachEntryOnItsOwn(t *testing.T) {
 		}
 	}
 	w := httptest.NewRecorder()
-	s.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/", nil)) // as a page in a browser can
+	s.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/", nil)) // as a web page can
 	if w.Code != 400 {
 		t.Errorf("without an action: %d", w.Code)
 	}
@@ -106,7 +106,7 @@ func TestSourcesOfAWSAndRequestsOverAMegabyteAreRefused(t *testing.T) {
 	}
 }
 
-func TestWhoFollowsSeesEachEventOnceAndIsToldWhatItMissed(t *testing.T) {
+func TestAFollowerSeesEachEventOnceAndGetsAnErrorForMissedOnes(t *testing.T) {
 	s := New("EventBus", time.Now)
 	defer s.Close()
 	put(t, s, entry(1), entry(2))
@@ -136,7 +136,7 @@ func TestWhoFollowsSeesEachEventOnceAndIsToldWhatItMissed(t *testing.T) {
 	}
 }
 
-func TestARuleTransformsWhatMatchesAndTriesAgain(t *testing.T) {
+func TestARuleTransformsMatchingEventsAndRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New("EventBus", time.Now)
 		var got, troubles []string
@@ -148,7 +148,7 @@ func TestARuleTransformsWhatMatchesAndTriesAgain(t *testing.T) {
 			got = append(got, string(body))
 			return nil
 		}
-		put(t, s, entry(0)) // before there was a rule
+		put(t, s, entry(0)) // before the rule existed
 		err := s.PutRule("r", Rule{
 			Pattern:     json.RawMessage(`{"detail":{"n":[{"numeric":["<",3]}]}}`),
 			Transformer: &Transformer{Paths: map[string]string{"n": "$.detail.n", "kind": "$.detail.kind"}, Template: `{"key":"<kind>-<n>"}`},
@@ -174,7 +174,7 @@ func TestARuleTransformsWhatMatchesAndTriesAgain(t *testing.T) {
 	})
 }
 
-func TestARuleWithoutATransformerPassesTheEventOn(t *testing.T) {
+func TestARuleWithoutATransformerDeliversTheWholeEvent(t *testing.T) {
 	c, err := Compile(Rule{Pattern: json.RawMessage(`{"source":["shop"]}`)})
 	if err != nil {
 		t.Fatal(err)
@@ -194,12 +194,12 @@ func TestARuleWithoutATransformerPassesTheEventOn(t *testing.T) {
 		{Pattern: json.RawMessage(`{"a":[1]}`), Transformer: &Transformer{Template: `"` + strings.Repeat("x", 8191) + `"`}},
 	} {
 		if _, err := Compile(r); err == nil {
-			t.Errorf("%+v is taken", r)
+			t.Errorf("%+v is accepted", r)
 		}
 	}
 }
 
-func TestATransformerGetsReservedNamesListsAndNumbersAsTheyAre(t *testing.T) {
+func TestATransformerInsertsReservedNamesListsAndNumbersUnchanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New("EventBus", time.Now)
 		defer s.Close()

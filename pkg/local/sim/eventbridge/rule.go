@@ -12,7 +12,7 @@ import (
 	"connexease-functions/pkg/local/sim/pipes"
 )
 
-// Rule is an AWS::Events::Rule with one target, in the words of its template.
+// Rule is an AWS::Events::Rule with one target, with the properties' names.
 type Rule struct {
 	Pattern     json.RawMessage `json:"pattern"`               // EventPattern
 	Transformer *Transformer    `json:"transformer,omitempty"` // nil: the target gets the whole event
@@ -27,17 +27,17 @@ type Transformer struct {
 type rule struct {
 	Rule
 	end context.CancelFunc
-	// dropped counts the events that matched and whose transformer made no JSON: AWS drops them, too.
+	// dropped counts the matching events whose transformer did not make JSON: AWS drops them too.
 	dropped int
 }
 
-// Listed is a rule with what became of its events.
+// Listed is a rule with the counts of its events.
 type Listed struct {
 	Rule
 	Dropped int `json:"dropped"`
 }
 
-// Dropped is an event that a rule's target does not get.
+// Dropped reports an event that a rule's target does not get.
 type Dropped struct {
 	Rule  string
 	Count int // so far
@@ -45,13 +45,13 @@ type Dropped struct {
 }
 
 func (d *Dropped) Error() string {
-	return fmt.Sprintf("rule %s dropped an event (%d so far; AWS would, too): %v. Put into a template only what has neither quotes nor backslashes nor line breaks",
+	return fmt.Sprintf("rule %s dropped an event (%d so far; AWS would too): %v. Use a template only with values that have no quotes, backslashes or line breaks",
 		d.Rule, d.Count, d.Err)
 }
 
 func (d *Dropped) Unwrap() error { return d.Err }
 
-// Compiled is a rule that can be used.
+// Compiled is a validated rule, ready to match events.
 type Compiled struct {
 	bus      string
 	name     string
@@ -68,8 +68,8 @@ const (
 
 var variableName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}$`)
 
-// reserved are the variables that need no path (Amazon EventBridge: "Amazon EventBridge
-// input transformation", predefined variables).
+// reserved lists the variables that need no path (Amazon EventBridge: "Amazon EventBridge input
+// transformation", predefined variables).
 var reserved = map[string]func(r *Compiled, event map[string]any, ingested string) any{
 	"aws.events.rule-arn":             func(r *Compiled, _ map[string]any, _ string) any { return ruleARN(r.bus, r.name) },
 	"aws.events.rule-name":            func(r *Compiled, _ map[string]any, _ string) any { return r.name },
@@ -82,12 +82,12 @@ var reserved = map[string]func(r *Compiled, event map[string]any, ingested strin
 	},
 }
 
-// ruleARN is of a rule on a bus that is not the account's default one.
+// ruleARN returns the ARN of a rule on a bus other than the account's default one.
 func ruleARN(bus, name string) string {
 	return "arn:aws:events:" + region + ":" + account + ":rule/" + bus + "/" + name
 }
 
-// Compile reads a rule, and refuses what AWS refuses.
+// Compile validates a rule, and refuses what AWS refuses.
 func Compile(r Rule) (*Compiled, error) {
 	p, err := eventpattern.ParsePattern(string(r.Pattern))
 	if err != nil {
@@ -118,7 +118,7 @@ func Compile(r Rule) (*Compiled, error) {
 // Matches reports whether an event is for the rule's target.
 func (c *Compiled) Matches(event []byte) bool { return c.pattern.Match(event) }
 
-// Target returns what the target gets of an event that was put at its time.
+// Target returns what the rule's target gets for an event.
 func (c *Compiled) Target(event []byte) ([]byte, error) {
 	var at struct{ Time string }
 	_ = json.Unmarshal(event, &at)
@@ -142,9 +142,9 @@ func (c *Compiled) target(event []byte, ingested string) ([]byte, error) {
 	})
 }
 
-// PutRule adds a rule, or replaces the one of its name. deliver takes what its target gets;
-// where it fails it is asked again, until the bus ends. trouble hears of failures, and of each
-// event that is lost as a *Dropped.
+// PutRule adds a rule, or replaces the one with its name. deliver delivers an input to the target,
+// and is retried until it succeeds or the bus is closed. trouble receives failures, and a *Dropped
+// for each lost event.
 func (s *Server) PutRule(name string, r Rule, deliver func(ctx context.Context, body []byte) error, trouble func(error)) error {
 	c, err := Compile(r)
 	if err != nil {
@@ -158,7 +158,7 @@ func (s *Server) PutRule(name string, r Rule, deliver func(ctx context.Context, 
 	}
 	own := &rule{Rule: r, end: end}
 	s.rules[name] = own
-	seen := s.gone + len(s.events) // events of before are not its own
+	seen := s.gone + len(s.events) // earlier events are not for the rule
 	s.mu.Unlock()
 	s.running.Go(func() {
 		for {
@@ -173,7 +173,7 @@ func (s *Server) PutRule(name string, r Rule, deliver func(ctx context.Context, 
 			for _, e := range events {
 				if body := e.JSON(); c.Matches(body) {
 					target, err := c.target(body, e.ingested)
-					if err != nil { // it would fail as long as the event is the same
+					if err != nil { // a retry would fail too
 						trouble(s.drop(name, own, err))
 						continue
 					}
@@ -207,7 +207,7 @@ func (s *Server) deliver(ctx context.Context, body []byte, deliver func(context.
 	}
 }
 
-// RemoveRule ends a rule, and reports whether there was one.
+// RemoveRule removes a rule, and reports whether it existed.
 func (s *Server) RemoveRule(name string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -219,7 +219,7 @@ func (s *Server) RemoveRule(name string) bool {
 	return r != nil
 }
 
-// Rules returns the rules by name.
+// Rules returns the rules, sorted by name.
 func (s *Server) Rules() map[string]Listed {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -11,7 +11,8 @@ import (
 
 const (
 	mostEntries = 10
-	// maxEntries is the size of all entries of one request (AWS API reference: PutEvents).
+	// maxEntries bounds the total size of a request's entries, in bytes (AWS API reference:
+	// PutEvents).
 	maxEntries = 1 << 20
 )
 
@@ -77,7 +78,7 @@ func (s *Server) putEvents(in input) (any, *awsjson.Fault) {
 	}
 	failed := 0
 	for _, e := range entries {
-		// An entry that names no bus is for the account's default bus, which nothing listens to here.
+		// An entry without a bus is for the account's default bus, which is not simulated.
 		if e.EventBusName != s.name && e.EventBusName != ARN(s.name) {
 			failed++
 			all = append(all, result{ErrorCode: "ResourceNotFoundException", ErrorMessage: "Event bus " + e.EventBusName + " does not exist; there is " + s.name + "."})
@@ -99,7 +100,8 @@ func (s *Server) putEvents(in input) (any, *awsjson.Fault) {
 	return map[string]any{"FailedEntryCount": failed, "Entries": all}, nil
 }
 
-// entrySize counts as AWS does (Amazon EventBridge: "Calculating PutEvents event entry size").
+// entrySize returns a size as AWS counts it (Amazon EventBridge: "Calculating PutEvents event entry
+// size").
 func entrySize(e pipes.Entry) int {
 	n := len(e.Source) + len(e.DetailType) + len(e.Detail)
 	if !e.Time.IsZero() {

@@ -14,8 +14,8 @@ var (
 	ipv6 = regexp.MustCompile(`^[0-9a-fA-F:]*:[0-9a-fA-F:]*$`)
 )
 
-// address returns an IP address in hexadecimal digits. Numbers of an IPv4 address are decimal
-// whatever zeros they begin with.
+// address returns an IP address in hexadecimal digits. Numbers of an IPv4 address are decimal even
+// with leading zeros.
 func address(text string) (digits string, ok bool) {
 	switch {
 	case ipv4.MatchString(text) && len(text) <= len("255.255.255.255"):
@@ -34,16 +34,16 @@ func address(text string) (digits string, ok bool) {
 	return "", false
 }
 
-// addressRange is a block of addresses, from the first to the last one, in digits.
+// addressRange is a block of addresses, first and last, in hexadecimal digits.
 type addressRange struct{ first, last string }
 
-// cidr reads a block such as 10.0.0.0/8.
+// cidr parses a block such as 10.0.0.0/8.
 func cidr(text string) (addressRange, error) {
 	base, mask, _ := strings.Cut(text, "/")
 	digits, ok := address(base)
 	bits, err := strconv.Atoi(mask)
 	if !ok || err != nil || bits < 0 || bits >= 4*len(digits) {
-		return addressRange{}, errors.New("cidr takes an address, a slash and the bits of its mask, fewer than the address has")
+		return addressRange{}, errors.New("cidr accepts an address, a slash and the bits of its mask, fewer than the address has")
 	}
 	var first, last strings.Builder
 	for i := range len(digits) {
@@ -55,15 +55,15 @@ func cidr(text string) (addressRange, error) {
 	return addressRange{first.String(), last.String()}, nil
 }
 
-// matches compares digit by digit and is done at the first that is inside, as Event Ruler is: an
-// IPv6 address whose first digits are an IPv4 address matches that, too.
+// matches compares digit by digit and stops at the first that is inside the range, as Event Ruler
+// does: so an IPv6 address whose first digits are an IPv4 address matches that one too.
 func (r addressRange) matches(v any) bool {
 	text, _ := v.(string)
 	digits, ok := address(text)
 	if !ok {
 		return false
 	}
-	atFirst, atLast := true, true // whether the digits so far are those of the bound
+	atFirst, atLast := true, true // whether the digits so far equal the bound's
 	for i := range min(len(digits), len(r.first)) {
 		d := digits[i]
 		if atFirst && d < r.first[i] || atLast && d > r.last[i] {

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// members is a JSON object with its members as they are written, repeated ones included.
+// members is a JSON object with its members in their written order, including repeated ones.
 type members []member
 
 type member struct {
@@ -18,7 +18,7 @@ type member struct {
 	value any // members, []any, string, json.Number, bool or nil
 }
 
-// Decode reads one JSON value and keeps numbers as they are written.
+// Decode parses one JSON value and keeps numbers in their written form.
 func Decode(text []byte) (v any, err error) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
@@ -30,12 +30,12 @@ func Decode(text []byte) (v any, err error) {
 
 func end(d *json.Decoder) error {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("there is more after it")
+		return errors.New("there is trailing data")
 	}
 	return nil
 }
 
-// parse is Decode with objects as members.
+// parse is Decode with objects returned as members.
 func parse(text []byte) (any, error) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
@@ -63,7 +63,7 @@ func parseValue(d *json.Decoder) (any, error) {
 			if err != nil {
 				return nil, err
 			}
-			object = append(object, member{name.(string), v}) // the decoder takes no other names
+			object = append(object, member{name.(string), v}) // the decoder accepts only strings as names
 		}
 		_, err = d.Token()
 		return object, err
@@ -82,12 +82,11 @@ func parseValue(d *json.Decoder) (any, error) {
 	return token, nil
 }
 
-// membership says for the lists that a value is in, each with a number of its own, which
-// element it belongs to. Only objects and lists within lists count.
+// membership maps each list that a value is in, by number, to the element that it belongs to. Only
+// elements that are objects or lists count.
 type membership map[int]int
 
-// with joins two memberships; they are not consistent where they have different elements of
-// one list.
+// with joins two memberships; they are inconsistent where they have different elements of one list.
 func (m membership) with(more membership) (membership, bool) {
 	if len(more) == 0 {
 		return m, true
@@ -111,8 +110,7 @@ type field struct {
 	in    membership
 }
 
-// flattener collects the values of an event by path. An object or list without values leaves
-// nothing: its path is absent.
+// flattener collects the values of an event by path. The path of an empty object or list is absent.
 type flattener struct {
 	steps  map[string]bool
 	fields map[string][]field
@@ -156,8 +154,8 @@ func (f *flattener) add(v any) {
 	}
 }
 
-// used reports whether a step can lead to a path of the pattern. One with dots counts where each
-// of its parts does.
+// used reports whether a step can lead to a path of the pattern. A step with dots can if each of
+// its parts can.
 func (f *flattener) used(step string) bool {
 	if f.steps[step] {
 		return true

@@ -7,10 +7,10 @@ import (
 	"golang.org/x/text/language"
 )
 
-// folded returns for each character of a text what may stand for it: its lower case and its
-// upper case, each of which can have several characters (ß is ß or SS, and SS is not ß). A
-// character outside the Basic Multilingual Plane becomes two question marks, as it does in Event
-// Ruler, which looks at each half of its surrogate pair alone.
+// folded returns for each character of a string what matches it: its lower and its upper case, each
+// of which can have several characters (ß matches ß and SS, but SS does not match ß). A character
+// outside the Basic Multilingual Plane becomes two question marks, as in Event Ruler, which handles
+// each half of a surrogate pair alone.
 func folded(text string) [][]string {
 	lower, upper := cases.Lower(language.Und), cases.Upper(language.Und)
 	var all [][]string
@@ -28,7 +28,7 @@ func folded(text string) [][]string {
 	return all
 }
 
-// foldedPrefix reports whether s begins with what was folded; whole: and ends there.
+// foldedPrefix reports whether s begins with what was folded and, if whole is set, ends there.
 func foldedPrefix(want [][]string, s string, whole bool) bool {
 	if len(want) == 0 {
 		return !whole || s == ""

@@ -10,7 +10,7 @@ import (
 )
 
 // comparable returns the value of a number that EventBridge compares as a number: one that is
-// written with no more digits than a double has. Any other is compared by its digits alone.
+// written with no more digits than a double holds. Others are compared by their digits alone.
 func comparable(v any) (float64, bool) {
 	n, ok := v.(json.Number)
 	if !ok {
@@ -23,7 +23,7 @@ func comparable(v any) (float64, bool) {
 	return f + 0, true // -0 is 0
 }
 
-// canonical writes a decimal number as its digits and exponent, in one way.
+// canonical returns the one form, digits and exponent, of equal decimal numbers.
 func canonical(text string) string {
 	mantissa, exponent, _ := strings.Cut(strings.ToLower(text), "e")
 	digits, negative := strings.CutPrefix(mantissa, "-")
@@ -33,7 +33,7 @@ func canonical(text string) string {
 		return "0"
 	}
 	short := strings.TrimRight(digits, "0")
-	e, _ := strconv.Atoi(exponent) // out of range: the double is, too
+	e, _ := strconv.Atoi(exponent) // out of a double's range too
 	sign := ""
 	if negative {
 		sign = "-"
@@ -41,11 +41,11 @@ func canonical(text string) string {
 	return sign + short + "e" + strconv.Itoa(e-len(fraction)+len(digits)-len(short))
 }
 
-// numeric takes one comparison, or a lower bound followed by an upper one above it.
+// numeric accepts one comparison, or a lower bound followed by a higher upper bound.
 func numeric(argument any) (condition, error) {
 	list, ok := argument.([]any)
 	if !ok || len(list) != 2 && len(list) != 4 {
-		return nil, errors.New("numeric takes pairs of an operator and a number, one or two of them")
+		return nil, errors.New("numeric accepts one or two pairs of an operator and a number")
 	}
 	type bound struct {
 		op string
@@ -56,12 +56,12 @@ func numeric(argument any) (condition, error) {
 		op, _ := list[i].(string)
 		n, ok := comparable(list[i+1])
 		if !ok || !slices.Contains([]string{"=", "<", "<=", ">", ">="}, op) {
-			return nil, fmt.Errorf("numeric does not take %v %v", list[i], list[i+1])
+			return nil, fmt.Errorf("numeric does not accept %v %v", list[i], list[i+1])
 		}
 		all = append(all, bound{op, n})
 	}
 	if len(all) == 2 && (all[0].op[0] != '>' || all[1].op[0] != '<' || all[0].n >= all[1].n) {
-		return nil, errors.New("numeric takes a range as a lower bound, then an upper one above it")
+		return nil, errors.New("numeric accepts a range as a lower bound, then a higher upper bound")
 	}
 	return func(v any) bool {
 		n, ok := comparable(v)

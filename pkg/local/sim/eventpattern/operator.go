@@ -8,11 +8,11 @@ import (
 	"strings"
 )
 
-// condition reports whether a value of an event (a string, json.Number, bool or nil) matches.
+// condition reports whether a value of an event (string, json.Number, bool or nil) matches.
 type condition func(value any) bool
 
-// equal matches one plain value. Numbers are compared by value and never with strings; addresses
-// by what they mean.
+// equal matches one plain value. Numbers are compared by value and never with strings; IP addresses
+// by their value.
 func equal(want any) condition {
 	switch want := want.(type) {
 	case json.Number:
@@ -31,8 +31,8 @@ func equal(want any) condition {
 	return func(v any) bool { return v == want }
 }
 
-// onString matches a string that comes with its quotes: they are part of what Event Ruler
-// compares, so a suffix can reach the first one.
+// onString matches a string including its quotes: Event Ruler compares them too, so a suffix can
+// reach the opening one.
 func onString(holds func(quoted string) bool) condition {
 	return func(v any) bool {
 		text, ok := v.(string)
@@ -47,7 +47,7 @@ func operator(name string, argument any) (condition, error) {
 	case name == "exists" && argument == true:
 		return func(any) bool { return true }, nil
 	case name == "exists":
-		return nil, errors.New("exists takes true or false")
+		return nil, errors.New("exists accepts true or false")
 	case name == "numeric":
 		return numeric(argument)
 	case name == "anything-but":
@@ -56,10 +56,10 @@ func operator(name string, argument any) (condition, error) {
 		return stringOperator(name, text)
 	case isObject && (name == "prefix" || name == "suffix"):
 		if len(inner) != 1 || inner[0].name != "equals-ignore-case" {
-			return nil, fmt.Errorf("%s takes a string or equals-ignore-case", name)
+			return nil, fmt.Errorf("%s accepts a string or equals-ignore-case", name)
 		}
 		if text, isString = inner[0].value.(string); !isString {
-			return nil, errors.New("equals-ignore-case takes a string")
+			return nil, errors.New("equals-ignore-case accepts a string")
 		}
 		if name == "prefix" {
 			return onString(func(s string) bool { return foldedPrefix(folded(`"`+text), s, false) }), nil
@@ -77,7 +77,7 @@ func operator(name string, argument any) (condition, error) {
 	return nil, fmt.Errorf("the operator %q with %v is not one of EventBridge's", name, argument)
 }
 
-// stringOperator is an operator with one string.
+// stringOperator returns the condition of an operator with one string.
 func stringOperator(name, text string) (condition, error) {
 	switch name {
 	case "exactly":
@@ -99,18 +99,18 @@ func stringOperator(name, text string) (condition, error) {
 	return nil, fmt.Errorf("the operator %q is not one of EventBridge's", name)
 }
 
-// wildcardParts splits at each star that no backslash escapes.
+// wildcardParts splits a string at each unescaped star.
 func wildcardParts(pattern string) ([]string, error) {
 	parts := []string{""}
 	last := func() *string { return &parts[len(parts)-1] }
 	for i := 0; i < len(pattern); i++ {
 		switch c := pattern[i]; {
-		case c == '*' && pattern[i+1] == '*': // the closing quote comes after every star
-			return nil, errors.New("wildcard does not take consecutive stars")
+		case c == '*' && pattern[i+1] == '*': // the closing quote follows every star
+			return nil, errors.New("wildcard does not accept consecutive stars")
 		case c == '*':
 			parts = append(parts, "")
 		case c == '\\' && pattern[i+1] != '*' && pattern[i+1] != '\\':
-			return nil, errors.New(`wildcard takes a backslash only in \* and \\`)
+			return nil, errors.New(`wildcard accepts a backslash only in \* and \\`)
 		case c == '\\':
 			i++
 			*last() += pattern[i : i+1]
@@ -139,16 +139,16 @@ func wildcard(parts []string, s string) bool {
 	return strings.HasSuffix(rest, parts[len(parts)-1])
 }
 
-// anythingBut matches a value that is there and is none of those.
+// anythingBut matches any present value except the given ones.
 func anythingBut(argument any) (condition, error) {
 	name := "exactly"
 	if object, ok := argument.(members); ok {
 		if len(object) != 1 {
-			return nil, errors.New("anything-but takes one operator")
+			return nil, errors.New("anything-but accepts one operator")
 		}
 		name, argument = object[0].name, object[0].value
 		if !slices.Contains([]string{"prefix", "suffix", "equals-ignore-case", "wildcard"}, name) {
-			return nil, fmt.Errorf("anything-but does not take %s", name)
+			return nil, fmt.Errorf("anything-but does not accept %s", name)
 		}
 	}
 	values, isList := argument.([]any)
@@ -156,7 +156,7 @@ func anythingBut(argument any) (condition, error) {
 		values = []any{argument}
 	}
 	if len(values) == 0 {
-		return nil, errors.New("anything-but takes a value")
+		return nil, errors.New("anything-but accepts a value")
 	}
 	var none []condition
 	numbers := 0
@@ -168,7 +168,7 @@ func anythingBut(argument any) (condition, error) {
 			numbers++
 			none = append(none, equal(one))
 		case isString && text == "" && (name == "prefix" || name == "suffix"):
-			return nil, fmt.Errorf("anything-but does not take an empty %s", name)
+			return nil, fmt.Errorf("anything-but does not accept an empty %s", name)
 		case isString:
 			c, err := stringOperator(name, text)
 			if err != nil {
@@ -176,11 +176,11 @@ func anythingBut(argument any) (condition, error) {
 			}
 			none = append(none, c)
 		default:
-			return nil, fmt.Errorf("anything-but does not take %v", one)
+			return nil, fmt.Errorf("anything-but does not accept %v", one)
 		}
 	}
 	if numbers != 0 && numbers != len(values) {
-		return nil, errors.New("anything-but takes strings or numbers, not both")
+		return nil, errors.New("anything-but accepts strings or numbers, not both")
 	}
 	return func(v any) bool {
 		return !slices.ContainsFunc(none, func(c condition) bool { return c(v) })

@@ -1,6 +1,5 @@
-// Package eventpattern matches events as Amazon EventBridge does. What it accepts, refuses and
-// matches is that of Event Ruler, the library that EventBridge itself is built on: make oracles
-// compares the two.
+// Package eventpattern matches events as Amazon EventBridge does. It accepts, refuses and matches
+// the same as Event Ruler, the library that EventBridge is built on: make oracles compares the two.
 package eventpattern
 
 import (
@@ -15,21 +14,21 @@ import (
 // operators for use in event patterns").
 type Pattern struct {
 	alternatives []alternative
-	steps        map[string]bool // the names that any path goes through
+	steps        map[string]bool // the names that occur in any path
 }
 
-// alternative is one way through the pattern's $or lists: what each path must have. Paths are
+// alternative is one choice from the pattern's $or lists: the conditions on each path. Paths are
 // joined by dots, so that {"a.b": …} and {"a": {"b": …}} are one path, as in AWS.
 type alternative map[string]leaf
 
-// leaf matches a path where any of the conditions matches one of its values, or, with absent,
-// where it has none.
+// leaf matches a path if any of the conditions matches one of its values, or, with absent, if it
+// has none.
 type leaf struct {
 	conditions []condition
 	absent     bool
 }
 
-// ParsePattern reads a pattern, and refuses what AWS refuses.
+// ParsePattern parses a pattern, and refuses what AWS refuses.
 func ParsePattern(text string) (*Pattern, error) {
 	v, err := parse([]byte(text))
 	if err != nil {
@@ -53,16 +52,17 @@ func ParsePattern(text string) (*Pattern, error) {
 	return p, nil
 }
 
-// orKeyword names the list of which one member must match; it is not part of a path.
+// orKeyword names a list of which one element must match; it is not part of a path.
 const orKeyword = "$or"
 
-// reservedInOr cannot name a field below $or, so that an operator without its list is noticed.
+// reservedInOr lists names that a field below $or cannot have, so that an operator without its list
+// is noticed.
 var reservedInOr = strings.Fields(`exactly equals-ignore-case prefix suffix anything-but exists wildcard numeric cidr
 	= < <= > >= regex not-wildcard not-equals-ignore-case date-after date-on-or-after date-before
 	date-on-or-before in-date-range ip-address-in-range ip-address-not-in-range`)
 
-// compileObject adds what an object demands to each alternative. Members count in the order in
-// which they are written: a path that is named both in $or and beside it keeps the later one.
+// compileObject adds an object's conditions to each alternative. Members apply in their written
+// order: a path that is named both in $or and alongside it keeps the later one.
 func compileObject(all []alternative, path []string, object members, inOr bool) ([]alternative, error) {
 	if len(object) == 0 {
 		return nil, fmt.Errorf("%s: an empty object is not allowed", at(path))
@@ -113,7 +113,7 @@ func compileOr(all []alternative, path []string, v any) (forked []alternative, e
 	for _, one := range list {
 		object, ok := one.(members)
 		if !ok {
-			return nil, fmt.Errorf("%s: takes objects", here)
+			return nil, fmt.Errorf("%s: accepts objects", here)
 		}
 		branch := make([]alternative, len(all))
 		for i := range all {
@@ -135,10 +135,10 @@ func compileLeaf(list []any) (l leaf, err error) {
 		var c condition
 		switch one := one.(type) {
 		case []any:
-			return l, errors.New("a list takes strings, numbers, true, false, null and operators")
+			return l, errors.New("a list accepts strings, numbers, true, false, null and operators")
 		case members:
 			if len(one) != 1 {
-				return l, errors.New("an operator stands alone in its object")
+				return l, errors.New("an operator must be alone in its object")
 			}
 			if one[0].name == "exists" && one[0].value == false {
 				l.absent = true
@@ -157,7 +157,7 @@ func compileLeaf(list []any) (l leaf, err error) {
 
 func at(path []string) string { return strings.Join(path, ".") }
 
-// patternPath joins a path as Event Ruler does: an empty first step leaves no dot behind.
+// patternPath joins a path as Event Ruler does: an empty first step adds no dot.
 func patternPath(path []string, last string) string {
 	if base := at(path); base != "" {
 		return base + "." + last
@@ -165,7 +165,7 @@ func patternPath(path []string, last string) string {
 	return last
 }
 
-// splitPath is the reverse as far as there is one: empty steps at the end are dropped.
+// splitPath reverses patternPath as far as possible: empty steps at the end are dropped.
 func splitPath(path string) []string {
 	if path == "" {
 		return []string{""}
@@ -191,8 +191,8 @@ func (p *Pattern) Match(event []byte) bool {
 	})
 }
 
-// search looks for one value for each path such that no two of them come from different elements
-// of one list.
+// search looks for one value for each path such that no two values come from different elements of
+// one list.
 func search(want alternative, paths []string, fields map[string][]field, so membership) bool {
 	if len(paths) == 0 {
 		return true

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestAPatternMatchesAsEventBridgeSays(t *testing.T) {
+func TestAPatternMatchesAsEventBridgeDocuments(t *testing.T) {
 	const event = `{"source":"shop","n":5,"f":5.0,"yes":true,"nothing":null,"tags":["a","b"],"empty":"","detail":{"type":"text","contact":"15550100001","deep":{"x":"1"}},"list":[{"k":"v"},{"k":"w"}]}`
 	for pattern, want := range map[string]bool{
 		`{"source":["shop"]}`:         true,
@@ -62,10 +62,10 @@ func TestAPatternMatchesAsEventBridgeSays(t *testing.T) {
 	}
 }
 
-func TestAPatternThatIsNotUnderstoodIsRefused(t *testing.T) {
+func TestAnInvalidPatternIsRefused(t *testing.T) {
 	for pattern, want := range map[string]string{
 		"":                                    "not JSON",
-		"{} x":                                "more after it",
+		"{} x":                                "trailing data",
 		"[]":                                  "not a JSON object",
 		"{}":                                  "not a JSON object with members",
 		`{"a":"x"}`:                           "a: must be a list",
@@ -73,12 +73,12 @@ func TestAPatternThatIsNotUnderstoodIsRefused(t *testing.T) {
 		`{"a":[{"ip-address":"10.0.0.0"}]}`:   `"ip-address"`,
 		`{"a":[{"prefix":5}]}`:                `"prefix" with 5`,
 		`{"a":[{"exists":"yes"}]}`:            "true or false",
-		`{"a":[{"prefix":"x","suffix":"y"}]}`: "stands alone",
+		`{"a":[{"prefix":"x","suffix":"y"}]}`: "must be alone",
 		`{"a":[{"numeric":[">"]}]}`:           "pairs",
-		`{"a":[{"numeric":["!",5]}]}`:         "does not take",
-		`{"a":[{"anything-but":[]}]}`:         "takes a value",
-		`{"a":[{"anything-but":{"exists":true}}]}`: "does not take exists",
-		`{"$or":["x","y"]}`:                        "takes objects",
+		`{"a":[{"numeric":["!",5]}]}`:         "does not accept",
+		`{"a":[{"anything-but":[]}]}`:         "accepts a value",
+		`{"a":[{"anything-but":{"exists":true}}]}`: "does not accept exists",
+		`{"$or":["x","y"]}`:                        "accepts objects",
 	} {
 		if _, err := ParsePattern(pattern); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want …%s…", pattern, err, want)
@@ -86,7 +86,7 @@ func TestAPatternThatIsNotUnderstoodIsRefused(t *testing.T) {
 	}
 }
 
-// match is whether a pattern, which must be valid, matches an event.
+// match reports whether a pattern, which must be valid, matches an event.
 func match(t *testing.T, pattern, event string) bool {
 	t.Helper()
 	p, err := ParsePattern(pattern)
@@ -96,8 +96,8 @@ func match(t *testing.T, pattern, event string) bool {
 	return p.Match([]byte(event))
 }
 
-// What Event Ruler says (make oracles).
-func TestAPatternMatchesWhereTheObviousReadingIsWrong(t *testing.T) {
+// The expectations are Event Ruler's (make oracles).
+func TestAPatternMatchesAsEventRulerWhereThatIsSurprising(t *testing.T) {
 	for _, c := range []struct {
 		pattern, event string
 		want           bool
@@ -112,7 +112,7 @@ func TestAPatternMatchesWhereTheObviousReadingIsWrong(t *testing.T) {
 		{`{"a":[{"exists":true}]}`, `{"a":[]}`, false},
 		{`{"a":[{"exists":false}]}`, `{"a":{}}`, true},
 		{`{"a":[{"anything-but":"x"}]}`, `{"a":[[]]}`, false},
-		// The later of two patterns for one name counts, be it in $or or beside it.
+		// The later of two patterns for one name counts, in $or or alongside it.
 		{`{"a":["x"],"$or":[{"a":["y"]},{"b":["z"]}]}`, `{"a":"y"}`, true},
 		{`{"a":["x"],"$or":[{"a":["y"]},{"b":["z"]}]}`, `{"a":"x"}`, false},
 		{`{"a":["x"],"$or":[{"a":["y"]},{"b":["z"]}]}`, `{"a":"x","b":"z"}`, true},
@@ -120,16 +120,16 @@ func TestAPatternMatchesWhereTheObviousReadingIsWrong(t *testing.T) {
 		{`{"$or":[{"a":["y"]},{"b":["z"]}],"a":["x"]}`, `{"a":"x"}`, true},
 		{`{"a":["x"],"a":["y"]}`, `{"a":"x"}`, false},
 		{`{"a":{"b":["x"]},"a":{"c":["y"]}}`, `{"a":{"c":"y"}}`, false},
-		// Values come from one element of a list; a path is absent where no such element has it.
+		// Values come from one element of a list; a path is absent if no such element has it.
 		{`{"l":{"a":["1"],"b":["2"]}}`, `{"l":[{"a":"1","b":"3"},{"a":"2","b":"2"}]}`, false},
 		{`{"l":{"a":["1"],"b":["2"]}}`, `{"l":[{"a":"2"},{"a":"1","b":"2"}]}`, true},
 		{`{"l":{"a":["1"],"b":[{"exists":false}]}}`, `{"l":[{"a":"1"},{"b":"2"}]}`, true},
 		{`{"l":{"a":["1"],"b":[{"exists":false}]}}`, `{"l":[{"a":"1","b":"2"},{"a":"3"}]}`, false},
 		{`{"l":{"b":[{"exists":false}]}}`, `{"l":[{"a":"1"},{"b":"2"}]}`, false},
-		// Lists within lists, and values beside objects.
+		// Lists within lists, and values alongside objects.
 		{`{"a":["x"]}`, `{"a":[["y"],["x"]]}`, true},
 		{`{"a":{"b":["x"]}}`, `{"a":[1,[{"b":"x"}]]}`, true},
-		// equals-ignore-case goes by the two cases of each character.
+		// equals-ignore-case compares the two cases of each character.
 		{`{"a":[{"equals-ignore-case":"ß"}]}`, `{"a":"SS"}`, true},
 		{`{"a":[{"equals-ignore-case":"ß"}]}`, `{"a":"ss"}`, false},
 		{`{"a":[{"equals-ignore-case":"SS"}]}`, `{"a":"ß"}`, false},
@@ -143,7 +143,7 @@ func TestAPatternMatchesWhereTheObviousReadingIsWrong(t *testing.T) {
 		{`{"a.b":["x"]}`, `{"a":{"b":"x"}}`, true},
 		{`{"a":{"b":["x"]}}`, `{"a.b":"x"}`, true},
 		{`{"a.b":[{"exists":false}]}`, `{"a":{"b":"x"}}`, false},
-		// Numbers: by value as far as a double holds them, else by their digits.
+		// Numbers compare by value as far as a double holds them, else by their digits.
 		{`{"a":[300]}`, `{"a":3e2}`, true},
 		{`{"a":[0]}`, `{"a":-0.0}`, true},
 		{`{"a":[9007199254740993]}`, `{"a":9007199254740993}`, true},
@@ -177,19 +177,19 @@ func TestWhatAWSRefusesIsRefused(t *testing.T) {
 		`{"a":[{"wildcard":"a\\"}]}`:                           "backslash",
 		`{"a":[{"anything-but":{"wildcard":["a","a**"]}}]}`:    "consecutive",
 		`{"a":[{"anything-but":["a",1]}]}`:                     "not both",
-		`{"a":[{"anything-but":["a",null]}]}`:                  "does not take",
-		`{"a":[{"anything-but":null}]}`:                        "does not take",
-		`{"a":[{"anything-but":true}]}`:                        "does not take",
-		`{"a":[{"anything-but":9007199254740993}]}`:            "does not take",
+		`{"a":[{"anything-but":["a",null]}]}`:                  "does not accept",
+		`{"a":[{"anything-but":null}]}`:                        "does not accept",
+		`{"a":[{"anything-but":true}]}`:                        "does not accept",
+		`{"a":[{"anything-but":9007199254740993}]}`:            "does not accept",
 		`{"a":[{"anything-but":{"prefix":""}}]}`:               "empty prefix",
 		`{"a":[{"anything-but":{"prefix":"a","suffix":"b"}}]}`: "one operator",
-		`{"a":[{"anything-but":{"prefix":[]}}]}`:               "takes a value",
-		`{"a":[{"numeric":[">",5,"<",5]}]}`:                    "above it",
-		`{"a":[{"numeric":[">=",5,"<=",4]}]}`:                  "above it",
+		`{"a":[{"anything-but":{"prefix":[]}}]}`:               "accepts a value",
+		`{"a":[{"numeric":[">",5,"<",5]}]}`:                    "higher upper bound",
+		`{"a":[{"numeric":[">=",5,"<=",4]}]}`:                  "higher upper bound",
 		`{"a":[{"numeric":["<",5,">",4]}]}`:                    "lower bound, then",
 		`{"a":[{"numeric":["=",5,"=",5]}]}`:                    "lower bound, then",
 		`{"a":[{"numeric":[">",1,"<",3,"<",2]}]}`:              "one or two",
-		`{"a":[{"numeric":["=",9007199254740993]}]}`:           "does not take",
+		`{"a":[{"numeric":["=",9007199254740993]}]}`:           "does not accept",
 		`{"$or":[{"a":["x"]}]}`:                                "at least two",
 		`{"$or":[]}`:                                           "at least two",
 		`{"$or":{"a":["x"]}}`:                                  "at least two",
@@ -197,14 +197,14 @@ func TestWhatAWSRefusesIsRefused(t *testing.T) {
 		`{"$or":[{"a":["x"]},{}]}`:                             "empty object",
 		`{"a":{}}`:                                             "a: an empty object",
 		`{"a":{"b":{}}}`:                                       "a.b: an empty object",
-		`{"a":[[]]}`:                                           "a list takes",
-		`{"a":[{}]}`:                                           "stands alone",
-		`{"a":[{"prefix":"x","prefix":"y"}]}`:                  "stands alone",
-		`{"a":[{"prefix":{"equals-ignore-case":5}}]}`:          "takes a string",
+		`{"a":[[]]}`:                                           "a list accepts",
+		`{"a":[{}]}`:                                           "must be alone",
+		`{"a":[{"prefix":"x","prefix":"y"}]}`:                  "must be alone",
+		`{"a":[{"prefix":{"equals-ignore-case":5}}]}`:          "accepts a string",
 		`{"a":[{"suffix":{"prefix":"x"}}]}`:                    "equals-ignore-case",
-		`{"a":[{"cidr":"10.0.0.0/32"}]}`:                       "cidr takes",
-		`{"a":[{"cidr":"10.0.0.0"}]}`:                          "cidr takes",
-		`{"a":[{"cidr":"text/8"}]}`:                            "cidr takes",
+		`{"a":[{"cidr":"10.0.0.0/32"}]}`:                       "cidr accepts",
+		`{"a":[{"cidr":"10.0.0.0"}]}`:                          "cidr accepts",
+		`{"a":[{"cidr":"text/8"}]}`:                            "cidr accepts",
 	} {
 		if _, err := ParsePattern(pattern); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want …%s…", pattern, err, want)

@@ -10,7 +10,7 @@ import (
 	"strconv"
 )
 
-// answer is what goes back to the client.
+// answer is the response to the client.
 type answer struct {
 	status  int
 	headers map[string]string
@@ -18,7 +18,8 @@ type answer struct {
 	body    []byte
 }
 
-// reply is a function's answer (AWS: Create AWS Lambda proxy integrations for HTTP APIs, response format 2.0).
+// reply is a function's reply (AWS: Create AWS Lambda proxy integrations for HTTP APIs, response
+// format 2.0).
 type reply struct {
 	StatusCode *int           `json:"statusCode"`
 	Headers    map[string]any `json:"headers"`
@@ -31,10 +32,11 @@ func message(status int, text string) answer {
 	return answer{status: status, headers: map[string]string{"Content-Type": "application/json"}, body: []byte(`{"message":"` + text + `"}`)}
 }
 
-// internalError is API Gateway's one answer to whatever a function does wrong.
+// internalError is API Gateway's response to any failure of a function.
 func internalError() answer { return message(http.StatusInternalServerError, "Internal Server Error") }
 
-// readReply turns a function's payload into the answer. Valid JSON without a statusCode is itself the body, a JSON string without its quotes.
+// readReply turns a function's payload into the response. Valid JSON without a statusCode is itself
+// the body, a JSON string without its quotes.
 func readReply(payload []byte) answer {
 	var r reply
 	err := json.Unmarshal(payload, &r)
@@ -84,10 +86,11 @@ func readReply(payload []byte) answer {
 	return a
 }
 
-// newRequestID has the form of API Gateway's own request ids: 16 characters that end with "=".
+// newRequestID returns an id in the form of API Gateway's request ids: 16 characters that end with
+// "=".
 func newRequestID() string {
 	var b [11]byte
-	_, _ = rand.Read(b[:]) // crypto/rand ends the program rather than fail
+	_, _ = rand.Read(b[:]) // crypto/rand crashes the program rather than return an error
 	return base64.URLEncoding.EncodeToString(b[:])
 }
 
@@ -103,5 +106,5 @@ func (a answer) write(w http.ResponseWriter) {
 		h["Content-Length"] = []string{strconv.Itoa(len(a.body))}
 	}
 	w.WriteHeader(a.status)
-	_, _ = w.Write(a.body) // a client that is gone is no concern of the function's; HEAD and 204 take no body
+	_, _ = w.Write(a.body) // the client may have gone, which does not concern the function; HEAD and 204 have no body
 }

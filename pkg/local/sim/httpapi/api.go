@@ -1,5 +1,5 @@
-// Package httpapi is an HTTP API of API Gateway in front of local Lambda functions: its routes, its
-// events of payload format 2.0, and its responses.
+// Package httpapi simulates an API Gateway HTTP API in front of local Lambda functions: its routes,
+// its events in payload format 2.0, and its responses.
 package httpapi
 
 import (
@@ -12,7 +12,8 @@ import (
 	"connexease-functions/pkg/local/sim/lambda"
 )
 
-// Limits of an HTTP API (AWS: Quotas for configuring and running an HTTP API). Neither can be raised.
+// Limits of an HTTP API (AWS: Quotas for configuring and running an HTTP API). They cannot be
+// raised.
 const (
 	maxBody          = 10 << 20
 	integrationLimit = 30 * time.Second
@@ -27,15 +28,15 @@ type Exchange struct {
 	Duration          time.Duration
 	RequestHeaders    http.Header
 	Response          []byte
-	RequestID         string // API Gateway's, as in the answer's apigw-requestid
-	FunctionRequestID string // Lambda's, as in the function's logs; empty when the function was not reached
+	RequestID         string // API Gateway's, as in the response's apigw-requestid
+	FunctionRequestID string // Lambda's, as in the function's logs; empty if the function was not reached
 	BodyBytes         int    // of the request
 }
 
-// accountID is the one that the functions' ARNs have.
+// accountID is the account of the functions' ARNs.
 const accountID = "123456789012"
 
-// API is an HTTP API of API Gateway in front of functions, with the $default stage.
+// API is an HTTP API in front of functions, with the $default stage.
 type API struct {
 	routes  []route
 	observe func(Exchange)
@@ -43,8 +44,9 @@ type API struct {
 	limit   time.Duration
 }
 
-// New returns the HTTP API with these routes. observe, where given, is called after each request, before the last bytes of the answer
-// leave, so that who has the answer finds it observed; it has to be quick.
+// New returns an HTTP API with routes. observe, if not nil, is called for each request before the
+// last bytes of the response are sent, so that a client that has the response finds it observed; it
+// must not block.
 func New(routes []Route, observe func(Exchange)) *API {
 	return &API{routes: compile(routes), observe: observe, now: time.Now, limit: integrationLimit}
 }
@@ -83,7 +85,8 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, x *Exchange) answer 
 	if err != nil {
 		return internalError()
 	}
-	// As in AWS the invocation goes on when its client is gone; only the integration's limit ends the wait.
+	// As in AWS, the invocation continues after its client has gone; only the integration's timeout
+	// ends the wait.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), a.limit)
 	defer cancel()
 	result, err := route.Function.Invoke(ctx, payload)

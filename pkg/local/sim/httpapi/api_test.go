@@ -82,13 +82,13 @@ func TestARequestArrivesAsAnEventOfFormat2(t *testing.T) {
 		t.Error("the event is escaped for HTML")
 	}
 	if answer.StatusCode != 201 || answer.Header.Get("X-Own") != "1" || !reflect.DeepEqual(answer.Header["Set-Cookie"], []string{"a=1", "b=2"}) || len(id) != 16 {
-		t.Errorf("answer %d %v", answer.StatusCode, answer.Header)
+		t.Errorf("response %d %v", answer.StatusCode, answer.Header)
 	}
 	if seen.FunctionRequestID == "" || seen.RequestHeaders.Get("X-Two") != "1" {
 		t.Errorf("exchange %+v", seen)
 	}
 	if string(seen.Response) != body {
-		t.Errorf("observed answer %s", seen.Response)
+		t.Errorf("observed response %s", seen.Response)
 	}
 	seen.FunctionRequestID, seen.RequestHeaders, seen.Response = "", nil, nil
 	if x := (Exchange{Time: at, Method: "POST", Path: "/v1/wa/message", RouteKey: "POST /v1/wa/message", Status: 201, RequestID: id, BodyBytes: 17}); !reflect.DeepEqual(seen, x) {
@@ -96,7 +96,7 @@ func TestARequestArrivesAsAnEventOfFormat2(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotThereIsAbsentFromTheEvent(t *testing.T) {
+func TestAbsentPartsOfARequestAreAbsentFromTheEvent(t *testing.T) {
 	s, _ := newAPI(t, newFunction(t, nil), nil)
 	_, body := send(t, s, "GET", "/", "")
 	var got map[string]any
@@ -113,7 +113,7 @@ func TestWhatIsNotThereIsAbsentFromTheEvent(t *testing.T) {
 	}
 }
 
-func TestRoutesAreFoundAsInAPIGateway(t *testing.T) {
+func TestRoutesAreMatchedAsInAPIGateway(t *testing.T) {
 	s, _ := newAPI(t, newFunction(t, nil), nil)
 	for request, want := range map[string]string{
 		"POST /webhook":               `POST /webhook null /webhook`,
@@ -199,7 +199,7 @@ func TestABodyIsTextOrBase64ByItsTypeAndItsBytes(t *testing.T) {
 	}
 }
 
-func TestAFunctionsAnswerBecomesTheResponse(t *testing.T) {
+func TestAFunctionsReplyBecomesTheResponse(t *testing.T) {
 	s, _ := newAPI(t, newFunction(t, nil), nil)
 	const text, jsonKind = "text/plain; charset=utf-8", "application/json"
 	for payload, want := range map[string]struct {
@@ -225,11 +225,11 @@ func TestAFunctionsAnswerBecomesTheResponse(t *testing.T) {
 		}
 	}
 	if a := readReply([]byte("no JSON")); a.status != 500 {
-		t.Errorf("a payload that is no JSON: %d", a.status)
+		t.Errorf("a payload that is not JSON: %d", a.status)
 	}
 }
 
-func TestWhatAFunctionDoesWrongIsAnInternalServerErrorAndNothingMore(t *testing.T) {
+func TestAFunctionsFailureIsAnInternalServerErrorWithoutDetails(t *testing.T) {
 	s, _ := newAPI(t, newFunction(t, func(c *lambda.Config) { c.Timeout = time.Second }), nil)
 	for _, wrong := range []string{"fail", "exit", "panic", "hang"} {
 		answer, body := send(t, s, "POST", "/webhook", "", "X-Do", wrong, "X-Text", "a secret")
@@ -266,14 +266,14 @@ type zeros struct{}
 
 func (zeros) Read(b []byte) (int, error) { return len(b), nil }
 
-func TestTheIntegrationLimitEndsTheWaitAndNotTheInvocation(t *testing.T) {
+func TestTheIntegrationTimeoutEndsTheWaitButNotTheInvocation(t *testing.T) {
 	arrived, release := make(chan struct{}, 1), make(chan struct{})
 	gate := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		arrived <- struct{}{}
 		<-release
 	}))
 	defer gate.Close()
-	f := newFunction(t, func(c *lambda.Config) { c.MaxProcesses = 1 }) // who comes next waits for it
+	f := newFunction(t, func(c *lambda.Config) { c.MaxProcesses = 1 }) // the next request waits for it
 	s, a := newAPI(t, f, nil)
 	before := pid(t, f)
 	a.limit = 50 * time.Millisecond

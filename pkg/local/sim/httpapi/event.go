@@ -15,7 +15,8 @@ import (
 	"connexease-functions/pkg/local/sim/lambda"
 )
 
-// event is a request as API Gateway hands it over (AWS: Create AWS Lambda proxy integrations for HTTP APIs, payload format 2.0).
+// event is a request as API Gateway passes it to a function (AWS: Create AWS Lambda proxy
+// integrations for HTTP APIs, payload format 2.0).
 type event struct {
 	Version        string            `json:"version"`
 	RouteKey       string            `json:"routeKey"`
@@ -51,7 +52,8 @@ type httpContext struct {
 	UserAgent string `json:"userAgent"`
 }
 
-// hopByHop belong to one connection and go through no gateway (RFC 9110, section 7.6.1).
+// hopByHop lists the headers of a single connection, which gateways do not forward (RFC 9110,
+// section 7.6.1).
 var hopByHop = map[string]bool{"Connection": true, "Keep-Alive": true, "Proxy-Connection": true, "Te": true, "Trailer": true,
 	"Transfer-Encoding": true, "Upgrade": true}
 
@@ -67,7 +69,8 @@ func newEvent(r *http.Request, route *route, parameters map[string]string, body 
 	}
 	prefix, _, _ := strings.Cut(domain, ".")
 	e := event{
-		// HTTP APIs decode the path, the "raw" one too; only the query string stays as it came.
+		// HTTP APIs decode the path, even the "raw" one; only the query string is passed on
+		// unchanged.
 		Version: "2.0", RouteKey: route.key, RawPath: r.URL.Path, RawQuery: r.URL.RawQuery,
 		Headers: make(map[string]string, len(r.Header)+6), Query: query(r.URL.RawQuery), PathParameters: parameters,
 		RequestContext: requestContext{
@@ -119,7 +122,8 @@ func newEvent(r *http.Request, route *route, parameters map[string]string, body 
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-// query decodes a query string with repeated values joined by a comma in their order; nil when there is none. What cannot be decoded stays as it is.
+// query decodes a query string, with repeated values joined by commas in order; nil if it is empty.
+// Parts that cannot be decoded are left as they are.
 func query(raw string) map[string]string {
 	if raw == "" {
 		return nil
@@ -146,8 +150,9 @@ func unescape(s string) string {
 	return s
 }
 
-// textual reports whether HTTP APIs hand a body of this type over as text. AWS does not document the list; tries against AWS found
-// text/*, JSON, XML and JavaScript, and that a form or a body without a type arrives in base64.
+// textual reports whether HTTP APIs pass a body of this type on as text. AWS does not document the
+// list; tests against AWS found text/*, JSON, XML and JavaScript, and that a form or a body without
+// a type arrives in base64.
 func textual(contentType string) bool {
 	media, _, _ := strings.Cut(contentType, ";")
 	media = strings.ToLower(strings.TrimSpace(media))

@@ -8,7 +8,8 @@ import (
 	"connexease-functions/pkg/local/sim/lambda"
 )
 
-// Route sends requests to a function. Path is as in API Gateway: "/webhook", "/v1/wa/message/{id}", "/{proxy+}"; Method may be "ANY".
+// Route sends requests to a function. Path is written as in API Gateway: "/webhook",
+// "/v1/wa/message/{id}", "/{proxy+}"; Method may be "ANY".
 type Route struct {
 	Method, Path string
 	Function     *lambda.Function
@@ -69,8 +70,9 @@ func anyLast(method string) int {
 	return 0
 }
 
-// find returns the most specific route of a decoded path. As in API Gateway an empty segment matches no variable, so neither a trailing nor a
-// doubled slash is forgiven, and HEAD is a method of its own.
+// find returns the most specific route for a decoded path. As in API Gateway, an empty segment does
+// not match a variable, so trailing and doubled slashes are significant, and HEAD is a method of
+// its own.
 func find(routes []route, method, path string) (*route, map[string]string) {
 	path, ok := strings.CutPrefix(path, "/")
 	if !ok {

@@ -9,7 +9,7 @@ import (
 	"connexease-functions/pkg/local/sim/uuid"
 )
 
-// input has the members of all actions; each reads its own.
+// input holds the members of all actions' requests; each action reads its own.
 type input struct {
 	SecretID           string `json:"SecretId"`
 	VersionID          string `json:"VersionId"`
@@ -22,7 +22,7 @@ type input struct {
 
 type fields map[string]any
 
-// do answers one call (AWS: Secrets Manager API Reference, Actions).
+// do carries out one call (AWS: Secrets Manager API Reference, Actions).
 func (s *Server) do(action string, in input) (fields, *awsjson.Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -47,7 +47,7 @@ func (c *secret) withVersion(v *version) fields {
 	return fields{"ARN": arn(c.name), "Name": c.name, "VersionId": v.id, "VersionStages": slices.Clone(v.stages)}
 }
 
-// epoch is seconds with a fraction, as AWS JSON carries times.
+// epoch returns seconds with a fraction, as AWS JSON encodes times.
 func epoch(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
 func getSecretValue(c *secret, in input) (fields, *awsjson.Fault) {
@@ -75,7 +75,7 @@ func getSecretValue(c *secret, in input) (fields, *awsjson.Fault) {
 func (in input) value() (string, *awsjson.Fault) {
 	switch {
 	case in.SecretBinary != nil:
-		return "", invalid("This endpoint keeps a SecretString only.")
+		return "", invalid("This endpoint supports SecretString only.")
 	case in.SecretString == nil || *in.SecretString == "":
 		return "", refuse("InvalidRequestException", "You must provide either SecretString or SecretBinary.")
 	case len(*in.SecretString) > maxSecret:
@@ -84,8 +84,8 @@ func (in input) value() (string, *awsjson.Fault) {
 	return *in.SecretString, nil
 }
 
-// id returns the id of the version that a call makes: the caller's token, so that the same call
-// again makes no other version, or else a new one.
+// id returns the id of the version that a call creates: the caller's token, so that a repeated call
+// creates no second version, or else a new id.
 func (in input) id() (string, *awsjson.Fault) {
 	if in.ClientRequestToken == nil {
 		return uuid.New(), nil

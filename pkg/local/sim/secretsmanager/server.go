@@ -1,5 +1,5 @@
-// Package secretsmanager is a Secrets Manager endpoint with version stages, so that
-// missing, rotated and unreachable secrets can be tried on a laptop.
+// Package secretsmanager simulates Secrets Manager with version stages, so that missing, rotated
+// and unreachable secrets can be tried on a laptop.
 package secretsmanager
 
 import (
@@ -19,8 +19,8 @@ const (
 	previous = "AWSPREVIOUS"
 )
 
-// maxVersions is how many versions a secret keeps; AWS too deletes old ones without a
-// label once there are more (AWS: Secrets Manager quotas).
+// maxVersions is how many versions a secret keeps: beyond it, old versions without a label are
+// deleted, as in AWS (AWS: Secrets Manager quotas).
 const maxVersions = 100
 
 const arnPrefix = "arn:aws:secretsmanager:us-east-1:000000000000:secret:"
@@ -36,19 +36,18 @@ type secret struct {
 	versions []*version // the oldest first
 }
 
-// Fault is what the endpoint answers instead, to every call.
+// Fault replaces the endpoint's response to every call.
 type Fault struct {
-	Status int           // 0: the right answer
+	Status int           // 0: the right response
 	Code   string        // such as AccessDeniedException, with status 400
-	Delay  time.Duration // before any answer
+	Delay  time.Duration // before any response
 }
 
-// Call is one call that came: its action without the service's name, the secret's
-// name (or the identifier as given, where there is no such secret), and the stage that
-// was asked for.
+// Call is one received call: its action without the service's name, the secret's name (or the
+// identifier as given, where there is no such secret), and the requested stage.
 type Call struct{ Action, SecretID, Stage string }
 
-// Server implements http.Handler. Its methods may be called at the same time.
+// Server implements http.Handler. Its methods may be called concurrently.
 type Server struct {
 	now func() time.Time
 
@@ -63,8 +62,7 @@ func New(now func() time.Time) *Server {
 	return &Server{now: now, secrets: map[string]*secret{}}
 }
 
-// Create adds a secret without a value, as a CloudFormation resource does; one that
-// is there stays as it is.
+// Create adds a secret without a value, as CloudFormation does; an existing one does not change.
 func (s *Server) Create(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -80,8 +78,8 @@ func (s *Server) create(name string) *secret {
 	return added
 }
 
-// Put gives a secret a new current version, and creates the secret where it is
-// absent; the version that was current becomes the previous one.
+// Put gives a secret a new current version, and creates the secret if it is absent; the current
+// version becomes the previous one.
 func (s *Server) Put(name, value string) (versionID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,31 +107,31 @@ func (s *Server) Delete(name string) {
 	delete(s.secrets, name)
 }
 
-// SetFault sets what every call meets; the zero Fault ends it.
+// SetFault sets the fault of every call; the zero Fault ends it.
 func (s *Server) SetFault(f Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fault = f
 }
 
-// Calls returns the calls that came so far, those that met a fault included.
+// Calls returns all calls so far, including those that met a fault.
 func (s *Server) Calls() []Call {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.calls)
 }
 
-// ARN returns the ARN that a secret of that name has.
+// ARN returns the ARN of a secret, which need not exist.
 func (s *Server) ARN(name string) string { return arn(name) }
 
-// arn ends as AWS's does: a hyphen and six characters, here of the name's hash, so that
-// one name has one ARN in every run.
+// arn ends as AWS's ARNs do: with a hyphen and six characters. Here they come from the name's hash,
+// so that a name has the same ARN in every run.
 func arn(name string) string {
 	sum := sha256.Sum256([]byte(name))
 	return arnPrefix + name + "-" + base32.StdEncoding.EncodeToString(sum[:])[:6]
 }
 
-// find takes a name, a full ARN or one without its last seven characters (AWS:
+// find accepts a name, a full ARN, or an ARN without its last seven characters (AWS:
 // GetSecretValue, SecretId). Region and account are not compared.
 func (s *Server) find(id string) *secret {
 	_, rest, isARN := strings.Cut(id, ":secret:")
@@ -180,8 +178,7 @@ func (c *secret) add(v *version, stages []string) {
 	}
 }
 
-// move takes a label from the version that has it and gives it to another. The version that
-// loses AWSCURRENT becomes AWSPREVIOUS.
+// move moves a label to a version. The version that loses AWSCURRENT becomes AWSPREVIOUS.
 func (c *secret) move(stage string, to *version) {
 	from := c.labelled(stage)
 	if from == to {

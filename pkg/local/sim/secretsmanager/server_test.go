@@ -20,7 +20,7 @@ import (
 
 var start = time.UnixMilli(1_700_000_000_250).UTC()
 
-// world is an endpoint, the SDK's client of it, and a clock that a test moves.
+// world is an endpoint, an SDK client for it, and a clock that the test moves.
 type world struct {
 	*Server
 	client *secretsmanager.Client
@@ -60,7 +60,7 @@ func (w *world) wantValue(t *testing.T, id, stage, want string) {
 	}
 }
 
-// wantError expects an error of that code whose message contains the text.
+// wantError expects an error with a code whose message contains text.
 func wantError(t *testing.T, err error, code, text string) {
 	t.Helper()
 	var failed smithy.APIError
@@ -71,7 +71,7 @@ func wantError(t *testing.T, err error, code, text string) {
 
 func TestASecretIsFoundByNameFullARNAndPartialARN(t *testing.T) {
 	w := newWorld(t)
-	const name = "shop/webhook-secret" // ends like a suffix of an ARN: "-secret"
+	const name = "shop/webhook-secret" // ends like an ARN's suffix: "-secret"
 	w.Put("shop/webhook", "other")
 	id := w.Put(name, "hush")
 	arn := w.ARN(name)
@@ -92,7 +92,7 @@ func TestASecretIsFoundByNameFullARNAndPartialARN(t *testing.T) {
 	wantError(t, err, "ResourceNotFoundException", "can't find the specified secret.")
 }
 
-func TestAMissingSecretAndAMissingValueAreToldApartByTheMessageOnly(t *testing.T) {
+func TestAMissingSecretAndAMissingValueDifferByTheMessageOnly(t *testing.T) {
 	w := newWorld(t)
 	w.Create("empty")
 	w.Put("once", "value")
@@ -117,7 +117,7 @@ func TestAMissingSecretAndAMissingValueAreToldApartByTheMessageOnly(t *testing.T
 	wantError(t, err, "ResourceNotFoundException", "specified secret.")
 }
 
-func TestPuttingMovesTheLabelsAndKeepsTheOldVersionByItsId(t *testing.T) {
+func TestPutMovesTheLabelsAndKeepsTheOldVersionByItsID(t *testing.T) {
 	w := newWorld(t)
 	first := w.Put("key", "one")
 	w.at = start.Add(time.Minute)
@@ -140,7 +140,7 @@ func TestPuttingMovesTheLabelsAndKeepsTheOldVersionByItsId(t *testing.T) {
 	}
 }
 
-func TestTheSamePutAgainChangesNothingAndAnotherOneOfItsTokenIsRefused(t *testing.T) {
+func TestARepeatedPutChangesNothingAndADifferentOneWithItsTokenIsRefused(t *testing.T) {
 	w := newWorld(t)
 	w.Create("key")
 	put := func(token, value string, stages ...string) (*secretsmanager.PutSecretValueOutput, error) {
@@ -172,7 +172,7 @@ func TestTheSamePutAgainChangesNothingAndAnotherOneOfItsTokenIsRefused(t *testin
 	w.wantValue(t, "key", "AWSPREVIOUS", "a")
 }
 
-func TestASecondVersionWithALabelOfItsOwnLeavesTheCurrentOne(t *testing.T) {
+func TestAVersionPutWithALabelOfItsOwnDoesNotReplaceTheCurrentOne(t *testing.T) {
 	w := newWorld(t)
 	w.Put("key", "old")
 	if _, err := w.client.PutSecretValue(t.Context(), &secretsmanager.PutSecretValueInput{
@@ -241,7 +241,7 @@ func TestOldVersionsWithoutALabelAreForgottenAndLabelledOnesAreKept(t *testing.T
 	}
 }
 
-func TestAFaultAnswersInsteadUntilItIsCleared(t *testing.T) {
+func TestAFaultReplacesResponsesUntilItIsCleared(t *testing.T) {
 	w := newWorld(t)
 	w.Put("key", "value")
 	for _, f := range []Fault{{Status: 500, Code: "InternalServiceError"}, {Status: 400, Code: "AccessDeniedException"}, {Status: 400, Code: "ThrottlingException"}} {
@@ -292,7 +292,7 @@ func TestCallsNameTheActionTheSecretAndTheStage(t *testing.T) {
 	}
 }
 
-func TestWhatABrowserCanSendReadsNoSecret(t *testing.T) {
+func TestAWebPageCannotReadASecret(t *testing.T) {
 	w := newWorld(t)
 	w.Put("key", "hush-hush")
 	good := map[string]string{"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "secretsmanager.GetSecretValue"}

@@ -12,7 +12,7 @@ const maxSecret = 65536
 
 var service = awsjson.Service{
 	Target: "secretsmanager.", Version: "1.1",
-	// The largest secret with every byte escaped as \u00xx, and the rest of a request.
+	// The largest secret with every byte escaped as \u00xx, plus the rest of a request.
 	MaxRequest: 6*maxSecret + 16<<10,
 	TooLarge:   invalid("The request is too large: a secret has at most 65536 bytes."),
 }
@@ -37,7 +37,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 		if fault.Status != 0 {
-			return nil, &awsjson.Fault{Status: fault.Status, Type: fault.Code, Message: "This fault was asked for."}
+			return nil, &awsjson.Fault{Status: fault.Status, Type: fault.Code, Message: "This fault was requested."}
 		}
 		return s.do(action, in)
 	})

@@ -1,4 +1,4 @@
-// Package uuid makes the ids that AWS gives to requests, messages, versions and events.
+// Package uuid generates ids as AWS gives to requests, messages, versions and events.
 package uuid
 
 import (
