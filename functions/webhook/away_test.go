@@ -24,7 +24,7 @@ func (f fakeSource) Fetch(_ context.Context, stage string) (secret.Version, erro
 	return v, nil
 }
 
-// away are the ways in which a table cannot take an item.
+// away lists the ways in which the table fails to store an item.
 var away = map[string]harness.Fault{
 	"throttling": func(w http.ResponseWriter, _ string, _ []byte) bool {
 		harness.Refuse(w, 400, "ThrottlingException")
@@ -50,7 +50,7 @@ var away = map[string]harness.Fault{
 	},
 }
 
-// late is a delivery that has only the least budget left.
+// late sends a delivery that has only the least budget left.
 func (w *world) late(body string) harness.Answer {
 	w.t.Helper()
 	e := event("Bearer "+w.token, body)
@@ -62,7 +62,7 @@ func (w *world) late(body string) harness.Answer {
 	return a
 }
 
-func TestATableThatIsAwayTogetherWithTheQueueIsToldAsSVC002(t *testing.T) {
+func TestAnOutageOfTableAndQueueReturnsSVC002(t *testing.T) {
 	for name, f := range away {
 		t.Run(name, func(t *testing.T) {
 			for _, body := range []string{fixture(t, "text"), statuses(30)} {
@@ -110,13 +110,13 @@ func TestThrottlingAndResetsAreRetriedInsideTheBudget(t *testing.T) {
 			}
 			storedWhole(t, w, []byte(body))
 			if !strings.Contains(w.logs.String(), `"WriteRetries":`) {
-				t.Error("no metric tells of the retries")
+				t.Error("no metric counts the retries")
 			}
 		})
 	}
 }
 
-func TestUnprocessedItemsAreWrittenAgain(t *testing.T) {
+func TestUnprocessedItemsAreRetried(t *testing.T) {
 	w := newWorld(t)
 	var n atomic.Int64
 	w.database.Set(func(rw http.ResponseWriter, action string, body []byte) bool {
@@ -137,13 +137,13 @@ func TestUnprocessedItemsAreWrittenAgain(t *testing.T) {
 	if got := len(w.items()); got != 25 {
 		t.Errorf("the table has %d items", got)
 	}
-	n.Store(-1 << 30) // from now on everything is handed back
+	n.Store(-1 << 30) // from now on every item is unprocessed
 	if a := w.late(statuses(26)); a.Status != 200 || w.queues.Depth("overflow").Visible != 1 {
-		t.Errorf("nothing is written, the answer is %d, the queue has %+v", a.Status, w.queues.Depth("overflow"))
+		t.Errorf("nothing is written, the status is %d, the queue has %+v", a.Status, w.queues.Depth("overflow"))
 	}
 }
 
-func TestOneRefusedItemHarmsNoOther(t *testing.T) {
+func TestOneRefusedItemDoesNotFailTheOthers(t *testing.T) {
 	w := newWorld(t)
 	w.database.Set(func(rw http.ResponseWriter, action string, body []byte) bool {
 		if strings.Contains(string(body), `wa#wamid.BATCH7"`) {
@@ -164,7 +164,7 @@ func TestOneRefusedItemHarmsNoOther(t *testing.T) {
 		t.Errorf("the table has %v", kinds)
 	}
 	if !strings.Contains(w.logs.String(), `"Quarantined":1`) {
-		t.Error("no metric tells of the quarantine")
+		t.Error("no metric counts the quarantined event")
 	}
 }
 
@@ -184,10 +184,10 @@ func TestTheTimeOfTheRequestCountsOnlyWhereItIsPlausible(t *testing.T) {
 		}
 		_, table, end := h.deadlines(r)
 		if got := end.Sub(now).Round(time.Millisecond); got != want {
-			t.Errorf("a request of %v ago has %v, want %v", age, got, want)
+			t.Errorf("a request from %v ago has %v, want %v", age, got, want)
 		}
 		if got := table.Sub(now).Round(time.Millisecond); got != wantTable {
-			t.Errorf("the table has %v of a request of %v ago, want %v", got, age, wantTable)
+			t.Errorf("the table has %v for a request from %v ago, want %v", got, age, wantTable)
 		}
 	}
 }

@@ -6,12 +6,12 @@ import (
 	"connexease-functions/pkg/config"
 )
 
-// settings are what the environment says. template.yaml sets every variable.
+// settings hold the function's configuration. template.yaml sets every variable.
 type settings struct {
 	table         string        // TABLE_NAME
 	secretID      string        // WEBHOOK_SECRET_ID: name or ARN
 	overflow      string        // OVERFLOW_QUEUE_URL
-	retentionDays int           // RETENTION_DAYS: 0 (for ever) to 36500
+	retentionDays int           // RETENTION_DAYS: 0 (forever) to 36500
 	grace         time.Duration // PREVIOUS_SECRET_GRACE_HOURS: 0 to 720
 	function      string        // AWS_LAMBDA_FUNCTION_NAME, the metrics' dimension
 }

@@ -13,7 +13,7 @@ import (
 	"connexease-functions/pkg/proof/harness"
 )
 
-// refuse denies every write that holds a text.
+// refuse denies every write whose request contains a string.
 func refuse(text string) harness.Fault {
 	return func(w http.ResponseWriter, _ string, body []byte) bool {
 		if !bytes.Contains(body, []byte(text)) {
@@ -24,8 +24,8 @@ func refuse(text string) harness.Fault {
 	}
 }
 
-// unhurried makes a world whose handler has all of its process's minute for a delivery: what
-// a busy machine takes too long for would be queued as well.
+// unhurried makes a world whose handler has a whole minute for a delivery. Otherwise, items that a
+// busy machine writes too slowly would be queued as well.
 func unhurried(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t)
@@ -33,7 +33,7 @@ func unhurried(t *testing.T) *world {
 	return w
 }
 
-// again drains messages within a time, and returns which come again, by their index.
+// again drains messages within a time, and returns the indexes of those returned to the queue.
 func (w *world) again(within time.Duration, bodies ...string) []string {
 	w.t.Helper()
 	var records []any
@@ -45,7 +45,7 @@ func (w *world) again(within time.Duration, bodies ...string) []string {
 	return harness.Batch(w.t, w.handler, within, records)
 }
 
-// queued are the ids of the updates in overflow messages.
+// queued returns the ids of the updates in overflow messages.
 func queued(t *testing.T, messages []string) (ids []string) {
 	t.Helper()
 	for _, m := range messages {
@@ -75,7 +75,7 @@ func TestOnlyTheEventsThatTheTableRefusedAreQueued(t *testing.T) {
 	}
 }
 
-func TestAMessageWithAnEventThatIsNotStoredComesAgainAndNoOther(t *testing.T) {
+func TestOnlyAMessageWithAnUnstoredEventIsReturnedToTheQueue(t *testing.T) {
 	w := unhurried(t)
 	var messages []string
 	w.database.Set(refuse("wamid"))
@@ -86,23 +86,23 @@ func TestAMessageWithAnEventThatIsNotStoredComesAgainAndNoOther(t *testing.T) {
 	if len(messages) != 3 {
 		t.Fatalf("%d messages", len(messages))
 	}
-	// Of the second message, the second batch: five of its events.
+	// Refuses the second batch of the second message: five of its events.
 	w.database.Set(refuse("wamid.M1-27"))
 	if again := w.again(time.Minute, messages...); !slices.Equal(again, []string{"1"}) || len(w.items()) != 85 {
-		t.Errorf("%v come again, %d are stored", again, len(w.items()))
+		t.Errorf("%v are returned, %d are stored", again, len(w.items()))
 	}
 	if !strings.Contains(w.logs.String(), `"DrainsFailed":1`) {
 		t.Error("no metric says so")
 	}
 	w.database.Set(nil)
 	if again := w.again(time.Minute, messages[1]); again != nil || len(w.items()) != 90 {
-		t.Errorf("then %v come again, %d are stored", again, len(w.items()))
+		t.Errorf("then %v are returned, %d are stored", again, len(w.items()))
 	}
 }
 
-// A drain that works to the end of its process is killed before it says what is stored; and
-// with no time left, nothing is begun.
-func TestADrainEndsBeforeItsProcess(t *testing.T) {
+// A drain that ran until its timeout would be killed before it reports what it stored. With no time
+// left, it must not begin.
+func TestADrainEndsBeforeItsTimeout(t *testing.T) {
 	w := unhurried(t)
 	w.database.Set(refuse("wamid"))
 	w.stored(statuses(2), 2)
@@ -111,6 +111,6 @@ func TestADrainEndsBeforeItsProcess(t *testing.T) {
 	calls := w.database.Calls.Load()
 	again := w.again(drainMargin-time.Millisecond, messages...)
 	if !slices.Equal(again, []string{"0"}) || w.database.Calls.Load() != calls || len(w.items()) != 0 {
-		t.Errorf("%v come again, after %d calls", again, w.database.Calls.Load()-calls)
+		t.Errorf("%v are returned, after %d calls", again, w.database.Calls.Load()-calls)
 	}
 }

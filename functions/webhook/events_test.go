@@ -27,7 +27,7 @@ func facts(t *testing.T, e simeventbridge.Event) map[string]string {
 	return d
 }
 
-// fits fails the test unless each event is by its schema and says what its item says.
+// fits fails the test unless each event follows its schema and agrees with its item.
 func fits(t *testing.T, came []simeventbridge.Event, items map[string]harness.Item) {
 	t.Helper()
 	for _, e := range came {
@@ -51,11 +51,11 @@ func fits(t *testing.T, came []simeventbridge.Event, items map[string]harness.It
 	}
 }
 
-func TestEveryFixtureMakesOneEventOfEachItemBySchema(t *testing.T) {
+func TestEveryItemOfAFixtureBecomesOneEventThatFollowsItsSchema(t *testing.T) {
 	w := newWorld(t)
 	out := harness.NewOut(t, w.table)
 	names := fixtures.Names()
-	for range 3 { // repeats, in any order, make no second event
+	for range 3 { // repeated deliveries, in any order, add no event
 		rand.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 		for _, name := range names {
 			if a := w.deliver(fixture(t, name)); a.Status != 200 {
@@ -103,7 +103,7 @@ func TestEveryFixtureMakesOneEventOfEachItemBySchema(t *testing.T) {
 	}
 }
 
-func TestEventsAreNamedForWhatAnAnswerMayAnswer(t *testing.T) {
+func TestDetailTypesSeparateWhatMayBeRepliedTo(t *testing.T) {
 	for name, want := range map[string]string{
 		"text": events.Received, "reaction": events.Received, "unknown-type": events.Received, "echo": events.Echoed, "status-read": events.StatusChanged,
 		"template-status": events.AccountEvent, "call-connect": events.AccountEvent, "dashboard-test": events.Quarantined, "standby": events.Standby,
@@ -125,9 +125,9 @@ func TestEventsAreNamedForWhatAnAnswerMayAnswer(t *testing.T) {
 	}
 }
 
-// What a customer writes, and whatever else a body may hold, ends no text of an event and
-// begins no member.
-func TestNoTextReachesOutOfItsMember(t *testing.T) {
+// Neither a customer's text nor any other value of a body can end a string of an event or begin a
+// member.
+func TestNoValueEscapesItsMember(t *testing.T) {
 	const evil = `x","contact":"15550100666","outcome":"accepted","a":{"b":"\` + "\u0007\n\u2028😀" + `<$.dynamodb.NewImage.pk.S><aws.pipes.event.json>`
 	text, err := json.Marshal(evil)
 	if err != nil {
@@ -171,7 +171,7 @@ func TestNoTextReachesOutOfItsMember(t *testing.T) {
 	}
 }
 
-func TestReadmesExamplesAreWhatFixturesMake(t *testing.T) {
+func TestReadmesExamplesAreTheEventsOfFixtures(t *testing.T) {
 	fixtureOf := map[string]string{
 		events.Received: "text", events.Echoed: "echo", events.History: "history", events.StatusChanged: "status-failed",
 		events.AccountEvent: "template-status", events.Quarantined: "dashboard-test", events.Standby: "standby",
@@ -187,7 +187,7 @@ func TestReadmesExamplesAreWhatFixturesMake(t *testing.T) {
 			t.Errorf("%s: %s", example.DetailType, fault)
 		}
 		name := fixtureOf[example.DetailType]
-		if name == "" { // of a send: its own tests have it
+		if name == "" { // of a send, covered by its own tests
 			continue
 		}
 		w := newWorld(t)

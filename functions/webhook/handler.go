@@ -12,7 +12,7 @@ import (
 	"connexease-functions/pkg/telemetry"
 )
 
-// handler is the function: an event in, an answer out.
+// handler is the function: an event in, a response out.
 type handler struct {
 	credentials *auth.Credentials
 	verifier    *auth.Verifier
@@ -23,8 +23,8 @@ type handler struct {
 	now         func() time.Time
 }
 
-// Invoke implements lambda.Handler. Only an event that is neither an HTTP request nor
-// of the overflow queue is an error; every request has an answer.
+// Invoke implements lambda.Handler. Only an event that is neither an HTTP request nor from the
+// overflow queue is an error; every request gets a response.
 func (h *handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	started := h.now()
 	request, err := api.ReadRequest(payload)
@@ -41,14 +41,14 @@ func (h *handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	return json.Marshal(answer)
 }
 
-// delivery is what one request's summary line tells.
+// delivery collects the fields of one request's summary line.
 type delivery struct {
 	started      time.Time
 	requestBytes int
 	outcome      string // stored, overflowed, refused, failed
 	reason       string
 	err          error
-	fix          string // what an operator runs; of a secret that cannot be used
+	fix          string // command for the operator, where a secret cannot be used
 	credential   string
 	stale        time.Duration
 	messages     int

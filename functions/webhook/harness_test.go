@@ -68,7 +68,7 @@ func (w *world) invoke(e any) (harness.Answer, error) {
 	return harness.Request(w.t, w.handler, time.Minute, e)
 }
 
-// deliver sends a body with the right token and returns the answer.
+// deliver sends a body with the right token and returns the response.
 func (w *world) deliver(body string) harness.Answer {
 	w.t.Helper()
 	a, err := w.invoke(event("Bearer "+w.token, body))
@@ -81,8 +81,8 @@ func (w *world) deliver(body string) harness.Answer {
 	return a
 }
 
-// settle drains what a busy machine's table did not take within a request's budget:
-// durable is in the table or in the queue, and the tests look into the table.
+// settle drains what a busy machine could not write within a request's budget: an event is durable
+// in the table or in the queue, and the tests look into the table.
 func (w *world) settle() {
 	w.t.Helper()
 	for !w.queues.Idle("overflow") {
@@ -92,17 +92,17 @@ func (w *world) settle() {
 	}
 }
 
-// stored sends a body and expects it to be stored as that many events.
+// stored sends a body and expects it to be stored as n events.
 func (w *world) stored(body string, events int) {
 	w.t.Helper()
 	a := w.deliver(body)
 	want := fmt.Sprintf(`{"isSuccess":true,"data":{"events":%d}}`, events)
 	if a.Status != 200 || a.Body != want {
-		w.t.Fatalf("answered %d %s, want 200 %s", a.Status, a.Body, want)
+		w.t.Fatalf("returned %d %s, want 200 %s", a.Status, a.Body, want)
 	}
 }
 
-// items returns the whole table by "pk sk".
+// items returns the whole table, keyed by "pk sk".
 func (w *world) items() map[string]harness.Item { return harness.Items(w.t, w.table) }
 
 // one returns the table's only item.

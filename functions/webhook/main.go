@@ -1,5 +1,5 @@
-// Command webhook is the Lambda function that takes the events which the
-// Connexease Gateway forwards, and writes them to DynamoDB.
+// Command webhook is the Lambda function that receives the events forwarded by the Connexease
+// Gateway and writes them to DynamoDB.
 package main
 
 import (
@@ -31,8 +31,8 @@ func main() {
 	lambda.Start(h)
 }
 
-// build puts the function together. It fails only on bad configuration: what is
-// missing or away in AWS is told to each request.
+// build assembles the function. It fails only on bad configuration: a missing or unavailable AWS
+// resource is reported by each request that needs it.
 func build(lookup func(string) string) (*handler, error) {
 	c, err := readSettings(lookup)
 	if err != nil {
@@ -55,8 +55,8 @@ func build(lookup func(string) string) (*handler, error) {
 	}, nil
 }
 
-// warm reads the secret and connects to DynamoDB at the same time, before the first
-// request. Failures are not told: the request that meets them will be.
+// warm reads the secret and connects to DynamoDB at the same time, before the first request. It
+// ignores failures: the first request meets them too, and reports them.
 func (h *handler) warm() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()

@@ -19,7 +19,7 @@ import (
 	"connexease-functions/pkg/proof/harness"
 )
 
-// hostile are bodies of about a size in which one list, object or text is longer than any
+// hostile returns bodies of about size bytes in which one list, object or string is longer than any
 // that WhatsApp sends.
 func hostile(size int) map[string]string {
 	many := func(one string) string { return strings.TrimSuffix(strings.Repeat(one, size/len(one)), ",") }
@@ -33,42 +33,42 @@ func hostile(size int) map[string]string {
 	}
 	messages := strings.Join(all, ",")
 	return map[string]string{
-		"contacts":               in("messages", metadata+`"contacts":[`+many(`1,`)+`],"messages":[{"id":"a"}]`),
-		"contacts of objects":    in("messages", metadata+`"contacts":[`+many(`{"wa_id":"1"},`)+`],"messages":[{"id":"a"}]`),
-		"contacts and no update": in("messages", metadata+`"contacts":[`+many(`{"wa_id":"1","user_id":"US.1"},`)+`]`),
-		"messages":               in("messages", metadata+`"messages":[`+messages+`]`),
-		"no messages":            in("messages", `"messages":[`+many(`1,`)+`]`),
-		"statuses":               in("messages", `"statuses":[`+many(`{},`)+`]`),
-		"threads":                in("history", metadata+`"history":[{"threads":[`+many(`1,`)+`]}]`),
-		"threads of objects":     in("history", metadata+`"history":[{"threads":[`+many(`{"id":"1"},`)+`]}]`),
-		"messages of a thread":   in("history", metadata+`"history":[{"threads":[{"messages":[`+many(`1,`)+`]}]}]`),
-		"standby contacts":       in("standby", metadata+`"standby":{"contacts":[`+many(`1,`)+`],"messages":[{"id":"a"}]}`),
-		"members of a value":     in("messages", many(`"a":1,`)),
-		"members of metadata":    in("messages", `"metadata":{`+many(`"a":1,`)+`},"messages":[{"id":"a"}]`),
-		"members of an entry":    `{"entry":[{` + many(`"a":1,`) + `}]}`,
-		"members of a change":    `{"entry":[{"changes":[{` + many(`"a":1,`) + `}]}]}`,
-		"members of the body":    `{"entry":[{"id":"1"}],` + many(`"a":1,`) + `}`,
-		"entries":                `{"entry":[` + many(`1,`) + `]}`,
-		"changes":                `{"entry":[{"changes":[` + many(`1,`) + `]}]}`,
-		"values of a change":     `{"entry":[{"changes":[{` + many(`"value":1,`) + `}]}]}`,
-		"lists of a value":       in("messages", metadata+many(`"a":[{}],`)),
-		"participants":           in("group_participants_update", metadata+`"groups":[{"group_id":"g","added_participants":[`+many(`{"wa_id":"1"},`)+`]}]`),
-		"cards of a message":     in("messages", metadata+`"messages":[{"id":"a","type":"contacts","contacts":[`+many(`{"name":{"first_name":"A"}},`)+`]}]`),
-		"products of an order":   in("messages", metadata+`"messages":[{"id":"a","type":"order","order":{"product_items":[`+many(`{},`)+`]}}]`),
-		"members of a message":   in("messages", metadata+`"messages":[{"id":"a",`+many(`"b":1,`)+`}]`),
-		"a text of escapes":      in("messages", metadata+`"messages":[{"id":"a","text":{"body":"`+many(`\u0001`)+`"}}]`),
-		"bytes to be escaped":    strings.Repeat("\x01", size),
-		"bytes that are no text": strings.Repeat("\xff", size),
-		"brackets":               strings.Repeat("[", size),
+		"contacts":                in("messages", metadata+`"contacts":[`+many(`1,`)+`],"messages":[{"id":"a"}]`),
+		"contacts of objects":     in("messages", metadata+`"contacts":[`+many(`{"wa_id":"1"},`)+`],"messages":[{"id":"a"}]`),
+		"contacts and no update":  in("messages", metadata+`"contacts":[`+many(`{"wa_id":"1","user_id":"US.1"},`)+`]`),
+		"messages":                in("messages", metadata+`"messages":[`+messages+`]`),
+		"no messages":             in("messages", `"messages":[`+many(`1,`)+`]`),
+		"statuses":                in("messages", `"statuses":[`+many(`{},`)+`]`),
+		"threads":                 in("history", metadata+`"history":[{"threads":[`+many(`1,`)+`]}]`),
+		"threads of objects":      in("history", metadata+`"history":[{"threads":[`+many(`{"id":"1"},`)+`]}]`),
+		"messages of a thread":    in("history", metadata+`"history":[{"threads":[{"messages":[`+many(`1,`)+`]}]}]`),
+		"standby contacts":        in("standby", metadata+`"standby":{"contacts":[`+many(`1,`)+`],"messages":[{"id":"a"}]}`),
+		"members of a value":      in("messages", many(`"a":1,`)),
+		"members of metadata":     in("messages", `"metadata":{`+many(`"a":1,`)+`},"messages":[{"id":"a"}]`),
+		"members of an entry":     `{"entry":[{` + many(`"a":1,`) + `}]}`,
+		"members of a change":     `{"entry":[{"changes":[{` + many(`"a":1,`) + `}]}]}`,
+		"members of the body":     `{"entry":[{"id":"1"}],` + many(`"a":1,`) + `}`,
+		"entries":                 `{"entry":[` + many(`1,`) + `]}`,
+		"changes":                 `{"entry":[{"changes":[` + many(`1,`) + `]}]}`,
+		"values of a change":      `{"entry":[{"changes":[{` + many(`"value":1,`) + `}]}]}`,
+		"lists of a value":        in("messages", metadata+many(`"a":[{}],`)),
+		"participants":            in("group_participants_update", metadata+`"groups":[{"group_id":"g","added_participants":[`+many(`{"wa_id":"1"},`)+`]}]`),
+		"cards of a message":      in("messages", metadata+`"messages":[{"id":"a","type":"contacts","contacts":[`+many(`{"name":{"first_name":"A"}},`)+`]}]`),
+		"products of an order":    in("messages", metadata+`"messages":[{"id":"a","type":"order","order":{"product_items":[`+many(`{},`)+`]}}]`),
+		"members of a message":    in("messages", metadata+`"messages":[{"id":"a",`+many(`"b":1,`)+`}]`),
+		"a string of escapes":     in("messages", metadata+`"messages":[{"id":"a","text":{"body":"`+many(`\u0001`)+`"}}]`),
+		"bytes to be escaped":     strings.Repeat("\x01", size),
+		"bytes that are not text": strings.Repeat("\xff", size),
+		"brackets":                strings.Repeat("[", size),
 	}
 }
 
 var highWater = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
 
-// The function has 512 MB; whatever a body is, the process that takes it needs less than half.
+// The function has 512 MB, and a process needs less than half of it for any body.
 func TestNoBodyNeedsMoreThan200MB(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("NOT RUN: only Linux says how much memory a process had (/proc)")
+		t.Skip("NOT RUN: only Linux reports a process's peak memory (/proc)")
 	}
 	if testing.Short() {
 		t.Skip(harness.NeedsJava)
@@ -93,9 +93,9 @@ func TestNoBodyNeedsMoreThan200MB(t *testing.T) {
 		function := simlambda.New(simlambda.Config{
 			Name: "webhook", Command: []string{filepath.Join(state, "bin", "webhook")}, Env: env, Timeout: 28 * time.Second, MemoryMB: 512, Logs: &harness.Logs,
 		})
-		for range 2 { // the second one meets what the first left
+		for range 2 { // the second runs in the memory that the first left behind
 			result, err := function.Invoke(t.Context(), payload)
-			// On a busy machine the table and the queue may not take it in time.
+			// On a busy machine neither the table nor the queue may be written in time.
 			if err != nil || !strings.Contains(string(result.Payload), `"statusCode":200`) && !strings.Contains(string(result.Payload), "SVC_002") {
 				t.Fatalf("%s: %.300s %v", name, result.Payload, err)
 			}

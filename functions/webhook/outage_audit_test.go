@@ -10,8 +10,7 @@ import (
 	"connexease-functions/pkg/proof/harness"
 )
 
-// gatewayWaits is how long the Gateway waits for an answer (Connexease Gateway API,
-// "Webhooks").
+// gatewayWaits is how long the Gateway waits for a response (Connexease Gateway API, "Webhooks").
 const gatewayWaits = 5 * time.Second
 
 // summarise prints what the Gateway saw, phase by phase.
@@ -20,8 +19,8 @@ func (o *outage) summarise(all []phase) {
 	for _, p := range append(all, phase{name: "between"}) {
 		o.line(p.name, func(a attempt) bool { return a.phase == p.name })
 	}
-	o.line("in all", func(attempt) bool { return true })
-	o.t.Logf("%d kills, overflow queue %+v, its dead letters %+v", o.kills, o.stack.Queues.Depth("OverflowQueue"), o.stack.Queues.Depth("OverflowDeadLetters"))
+	o.line("in total", func(attempt) bool { return true })
+	o.t.Logf("%d kills, overflow queue %+v, its dead-letter queue %+v", o.kills, o.stack.Queues.Depth("OverflowQueue"), o.stack.Queues.Depth("OverflowDeadLetters"))
 	if o.kills == 0 {
 		o.t.Error("nothing was killed")
 	}
@@ -45,7 +44,7 @@ func (o *outage) line(name string, is func(attempt) bool) {
 			late++
 		}
 		if a.took > apiLimit {
-			o.t.Errorf("an answer took %v, which API Gateway would have cut off", a.took)
+			o.t.Errorf("a response took %v, which API Gateway would have cut off", a.took)
 		}
 	}
 	slices.Sort(taken)
@@ -55,11 +54,10 @@ func (o *outage) line(name string, is func(attempt) bool) {
 		}
 		return taken[int(share*float64(len(taken)-1))].Round(time.Millisecond)
 	}
-	o.t.Logf("%-15s %4d deliveries, answers %v; the 200s: p50 %v, p99 %v, max %v; %d answers over %v", name, n, statuses, at(0.5), at(0.99), at(1), late, gatewayWaits)
+	o.t.Logf("%-15s %4d deliveries, statuses %v; the 200s: p50 %v, p99 %v, max %v; %d responses over %v", name, n, statuses, at(0.5), at(0.99), at(1), late, gatewayWaits)
 }
 
-// audit compares the table with one into which the same deliveries were written while
-// nothing was away.
+// audit compares the table with one into which the same deliveries were written without an outage.
 func (o *outage) audit() {
 	o.t.Helper()
 	accepted, refused, turnedAway := newWorld(o.t), newWorld(o.t), newWorld(o.t)
@@ -72,10 +70,10 @@ func (o *outage) audit() {
 			to = turnedAway
 		}
 		if a.within && a.phase == "queue away too" && a.status == http.StatusOK {
-			o.t.Error("a delivery was answered 200 while neither table nor queue could take it")
+			o.t.Error("a delivery got 200 while neither the table nor the queue was available")
 		}
 		if answer := to.deliver(a.body); answer.Status != http.StatusOK {
-			o.t.Fatalf("the comparison is answered %d %s", answer.Status, answer.Body)
+			o.t.Fatalf("the comparison's delivery returned %d %s", answer.Status, answer.Body)
 		}
 	}
 	want, may, not := bare(accepted.items()), bare(refused.items()), bare(turnedAway.items())
@@ -101,24 +99,24 @@ func (o *outage) audit() {
 			foreign++
 		}
 	}
-	o.t.Logf("%d items of deliveries that were answered 200: %d lost, %d changed; %d items in all, %d of no delivery, %d of refused ones while all was away, %d quarantined",
+	o.t.Logf("%d items of deliveries that got 200: %d lost, %d changed; %d items in total, %d of no delivery, %d of deliveries refused while everything was away, %d quarantined",
 		len(want), lost, other, len(have), foreign, claimed, quarantined)
 	if lost+other+foreign+claimed+quarantined > 0 {
 		o.t.Error("the table is not what the deliveries were")
 	}
 	if len(want) == 0 || len(not) == 0 {
-		o.t.Error("the outage was none")
+		o.t.Error("the outage had no effect")
 	}
 	if !o.stack.Queues.Idle("OverflowDeadLetters") {
-		o.t.Errorf("dead letters: %+v", o.stack.Queues.Depth("OverflowDeadLetters"))
+		o.t.Errorf("dead-letter queue: %+v", o.stack.Queues.Depth("OverflowDeadLetters"))
 	}
-	// Whoever reads the stream learns of each item once.
+	// Readers of the stream see each item once.
 	if inserts, others := records(o.t, &world{table: o.stack.TableName}); inserts != len(have) || others != 0 {
 		o.t.Errorf("the stream has %d inserts and %d other records for %d items", inserts, others, len(have))
 	}
 }
 
-// bare is a table without the day of its expiry: the comparison may be made on the next.
+// bare returns a table without its days of expiry: the comparison may be written a day later.
 func bare(items map[string]harness.Item) map[string]harness.Item {
 	all := map[string]harness.Item{}
 	for key, it := range items {

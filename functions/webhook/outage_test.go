@@ -20,31 +20,31 @@ import (
 )
 
 const (
-	// loaders is how many deliver at once. With the two processes that drain it stays
-	// within the ten that the simulator starts: who waits for a process measures nothing.
+	// loaders is how many deliver at once. With the two processes that drain, it stays within the
+	// ten that the simulator starts: waiting for a process would distort the measurement.
 	loaders = 6
-	// between is the least time from one delivery of a loader to its next.
+	// between is the least time from one delivery of a loader to the next.
 	between = 60 * time.Millisecond
-	// killEvery leaves about half of the deliveries that take 2.5 s alive, and killLess
-	// those that take 4 s: they are answered 503, which is to be seen.
+	// killEvery lets about half of the deliveries that take 2.5 s survive, and killLess those that
+	// take 4 s: they return 503, which the test must see.
 	killEvery = 400 * time.Millisecond
 	killLess  = 3 * killEvery
-	// apiLimit is API Gateway's own (AWS: HTTP API quotas, maximum integration timeout).
+	// apiLimit is API Gateway's own limit (AWS: HTTP API quotas, maximum integration timeout).
 	apiLimit = 30 * time.Second
-	// phaseLimit ends a phase that does not show what it is for.
+	// phaseLimit ends a phase whose expected status does not appear.
 	phaseLimit = 45 * time.Second
 )
 
-// phase is a time in which DynamoDB is away in one way.
+// phase is a time in which DynamoDB fails in one way.
 type phase struct {
 	name   string
 	fault  harness.Fault
 	queue  bool          // the overflow queue is away too
-	length time.Duration // at least; it goes on until enough was seen of it
-	status int           // what is to be seen within it: this answer, a few times
+	length time.Duration // at least; it goes on until its status was seen a few times
+	status int           // must be seen a few times within it
 }
 
-// phases are those of an outage that lasts so long.
+// phases returns the phases of an outage of a length.
 func phases(length time.Duration) []phase {
 	other := max(length/4, 4*time.Second)
 	return []phase{
@@ -53,14 +53,14 @@ func phases(length time.Duration) []phase {
 		{name: "slow", fault: late, length: other, status: http.StatusOK},
 		{name: "throttling", fault: throttling, length: other, status: http.StatusOK},
 		{name: "partly failing", fault: partly, length: other, status: http.StatusOK},
-		// Drains end here at once, and not by their time's end or by a kill.
+		// Drains fail here at once, rather than by their deadline or by a kill.
 		{name: "refusing", fault: refusing, length: 2 * time.Second, status: http.StatusOK},
 		{name: "queue away too", fault: gone, queue: true, length: other, status: http.StatusServiceUnavailable},
 		{name: "well again", length: time.Second, status: http.StatusOK},
 	}
 }
 
-// gone ends every connection without an answer, some of them late.
+// gone ends every connection without a response, some of them late.
 func gone(http.ResponseWriter, string, []byte) bool {
 	if rand.IntN(3) == 0 {
 		<-time.After(2 * time.Second)
@@ -76,7 +76,7 @@ func refusing(w http.ResponseWriter, action string, _ []byte) bool {
 	return true
 }
 
-// late does what was asked for, whether or not anybody still waits for it.
+// late carries the call out, even if the caller has given up.
 func late(w http.ResponseWriter, action string, body []byte) bool {
 	if action == "" {
 		return false
@@ -93,12 +93,12 @@ func throttling(w http.ResponseWriter, action string, _ []byte) bool {
 	return true
 }
 
-// partly hands items of a batch back, refuses single ones, and loses answers.
+// partly leaves items of a batch unprocessed, refuses single ones, and loses responses.
 func partly(w http.ResponseWriter, action string, body []byte) bool {
 	switch draw := rand.IntN(10); {
 	case action == "":
 		return false
-	case draw < 1: // done, but nobody hears of it
+	case draw < 1: // carried out, but the response is lost
 		harness.Forward(harness.Backends.DynamoDBURL, action, body)
 		panic(http.ErrAbortHandler)
 	case draw < 4:
@@ -149,12 +149,12 @@ func passOn(w http.ResponseWriter, action string, body []byte) bool {
 	return true
 }
 
-// attempt is one delivery and what came of it.
+// attempt is one delivery and its result.
 type attempt struct {
 	body   string
 	phase  string // in which it began
 	within bool   // and ended
-	status int    // 0: no answer
+	status int    // 0: no response
 	took   time.Duration
 }
 
@@ -244,8 +244,8 @@ func (o *outage) load(over <-chan struct{}) *sync.WaitGroup {
 	return &all
 }
 
-// pass lets one phase go by. Its faults are there before it begins and after it ended,
-// so that whoever was within it met nothing else.
+// pass runs one phase. Its faults are on from before it begins until after it ended, so that
+// deliveries within it met no other.
 func (o *outage) pass(p phase) {
 	o.database.Set(o.counted(p.fault))
 	o.stack.Queues.Away(p.queue)
@@ -265,7 +265,7 @@ func (o *outage) pass(p phase) {
 	o.phase.Store(&phase{name: "between"})
 }
 
-// counted lets the end of the test wait for calls that nobody else waits for.
+// counted lets the end of the test wait for calls whose callers have given up.
 func (o *outage) counted(f harness.Fault) harness.Fault {
 	if f == nil {
 		return nil

@@ -17,18 +17,18 @@ import (
 const (
 	// parallelSends bounds the messages that are sent to the queue at once.
 	parallelSends = 8
-	// drainMargin is left of the function's time for its answer.
+	// drainMargin is kept of the function's time for its response.
 	drainMargin = time.Second
-	// parallelDrains bounds the messages that are written at once: the table writes
-	// each one's batches in parallel already.
+	// parallelDrains bounds the messages that are written at once; the table already writes the
+	// batches of each in parallel.
 	parallelDrains = 2
 )
 
-// overflow is the queue for events that the table cannot take in time.
+// overflow is the queue for events that cannot be written to the table in time.
 type overflow struct{ queue queue.Queue }
 
-// keep puts events on the queue; an error says that not all of them are there. What
-// is there and in the table too is one item in the end.
+// keep puts events on the queue; an error means that not all of them are there. An event that is
+// both there and in the table ends up as one item.
 func (o overflow) keep(ctx context.Context, t *table.Table, events []whatsapp.Event, received time.Time) error {
 	messages, err := t.Pack(events, received)
 	if err != nil {
@@ -48,7 +48,7 @@ func (o overflow) keep(ctx context.Context, t *table.Table, events []whatsapp.Ev
 	return errors.Join(errs...)
 }
 
-// readRecords returns the records of an event of SQS.
+// readRecords returns the records of an SQS event.
 func readRecords(payload []byte) ([]queue.Record, bool) {
 	var e map[string]json.RawMessage
 	if json.Unmarshal(payload, &e) != nil {
@@ -58,8 +58,8 @@ func readRecords(payload []byte) ([]queue.Record, bool) {
 	return records, err == nil
 }
 
-// drain writes what the overflow queue holds, and reports the messages that are to
-// come again.
+// drain writes the events of overflow messages to the table, and reports the messages that must be
+// returned to the queue.
 func (h *handler) drain(ctx context.Context, records []queue.Record) ([]byte, error) {
 	if end, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc

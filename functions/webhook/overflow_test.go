@@ -18,7 +18,7 @@ import (
 	"connexease-functions/pkg/table"
 )
 
-// overflowed takes all messages off the queue.
+// overflowed receives and deletes all messages of the queue.
 func (w *world) overflowed() (bodies []string) {
 	w.t.Helper()
 	client, url := harness.SQS(w.sqs.URL), w.queues.URL("overflow")
@@ -36,14 +36,14 @@ func (w *world) overflowed() (bodies []string) {
 	}
 }
 
-// drain invokes the function with messages of the queue, and returns which are to come
-// again, by their index.
+// drain invokes the function with messages of the queue, and returns the indexes of those to be
+// returned to the queue.
 func (w *world) drain(bodies ...string) (again []string) {
 	w.t.Helper()
 	return w.again(10*time.Second, bodies...)
 }
 
-func TestWhatTheTableCannotTakeWaitsInTheQueueAndIsStoredAsItWouldHaveBeen(t *testing.T) {
+func TestEventsThatCannotBeWrittenWaitInTheQueueAndAreStoredUnchanged(t *testing.T) {
 	for name, f := range away {
 		t.Run(name, func(t *testing.T) {
 			for _, body := range []string{fixture(t, "text"), fixture(t, "batch"), "no JSON at all", statuses(60)} {
@@ -59,7 +59,7 @@ func TestWhatTheTableCannotTakeWaitsInTheQueueAndIsStoredAsItWouldHaveBeen(t *te
 				}
 				messages := w.overflowed()
 				if again := w.drain(messages...); len(messages) == 0 || again != nil {
-					t.Errorf("%d messages, %v come again", len(messages), again)
+					t.Errorf("%d messages, %v are returned", len(messages), again)
 				}
 				if got, want := w.items(), direct.items(); !reflect.DeepEqual(got, want) {
 					t.Errorf("the table has %v, want %v", got, want)
@@ -68,7 +68,7 @@ func TestWhatTheTableCannotTakeWaitsInTheQueueAndIsStoredAsItWouldHaveBeen(t *te
 					t.Error("a repeat changed the table")
 				}
 				if !strings.Contains(w.logs.String(), `"Overflowed":`) || !strings.Contains(w.logs.String(), `"Drained":`) {
-					t.Error("no metric tells of it")
+					t.Error("no metric counts it")
 				}
 			}
 		})
@@ -96,10 +96,10 @@ func TestEveryFixtureGoesThroughTheQueueUnchanged(t *testing.T) {
 	messages := w.overflowed()
 	rand.Shuffle(len(messages), func(i, j int) { messages[i], messages[j] = messages[j], messages[i] })
 	if again := w.drain(messages...); again != nil {
-		t.Errorf("%v come again", again)
+		t.Errorf("%v are returned", again)
 	}
-	// What stands beside a payload is that of the last delivery, and these came in
-	// another order.
+	// The attributes alongside a payload are those of the last delivery, and the order differs
+	// here.
 	bare := func(items map[string]harness.Item) map[string]string {
 		all := map[string]string{}
 		for key, it := range items {
@@ -112,13 +112,13 @@ func TestEveryFixtureGoesThroughTheQueueUnchanged(t *testing.T) {
 	}
 }
 
-// large is a message whose payload has so many bytes, of characters of two bytes.
+// large returns a message whose payload has about this many bytes, in two-byte characters.
 func large(id string, bytes int) string {
 	return `{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages","value":{"metadata":{"phone_number_id":"2"},"messages":[{"id":"` +
 		id + `","from":"15550100001","timestamp":"1764000000","type":"text","text":{"body":"` + strings.Repeat("é", bytes/2) + `"}}]}}]}]}`
 }
 
-func TestALargePayloadIsQueuedInPartsAndItsHeadComesLast(t *testing.T) {
+func TestALargePayloadIsQueuedInPartsAndItsHeadIsStoredLast(t *testing.T) {
 	for name, size := range map[string]int{"one item": 300_000, "two parts": 600_000, "nine parts": 3_000_000} {
 		t.Run(name, func(t *testing.T) {
 			w, direct := newWorld(t), newWorld(t)
@@ -139,11 +139,11 @@ func TestALargePayloadIsQueuedInPartsAndItsHeadComesLast(t *testing.T) {
 					t.Errorf("a head without parts: %v, %d items", again, len(w.items()))
 				}
 				if again := w.drain(messages[1:]...); again != nil {
-					t.Errorf("%v come again", again)
+					t.Errorf("%v are returned", again)
 				}
 			}
 			if again := w.drain(messages[0]); again != nil || !reflect.DeepEqual(w.items(), direct.items()) {
-				t.Errorf("%v come again, the table has %d items, want %d", again, len(w.items()), len(direct.items()))
+				t.Errorf("%v are returned, the table has %d items, want %d", again, len(w.items()), len(direct.items()))
 			}
 		})
 	}
@@ -159,11 +159,11 @@ func TestManyEventsArePackedIntoFewMessages(t *testing.T) {
 		t.Errorf("1,000 statuses are %d messages", len(messages))
 	}
 	if again := w.drain(messages...); again != nil || len(w.items()) != 1000 {
-		t.Errorf("%v come again, %d items", again, len(w.items()))
+		t.Errorf("%v are returned, %d items", again, len(w.items()))
 	}
 }
 
-func TestOnlyWhatTheTableDidNotTakeIsQueued(t *testing.T) {
+func TestOnlyUnwrittenEventsAreQueued(t *testing.T) {
 	w := newWorld(t)
 	w.database.Set(func(rw http.ResponseWriter, action string, body []byte) bool {
 		if action != "BatchWriteItem" || !strings.Contains(string(body), `wa#wamid.BATCH7"`) {
@@ -182,26 +182,26 @@ func TestOnlyWhatTheTableDidNotTakeIsQueued(t *testing.T) {
 		t.Errorf("%d items, %d messages", before, len(messages))
 	}
 	if again := w.drain(messages...); again != nil || len(w.items()) != 60 {
-		t.Errorf("%v come again, %d items", again, len(w.items()))
+		t.Errorf("%v are returned, %d items", again, len(w.items()))
 	}
 }
 
-func TestAMessageThatCannotBeDrainedComesAgainAndHoldsUpNoOther(t *testing.T) {
+func TestAMessageThatCannotBeDrainedIsReturnedAndDoesNotDelayOthers(t *testing.T) {
 	w := newWorld(t)
 	w.database.Set(away["no access"])
 	w.stored(fixture(t, "text"), 1)
 	w.stored(fixture(t, "image"), 1)
 	messages := w.overflowed()
 	if again := w.drain(messages...); !slices.Equal(again, []string{"0", "1"}) {
-		t.Errorf("while the table is away %v come again", again)
+		t.Errorf("while the table is away %v are returned", again)
 	}
 	w.database.Set(nil)
 	if again := w.drain(messages[0], "no JSON", messages[1]); !slices.Equal(again, []string{"1"}) || len(w.items()) != 2 {
-		t.Errorf("%v come again, %d items", again, len(w.items()))
+		t.Errorf("%v are returned, %d items", again, len(w.items()))
 	}
 }
 
-func TestAQueueThatTakesOnlySomeMessagesIsNoPlaceToKeepThem(t *testing.T) {
+func TestEventsThatOnlyPartlyReachTheQueueReturnSVC002(t *testing.T) {
 	w := newWorld(t)
 	w.database.Set(away["no access"])
 	calls := 0
@@ -226,7 +226,7 @@ func TestAMessageOfAnEarlierVersionIsRead(t *testing.T) {
 	}
 	w := newWorld(t)
 	if again := w.drain(string(body)); again != nil {
-		t.Fatalf("%v come again", again)
+		t.Fatalf("%v are returned", again)
 	}
 	it := w.one()
 	for name, want := range map[string]string{

@@ -13,18 +13,18 @@ import (
 )
 
 const (
-	// budget is the time from API Gateway's receipt until everything must be durable.
-	// The Gateway waits 5 s for its answer (Connexease Gateway API, "Webhooks"); the
-	// last second is for the way back.
+	// budget is the time from API Gateway's receipt until everything must be durable. The Gateway
+	// waits 5 s for a response (Connexease Gateway API, "Webhooks"); the last second is for the way
+	// back.
 	budget = 4 * time.Second
-	// tableBudget is what of it the table has; the rest is for the overflow queue.
+	// tableBudget is the table's share of budget; the rest is for the overflow queue.
 	tableBudget = 2500 * time.Millisecond
-	// leastBudget is given to table and queue whatever the clock says: the request may
-	// have waited for a cold start, and clocks differ.
+	// leastBudget is always granted to table and queue: the request may have waited for a cold
+	// start, and clocks differ.
 	leastBudget      = 1500 * time.Millisecond
 	leastTableBudget = 800 * time.Millisecond
-	// plausible bounds how old a request's own time may be. sam local gives one time
-	// to all requests of a process.
+	// plausible bounds the age of a request's own timestamp. sam local stamps all requests of a
+	// process alike.
 	plausible = 30 * time.Second
 )
 
@@ -36,8 +36,8 @@ const (
 	reasonTable    = "table_unavailable"
 )
 
-// receive takes a delivery: verify, split, put, answer. Nothing is answered 200
-// before every event is durable, in the table or in the overflow queue.
+// receive handles a delivery: verify, split, put, respond. It never returns 200 before every event
+// is durable, in the table or in the overflow queue.
 func (h *handler) receive(ctx context.Context, r api.Request, d *delivery) api.Answer {
 	received, tableEnd, end := h.deadlines(r)
 	ctx, cancel := context.WithDeadline(ctx, end)
@@ -89,8 +89,8 @@ func (h *handler) receive(ctx context.Context, r api.Request, d *delivery) api.A
 	}{len(events)})
 }
 
-// deadlines returns when the request was received, when the table must be done with
-// it, and when the answer must be on its way.
+// deadlines returns when the request was received, when the table must be done with it, and when
+// the response must be on its way.
 func (h *handler) deadlines(r api.Request) (received, table, end time.Time) {
 	now := h.now()
 	received = now
@@ -118,9 +118,9 @@ func (h *handler) refuse(err error, d *delivery) api.Answer {
 	case errors.Is(err, secret.ErrMissing):
 		what = "has no value"
 	case errors.Is(err, secret.ErrJSON):
-		what = "is JSON where the bare value is wanted"
+		what = "is JSON where the bare value is expected"
 	case errors.Is(err, secret.ErrUnusable):
-		what = "has characters that no header can hold"
+		what = "has characters that are not allowed in a header"
 	}
 	if what == "" {
 		d.fix = fmt.Sprintf("The webhook secret cannot be read. See why: "+
@@ -129,5 +129,5 @@ func (h *handler) refuse(err error, d *delivery) api.Answer {
 		d.fix = fmt.Sprintf("The webhook secret %s. Put one in: "+
 			"aws secretsmanager put-secret-value --secret-id %s --secret-string file:///dev/stdin, then paste at least 32 random characters, Enter, Ctrl-D.", what, h.secretName)
 	}
-	return api.Fail(api.SecretMissing, "", nil) // to a stranger, as far as anybody knows
+	return api.Fail(api.SecretMissing, "", nil) // the caller is not authenticated
 }

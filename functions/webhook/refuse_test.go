@@ -31,7 +31,7 @@ func TestHostileAuthorizationHeadersAreRefusedByTheirShape(t *testing.T) {
 			t.Errorf("%.40q: %d %s %v, want 401 %s", header, a.Status, a.Body, err, code)
 		}
 		if strings.Contains(a.Body, w.token) {
-			t.Errorf("%.40q: the answer holds the secret", header)
+			t.Errorf("%.40q: the response contains the secret", header)
 		}
 	}
 	for _, header := range []string{"Bearer " + w.token, "bearer " + w.token, "BEARER   " + w.token, "  Bearer " + w.token + " \t"} {
@@ -53,7 +53,7 @@ func TestHeaderNamesAreReadInAnyCase(t *testing.T) {
 	}
 }
 
-func TestBadTokensBuyNoCalls(t *testing.T) {
+func TestBadTokensCauseNoCalls(t *testing.T) {
 	w := newWorld(t)
 	before := len(calls(w))
 	for range 50 {
@@ -61,12 +61,12 @@ func TestBadTokensBuyNoCalls(t *testing.T) {
 			t.Fatal(a.Body)
 		}
 	}
-	// The first load asks for both versions, and so does the one early refresh.
+	// The first load reads both versions, and so does the one early refresh.
 	if n := len(calls(w)) - before; n > 4 {
-		t.Errorf("50 bad tokens made %d calls of Secrets Manager", n)
+		t.Errorf("50 bad tokens caused %d calls to Secrets Manager", n)
 	}
 	if n := w.database.Calls.Load(); n != 0 {
-		t.Errorf("50 bad tokens made %d calls of DynamoDB", n)
+		t.Errorf("50 bad tokens caused %d calls to DynamoDB", n)
 	}
 }
 
@@ -85,16 +85,16 @@ func TestRotationRefusesNoValidRequest(t *testing.T) {
 	old := w.token
 	w.token = "test-secret-new"
 	harness.Backends.Secrets.Put(w.secret, w.token)
-	w.stored(fixture(t, "text"), 1) // the new one, at once: a mismatch refreshes early
+	w.stored(fixture(t, "text"), 1) // the new secret is accepted at once: a mismatch refreshes early
 	for _, token := range []string{old, w.token, old} {
 		if a, _ := w.invoke(event("Bearer "+token, fixture(t, "text"))); a.Status != 200 {
 			t.Errorf("%s: %d", token, a.Status)
 		}
 	}
 	if !strings.Contains(w.logs.String(), `"PreviousSecretUsed":1`) {
-		t.Error("no metric tells that the previous secret is still used")
+		t.Error("no metric shows that the previous secret is still used")
 	}
-	// Put twice revokes at once: the first one is neither current nor previous.
+	// Putting two new values revokes the first secret at once: it is neither current nor previous.
 	harness.Backends.Secrets.Put(w.secret, "test-secret-a")
 	harness.Backends.Secrets.Put(w.secret, "test-secret-b")
 	w.build(harness.Backends.DynamoDBURL)
@@ -121,15 +121,15 @@ func TestThePreviousSecretIsRefusedAfterItsGrace(t *testing.T) {
 	})
 }
 
-// toStrangers is all that a caller is told who may be anybody.
+// toStrangers is all that an unauthenticated caller learns.
 const toStrangers = `{"isSuccess":false,"errors":{"code":"SVC_001","group":"SERVICE_UNAVAILABLE","description":"A secret of this installation is not available. Its log says what to run."}}`
 
-func TestAnUnusableSecretIsLoggedWithItsFixAndNotToldToStrangers(t *testing.T) {
+func TestAnUnusableSecretIsLoggedWithItsFixAndNotRevealedToStrangers(t *testing.T) {
 	for name, prepare := range map[string]func(w *world){
 		"never put": func(w *world) { harness.Backends.Secrets.Delete(w.secret); harness.Backends.Secrets.Create(w.secret) },
 		"deleted":   func(w *world) { harness.Backends.Secrets.Delete(w.secret) },
 		"blank":     func(w *world) { harness.Backends.Secrets.Put(w.secret, " \n") },
-		// What no header can carry would mean 401 for ever.
+		// A value that a header cannot carry would mean 401 forever.
 		"a blank inside":    func(w *world) { harness.Backends.Secrets.Put(w.secret, w.token+" x") },
 		"a byte order mark": func(w *world) { harness.Backends.Secrets.Put(w.secret, "\ufeff"+w.token) },
 		"a control":         func(w *world) { harness.Backends.Secrets.Put(w.secret, w.token+"\x00") },
@@ -150,7 +150,7 @@ func TestAnUnusableSecretIsLoggedWithItsFixAndNotToldToStrangers(t *testing.T) {
 	}
 }
 
-func TestASecretThatIsUnreachableLaterStillServes(t *testing.T) {
+func TestALoadedSecretIsStillUsedWhileSecretsManagerIsAway(t *testing.T) {
 	w := newWorld(t)
 	w.stored(fixture(t, "text"), 1)
 	harness.Backends.Secrets.SetFault(simsecrets.Fault{Status: 500, Code: "InternalServiceError"})
@@ -193,7 +193,7 @@ func TestBodiesAreDecodedAndBounded(t *testing.T) {
 	}
 }
 
-func TestAnEventThatIsNoRequestIsAnErrorWithItsName(t *testing.T) {
+func TestAnEventThatIsNotARequestIsANamedError(t *testing.T) {
 	w := newWorld(t)
 	for _, e := range []any{map[string]any{}, []int{1}, "x", map[string]any{"Records": []any{}}, map[string]any{"version": "1.0", "httpMethod": "POST"}} {
 		if _, err := w.invoke(e); !errors.Is(err, api.ErrNotHTTP) {

@@ -25,7 +25,7 @@ import (
 	"connexease-functions/pkg/proof/whole"
 )
 
-// storedWhole fails the test where something of the body is not in the table.
+// storedWhole fails the test if any part of the body is missing from the table.
 func storedWhole(t *testing.T, w *world, body []byte) {
 	t.Helper()
 	for _, line := range whole.Missing(body, slices.Collect(maps.Values(w.items()))) {
@@ -37,7 +37,7 @@ func deliveredWhole(t *testing.T, body []byte) {
 	t.Helper()
 	w := newWorld(t)
 	if a := w.deliver(string(body)); a.Status != 200 {
-		t.Fatalf("answered %d %s", a.Status, a.Body)
+		t.Fatalf("returned %d %s", a.Status, a.Body)
 	}
 	storedWhole(t, w, body)
 }
@@ -83,7 +83,7 @@ func TestAMessageHasItsDocumentedAttributes(t *testing.T) {
 	}
 }
 
-func TestAStatusOfASendOfOursIsUnderItsMessageID(t *testing.T) {
+func TestAStatusOfOurOwnSendIsStoredUnderItsMessageID(t *testing.T) {
 	id := "msg_abcdefghijklmnopqrstuvwxyz"
 	body := func(opaque string) string {
 		return strings.Replace(fixture(t, "status-read"), `"status": "read"`, `"status": "read", "biz_opaque_callback_data": "`+opaque+`"`, 1)
@@ -145,7 +145,7 @@ func TestAnyOrderAndAnyNumberOfRepeatsLeaveTheSameTable(t *testing.T) {
 	}
 }
 
-// records counts what the table's stream tells.
+// records counts the records of the table's stream.
 func records(t *testing.T, w *world) (inserts, others int) {
 	t.Helper()
 	client := dynamodbstreams.New(dynamodbstreams.Options{
@@ -251,15 +251,15 @@ func TestBytesThatAreNotUTF8AreKeptAsBinary(t *testing.T) {
 		t.Fatalf("%v %s", err, a.Body)
 	}
 	if b, ok := w.one()["payload"].(*types.AttributeValueMemberB); !ok || !bytes.Contains(b.Value, []byte("\xff\xfe")) {
-		t.Error("the payload is not the bytes that came")
+		t.Error("the payload is not the received bytes")
 	}
 }
 
-func TestWhatIsNoNotificationIsQuarantinedAndAnswered200(t *testing.T) {
+func TestABodyThatIsNotANotificationIsQuarantinedWith200(t *testing.T) {
 	for name, body := range map[string]string{
 		"no JSON": "hello from nowhere", "empty": "", "array": "[1,2]", "string": `"x"`, "null": "null",
 		"other object": `{"event":"test"}`, "no entries": `{"object":"whatsapp_business_account","entry":[]}`,
-		"entry is no list": `{"entry":{"id":"1"}}`, "truncated": `{"entry":[`, "deep": strings.Repeat("[", 20000) + strings.Repeat("]", 20000),
+		"entry is not a list": `{"entry":{"id":"1"}}`, "truncated": `{"entry":[`, "deep": strings.Repeat("[", 20000) + strings.Repeat("]", 20000),
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -282,7 +282,7 @@ func TestIdentifiersOfAnyShapeAreStored(t *testing.T) {
 			w := newWorld(t)
 			body := `{"object":"whatsapp_business_account","entry":[{"id":` + id + `,"changes":[{"field":` + id + `,"value":{"messaging_product":"whatsapp","metadata":{"display_phone_number":` + id + `,"phone_number_id":` + id + `},"contacts":[{"wa_id":` + id + `}],"messages":[{"id":` + id + `,"from":` + id + `,"timestamp":` + id + `,"type":` + id + `},{"id":"wamid.fine","from":"15550100001","timestamp":"1764000000","type":"text","text":{"body":"hello"}}],"statuses":[{"id":` + id + `,"status":` + id + `,"timestamp":` + id + `,"recipient_id":` + id + `}]}}]}]}`
 			if a := w.deliver(body); a.Status != 200 {
-				t.Fatalf("answered %d %s", a.Status, a.Body)
+				t.Fatalf("returned %d %s", a.Status, a.Body)
 			}
 			storedWhole(t, w, []byte(body))
 			for _, it := range w.items() {

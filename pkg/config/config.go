@@ -1,6 +1,5 @@
-// Package config reads what a function's environment says, and makes AWS clients that
-// fit Lambda: small, quick to start, and without repeats of their own where the caller
-// has a deadline to keep.
+// Package config reads a function's environment variables, and makes AWS clients that fit Lambda:
+// small, quick to start, and without retries of their own where the caller has a deadline to keep.
 package config
 
 import (
@@ -21,7 +20,7 @@ type Variables struct {
 	faults []string
 }
 
-// Read returns Variables of a look-up, such as os.Getenv.
+// Read returns Variables that use a look-up, such as os.Getenv.
 func Read(lookup func(string) string) *Variables { return &Variables{lookup: lookup} }
 
 // Optional returns a variable that may be empty.
@@ -46,12 +45,12 @@ func (v *Variables) Address(name string) string {
 	return value
 }
 
-// Number returns a variable that must be a whole number from 0 to highest; standard
-// where it is empty.
-func (v *Variables) Number(name string, standard, highest int) int {
+// Number returns a variable that must be a whole number from 0 to highest; fallback where it is
+// empty.
+func (v *Variables) Number(name string, fallback, highest int) int {
 	value := v.lookup(name)
 	if value == "" {
-		return standard
+		return fallback
 	}
 	n, err := strconv.Atoi(value)
 	if err != nil || n < 0 || n > highest {
@@ -60,7 +59,7 @@ func (v *Variables) Number(name string, standard, highest int) int {
 	return n
 }
 
-// Err names every faulty variable at once; nil without any.
+// Err returns an error that names every faulty variable; nil if there is none.
 func (v *Variables) Err() error {
 	if v.faults == nil {
 		return nil
@@ -68,9 +67,9 @@ func (v *Variables) Err() error {
 	return fmt.Errorf("configuration: %s", strings.Join(v.faults, "; "))
 }
 
-// AWS returns the configuration of clients. Lambda gives region, credentials and
-// endpoints by the environment alone; the full loader would look for files and link
-// three more services.
+// AWS returns the configuration of AWS clients. Lambda provides region, credentials and endpoints
+// in environment variables alone; the full loader would look for files and link three more
+// services.
 func AWS() (aws.Config, error) {
 	env, err := awsconfig.NewEnvConfig()
 	if err != nil {
@@ -83,8 +82,8 @@ func AWS() (aws.Config, error) {
 	}, nil
 }
 
-// DynamoDB returns a client that repeats nothing: the table does, within the budget of
-// its caller.
+// DynamoDB returns a client without retries of its own: pkg/table retries within its caller's
+// budget.
 func DynamoDB(cfg aws.Config) *dynamodb.Client {
 	return dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) {
 		o.Retryer = aws.NopRetryer{}

@@ -29,7 +29,7 @@ func TestEachKindOfFaultNamesItsVariable(t *testing.T) {
 		"not a URL":           {"https://ho st", func(v *config.Variables) { v.Address("V") }, url},
 		"a number":            {"0", func(v *config.Variables) { v.Number("V", 24, 720) }, ""},
 		"the highest":         {"720", func(v *config.Variables) { v.Number("V", 24, 720) }, ""},
-		"no number":           {"", func(v *config.Variables) { v.Number("V", 24, 720) }, ""},
+		"unset number":        {"", func(v *config.Variables) { v.Number("V", 24, 720) }, ""},
 		"one too high":        {"721", func(v *config.Variables) { v.Number("V", 24, 720) }, number},
 		"below zero":          {"-1", func(v *config.Variables) { v.Number("V", 24, 720) }, number},
 		"a fraction":          {"1.5", func(v *config.Variables) { v.Number("V", 24, 720) }, number},
@@ -62,14 +62,14 @@ func TestEveryFaultyVariableIsNamedAtOnce(t *testing.T) {
 	}
 }
 
-func TestAVariableIsReturnedAsItIs(t *testing.T) {
+func TestAVariableIsReturnedUnchanged(t *testing.T) {
 	v := variables(map[string]string{"A": " x ", "URL": "https://host/", "N": "7"})
-	if a, o, none, url, n, standard := v.Required("A"), v.Optional("A"), v.Optional("NONE"), v.Address("URL"), v.Number("N", 1, 9), v.Number("NONE", 5, 9); a != " x " || o != " x " || none != "" || url != "https://host/" || n != 7 || standard != 5 || v.Err() != nil {
-		t.Errorf("%q %q %q %q %d %d %v", a, o, none, url, n, standard, v.Err())
+	if a, o, none, url, n, fallback := v.Required("A"), v.Optional("A"), v.Optional("NONE"), v.Address("URL"), v.Number("N", 1, 9), v.Number("NONE", 5, 9); a != " x " || o != " x " || none != "" || url != "https://host/" || n != 7 || fallback != 5 || v.Err() != nil {
+		t.Errorf("%q %q %q %q %d %d %v", a, o, none, url, n, fallback, v.Err())
 	}
 }
 
-func TestAWSsClientsAreWhatTheEnvironmentSays(t *testing.T) {
+func TestAWSClientsFollowTheEnvironment(t *testing.T) {
 	for name, value := range map[string]string{
 		"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "key", "AWS_SESSION_TOKEN": "token", "AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:9",
 	} {

@@ -1,34 +1,34 @@
-// Package events names the events that stored items become on the bus, and has the JSON
-// Schema of what is in them.
+// Package events names the events that stored items become on the bus, and holds the JSON Schema of
+// their details.
 package events
 
 import _ "embed"
 
-// Detail types of the events that a pipe makes of the table's stream. An item has its own
-// in the attribute detail_type: a pipe takes a detail type from the record, it cannot make
-// one (Amazon EventBridge: "Amazon EventBridge Pipes targets", dynamic path parameters).
+// Detail types of the events that a pipe makes from the table's stream. Each item names its own in
+// the attribute detail_type: a pipe can copy a detail type from the record but not compute one
+// (Amazon EventBridge: "Amazon EventBridge Pipes targets", dynamic path parameters).
 const (
-	// Received is what a customer has just written. Reply only to this one: a reply to an
-	// echo would be one to oneself, and to history one to last month.
+	// Received is a message that a customer has just written. Reply only to this type: an echo is
+	// the business's own message, and history may be months old.
 	Received = "WhatsApp Message Received"
-	// Echoed is what the business sent from its own app.
+	// Echoed is a message that the business sent from its own app.
 	Echoed = "WhatsApp Message Echoed"
-	// History is an old message, of either direction, that came when a number was connected.
+	// History is an old message, in either direction, delivered when a number was connected.
 	History = "WhatsApp Message History"
-	// StatusChanged is what became of a message on its way.
+	// StatusChanged is a delivery status of a message that was sent.
 	StatusChanged = "WhatsApp Message Status"
-	// AccountEvent is everything else: templates, calls, limits, fields of tomorrow.
+	// AccountEvent is everything else: templates, calls, limits, and fields not known yet.
 	AccountEvent = "WhatsApp Account Event"
 	// Quarantined is a body, or an update, that could not be stored as what it is.
 	Quarantined = "WhatsApp Quarantined"
-	// Standby is whatever this app only watches, because another one answers: messages,
-	// statuses and echoes, as their kind says.
+	// Standby is a message, status or echo, as its kind says, of a conversation that a different
+	// app handles and this one only watches.
 	Standby = "WhatsApp Standby"
-	// Outcome is that an attempt to send was settled.
+	// Outcome is the settled outcome of an attempt to send.
 	Outcome = "WhatsApp Message Outcome"
 )
 
-// DetailTypes are all of them.
+// DetailTypes lists them all.
 var DetailTypes = []string{Received, Echoed, History, StatusChanged, AccountEvent, Quarantined, Outcome, Standby}
 
 // JSON is a JSON Schema with a definition for each detail type, for users' code generators.

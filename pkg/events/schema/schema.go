@@ -1,5 +1,5 @@
-// Package schema holds events to their JSON Schema, and makes the documentation's tables of
-// it. It is of no use to a deployed function.
+// Package schema validates events against their JSON Schema, and generates the documentation's
+// tables from it. Deployed functions do not use it.
 package schema
 
 import (
@@ -40,7 +40,7 @@ var compiled = sync.OnceValues(func() (map[string]*jsonschema.Schema, error) {
 	return all, nil
 })
 
-// Validate returns what is wrong with the detail of an event.
+// Validate returns the faults of an event's detail, by member; none if it is valid.
 func Validate(detailType string, detail []byte) (faults []string) {
 	all, err := compiled()
 	if err != nil {
@@ -63,7 +63,7 @@ func Validate(detailType string, detail []byte) (faults []string) {
 	return nil
 }
 
-// leaves are the faults that are not made of others.
+// leaves returns the faults that are not composed of others.
 func leaves(e *jsonschema.ValidationError) (faults []string) {
 	for _, cause := range e.Causes {
 		faults = append(faults, leaves(cause)...)
@@ -76,7 +76,7 @@ func leaves(e *jsonschema.ValidationError) (faults []string) {
 	return slices.Compact(faults)
 }
 
-// node is what the tables need of the schema.
+// node holds the parts of the schema that the tables need.
 type node struct {
 	Defs        map[string]*node `json:"$defs"`
 	Description string           `json:"description"`
@@ -114,8 +114,8 @@ func Types() string {
 	return b.String()
 }
 
-// Table returns README's table of members: ● is never empty, ○ may be, nothing is always
-// the empty string.
+// Table returns README's table of members: ● is never empty, ○ may be empty, and a blank cell is
+// always the empty string.
 func Table() string {
 	root, err := read()
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"connexease-functions/pkg/events/schema"
 )
 
-// detail returns a detail that fits its type: every member is what the schema demands.
+// detail returns a valid detail of a type: every member is what the schema demands.
 func detail(t *testing.T, detailType string) map[string]any {
 	t.Helper()
 	d := map[string]any{}
@@ -22,7 +22,7 @@ func detail(t *testing.T, detailType string) map[string]any {
 	return d
 }
 
-// must are the members that a type demands more of than a string.
+// must lists the members of which a type demands more than a string.
 var must = map[string]map[string]any{
 	events.Received:      {"pk": "wa#1", "sk": "message#2#" + hash, "kind": "message", "direction": "in"},
 	events.Echoed:        {"pk": "wa#1", "sk": "message#2#" + hash, "kind": "message", "direction": "out"},
@@ -68,7 +68,7 @@ func TestADetailFitsItsTypeAndNothingElseDoes(t *testing.T) {
 			more := maps.Clone(good)
 			more["payload"] = "x"
 			if f := faults(t, name, more); !strings.Contains(f, "payload") {
-				t.Errorf("with another member: %q", f)
+				t.Errorf("with an extra member: %q", f)
 			}
 			for _, other := range events.DetailTypes {
 				if other == name {
@@ -89,14 +89,14 @@ func TestADetailFitsItsTypeAndNothingElseDoes(t *testing.T) {
 	}
 }
 
-// alike are pairs of which the first one's detail fits the second type too: not every history
-// has a thread, and what another app answers is told by its field alone.
+// alike lists pairs where a detail of the first type is valid for the second too: not every history
+// has a thread, and standby differs by its field alone.
 var alike = map[[2]string]bool{
 	{events.Received, events.History}: true, {events.Echoed, events.History}: true,
 	{events.Standby, events.Received}: true, {events.Standby, events.History}: true,
 }
 
-// The library passes over a keyword that it does not know, such as a misspelt one.
+// The library ignores unknown keywords, such as a misspelt one.
 func TestTheSchemaHasOnlyKeywordsThatAreChecked(t *testing.T) {
 	known := []string{"$ref", "type", "allOf", "properties", "required", "additionalProperties", "unevaluatedProperties", "const", "enum", "pattern", "minLength", "maxLength", "description", "title"}
 	var walk func(at string, v any)
