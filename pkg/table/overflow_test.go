@@ -40,10 +40,13 @@ func TestMessagesHoldAllEventsWithinSQSsLimit(t *testing.T) {
 		escaped = append(escaped, inbound(fmt.Sprint("e-", n), "{}"))
 		escaped[len(escaped)-1].Text = strings.Repeat("é", 100_000)
 	}
+	spoken := inbound("x", "{}") // a payload is in base64
+	spoken.Text = "aé€\uFFFF😀\U00010000\U0010FFFF\x7f\\u00e9"
 	for what, c := range map[string]struct {
 		events   []whatsapp.Event
 		messages int
 	}{
+		"characters of every length":     {[]whatsapp.Event{spoken}, 1},
 		"nothing":                        {nil, 0},
 		"one":                            {sized(10), 1},
 		"many small ones":                {sized(slices.Repeat([]int{100}, 500)...), 1},
@@ -175,7 +178,7 @@ func TestAHeadIsDrainedOnlyWithEveryPartThere(t *testing.T) {
 				t.Errorf("part %d of %d is looked at by %+v", n+1, parts, c)
 			}
 		}
-		if put := in.TransactItems[parts].Put; put == nil || put.Item["sk"].S != sk || put.Item["parts"].N != fmt.Sprint(parts) || len(put.Item["payload_sha256"].S) != 64 {
+		if put := in.TransactItems[parts].Put; put == nil || put.Item["sk"].S != sk || put.Item["expires_at"].N != "1804118400" || put.Item["parts"].N != fmt.Sprint(parts) || len(put.Item["payload_sha256"].S) != 64 {
 			t.Errorf("the head is %+v", put)
 		}
 	}
