@@ -59,10 +59,16 @@ needs-go:
 	@command -v go >/dev/null || { echo "Go is not installed. Fix it with: the archive of go.dev/dl (Debian, Ubuntu) or brew install go (macOS)"; exit 1; }
 	@test -d "$${TMPDIR:-/tmp}" && test -w "$${TMPDIR:-/tmp}" || { echo "TMPDIR is $${TMPDIR:-/tmp}, which is not a folder that can be written to. Fix it with: unset TMPDIR"; exit 1; }
 
+# Prerequisite of what runs containers: before anything is downloaded or built.
+.PHONY: needs-docker
+needs-docker:
+	@command -v docker >/dev/null || { echo "Docker is not installed; SAM runs the functions in its containers. Fix it with: sudo apt-get install docker.io busybox-static (Debian, Ubuntu) or Docker Desktop (macOS)"; exit 1; }
+
 # Prerequisite of what asks a running laptop stack.
 .PHONY: needs-stack
 needs-stack:
 	@test -f "$(STATE)/env" || { echo "Nothing runs here. Start it with: make run"; exit 1; }
+	@. $(ENV); curl -sS -o /dev/null "$$CONTROL_URL/queues" 2>/dev/null || { echo "The laptop's stack is not running: nothing answers at $$CONTROL_URL. Start it with: make run"; exit 1; }
 
 # What lint-template made of template.yaml, where that has not changed since.
 TRANSLATED = $(shell test $(PACKS)/translated.json -nt template.yaml && echo "$(CURDIR)/$(PACKS)/translated.json")
@@ -95,11 +101,11 @@ lint: needs-go lint-template ## gofmt, go vet for Linux and macOS, staticcheck, 
 	go run $(GOSEC) -quiet -exclude=$(LAPTOP_ONLY) ./pkg/local/... ./pkg/ops/... ./pkg/proof/...
 
 lint-template: needs-venv $(PACKS)/ready ## cfn-lint, checkov and SAM's translator on template.yaml
-	$(PACKS)/bin/python -m cfnlint -t template.yaml -r $(REGIONS)
+	$(PACKS)/bin/python $(PACKS)/bin/cfn-lint -t template.yaml -r $(REGIONS)
 	LOG_LEVEL=ERROR $(PACKS)/bin/python -m checkov.main -f template.yaml --framework cloudformation --compact --quiet --skip-download
 	AWS_DEFAULT_REGION=us-east-1 $(PACKS)/bin/python pkg/proof/template/testdata/translate.py template.yaml > $(PACKS)/translated.json
 	AWS_DEFAULT_REGION=us-east-1 $(PACKS)/bin/python pkg/proof/template/testdata/translate.py template.yaml without-events > $(PACKS)/without-events.json
-	$(PACKS)/bin/python -m cfnlint -t $(PACKS)/without-events.json -i W8001 -r $(REGIONS_WITHOUT_PIPES)
+	$(PACKS)/bin/python $(PACKS)/bin/cfn-lint -t $(PACKS)/without-events.json -i W8001 -r $(REGIONS_WITHOUT_PIPES)
 	TRANSLATED_TEMPLATE="$(CURDIR)/$(PACKS)/translated.json" go test -count=1 -run TestWhatSAMMakes ./pkg/proof/template
 
 .PHONY: needs-venv
@@ -164,10 +170,10 @@ build: needs-go ## build the functions for Lambda into bin/
 build-%Function:
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(LAMBDA_ARCH) go build $(BUILD_FLAGS) -o "$(ARTIFACTS_DIR)/bootstrap" ./functions/$(shell echo $* | tr A-Z a-z)
 
-sam-test: needs-go ## the official SAM CLI validates, builds, and runs the functions in its containers
+sam-test: needs-go needs-docker needs-venv ## the official SAM CLI validates, builds, and runs the functions in its containers
 	@$(call built,./pkg/proof/samtest) exec .local/bin/samtest -parent $$PPID
 
-sam-local: needs-go ## sam local start-api with all it needs, until Ctrl-C (PORT=8080; needs Docker)
+sam-local: needs-go needs-docker needs-venv ## sam local start-api with all it needs, until Ctrl-C (PORT=8080; needs Docker)
 	@$(call built,./pkg/proof/samtest) exec .local/bin/samtest -parent $$PPID -serve -port $(PORT)
 
 check: lint test ## the gate: lint and all tests

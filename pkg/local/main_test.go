@@ -364,7 +364,7 @@ func TestWhatIsMissingIsOneSentenceWithTheCommandThatMendsIt(t *testing.T) {
 		port         int
 		want         string
 	}{
-		"taken port":         {root, os.Getenv("PATH"), port, fmt.Sprintf("Port %d is taken. Mend it with: make run PORT=%d", port, port+10)},
+		"taken port":         {root, os.Getenv("PATH"), port, fmt.Sprintf("Port %d is taken. Fix it with: make run PORT=%d", port, port+10)},
 		"taken control port": {root, os.Getenv("PATH"), port - 1, fmt.Sprintf("make run PORT=%d", port+9)},
 		"no template":        {empty, os.Getenv("PATH"), freePorts(t), "template.yaml cannot be read"},
 		"no java":            {root, noJava, freePorts(t), "java is not installed"},

@@ -151,7 +151,7 @@ func TestAPortThatIsNotAllowedIsNotCalledTaken(t *testing.T) {
 		}
 		return
 	}
-	if want := "Port 80, for the control address, is not allowed for this user. Mend it with: make run PORT=8079\n"; err == nil || string(out) != want {
+	if want := "Port 80, for the control address, is not allowed for this user. Fix it with: make run PORT=8079\n"; err == nil || string(out) != want {
 		t.Errorf("%v: %s, want %s", err, out, want)
 	}
 }

@@ -13,10 +13,10 @@ import (
 )
 
 // Mend is an error that people can do something about: what is wrong, and the exact
-// command that mends it. Its text is to be printed as it is.
+// command that fixes it. Its text is to be printed as it is.
 type Mend struct{ Problem, Command string }
 
-func (m *Mend) Error() string { return m.Problem + ". Mend it with: " + m.Command }
+func (m *Mend) Error() string { return m.Problem + ". Fix it with: " + m.Command }
 
 const (
 	installJava = "sudo apt-get install openjdk-17-jre-headless (Debian, Ubuntu) or brew install openjdk@17 (macOS)"
@@ -32,22 +32,25 @@ var (
 	kegs = []string{"/opt/homebrew/opt/openjdk*/bin/java", "/usr/local/opt/openjdk*/bin/java", "/home/linuxbrew/.linuxbrew/opt/openjdk*/bin/java"}
 )
 
+const lookedAt = " (JAVA_HOME, PATH, macOS's java_home and Homebrew's folders were looked at)"
+
 // java is one that may run DynamoDB Local.
 type java struct{ path, where string }
 
-// findJavas returns each java of this machine, the one that people chose first.
-func findJavas(ctx context.Context) ([]java, error) {
-	var found []java
-	add := func(path, where string) {
+// findJavas returns each java of this machine, the one that people chose first, and what is wrong
+// with their choice where that has none.
+func findJavas(ctx context.Context) (found []java, faults []string, err error) {
+	add := func(path, where string) bool {
 		if info, err := os.Stat(path); err != nil || info.IsDir() {
-			return
+			return false
 		}
 		if !slices.ContainsFunc(found, func(j java) bool { return j.path == path }) {
 			found = append(found, java{path, where})
 		}
+		return true
 	}
-	if home := os.Getenv("JAVA_HOME"); home != "" {
-		add(filepath.Join(home, "bin", "java"), "of JAVA_HOME ("+home+")")
+	if home := os.Getenv("JAVA_HOME"); home != "" && !add(filepath.Join(home, "bin", "java"), "of JAVA_HOME ("+home+")") {
+		faults = append(faults, "JAVA_HOME ("+home+") has no bin/java")
 	}
 	if path, err := exec.LookPath("java"); err == nil {
 		add(path, "on PATH")
@@ -65,9 +68,9 @@ func findJavas(ctx context.Context) ([]java, error) {
 		}
 	}
 	if len(found) == 0 {
-		return nil, &Mend{"java is not installed" + needsJava + " (JAVA_HOME, PATH, " + javaHomeTool + " and Homebrew's folders were looked at)", installJava}
+		return nil, nil, &Mend{strings.Join(append(faults, "java is not installed"), ", ") + needsJava + lookedAt, installJava}
 	}
-	return found, nil
+	return found, faults, nil
 }
 
 // checkJava says why this java cannot run DynamoDB Local, or nothing. It costs a tenth of a

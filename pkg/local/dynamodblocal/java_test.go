@@ -72,9 +72,15 @@ func TestTheFirstJavaThatIsNewEnoughIsUsedWhereverItIs(t *testing.T) {
 	t.Setenv("JAVA_HOME", home)
 	want := fakeJava(t, filepath.Join(keg, "openjdk@17"), "17.0.9")
 	_, err := Start(t.Context(), t.TempDir())
-	if want := "the java of JAVA_HOME (" + home + ") is version 11.0.2, the java on PATH does not run; DynamoDB Local needs Java 17 or newer. Mend it with: "; err == nil || !strings.HasPrefix(err.Error(), want) {
+	if want := "the java of JAVA_HOME (" + home + ") is version 11.0.2, the java on PATH does not run; DynamoDB Local needs Java 17 or newer" + lookedAt + ". Fix it with: "; err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("without one: %v, want %s", err, want)
 	}
+	t.Setenv("JAVA_HOME", "/nowhere")
+	_, err = Start(t.Context(), t.TempDir())
+	if want := "JAVA_HOME (/nowhere) has no bin/java, the java on PATH does not run; "; err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("without one in JAVA_HOME: %v, want %s", err, want)
+	}
+	t.Setenv("JAVA_HOME", home)
 	kegs = []string{filepath.Join(keg, "openjdk*/bin/java")}
 	if _, err := Start(t.Context(), t.TempDir()); err == nil || !strings.Contains(err.Error(), "this is  "+want) {
 		t.Errorf("with Homebrew's: %v", err)

@@ -72,13 +72,12 @@ var errPortTaken = errors.New("the port is taken")
 // when Start returns, and ends with this process, whichever way that ends. The error
 // is a *Mend where there is no Java 17 or newer.
 func Start(ctx context.Context, dir string) (*Server, error) {
-	javas, err := findJavas(ctx)
+	javas, faults, err := findJavas(ctx)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	var faults []string
 	for _, j := range javas {
 		s, err := startWith(ctx, j.path, dir)
 		if err == nil {
@@ -93,7 +92,7 @@ func Start(ctx context.Context, dir string) (*Server, error) {
 		}
 		faults = append(faults, fault)
 	}
-	return nil, &Mend{strings.Join(faults, ", ") + needsJava, installJava}
+	return nil, &Mend{strings.Join(faults, ", ") + needsJava + lookedAt, installJava}
 }
 
 func startWith(ctx context.Context, java, dir string) (s *Server, err error) {

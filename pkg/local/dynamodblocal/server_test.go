@@ -191,7 +191,7 @@ func TestAnotherProgramOnThePortIsNotTakenForDynamoDB(t *testing.T) {
 	defer other.Close()
 	port := other.Listener.Addr().(*net.TCPAddr).Port
 	onlyJava(t, "until test -e '"+answered+"'; do /bin/sleep 0.01; done; echo java.net.BindException; exit 1", "")
-	javas, err := findJavas(t.Context())
+	javas, _, err := findJavas(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,7 +54,7 @@ func lookForEngine(ctx context.Context) (e *engine, runs bool, err error) {
 	return e, false, nil
 }
 
-const mendEngine = "Mend it with: start Docker (Docker Desktop, colima, systemctl start docker), or as root: apt-get install docker.io; the test starts it itself then"
+const mendEngine = "Fix it with: start Docker (Docker Desktop, colima, systemctl start docker), or as root: apt-get install docker.io; the test starts it itself then"
 
 // bridgeInterface is Docker's default.
 const bridgeInterface = "/sys/class/net/docker0"
@@ -200,7 +200,7 @@ func writeStandIn(path, arch string) error {
 		err = isStatic(binary, arch)
 	}
 	if err != nil {
-		return fmt.Errorf("neither SAM's base image nor a static busybox can be had (%w). Mend it with: apt-get install busybox-static", err)
+		return fmt.Errorf("neither SAM's base image nor a static busybox can be had (%w). Fix it with: apt-get install busybox-static", err)
 	}
 	file, err := os.Create(path)
 	if err != nil {

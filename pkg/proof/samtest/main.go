@@ -46,7 +46,7 @@ func main() {
 func checkNeeds(ctx context.Context) error {
 	_, _, engine := lookForEngine(ctx)
 	if _, err := output(ctx, "", os.Environ(), "python3", "-c", "import ensurepip"); err != nil && ctx.Err() == nil {
-		return errors.Join(engine, errors.New("python3 with venv is not installed; it runs the SAM CLI. Mend it with: sudo apt-get install python3-venv (Debian, Ubuntu) or brew install python (macOS)"))
+		return errors.Join(engine, errors.New("python3 with venv is not installed; it runs the SAM CLI. Fix it with: sudo apt-get install python3-venv (Debian, Ubuntu) or brew install python (macOS)"))
 	}
 	return engine
 }

@@ -27,7 +27,7 @@ func installSAM(ctx context.Context, cache string) (*sam, error) {
 	}
 	python, err := exec.LookPath("python3")
 	if err != nil {
-		return nil, errors.New("python3 is not installed; it runs the SAM CLI. Mend it with: sudo apt-get install python3-venv (Debian, Ubuntu) or brew install python (macOS)")
+		return nil, errors.New("python3 is not installed; it runs the SAM CLI. Fix it with: sudo apt-get install python3-venv (Debian, Ubuntu) or brew install python (macOS)")
 	}
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return nil, err
@@ -40,7 +40,7 @@ func installSAM(ctx context.Context, cache string) (*sam, error) {
 	fmt.Printf("Installing the SAM CLI %s (200 MB, once, about a minute) ...\n", samVersion)
 	venv := filepath.Join(temporary, "venv")
 	if _, err := output(ctx, "", os.Environ(), python, "-m", "venv", venv); err != nil {
-		return nil, fmt.Errorf("%w\nMend it with: sudo apt-get install python3-venv", err)
+		return nil, fmt.Errorf("%w\nFix it with: sudo apt-get install python3-venv", err)
 	}
 	if _, err := output(ctx, "", os.Environ(), filepath.Join(venv, "bin", "python3"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "aws-sam-cli=="+samVersion); err != nil {
 		return nil, err
