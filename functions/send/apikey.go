@@ -12,9 +12,9 @@ type apiKey struct {
 	early *secret.Cooldown // of refreshes after a refusal
 }
 
-// other returns another key than one that the Gateway refused, if there is one by
+// replacement returns a different key than the one that the Gateway refused, if there is one by
 // now.
-func (k *apiKey) other(ctx context.Context, refused secret.Value) (secret.Value, bool) {
+func (k *apiKey) replacement(ctx context.Context, refused secret.Value) (secret.Value, bool) {
 	get := k.cache.Get
 	if k.early.Allow() {
 		get = k.cache.Refresh

@@ -71,15 +71,15 @@ func TestAnOutcomeHasTimeOfItsOwnWhateverTheClockSays(t *testing.T) {
 	for name := range w.row(id).Send().Attempts {
 		token = name
 	}
-	v := visit{request: ledger.Request{ID: id, RespondBy: w.now().Add(-time.Second)}}
-	r := w.handler.write(t.Context(), &v, ledger.Write{
+	d := delivery{request: ledger.Request{ID: id, RespondBy: w.now().Add(-time.Second)}}
+	r := w.handler.write(t.Context(), &d, ledger.Write{
 		Step: ledger.Settle, ID: id, If: []ledger.Clause{{Kind: ledger.AttemptOpen, Token: token}},
 		Set: ledger.Update{Token: token, Outcome: &ledger.Outcome{State: ledger.Accepted, HTTP: 200, At: w.now()}},
 	})
 	if r.Lost || r.Missed || r.Refused || w.lookUp(id).State != "accepted" {
-		t.Errorf("%+v, %v", r, v.err)
+		t.Errorf("%+v, %v", r, d.err)
 	}
-	if claim := w.handler.write(t.Context(), &v, ledger.Write{Step: ledger.ClaimN, ID: id, If: []ledger.Clause{{Kind: ledger.VersionIs, V: 2}}, Set: ledger.Update{Token: strings.Repeat("t", 16)}}); !claim.Lost && !claim.Missed {
+	if claim := w.handler.write(t.Context(), &d, ledger.Write{Step: ledger.ClaimN, ID: id, If: []ledger.Clause{{Kind: ledger.VersionIs, V: 2}}, Set: ledger.Update{Token: strings.Repeat("t", 16)}}); !claim.Lost && !claim.Missed {
 		t.Errorf("a claim is written after its time: %+v", claim)
 	}
 }

@@ -3,155 +3,215 @@ package main
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
+	"connexease-functions/pkg/api"
 	"connexease-functions/pkg/gateway"
 	"connexease-functions/pkg/ledger"
+	"connexease-functions/pkg/order"
 	"connexease-functions/pkg/secret"
 	"connexease-functions/pkg/table"
 	"connexease-functions/pkg/whatsapp"
 )
 
-const (
-	// claimLimit bounds the write of a claim, readLimit the reading of statuses: what
-	// they take is missing from the call.
-	claimLimit = 4 * time.Second
-	readLimit  = 3 * time.Second
-	// leastForOutcome is given to the write of an outcome whatever the clock says.
-	leastForOutcome = time.Second
-	// enqueueLimit bounds the sending of an id to the queue.
-	enqueueLimit = 5 * time.Second
-	// patience is how long a queue record waits in process for a rate limit's end.
-	patience = 2 * time.Second
-	// leastWait is what it waits where the answer asks for less, or does not say: the
-	// Gateway's shorter limit is one of a second.
-	leastWait = time.Second
-
-	// An item has 400 KB: the message, and what the Gateway said to its attempts.
-	largestAnswer = 64 << 10
-	largestNotice = 4 << 10 // of an attempt that may be followed by others
-	longestWamid  = 512     // characters seen: 38 to 82
-)
-
-// visit is one request's way through the ledger, and what came of it.
-type visit struct {
+// delivery is one order's way through the function, and what came of it. Each source reads and checks
+// its orders; from there this file has the whole path: key, claim, post, settle.
+type delivery struct {
+	order   order.Order
 	request ledger.Request
 	about   table.About
 	key     secret.Value
 	opaque  bool   // the caller used biz_opaque_callback_data
 	client  string // of a row that only its id named
 
-	end    ledger.Action   // DoAnswer, DoAcknowledge or DoLater
-	result *gateway.Result // of the own call; nil without one
+	end    ledger.Action   // DoRespond, DoAcknowledge or DoLater
+	result *gateway.Result // of its own call; nil without one
 	called time.Duration   // how long the Gateway took
 	err    error           // the last one of AWS
 }
 
-// deliver takes a request through the ledger: claim, post, settle. It decides nothing.
-func (h *handler) deliver(ctx context.Context, v *visit) {
-	way, action := ledger.Begin(&v.request, h.now())
+// deliver delivers the order of a caller that waits, and returns the response.
+func (h *handler) deliver(ctx context.Context, d *delivery, l *line) api.Response {
+	receipt := d.order.Summary.Receipt
+	if receipt || d.request.Source != ledger.Async {
+		if refused := h.fetchKey(ctx, d, l); refused != nil {
+			return *refused
+		}
+	}
+	if receipt {
+		h.postReceipt(ctx, d)
+	} else {
+		h.identify(d)
+		h.send(ctx, d)
+	}
+	l.delivered(d)
+	return h.respond(d)
+}
+
+// fetchKey gets the API key before anything is claimed.
+func (h *handler) fetchKey(ctx context.Context, d *delivery, l *line) *api.Response {
+	key, stale, err := h.apiKey.cache.Get(ctx)
+	if err != nil {
+		l.reason, l.err, l.fix = reasonAPIKey, err, h.keyFix(err)
+		r := h.keyFailed(err)
+		return &r
+	}
+	d.key, l.stale = key, max(l.stale, stale)
+	return nil
+}
+
+// identify gives an order its id, fingerprint and attempt token.
+func (h *handler) identify(d *delivery) {
+	o, r := &d.order, &d.request
+	var err error
+	if r.Token, err = ledger.NewToken(h.random); err == nil {
+		if r.Keyed = o.Key != ""; r.Keyed {
+			r.ID = ledger.ID(o.Scope, o.Key)
+		} else {
+			r.ID, err = ledger.RandomID(h.random)
+		}
+	}
+	if err != nil {
+		panic(err) // crypto/rand ends the program instead
+	}
+	d.opaque, d.about = o.Summary.HasOpaque, o.About()
+	r.Client, r.Payload, r.IsFake, r.MMLite = o.Client, o.Body, o.IsFake, o.MMLite
+	r.Fingerprint, r.OnUnknown, r.ValidFor = ledger.Fingerprint(o.IsFake, o.MMLite, o.Body), o.OnUnknown, o.ValidFor
+	r.RetentionDays = h.retentionDays
+}
+
+// processEnds is when Lambda ends this process.
+func (h *handler) processEnds(ctx context.Context) time.Time {
+	if end, ok := ctx.Deadline(); ok {
+		return end
+	}
+	return h.now().Add(ledger.ClaimNeeds + 2*answerMargin) // not under Lambda
+}
+
+// send leads an order through the ledger: claim, post, settle. It decides nothing.
+func (h *handler) send(ctx context.Context, d *delivery) {
+	way, action := ledger.Begin(&d.request, h.now())
 	for {
 		switch action.Do {
 		case ledger.DoWrite:
-			result := h.write(ctx, v, action.Write)
+			result := h.write(ctx, d, action.Write)
 			action = way.Wrote(h.now(), result)
 		case ledger.DoQuery:
-			reading, cancel := context.WithDeadline(ctx, h.until(v, readLimit))
-			statuses, err := h.table.Statuses(reading, v.request.ID)
+			reading, cancel := context.WithDeadline(ctx, h.until(d, readLimit))
+			statuses, err := h.table.Statuses(reading, d.request.ID)
 			cancel()
 			if err != nil {
-				v.err = err
+				d.err = err
 			}
 			action = way.Queried(h.now(), statuses, err == nil)
 		case ledger.DoPost:
-			if v.request.Source == ledger.RecordByID { // its row says what an order would
+			if d.request.Source == ledger.RecordByID { // its row says what an order would
 				summary, _ := whatsapp.Check(action.Send.Payload)
-				v.opaque, v.client = summary.HasOpaque, action.Send.Client
+				d.opaque, d.client = summary.HasOpaque, action.Send.Client
 			}
-			outcome, retryAfter := h.post(ctx, v, action.Send, action.Within)
+			outcome, retryAfter := h.post(ctx, d, action.Send, action.Within)
 			action = way.Posted(h.now(), outcome, retryAfter)
 		case ledger.DoEnqueue:
-			sending, cancel := context.WithDeadline(ctx, h.until(v, enqueueLimit))
-			err := h.queue.Send(sending, `{"id":"`+v.request.ID+`"}`)
+			sending, cancel := context.WithDeadline(ctx, h.until(d, enqueueLimit))
+			err := h.queue.Send(sending, `{"id":"`+d.request.ID+`"}`)
 			cancel()
 			if err != nil {
-				v.err = err
+				d.err = err
 			}
 			action = way.Enqueued(err == nil)
 		default:
-			v.end = action
-			h.alias(ctx, v)
+			d.end = action
+			h.alias(ctx, d)
 			return
 		}
 	}
 }
 
-func (h *handler) until(v *visit, limit time.Duration) time.Time {
+// until is the earlier of a limit from now on and the time to respond.
+func (h *handler) until(d *delivery, limit time.Duration) time.Time {
 	at := h.now().Add(limit)
-	if v.request.RespondBy.Before(at) {
-		return v.request.RespondBy
+	if d.request.RespondBy.Before(at) {
+		return d.request.RespondBy
 	}
 	return at
 }
 
-func (h *handler) write(ctx context.Context, v *visit, w ledger.Write) ledger.Result {
-	end := h.until(v, claimLimit)
+// write makes one write of the ledger, in the time that its step has.
+func (h *handler) write(ctx context.Context, d *delivery, w ledger.Write) ledger.Result {
+	end := h.until(d, claimLimit)
 	if w.Step == ledger.Settle {
-		end = v.request.RespondBy
+		end = d.request.RespondBy
 		if least := h.now().Add(leastForOutcome); end.Before(least) {
 			end = least
 		}
 	}
 	writing, cancel := context.WithDeadline(ctx, end)
 	defer cancel()
-	result, err := h.table.WriteSend(writing, w, v.about)
+	result, err := h.table.WriteSend(writing, w, d.about)
 	if err != nil {
-		v.err = err
+		d.err = err
 	}
 	return result
 }
 
-// post calls the Gateway for one attempt. Calls that surely sent nothing are repeated
-// inside it: with another API key, and for queue records after a short rate limit.
-func (h *handler) post(ctx context.Context, v *visit, send *ledger.Send, within time.Duration) (ledger.Outcome, time.Duration) {
+// post calls the Gateway for one attempt. Calls that definitely sent nothing are repeated
+// inside it: with a new API key, and for queue records after a short rate limit.
+func (h *handler) post(ctx context.Context, d *delivery, send *ledger.Send, within time.Duration) (ledger.Outcome, time.Duration) {
 	started := h.now()
 	end := started.Add(within)
 	calling, cancel := context.WithDeadline(ctx, end)
 	defer cancel()
 	body := send.Payload
-	if !v.opaque {
-		body = whatsapp.WithOpaque(body, ledger.Opaque(v.request.ID, v.request.Token))
+	if !d.opaque {
+		body = whatsapp.WithOpaque(body, ledger.Opaque(d.request.ID, d.request.Token))
 	}
 	waits := time.Duration(0)
-	if v.request.Source.IsRecord() {
+	if d.request.Source.IsRecord() {
 		waits = patience
 	}
-	r := h.call(calling, &v.key, waits, end, func(ctx context.Context, key string) gateway.Result {
+	r := h.call(calling, &d.key, waits, end, func(ctx context.Context, key string) gateway.Result {
 		return h.gateway.Send(ctx, key, body, send.IsFake, send.MMLite)
 	})
-	v.result, v.called = &r, h.now().Sub(started)
+	d.result, d.called = &r, h.now().Sub(started)
 	if r.NotConnected {
-		v.err = r.Err
+		d.err = r.Err
 	}
 	if pausesAll(r) && waits > 0 {
-		h.limited.set(h.now().Add(r.RetryAfter))
+		h.pause.extend(h.now().Add(r.RetryAfter))
 	}
-	return outcome(r), r.RetryAfter
+	return outcomeOf(r), r.RetryAfter
 }
 
-// call repeats what surely sent nothing, while another call fits before end.
+// postReceipt passes a read receipt or typing indicator on. It is not a message and may be repeated
+// freely, so nothing is claimed.
+func (h *handler) postReceipt(ctx context.Context, d *delivery) {
+	started := h.now()
+	end := started.Add(ledger.CallLimit)
+	if d.request.RespondBy.Before(end) {
+		end = d.request.RespondBy
+	}
+	calling, cancel := context.WithDeadline(ctx, end)
+	defer cancel()
+	r := h.call(calling, &d.key, 0, end, func(ctx context.Context, key string) gateway.Result {
+		return h.gateway.SendReceipt(ctx, key, d.order.Body, d.order.IsFake, d.order.MMLite)
+	})
+	d.result, d.called = &r, h.now().Sub(started)
+}
+
+// call repeats what definitely sent nothing, while one more call fits before end.
 func (h *handler) call(ctx context.Context, key *secret.Value, patience time.Duration, end time.Time, send func(context.Context, string) gateway.Result) gateway.Result {
 	for changed := false; ; {
 		r := send(ctx, key.Reveal())
 		wait := time.Duration(0)
 		switch {
 		case refusesKey(r) && !changed:
-			other, is := h.apiKey.other(ctx, *key)
+			replacement, is := h.apiKey.replacement(ctx, *key)
 			if !is {
 				return r
 			}
-			*key, changed = other, true
+			*key, changed = replacement, true
 		case r.Status == http.StatusTooManyRequests && max(r.RetryAfter, leastWait) <= patience:
 			wait = max(r.RetryAfter, leastWait)
 			patience -= wait
@@ -171,8 +231,23 @@ func (h *handler) call(ctx context.Context, key *secret.Value, patience time.Dur
 	}
 }
 
-// limited reports whether the Gateway, or Meta behind it, asks to slow down.
-func limited(r gateway.Result) bool {
+// alias remembers the name that WhatsApp has for the recipient, where it differs from the
+// caller's. The message has left: a failure changes nothing of that.
+func (h *handler) alias(ctx context.Context, d *delivery) {
+	if d.result == nil || d.result.State != gateway.Accepted || d.about.GroupID != "" {
+		return
+	}
+	names, ok := whatsapp.SentTo(d.result.Body)
+	if !ok {
+		return
+	}
+	writing, cancel := context.WithDeadline(ctx, h.until(d, aliasLimit))
+	defer cancel()
+	_ = h.table.PutAlias(writing, names, h.now())
+}
+
+// slowsDown reports whether the Gateway, or Meta behind it, asks to slow down.
+func slowsDown(r gateway.Result) bool {
 	return r.Status == http.StatusTooManyRequests || metaLimited(r)
 }
 
@@ -186,8 +261,8 @@ func pausesAll(r gateway.Result) bool {
 	return r.Status == http.StatusTooManyRequests || r.Reason == gateway.ReasonMetaLimited
 }
 
-// refusesKey tells whether the Gateway refuses this installation's own key. Its other
-// 401, for the WhatsApp account's credentials, has another code.
+// refusesKey reports whether the Gateway refuses this installation's own key. Its other
+// 401, for the WhatsApp account's credentials, has a different code.
 func refusesKey(r gateway.Result) bool {
 	if r.Status != http.StatusUnauthorized {
 		return false
@@ -196,8 +271,8 @@ func refusesKey(r gateway.Result) bool {
 	return e == nil || e.Code == "" || strings.HasPrefix(e.Code, "AUTH_")
 }
 
-// outcome is what the ledger keeps of an answer.
-func outcome(r gateway.Result) ledger.Outcome {
+// outcomeOf is what the ledger keeps of a response.
+func outcomeOf(r gateway.Result) ledger.Outcome {
 	o := ledger.Outcome{State: r.State, HTTP: r.Status, Body: r.Body}
 	if r.State != gateway.Accepted {
 		o.Reason = r.Reason
@@ -214,3 +289,6 @@ func outcome(r gateway.Result) ledger.Outcome {
 	}
 	return o
 }
+
+// noted reports whether the ledger noted something about the visit.
+func (d *delivery) noted(note ledger.Note) bool { return slices.Contains(d.end.Notes, note) }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"connexease-functions/pkg/api"
 	"connexease-functions/pkg/gateway"
 	"connexease-functions/pkg/ledger"
 	"connexease-functions/pkg/local/sim/connexease"
@@ -24,7 +25,8 @@ func TestADirectCallReturnsTheUnifiedResponseWithTheMessagesID(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		results = append(results, members(out))
+		result, _ := api.Members(out)
+		results = append(results, result)
 	}
 	taken := w.sent(1)
 	for i, r := range results {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -20,7 +19,7 @@ import (
 	"connexease-functions/pkg/telemetry"
 )
 
-// handler is the function: an event of one of four sources in, that source's answer out.
+// handler is the function: an event of one of four sources in, that source's response out.
 type handler struct {
 	clients       *auth.Credentials
 	verifier      *auth.Verifier
@@ -35,7 +34,7 @@ type handler struct {
 	now           func() time.Time
 	random        io.Reader
 	lastRequest   atomic.Value // id of the last HTTP request
-	limited       limit
+	pause         pause
 }
 
 // The sources of events, as logs show them.
@@ -81,10 +80,10 @@ var (
 	otherHTTP   = refusal{"other_http", api.UnsupportedEvent, "The event is an HTTP request of another form. Use an HTTP API with payload format version 2.0."}
 )
 
-// discriminate tells the sources apart by what AWS documents of each event. An event
-// with the marks of two is refused: a message must not leave on a guess.
+// discriminate distinguishes the sources by what AWS documents of each event. An event
+// with the marks of two is refused: a message must not be sent on a guess.
 func discriminate(payload []byte) (source string, why refusal) {
-	e, twice := readMembers(payload)
+	e, twice := api.Members(payload)
 	if e == nil {
 		return "", notJSON
 	}
@@ -126,37 +125,13 @@ func discriminate(payload []byte) (source string, why refusal) {
 	return found[0], refusal{}
 }
 
-// readMembers reads an object by its exact names; nil for anything else. Readers differ
-// about which of two equal names counts, so it returns those that are there more than once.
-func readMembers(object []byte) (members map[string]json.RawMessage, repeated []string) {
-	if !json.Valid(object) {
-		return nil, nil
-	}
-	d := json.NewDecoder(bytes.NewReader(object))
-	if open, err := d.Token(); err != nil || open != json.Delim('{') {
-		return nil, nil
-	}
-	members = map[string]json.RawMessage{}
-	for d.More() {
-		token, _ := d.Token() // valid JSON: a name and a value
-		name, _ := token.(string)
-		var value json.RawMessage
-		_ = d.Decode(&value)
-		if _, again := members[name]; again && len(repeated) <= mostUnknown && !slices.Contains(repeated, name) {
-			repeated = append(repeated, name)
-		}
-		members[name] = value
-	}
-	return members, repeated
-}
-
 // isHTTP: AWS, "Create AWS Lambda proxy integrations for HTTP APIs", payload format 2.0.
 func isHTTP(context, version json.RawMessage) bool {
-	return isText(version, "2.0") && members(members(context)["http"]) != nil
+	inner, _ := api.Members(context)
+	return api.IsText(version, "2.0") && isObject(inner["http"])
 }
 
-// isText tells whether a value is a string of this text, however it is written.
-func isText(value json.RawMessage, text string) bool {
-	var s string
-	return json.Unmarshal(value, &s) == nil && s == text
+func isObject(value json.RawMessage) bool {
+	members, _ := api.Members(value)
+	return members != nil
 }

@@ -9,141 +9,118 @@ import (
 	"time"
 
 	"connexease-functions/pkg/api"
-	"connexease-functions/pkg/auth"
-	"connexease-functions/pkg/gateway"
 	"connexease-functions/pkg/ledger"
 	"connexease-functions/pkg/telemetry"
 )
 
-// reasonInvalid: the request is refused for what it is. The Gateway's refusal of a
-// message has a reason of its own.
-const reasonInvalid = "invalid_request"
-
-// line is what one request's or record's summary line tells.
+// line is the summary line of one request or record.
 type line struct {
-	started time.Time
-	source  string
-	client  string
-	record  string // SQS message id
-	id      string // msg_…
-	outcome string // see outcomeOf
-	reason  string // stable word for why
-	code    string
-	receipt bool
-	stale   time.Duration
-	age     time.Duration // of a record, from when it was put on the queue to this receive
-	called  time.Duration
-	result  *gateway.Result
-	notes   []ledger.Note
-	err     error
-	fix     string // what an operator runs; of a secret that cannot be used
+	started  time.Time
+	source   string
+	client   string
+	record   string    // SQS message id
+	id       string    // msg_…
+	outcomes []outcome // in order; the last one gives the line its word
+	reason   reason
+	code     string
+	stale    time.Duration
+	age      time.Duration // of a record, from when it was put on the queue to this receive
+	called   time.Duration
+	also     []telemetry.Metric // what no outcome and no reason counts
+	err      error
+	fix      string // what an operator runs; of a secret that cannot be used
 }
 
 func (h *handler) begin(source string) line { return line{started: h.now(), source: source} }
 
-// visit takes over what came of a way through the ledger.
-func (l *line) visit(v *visit) {
-	l.id, l.called, l.result, l.notes = v.request.ID, v.called, v.result, v.end.Notes
-	if v.err != nil {
-		l.err = v.err
+func (l *line) add(o outcome) { l.outcomes = append(l.outcomes, o) }
+
+// delivered copies what came of a delivery.
+func (l *line) delivered(d *delivery) {
+	l.id, l.called = d.request.ID, d.called
+	if d.err != nil {
+		l.err = d.err
 	}
-	l.client = cmp.Or(l.client, v.client)
-	switch {
-	case v.result != nil:
-		l.outcome, l.reason = string(v.result.State), string(v.result.Reason)
-		if l.code = ""; v.result.Response.Errors != nil {
-			l.code = codeOf(v.result.Body)
+	l.client = cmp.Or(l.client, d.client)
+	for _, note := range slices.Backward(d.end.Notes) {
+		l.add(ofNote[note])
+	}
+	switch r := d.result; {
+	case r != nil:
+		switch {
+		case d.order.Summary.Receipt:
+			l.add(ofReceipt(r.State))
+		case slowsDown(*r):
+			l.add(outcomeRateLimited)
+		default:
+			l.add(ofCall[r.State])
 		}
-	case v.end.Do == ledger.DoRespond:
-		l.outcome = string(v.end.Response.Kind)
-	case v.end.Do == ledger.DoAcknowledge && len(v.end.Notes) > 0:
-		l.outcome = string(v.end.Notes[0])
-	case v.end.Do == ledger.DoAcknowledge:
-		l.outcome = "settled" // by an earlier attempt
+		if refusesKey(*r) {
+			l.also = append(l.also, gatewayRefusedKey)
+		}
+		l.reason = ofGateway(r.Reason)
+		if l.code = ""; r.Response.Errors != nil {
+			l.code = api.CodeOf(r.Body)
+		}
+	case d.end.Do == ledger.DoRespond:
+		l.add(ofResponse[d.end.Response.Kind])
+	case d.end.Do == ledger.DoAcknowledge && len(d.end.Notes) == 0:
+		l.add(outcomeSettled)
 	}
-	if len(v.end.Notes) > 0 && l.reason == "" {
-		l.reason = string(v.end.Notes[0])
+	if len(d.end.Notes) > 0 && l.reason.Word == "" {
+		l.reason.Word = string(d.end.Notes[0])
 	}
 }
 
-func (l *line) has(note ledger.Note) bool { return slices.Contains(l.notes, note) }
-
-func (l *line) is(kind gateway.State) bool {
-	return l.result != nil && l.result.State == kind && !l.receipt
-}
-
-func (h *handler) summarise(ctx context.Context, l *line, answer api.Answer) {
-	if l.code == "" {
-		l.code = answer.Code
-	}
-	if l.outcome == "" {
-		if l.outcome = "answered"; answer.Status >= http.StatusBadRequest {
-			l.outcome = "refused"
-		}
-	}
+// summarise writes the line. The last outcome is its word; each counts, and the gravest gives the level.
+func (h *handler) summarise(ctx context.Context, l *line, r api.Response) {
+	l.code = cmp.Or(l.code, r.Code)
 	level := slog.LevelInfo
 	switch {
-	case answer.Status >= 500 || l.is(gateway.Unknown) || l.has(ledger.NoteOutcomeLost):
+	case r.Status >= http.StatusInternalServerError:
 		level = slog.LevelError
-	case answer.Status >= 400 || l.outcome == "refused" || l.outcome == "later":
+	case r.Status >= http.StatusBadRequest:
 		level = slog.LevelWarn
 	}
-	count := func(name string, is bool) telemetry.Metric {
-		m := telemetry.Metric{Name: name, Unit: telemetry.Count}
-		if is {
-			m.Value = 1
+	switch {
+	case len(l.outcomes) > 0:
+	case r.Status >= http.StatusBadRequest:
+		l.add(outcomeRefused)
+	default:
+		l.add(outcomeResponded)
+	}
+	counted := slices.Concat(l.reason.Metrics, l.also)
+	for _, o := range l.outcomes {
+		level = max(level, o.Level)
+		counted = append(counted, o.Metrics...)
+	}
+	var metrics []telemetry.Metric
+	for _, m := range counted { // once each: several may count the same
+		if !slices.Contains(metrics, m) {
+			metrics = append(metrics, m)
 		}
-		return m
 	}
 	milliseconds := func(name string, d time.Duration) telemetry.Metric {
 		return telemetry.Metric{Name: name, Unit: telemetry.Milliseconds, Value: float64(d.Microseconds()) / 1000}
 	}
-	metrics := []telemetry.Metric{
-		count("Sent", l.is(gateway.Accepted)),
-		count("Rejected", l.is(gateway.Rejected)),
-		count("NotSent", l.is(gateway.Released)),
-		count("OutcomeUnknown", l.is(gateway.Unknown)),
-		count("Receipts", l.receipt && l.result != nil),
-		count("Queued", l.outcome == string(ledger.Accepted202)),
-		count("Replayed", l.outcome == string(ledger.Stored)),
-		// Of NotSent, what the Gateway, or Meta behind it, asked to slow down for. Records that went back without a call,
-		// because it had just asked for a pause, are counted apart.
-		count("RateLimited", l.is(gateway.Released) && limited(*l.result)),
-		count("RecordsDeferred", l.result == nil && l.reason == string(gateway.ReasonRateLimited)),
-		count("GatewayRefusedKey", l.result != nil && refusesKey(*l.result)),
-		count("PaymentRequired", l.reason == string(gateway.ReasonPaymentRequired)),
-		count("RecordsLater", l.outcome == "later"),
-		count("RecordsRefused", l.record != "" && l.outcome == "refused"),
-		count("RecordsExpired", l.has(ledger.NoteExpired) || l.outcome == "expired"),
-		count("RecordsHeld", l.has(ledger.NoteHeld)),
-		count("RecordsWithoutRow", l.has(ledger.NoteNoRow) || l.has(ledger.NoteNotQueued)),
-		count("OutcomeLost", l.has(ledger.NoteOutcomeLost)),
-		count("RowGone", l.has(ledger.NoteRowGone)),
-		count("TableUnavailable", l.has(ledger.NoteTableFailed)),
-		count("TooLate", l.has(ledger.NoteNoTime)),
-		count("QueueUnavailable", l.reason == "queue_unavailable" || l.outcome == string(ledger.QueueFailed)),
-		count("SecretUnavailable", slices.Contains([]string{"api_key_unavailable", "clients_unavailable", "clients_invalid", string(gateway.ReasonBadKey)}, l.reason)),
-		count("RefusedNoToken", l.reason == auth.ReasonNoToken),
-		count("RefusedMalformedToken", l.reason == auth.ReasonMalformedToken),
-		count("RefusedWrongToken", l.reason == auth.ReasonWrongToken),
-		count("RefusedMessage", l.reason == reasonInvalid),
-		{Name: "SecretStaleness", Unit: telemetry.Seconds, Value: l.stale.Seconds()},
+	metrics = append(metrics,
+		telemetry.Metric{Name: "SecretStaleness", Unit: telemetry.Seconds, Value: l.stale.Seconds()},
 		// SQS's own age leaves out a message that was received three times (Amazon SQS: "Available
 		// CloudWatch metrics for Amazon SQS", ApproximateAgeOfOldestMessage).
-		{Name: "RecordAge", Unit: telemetry.Seconds, Value: l.age.Seconds()},
+		telemetry.Metric{Name: "RecordAge", Unit: telemetry.Seconds, Value: l.age.Seconds()},
 		milliseconds("Duration", h.now().Sub(l.started)),
 		milliseconds("GatewayDuration", l.called),
-	}
-	attrs := []slog.Attr{slog.String("source", l.source), slog.String("outcome", l.outcome)}
+	)
+	attrs := []slog.Attr{slog.String("source", l.source), slog.String("outcome", l.outcomes[len(l.outcomes)-1].Word)}
 	for _, a := range []struct{ key, value string }{
-		{"client", l.client}, {"reason", l.reason}, {"code", l.code}, {"messageId", l.id}, {"recordId", l.record},
+		{"client", l.client}, {"reason", l.reason.Word}, {"code", l.code}, {"messageId", l.id}, {"recordId", l.record},
 	} {
 		if a.value != "" {
 			attrs = append(attrs, slog.String(a.key, a.value))
 		}
 	}
-	if answer.Status != 0 {
-		attrs = append(attrs, slog.Int("status", answer.Status))
+	if r.Status != 0 {
+		attrs = append(attrs, slog.Int("status", r.Status))
 	}
 	if l.err != nil {
 		attrs = append(attrs, telemetry.ErrorAttr(l.err))

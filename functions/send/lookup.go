@@ -10,10 +10,9 @@ import (
 
 	"connexease-functions/pkg/api"
 	"connexease-functions/pkg/ledger"
+	"connexease-functions/pkg/order"
 	"connexease-functions/pkg/whatsapp"
 )
-
-const lookUpLimit = 10 * time.Second
 
 // lookup names a message: by its id, by WhatsApp's, by its key in a scope (the client's
 // own where none is given), or by the id that SQS gave the record that it came in.
@@ -23,8 +22,8 @@ type lookup struct{ id, wamid, record, key, scope string }
 type view struct {
 	ID          string      `json:"id"`
 	State       string      `json:"state"`            // see states
-	Status      string      `json:"status,omitempty"` // sent, delivered, read, played: the highest that was told
-	Failed      bool        `json:"failed,omitempty"` // WhatsApp told a failure
+	Status      string      `json:"status,omitempty"` // sent, delivered, read, played: the highest that was reported
+	Failed      bool        `json:"failed,omitempty"` // WhatsApp reported a failure
 	Explanation string      `json:"explanation"`
 	Wamid       string      `json:"wamid,omitempty"`
 	Type        string      `json:"type,omitempty"`
@@ -32,7 +31,7 @@ type view struct {
 	Reason      string      `json:"reason,omitempty"` // why it was not sent, or its outcome is unknown
 	SentAt      *time.Time  `json:"first_attempt_at,omitempty"`
 	ValidUntil  *time.Time  `json:"valid_until,omitempty"`
-	Answer      *viewAnswer `json:"answer,omitempty"` // the Gateway's, or what the message was refused with
+	Answer      *viewAnswer `json:"answer,omitempty"` // the Gateway's response, or what the message was refused with
 	Statuses    []viewState `json:"statuses"`
 	Attempts    int         `json:"attempts"`
 }
@@ -59,12 +58,12 @@ var states = map[ledger.State]struct{ word, explanation string }{
 	ledger.Unknown:  {"unknown", "Nobody can tell yet whether it was sent. A status of WhatsApp settles it; unless resend was chosen, it is not sent again."},
 }
 
-// lookUp answers with all that is known of a message. Another client's message is
-// answered as one that is not there.
-func (h *handler) lookUp(ctx context.Context, client string, by lookup, l *line) api.Answer {
+// lookUp returns all that is known of a message. Another client's message is
+// reported as one that does not exist.
+func (h *handler) lookUp(ctx context.Context, client string, by lookup, l *line) api.Response {
 	reading, cancel := context.WithTimeout(ctx, lookUpLimit)
 	defer cancel()
-	l.outcome = "looked_up"
+	l.add(outcomeLookedUp)
 	id := by.id
 	switch {
 	case id != "":
@@ -74,9 +73,9 @@ func (h *handler) lookUp(ctx context.Context, client string, by lookup, l *line)
 			return h.unread(err, l)
 		}
 	case by.key != "":
-		id = ledger.ID(cmp.Or(by.scope, "http/"+client), by.key)
+		id = ledger.ID(cmp.Or(by.scope, order.ClientScope(client)), by.key)
 	case by.record != "":
-		id = ledger.ID(sourceSQS, by.record)
+		id = ledger.ID(order.ScopeSQS, by.record)
 	default:
 		return api.Fail(api.BrokenLimits, "Say which message: /v1/wa/message/{id}, ?wamid=, ?idempotency_key= or ?sqs_message_id=.", map[string]any{"id": "a message id such as msg_…"})
 	}
@@ -104,12 +103,12 @@ func (h *handler) lookUp(ctx context.Context, client string, by lookup, l *line)
 	return api.Success(describe(row, about.Type, folded, receipts))
 }
 
-func (h *handler) noSuch(l *line) api.Answer {
-	l.reason = "no_such_message"
+func (h *handler) noSuch(l *line) api.Response {
+	l.reason = reasonNoSuchMessage
 	return api.Fail(api.NoSuchMessage, "", nil)
 }
 
-func (h *handler) unread(err error, l *line) api.Answer {
+func (h *handler) unread(err error, l *line) api.Response {
 	l.err = err
 	return api.Fail(api.TableUnavailable, "", nil)
 }
@@ -140,16 +139,16 @@ func describe(row *ledger.Send, kind string, f ledger.Folded, receipts []ledger.
 	slices.SortStableFunc(receipts, func(a, b ledger.Status) int {
 		return cmp.Or(a.Time.Compare(b.Time), whatsapp.Rank(a.Status)-whatsapp.Rank(b.Status))
 	})
-	var told []whatsapp.Event
+	var reported []whatsapp.Event
 	for _, r := range receipts {
 		if r.Status == "" { // a part of a payload
 			continue
 		}
-		told = append(told, whatsapp.Event{Status: r.Status})
+		reported = append(reported, whatsapp.Event{Status: r.Status})
 		v.Statuses = append(v.Statuses, viewState{Status: r.Status, At: timeOf(r.Time), Errors: r.Errors})
 	}
-	if len(told) > 0 {
-		folded := whatsapp.Fold(told)
+	if len(reported) > 0 {
+		folded := whatsapp.Fold(reported)
 		v.Status, v.Failed = folded.State, folded.Failed
 		v.Explanation = strings.Join(explain(folded, receipts), " ")
 	}
@@ -174,7 +173,7 @@ func explain(f whatsapp.Folded, receipts []ledger.Status) []string {
 				Details string `json:"details"`
 			} `json:"error_data"`
 		}
-		_ = json.Unmarshal(r.Errors, &errors) // what can be read is told
+		_ = json.Unmarshal(r.Errors, &errors) // what cannot be read is left out
 		for _, e := range errors {
 			for _, text := range []string{e.Data.Details, e.Message, e.Title} {
 				if text == "" {

@@ -22,12 +22,6 @@ import (
 	"connexease-functions/pkg/telemetry"
 )
 
-const (
-	// keyCooldown is how often at most a refusal of the Gateway makes the function read the
-	// API key before its time.
-	keyCooldown = time.Minute
-)
-
 func main() {
 	telemetry.TakeStandardLog(os.Stderr)
 	h, err := build(os.Getenv)
@@ -40,7 +34,7 @@ func main() {
 }
 
 // build puts the function together. It fails only on bad configuration: what is
-// missing or away in AWS is told to each request.
+// missing or away in AWS is reported to each request.
 func build(lookup func(string) string) (*handler, error) {
 	c, err := readSettings(lookup)
 	if err != nil {
@@ -80,9 +74,9 @@ func build(lookup func(string) string) (*handler, error) {
 }
 
 // warm reads the secrets and connects to DynamoDB at the same time, before the first
-// request. Failures are not told: the request that meets them will be.
+// request. Failures are not reported: those that last meet a request, which reports them.
 func (h *handler) warm() {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), warmLimit)
 	defer cancel()
 	var all sync.WaitGroup
 	all.Go(func() { _, _, _ = h.clients.Get(ctx) })

@@ -249,7 +249,7 @@ func FuzzDiscriminate(f *testing.F) {
 		case len(marked) == 1 && len(certain) == 0 && source != "":
 			t.Errorf("it has marks of %v only, and is taken for %q", marked, source)
 		}
-		if _, repeated := readMembers(payload); len(repeated) > 0 {
+		if _, repeated := api.Members(payload); len(repeated) > 0 {
 			return
 		}
 		for form, changed := range forms(t, payload) {
@@ -266,7 +266,7 @@ func forms(t *testing.T, object []byte) map[string][]byte {
 	if json.Indent(&indented, object, " ", "\t") != nil || json.Compact(&compact, object) != nil {
 		t.Fatal("not JSON")
 	}
-	raw := members(object)
+	raw, _ := api.Members(object)
 	ordered := func(names []string) []byte {
 		var b bytes.Buffer
 		for i, name := range names {

@@ -60,7 +60,7 @@ type delivery struct {
 	overflowErr  error
 }
 
-func (h *handler) summarise(ctx context.Context, answer api.Answer, d *delivery) {
+func (h *handler) summarise(ctx context.Context, answer api.Response, d *delivery) {
 	level := slog.LevelInfo
 	switch {
 	case answer.Status >= 500:

@@ -90,7 +90,7 @@ func (h *handler) drain(ctx context.Context, records []queue.Record) ([]byte, er
 		drained += events[i]
 	}
 	h.summariseDrain(ctx, drained, len(again), failed, h.now().Sub(started))
-	return queue.Answer(again)
+	return queue.Failed(again)
 }
 
 func (h *handler) summariseDrain(ctx context.Context, drained, again int, err error, took time.Duration) {

@@ -38,7 +38,7 @@ const (
 
 // receive handles a delivery: verify, split, put, respond. It never returns 200 before every event
 // is durable, in the table or in the overflow queue.
-func (h *handler) receive(ctx context.Context, r api.Request, d *delivery) api.Answer {
+func (h *handler) receive(ctx context.Context, r api.Request, d *delivery) api.Response {
 	received, tableEnd, end := h.deadlines(r)
 	ctx, cancel := context.WithDeadline(ctx, end)
 	defer cancel()
@@ -107,7 +107,7 @@ func latest(a, b time.Time) time.Time {
 	return b
 }
 
-func (h *handler) refuse(err error, d *delivery) api.Answer {
+func (h *handler) refuse(err error, d *delivery) api.Response {
 	if code, reason := auth.Refusal(err); code != "" {
 		d.outcome, d.reason = "refused", reason
 		return api.Fail(api.Code(code), "", nil)

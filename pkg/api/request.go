@@ -1,4 +1,4 @@
-// Package api turns API Gateway's HTTP API events into requests, and answers into
+// Package api turns API Gateway's HTTP API events into requests, and what came of them into
 // the Gateway's unified response.
 package api
 
@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// MaxBody is the largest body taken, in bytes. WhatsApp's largest is 3 MB (WhatsApp
-// Cloud API: Webhooks); Lambda takes events of 6 MB, base64 included.
+// MaxBody is the largest body accepted, in bytes. WhatsApp's largest is 3 MB (WhatsApp
+// Cloud API: Webhooks); Lambda accepts events of 6 MB, base64 included.
 const MaxBody = 4 << 20
 
 // Errors of Body.
@@ -29,7 +29,7 @@ type Request struct {
 	RouteKey string
 	Path     map[string]string
 	Query    map[string]string
-	Received time.Time // when API Gateway took the request; zero where not said
+	Received time.Time // when API Gateway accepted the request; zero where the event does not say
 	ID       string    // API Gateway's id of the request
 	header   map[string]string
 	body     string
@@ -77,7 +77,7 @@ func (r Request) Header(name string) string {
 	return v
 }
 
-// HasHeader is Header, and tells an empty value from none.
+// HasHeader is Header, and distinguishes an empty value from none.
 func (r Request) HasHeader(name string) (value string, there bool) {
 	if v, ok := r.header[strings.ToLower(name)]; ok {
 		return v, true
@@ -90,7 +90,7 @@ func (r Request) HasHeader(name string) (value string, there bool) {
 	return "", false
 }
 
-// HeaderNames returns the names of the headers, as they came, sorted.
+// HeaderNames returns the names of the headers, as they arrived, sorted.
 func (r Request) HeaderNames() []string { return slices.Sorted(maps.Keys(r.header)) }
 
 // Body decodes the body. It returns ErrTooLarge or ErrBase64.

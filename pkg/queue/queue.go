@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 )
 
-// longestDelay stays below what SQS allows in all from the receipt of a message on: 12
+// longestDelay stays below what SQS allows in total from the receipt of a message on: 12
 // hours (AWS: Amazon SQS visibility timeout).
 const longestDelay = 11 * time.Hour
 
@@ -81,14 +81,14 @@ func Read(records json.RawMessage) ([]Record, error) {
 	return all, nil
 }
 
-// Answer is a partial batch response: the ids of the records that are to come again
+// Failed is a partial batch response: the ids of the records that are to be retried
 // (AWS: Implementing partial batch responses).
-func Answer(again []string) ([]byte, error) {
+func Failed(ids []string) ([]byte, error) {
 	type item struct {
 		ID string `json:"itemIdentifier"`
 	}
-	failures := make([]item, len(again))
-	for i, id := range again {
+	failures := make([]item, len(ids))
+	for i, id := range ids {
 		failures[i] = item{id}
 	}
 	return json.Marshal(map[string]any{"batchItemFailures": failures})

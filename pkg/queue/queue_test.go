@@ -103,7 +103,7 @@ func TestAPartialBatchResponseNamesWhatFailed(t *testing.T) {
 	for want, again := range map[string][]string{
 		`{"batchItemFailures":[]}`: nil, `{"batchItemFailures":[{"itemIdentifier":"a"},{"itemIdentifier":"b"}]}`: {"a", "b"},
 	} {
-		if got, err := queue.Answer(again); string(got) != want || err != nil {
+		if got, err := queue.Failed(again); string(got) != want || err != nil {
 			t.Errorf("%s, want %s, %v", got, want, err)
 		}
 	}

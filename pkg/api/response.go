@@ -8,8 +8,8 @@ import (
 	"connexease-functions/pkg/gateway"
 )
 
-// Answer is what a function returns to API Gateway (payload format 2.0).
-type Answer struct {
+// Response is what a function returns to API Gateway (payload format 2.0).
+type Response struct {
 	Status  int               `json:"statusCode"`
 	Headers map[string]string `json:"headers"`
 	Body    string            `json:"body"`
@@ -44,9 +44,9 @@ type Code string
 
 // Our own failures. AUTH codes are the Gateway's, used with its meaning.
 const (
-	WrongToken       Code = "AUTH_001" // #nosec G101 -- a code, no token
-	NoToken          Code = "AUTH_002" // #nosec G101 -- a code, no token
-	MalformedToken   Code = "AUTH_003" // #nosec G101 -- a code, no token
+	WrongToken       Code = "AUTH_001" // #nosec G101 -- a code, not a token
+	NoToken          Code = "AUTH_002" // #nosec G101 -- a code, not a token
+	MalformedToken   Code = "AUTH_003" // #nosec G101 -- a code, not a token
 	MalformedRequest Code = "REQ_001"
 	RequestTooLarge  Code = "REQ_002"
 	NoSuchMessage    Code = "REQ_003"
@@ -90,22 +90,22 @@ var failures = map[Code]struct {
 	QueueUnconfirmed: {http.StatusServiceUnavailable, ServiceUnavailable, "SERVICE_UNAVAILABLE", "The queue did not confirm the message. Repeat the request with the same idempotency key."},
 }
 
-// Success answers 200 with data, which must marshal to JSON.
-func Success(data any) Answer { return Succeed(http.StatusOK, data) }
+// Success responds 200 with data, which must marshal to JSON.
+func Success(data any) Response { return Succeed(http.StatusOK, data) }
 
-// Succeed answers a status of success with data, which must marshal to JSON.
-func Succeed(status int, data any) Answer {
-	return answer(status, gateway.Response{IsSuccess: true, Data: json.RawMessage(marshal(data))})
+// Succeed responds with a status of success and data, which must marshal to JSON.
+func Succeed(status int, data any) Response {
+	return respond(status, gateway.Response{IsSuccess: true, Data: json.RawMessage(marshal(data))})
 }
 
-// Fail answers one of our failures in the unified response. A description, where
-// given, takes the place of the code's own; params may be nil.
-func Fail(code Code, description string, params map[string]any) Answer {
+// Fail responds with one of our failures in the unified response. A description, where
+// given, replaces the code's own; params may be nil.
+func Fail(code Code, description string, params map[string]any) Response {
 	f := failures[code]
 	if description == "" {
 		description = f.description
 	}
-	a := answer(f.status, gateway.Response{Errors: &gateway.Error{
+	a := respond(f.status, gateway.Response{Errors: &gateway.Error{
 		Code: string(code), Group: f.group, Description: description, Params: params,
 	}})
 	a.Code, a.Failure = string(code), f.failure
@@ -118,23 +118,15 @@ func Fail(code Code, description string, params map[string]any) Answer {
 	return a
 }
 
-// Pass answers with the Gateway's own answer, JSON as it came.
-func Pass(status int, body []byte) Answer {
-	return Answer{Status: status, Headers: headers(), Body: string(body), Foreign: true}
-}
-
 func headers() map[string]string {
 	return map[string]string{"content-type": "application/json", "cache-control": "no-store"}
 }
 
-func answer(status int, r gateway.Response) Answer {
-	return Answer{Status: status, Headers: headers(), Body: marshal(r)}
+func respond(status int, r gateway.Response) Response {
+	return Response{Status: status, Headers: headers(), Body: marshal(r)}
 }
 
-// Unified returns a failure in the unified response.
-func Unified(e gateway.Error) string { return marshal(gateway.Response{Errors: &e}) }
-
-// marshal leaves < and > as they are: answers have commands that people copy.
+// marshal leaves < and > as they are: responses have commands that people copy.
 func marshal(v any) string {
 	var b strings.Builder
 	e := json.NewEncoder(&b)

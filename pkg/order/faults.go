@@ -1,16 +1,63 @@
-package main
+package order
 
 import (
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
 	"connexease-functions/pkg/api"
 	"connexease-functions/pkg/canonical"
+	"connexease-functions/pkg/whatsapp"
 )
 
+// faults are what is wrong with a request: where, and what would be right.
+type faults map[string]any
+
+// mostUnknown is how many members of unknown or repeated names a response lists one by one.
+const mostUnknown = 10
+
+// memberForm is that of a misspelt name, but not of a phone number.
+var memberForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,39}$`)
+
+func (f faults) add(path, rule string) {
+	if before, ok := f[path].(string); ok {
+		rule = before + "; " + rule
+	}
+	f[path] = rule
+}
+
+// repeated adds the members that an object has more than once.
+func (f faults) repeated(names []string) {
+	for _, name := range names {
+		if len(f) < mostUnknown && memberForm.MatchString(name) {
+			f.add(name, whatsapp.RuleOnce)
+		} else {
+			f["envelope"] = whatsapp.RuleOnce
+		}
+	}
+}
+
+// verdict is the response to all faults at once; nil without any.
+func (f faults) verdict() *api.Response {
+	if len(f) == 0 {
+		return nil
+	}
+	code := api.BrokenLimits
+	if rule, malformed := f[keyMember].(string); len(f) == 1 && malformed && strings.HasSuffix(rule, keyRule) && !strings.HasPrefix(rule, whatsapp.RuleOnce) {
+		code = api.MalformedKey
+	}
+	a := api.Fail(code, "", f)
+	return &a
+}
+
+func refuse(code api.Code, description string) *api.Response {
+	a := api.Fail(code, description, nil)
+	return &a
+}
+
 // places are where a request says what is not part of its message, by the letters of the name. A
-// name with the same letters elsewhere or in another spelling is refused: ignored, ?isFake=true
+// name with the same letters in a different place or spelling is refused: ignored, ?isFake=true
 // would send a real message, and IdempotencyKey two.
 var places = map[string]struct{ query, header string }{
 	"isfake":         {query: "is_fake"},
@@ -34,7 +81,7 @@ func lettersOf(name string) string {
 	}, name)
 }
 
-// checkSpelling refuses query parameters and headers that mean one of places, but are not it.
+// checkSpelling refuses query parameters and headers that mean one of places, but are not in it.
 func checkSpelling(r api.Request, f faults) {
 	for _, name := range slices.Sorted(maps.Keys(r.Query)) {
 		if place, known := places[lettersOf(name)]; known && name != place.query {
@@ -48,7 +95,7 @@ func checkSpelling(r api.Request, f faults) {
 	}
 }
 
-// checkMembers refuses members of a message that belong beside it.
+// checkMembers refuses members of a message that belong next to it, in the request.
 func checkMembers(body []byte, f faults) {
 	v, _, _ := canonical.Parse(body)
 	for _, name := range v.Names() {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"connexease-functions/pkg/api"
+	"connexease-functions/pkg/gateway"
 )
 
 func TestASuccessIsTheUnifiedResponse(t *testing.T) {
@@ -13,7 +14,7 @@ func TestASuccessIsTheUnifiedResponse(t *testing.T) {
 	if want := `{"statusCode":202,"headers":{"cache-control":"no-store","content-type":"application/json"},"body":"{\"isSuccess\":true,\"data\":{\"id\":\"\u003cmsg\u003e\"}}"}`; err != nil || string(out) != want {
 		t.Errorf("%s, want %s, %v", out, want, err)
 	}
-	if a.Body != `{"isSuccess":true,"data":{"id":"<msg>"}}` { // commands in answers are copied
+	if a.Body != `{"isSuccess":true,"data":{"id":"<msg>"}}` { // commands in responses are copied
 		t.Errorf("%s", a.Body)
 	}
 	if a := api.Success(nil); a.Status != 200 || a.Code != "" || a.Failure != "" || a.Foreign {
@@ -56,9 +57,9 @@ func TestEachFailureHasItsStatusItsNameAndItsHeaders(t *testing.T) {
 	}
 }
 
-func TestTheGatewaysAnswerPassesAsItCame(t *testing.T) {
+func TestTheGatewaysResponsePassesAsItCame(t *testing.T) {
 	const body = `{"a":1.0, "b":"<"}`
-	if a := api.Pass(418, []byte(body)); a.Status != 418 || a.Body != body || !a.Foreign || a.Headers["content-type"] != "application/json" {
+	if a := api.Pass(gateway.Rejected, 418, []byte(body), ""); a.Status != 418 || a.Body != body || !a.Foreign || a.Headers["content-type"] != "application/json" {
 		t.Errorf("%+v", a)
 	}
 }

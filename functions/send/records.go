@@ -1,0 +1,179 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda/messages"
+
+	"connexease-functions/pkg/api"
+	"connexease-functions/pkg/gateway"
+	"connexease-functions/pkg/ledger"
+	"connexease-functions/pkg/order"
+	"connexease-functions/pkg/queue"
+	"connexease-functions/pkg/table"
+)
+
+// pause remembers until when the Gateway accepts nothing of this installation: what is
+// tried before is refused, at the cost of a claim and its outcome.
+type pause struct {
+	mu    sync.Mutex
+	until time.Time
+}
+
+func (p *pause) extend(until time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	until = until.Round(0) // by the wall clock: the monotonic one stops while Lambda has a process frozen
+	if until.After(p.until) {
+		p.until = until
+	}
+}
+
+// remaining returns how long it still lasts; zero or less without one.
+func (p *pause) remaining(now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.until.Sub(now.Round(0))
+}
+
+// records handles each record on its own, and reports those that are to be retried.
+func (h *handler) records(ctx context.Context, payload []byte) ([]byte, error) {
+	event, _ := api.Members(payload)
+	all, err := queue.Read(event["Records"])
+	if err != nil {
+		return nil, messages.InvokeResponse_Error{Type: string(api.UnsupportedEvent), Message: otherRecord.text}
+	}
+	var mu sync.Mutex
+	var failed []string
+	slots := make(chan struct{}, parallel)
+	var handled sync.WaitGroup
+	for i := range all {
+		slots <- struct{}{}
+		handled.Go(func() {
+			defer func() { <-slots }()
+			if h.record(ctx, &all[i]) {
+				mu.Lock()
+				failed = append(failed, all[i].ID)
+				mu.Unlock()
+			}
+		})
+	}
+	handled.Wait()
+	return queue.Failed(failed)
+}
+
+// record handles one record, and reports whether it is to be retried.
+func (h *handler) record(ctx context.Context, r *queue.Record) (retry bool) {
+	l := h.begin(sourceSQS)
+	l.record, l.age = r.ID, max(0, l.started.Sub(r.Sent(l.started)))
+	var wait time.Duration
+	defer func() {
+		if p := recover(); p != nil { // one record's panic must not fail the others
+			retry, wait, l.reason = true, jitter(shortest, spread), reasonPanic
+		}
+		if retry {
+			l.add(outcomeLater)
+			delaying, cancel := context.WithTimeout(ctx, readLimit)
+			defer cancel()
+			// Without the delay it is retried after the queue's visibility timeout.
+			if err := h.queue.Delay(delaying, r, wait); err != nil && l.err == nil {
+				l.err = err
+			}
+		}
+		h.summarise(ctx, &l, api.Response{})
+	}()
+	retry, wait = h.process(ctx, r, &l)
+	return retry
+}
+
+// process reports whether the record is to be retried, and after what time.
+func (h *handler) process(ctx context.Context, r *queue.Record, l *line) (retry bool, wait time.Duration) {
+	now := h.now()
+	o, id, refused := order.FromRecord(r)
+	d := delivery{order: o, request: ledger.Request{Source: ledger.Record, Sent: r.Sent(now)}}
+	d.request.ProcessEnds = h.processEnds(ctx)
+	d.request.RespondBy = d.request.ProcessEnds.Add(-answerMargin)
+	age := now.Sub(d.request.Sent)
+	over := id == "" && age >= cmp.Or(o.ValidFor, ledger.DefaultValidFor)
+	l.client = o.Client
+	switch {
+	case id != "":
+		d.request.Source = ledger.RecordByID
+	case refused != nil:
+		return h.refuse(ctx, r, &o, *refused, l)
+	case o.Summary.Receipt && over:
+		l.add(outcomeExpired)
+		return false, 0
+	}
+	if remaining := h.pause.remaining(now); remaining > 0 && !over {
+		l.reason = reasonPaused
+		remaining = ledger.Backoff(age, remaining)
+		return true, jitter(remaining, remaining/5)
+	}
+	// What has expired is recorded instead of sent, which needs no key.
+	if h.fetchKey(ctx, &d, l) != nil && !over {
+		return true, jitter(ledger.Backoff(age, 0), spread)
+	}
+	if o.Summary.Receipt {
+		return h.recordReceipt(ctx, r, &d, l)
+	}
+	h.identify(&d)
+	if id != "" {
+		d.request.ID = id
+	}
+	h.send(ctx, &d)
+	l.delivered(&d)
+	switch {
+	case d.noted(ledger.NoteKeyReused):
+		return h.refuse(ctx, r, &o, api.Fail(api.KeyReused, "", nil), l)
+	case d.noted(ledger.NoteTableFailed) && table.Unfit(d.err) && id == "":
+		return h.refuse(ctx, r, &o, unfit(), l)
+	}
+	return d.end.Do == ledger.DoLater, jitter(d.end.Delay, d.end.Spread)
+}
+
+// recordReceipt passes a receipt on until it arrives or its validity ends.
+func (h *handler) recordReceipt(ctx context.Context, r *queue.Record, d *delivery, l *line) (retry bool, wait time.Duration) {
+	h.postReceipt(ctx, d)
+	l.delivered(d)
+	switch d.result.State {
+	case gateway.Accepted:
+		return false, 0
+	case gateway.Rejected:
+		return h.refuse(ctx, r, &d.order, h.own(d.result), l)
+	}
+	delay := ledger.Backoff(h.now().Sub(d.request.Sent), d.result.RetryAfter)
+	return true, jitter(delay, delay/5)
+}
+
+// refuse writes the row of a record that can never be sent.
+func (h *handler) refuse(ctx context.Context, r *queue.Record, o *order.Order, why api.Response, l *line) (retry bool, wait time.Duration) {
+	d := delivery{order: o.Refused(r), request: ledger.Request{Source: ledger.Record, RespondBy: h.processEnds(ctx)}}
+	h.identify(&d)
+	l.id, l.code, l.reason = d.request.ID, why.Code, reasonRecordRefused
+	writing, cancel := context.WithTimeout(ctx, claimLimit)
+	defer cancel()
+	outcome := ledger.Outcome{HTTP: why.Status, Body: []byte(why.Body), Reason: ledger.Reason(why.Code)}
+	result, err := h.table.WriteSend(writing, ledger.Refused(&d.request, h.now(), outcome), d.about)
+	switch {
+	case result.Lost || result.Missed:
+		l.err = err
+		return true, jitter(shortest, spread)
+	case result.Refused && ledger.Fold(h.now(), result.Image, nil).State != ledger.Rejected:
+		l.add(outcomeSettled) // it was accepted before it broke a limit
+	default:
+		l.add(outcomeRecordRefused)
+	}
+	return false, 0
+}
+
+func jitter(wait, spread time.Duration) time.Duration {
+	if spread <= 0 {
+		return wait
+	}
+	return wait + rand.N(spread) // #nosec G404 -- spreads waits, keeps nothing secret
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"connexease-functions/pkg/api"
+	"connexease-functions/pkg/gateway"
+	"connexease-functions/pkg/ledger"
+	"connexease-functions/pkg/secret"
+	"connexease-functions/pkg/table"
+)
+
+// respond puts into words what a delivery came to.
+func (h *handler) respond(d *delivery) api.Response {
+	if d.order.Summary.Receipt {
+		if d.result.State == gateway.Unknown {
+			return api.Fail(api.NotReached, "Nobody can tell whether the receipt arrived. It is safe to repeat the request.", nil)
+		}
+		return h.own(d.result)
+	}
+	id := map[string]any{"id": d.request.ID}
+	var r api.Response
+	switch decided := d.end.Response; decided.Kind {
+	case ledger.Own:
+		r = h.own(d.result)
+		if decided.RetryAfter > 0 && slowsDown(*d.result) {
+			r.Headers["retry-after"] = seconds(decided.RetryAfter)
+		}
+	case ledger.Stored:
+		r = stored(decided.Outcome)
+	case ledger.Busy:
+		r = api.Fail(api.KeyInFlight, "", id)
+		r.Headers["retry-after"] = seconds(decided.RetryAfter)
+	case ledger.KeyReused:
+		r = api.Fail(api.KeyReused, "", nil)
+	case ledger.Uncertain:
+		r = api.Fail(api.Uncertain, "", id)
+	case ledger.Late:
+		if o := decided.Outcome; o != nil && o.Reason != "" {
+			id["reason"] = o.Reason
+		}
+		r = api.Fail(api.Expired, "", id)
+	case ledger.Accepted202:
+		r = api.Succeed(http.StatusAccepted, map[string]string{"id": d.request.ID, "status": "queued"})
+		r.Headers["preference-applied"] = "respond-async"
+	case ledger.QueueFailed:
+		r = api.Fail(api.QueueUnconfirmed, "", id)
+	case ledger.TableFailed:
+		if table.Unfit(d.err) {
+			r = unfit()
+			break
+		}
+		r = api.Fail(api.TableUnavailable, "The table is not available. Nothing was sent.", nil)
+	case ledger.NoTime:
+		r = api.Fail(api.NotReached, "Too little time was left for a call of the Gateway. Nothing was sent; it is safe to repeat the request.", nil)
+	default:
+		panic("send: unknown response " + string(decided.Kind))
+	}
+	r.Headers["message-id"] = d.request.ID
+	if d.end.Response.Replayed {
+		r.Headers["idempotent-replayed"] = "true"
+	}
+	return r
+}
+
+// own responds with what the Gateway just returned.
+func (h *handler) own(g *gateway.Result) api.Response {
+	var r api.Response
+	switch {
+	case g.Reason == gateway.ReasonBadKey:
+		return h.keyFailed(secret.ErrCharacters)
+	case g.NotConnected:
+		return api.Fail(api.NotReached, "", nil)
+	case g.Reason == gateway.ReasonNoGateway:
+		return api.Fail(api.NotReached, fmt.Sprintf("The server at the Gateway's address responds %d in a shape that is not the Gateway's. Nothing was sent. Check the parameter GatewayUrl.", g.Status), nil)
+	case refusesKey(*g):
+		r = api.Fail(api.APIKeyRefused, "", nil)
+	default:
+		r = api.Pass(g.State, g.Status, g.Body, g.Wamid)
+	}
+	for name, values := range g.Header {
+		r.Headers[strings.ToLower(name)] = strings.Join(values, ",")
+	}
+	if slowsDown(*g) && g.RetryAfter > 0 {
+		r.Headers["retry-after"] = seconds(g.RetryAfter)
+	}
+	if metaLimited(*g) {
+		r.Failure = api.RateLimited
+	}
+	return r
+}
+
+// unfit is the response to a message that DynamoDB can never store.
+func unfit() api.Response {
+	return api.Fail(api.BrokenLimits, "The table cannot hold this message. Nothing was sent.", nil)
+}
+
+// stored responds with what an earlier attempt was returned.
+func stored(o *ledger.Outcome) api.Response {
+	r := api.Pass(o.State, o.HTTP, o.Body, o.Wamid)
+	switch api.Code(r.Code) {
+	case api.RequestTooLarge, api.MalformedRequest, api.BrokenLimits, api.MalformedKey, api.KeyReused: // refused by us, as a record
+		r.Failure, r.Foreign = api.InvalidMessage, false
+	}
+	return r
+}
+
+// seconds rounds up, so that nobody repeats a request too early.
+func seconds(d time.Duration) string {
+	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
+}
+
+// keyFailed responds to an authenticated caller that the API key is not available.
+func (h *handler) keyFailed(err error) api.Response {
+	return api.Fail(api.SecretMissing, h.keyFix(err), nil)
+}
+
+func (h *handler) keyFix(err error) string {
+	what := ""
+	switch {
+	case errors.Is(err, secret.ErrMissing):
+		what = "has no value"
+	case errors.Is(err, secret.ErrJSON):
+		what = "is JSON where the bare key is wanted"
+	case errors.Is(err, secret.ErrUnusable):
+		what = "has characters that no header can hold"
+	default:
+		return fmt.Sprintf("The Gateway's API key cannot be read. Nothing was sent. See why: "+
+			"aws secretsmanager get-secret-value --secret-id %s --query CreatedDate", h.gatewaySecret)
+	}
+	return fmt.Sprintf("The Gateway's API key %s. Nothing was sent. Put it in: "+
+		"aws secretsmanager put-secret-value --secret-id %s --secret-string file:///dev/stdin, then paste the API key, Enter, Ctrl-D.", what, h.gatewaySecret)
+}

@@ -1,0 +1,150 @@
+package order
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"connexease-functions/pkg/api"
+	"connexease-functions/pkg/auth"
+	"connexease-functions/pkg/ledger"
+	"connexease-functions/pkg/whatsapp"
+)
+
+// keyMember is the idempotency key's member of an envelope, keyRule what its value is.
+const (
+	keyMember = "idempotencyKey"
+	keyRule   = "1 to 255 visible ASCII characters"
+)
+
+// ruleContact is what an envelope's contact must be: nothing is sent to other names.
+const ruleContact = "a phone number or a business-scoped user id"
+
+// FromEnvelope reads a direct invocation. It returns a response instead where it is refused. A key is
+// required of all but receipts, because Lambda and Step Functions repeat a call silently.
+func FromEnvelope(payload []byte) (Order, *api.Response) {
+	o := Order{Scope: ScopeDirect}
+	f := faults{}
+	refused := o.envelope(payload, f)
+	if refused == nil {
+		refused = f.verdict()
+	}
+	if refused == nil && o.Key == "" && !o.Summary.Receipt {
+		refused = refuse(api.MalformedKey, "A direct invocation needs an idempotencyKey of 1 to 255 visible ASCII characters, because Lambda and Step Functions repeat silently.")
+	}
+	return o, refused
+}
+
+// envelope reads what queue records, EventBridge details and direct invocations wrap a
+// message in. A member of a different name is a fault: it may be a misspelt key. So is one that
+// appears twice: readers differ about which of them counts.
+func (o *Order) envelope(body []byte, f faults) *api.Response {
+	members, repeated := api.Members(body)
+	f.repeated(repeated)
+	text := func(name string) string {
+		var s string
+		if v, there := members[name]; there && json.Unmarshal(v, &s) != nil {
+			f.add(name, "a string")
+		}
+		return s
+	}
+	flag := func(name string) (is bool) {
+		if v, there := members[name]; there && json.Unmarshal(v, &is) != nil {
+			f.add(name, "true or false")
+		}
+		return is
+	}
+	for name := range members {
+		switch name {
+		case "message", keyMember, "validFor", "onUnknown", "reader", "isFake", "mmlite", "contact", "group":
+		default:
+			const known = "absent: an envelope has message, idempotencyKey, validFor, onUnknown, reader, contact, group, isFake, mmlite"
+			if len(f) < mostUnknown && memberForm.MatchString(name) {
+				f.add(name, known)
+			} else { // it may be anything, of any length
+				f["envelope"] = "without other members: " + known[len("absent: "):]
+			}
+		}
+	}
+	key := text(keyMember)
+	if key != "" || given(members[keyMember]) {
+		if !ledger.ValidKey(key) {
+			f.add(keyMember, keyRule)
+		}
+		o.Key = key
+	}
+	if reader := text("reader"); reader != "" {
+		if !auth.ValidClient(reader) {
+			f.add("reader", "the name of a client: 1 to 64 letters, digits, dots, hyphens and underscores")
+		} else {
+			o.Client = reader
+		}
+	}
+	if v := members["validFor"]; given(v) {
+		o.setValidFor(string(v), "validFor", f)
+	}
+	o.setOnUnknown(text("onUnknown"), "onUnknown", f)
+	o.IsFake, o.MMLite = flag("isFake"), flag("mmlite")
+	message := members["message"]
+	contact, group := text("contact"), text("group")
+	if given(members["contact"]) || given(members["group"]) {
+		var ok bool
+		if message, ok = addressed(message, contact, group, f); !ok {
+			to := f["to"]
+			defer func() { // what is wrong is said already
+				if delete(f, "to"); to != nil {
+					f["to"] = to
+				}
+			}()
+		}
+	}
+	return o.message(message, f)
+}
+
+// given reports whether a member is there and not null.
+func given(value json.RawMessage) bool { return value != nil && string(value) != "null" }
+
+// addressed puts whom an envelope is for into its message: a number becomes to, a user id
+// recipient, a group to with its recipient_type. ok is false where that is not possible.
+func addressed(message json.RawMessage, contact, group string, f faults) (out json.RawMessage, ok bool) {
+	said, _ := api.Members(message)
+	if said == nil {
+		return message, true // message says what is wrong with it
+	}
+	for _, name := range []string{"to", "recipient"} {
+		if _, there := said[name]; there {
+			f.add(name, "absent where the envelope has contact or group")
+			return message, false
+		}
+	}
+	name := whatsapp.Canonical(contact)
+	switch {
+	case contact != "" && group != "":
+		f.add("group", "absent where there is a contact")
+	case group != "":
+		switch kind := said["recipient_type"]; {
+		case kind == nil:
+			message = withMember(message, "recipient_type", "group")
+		case !api.IsText(kind, "group"):
+			f.add("recipient_type", "group, or absent")
+		}
+		return withMember(message, "to", group), true
+	case whatsapp.IsPhone(name):
+		return withMember(message, "to", name), true
+	case whatsapp.IsUserID(name):
+		return withMember(message, "recipient", name), true
+	default:
+		f.add("contact", ruleContact)
+	}
+	return message, false
+}
+
+// withMember puts a member that an object does not have before its others.
+func withMember(object json.RawMessage, name, value string) json.RawMessage {
+	text, _ := json.Marshal(value) // a string always marshals
+	rest := bytes.TrimSpace(bytes.TrimSpace(object)[1:])
+	out := append([]byte(`{"`+name+`":`), text...)
+	if rest[0] != '}' {
+		out = append(out, ',')
+	}
+	return append(out, rest...)
+}

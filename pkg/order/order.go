@@ -1,0 +1,86 @@
+// Package order reads what a caller asks to have sent: over HTTP, in a queue record, or in an envelope.
+// It does no I/O, so that every rule about a request can be tested by its JSON alone.
+package order
+
+import (
+	"bytes"
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"connexease-functions/pkg/api"
+	"connexease-functions/pkg/ledger"
+	"connexease-functions/pkg/table"
+	"connexease-functions/pkg/whatsapp"
+)
+
+// longestType bounds the type of a message in the table, in bytes; existing types have up to 20.
+const longestType = 64
+
+// Order is a message to be sent, and how.
+type Order struct {
+	Scope, Key     string // of the message's id; Key is empty where the caller has none
+	Client         string // that may look it up; empty: nobody over HTTP
+	Body           []byte // the message as it is posted, compacted
+	Summary        whatsapp.Summary
+	IsFake, MMLite bool
+	Async          bool          // the caller waits only until it is queued
+	OnUnknown      ledger.Choice // empty: the default
+	ValidFor       time.Duration // 0: the default
+}
+
+// About describes the message for its row.
+func (o *Order) About() table.About {
+	kind := o.Summary.Type
+	if len(kind) > longestType {
+		kind = ""
+	}
+	d := whatsapp.Describe(o.Body, o.Summary)
+	return table.About{Type: kind, Contact: d.Contact, UserID: d.UserID, GroupID: d.GroupID, Text: d.Text, ReplyTo: d.ReplyTo, MediaID: d.MediaID}
+}
+
+// message checks a message's body, and adds what is wrong to f. Where the body cannot be read at
+// all, it returns the response that says so.
+func (o *Order) message(body []byte, f faults) *api.Response {
+	if len(body) > table.MaxSend {
+		return refuse(api.RequestTooLarge, "The message is larger than 256 KiB.")
+	}
+	summary, found := whatsapp.Check(body)
+	for _, one := range found {
+		if one.Malformed() {
+			return refuse(api.MalformedRequest, "The message is not "+one.Rule+".")
+		}
+		f.add(one.Path, one.Rule)
+	}
+	if _, _, ours := ledger.ParseOpaque(summary.Opaque); ours {
+		f.add("biz_opaque_callback_data", "not of the form msg_<id>.<attempt>, by which this product knows its own receipts")
+	}
+	checkMembers(body, f)
+	var compact bytes.Buffer
+	compact.Grow(len(body))
+	_ = json.Compact(&compact, body) // valid JSON: it was read
+	o.Body, o.Summary = compact.Bytes(), summary
+	return nil
+}
+
+func (o *Order) setOnUnknown(value string, path string, f faults) {
+	switch c := ledger.Choice(value); c {
+	case "", ledger.Hold, ledger.Resend:
+		o.OnUnknown = c
+	default:
+		f.add(path, "hold or resend")
+	}
+}
+
+func (o *Order) setValidFor(seconds string, path string, f faults) {
+	if seconds == "" {
+		return
+	}
+	most := int(ledger.MaxValidFor / time.Second)
+	n, err := strconv.Atoi(seconds)
+	if err != nil || n < 1 || n > most {
+		f.add(path, "a whole number of seconds from 1 to "+strconv.Itoa(most)+" (12 days)")
+		return
+	}
+	o.ValidFor = time.Duration(n) * time.Second
+}
