@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"slices"
 	"time"
 
 	"connexease-functions/pkg/api"
@@ -36,17 +37,17 @@ func (h *handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 		return nil, err
 	}
 	d := delivery{started: started, requestBytes: len(payload)}
-	answer := h.receive(ctx, request, &d)
-	h.summarise(ctx, answer, &d)
-	return json.Marshal(answer)
+	response := h.receive(ctx, request, &d)
+	h.summarise(ctx, response, &d)
+	return json.Marshal(response)
 }
 
 // delivery collects the fields of one request's summary line.
 type delivery struct {
 	started      time.Time
 	requestBytes int
-	outcome      string // stored, overflowed, refused, failed
-	reason       string
+	outcome      telemetry.Outcome
+	reason       telemetry.Reason
 	err          error
 	fix          string // command for the operator, where a secret cannot be used
 	credential   string
@@ -60,22 +61,13 @@ type delivery struct {
 	overflowErr  error
 }
 
-func (h *handler) summarise(ctx context.Context, answer api.Response, d *delivery) {
-	level := slog.LevelInfo
-	switch {
-	case answer.Status >= 500:
-		level = slog.LevelError
-	case answer.Status >= 400 || d.quarantined+d.stored.Quarantined > 0 || d.overflowed > 0:
-		level = slog.LevelWarn
+func (h *handler) summarise(ctx context.Context, response api.Response, d *delivery) {
+	level := d.outcome.Level
+	if d.quarantined+d.stored.Quarantined > 0 {
+		level = max(level, slog.LevelWarn)
 	}
 	count := func(name string, n int) telemetry.Metric {
 		return telemetry.Metric{Name: name, Unit: telemetry.Count, Value: float64(n)}
-	}
-	one := func(name string, is bool) telemetry.Metric {
-		if is {
-			return count(name, 1)
-		}
-		return count(name, 0)
 	}
 	metrics := []telemetry.Metric{
 		count("Messages", d.messages),
@@ -86,22 +78,20 @@ func (h *handler) summarise(ctx context.Context, answer api.Response, d *deliver
 		count("Overflowed", d.overflowed),
 		count("Unsaved", len(d.stored.Unsaved)-d.overflowed),
 		count("WriteRetries", d.stored.Retries),
-		one("RefusedNoToken", d.reason == auth.ReasonNoToken),
-		one("RefusedMalformedToken", d.reason == auth.ReasonMalformedToken),
-		one("RefusedWrongToken", d.reason == auth.ReasonWrongToken),
-		one("RefusedBody", d.reason == reasonTooLarge || d.reason == reasonBase64),
-		one("SecretUnavailable", d.reason == reasonSecret),
-		one("PreviousSecretUsed", d.credential == auth.NamePrevious),
 		{Name: "SecretStaleness", Unit: telemetry.Seconds, Value: d.stale.Seconds()},
 		{Name: "Duration", Unit: telemetry.Milliseconds, Value: float64(h.now().Sub(d.started).Microseconds()) / 1000},
 	}
+	metrics = slices.Concat(metrics, d.outcome.Metrics, d.reason.Metrics)
+	if d.credential == auth.NamePrevious {
+		metrics = append(metrics, telemetry.One("PreviousSecretUsed"))
+	}
 	attrs := []slog.Attr{
-		slog.String("outcome", d.outcome),
-		slog.Int("status", answer.Status),
+		slog.String("outcome", d.outcome.Word),
+		slog.Int("status", response.Status),
 		slog.Int("bytes", d.requestBytes),
 	}
-	if d.reason != "" {
-		attrs = append(attrs, slog.String("reason", d.reason))
+	if d.reason.Word != "" {
+		attrs = append(attrs, slog.String("reason", d.reason.Word))
 	}
 	if d.err != nil {
 		attrs = append(attrs, telemetry.ErrorAttr(d.err))

@@ -58,7 +58,7 @@ func build(lookup func(string) string) (*handler, error) {
 // warm reads the secret and connects to DynamoDB at the same time, before the first request. It
 // ignores failures: the first request meets them too, and reports them.
 func (h *handler) warm() {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), warmLimit)
 	defer cancel()
 	var both sync.WaitGroup
 	both.Go(func() { _, _, _ = h.credentials.Get(ctx) })

@@ -14,16 +14,6 @@ import (
 	"connexease-functions/pkg/whatsapp"
 )
 
-const (
-	// parallelSends bounds the messages that are sent to the queue at once.
-	parallelSends = 8
-	// drainMargin is kept of the function's time for its response.
-	drainMargin = time.Second
-	// parallelDrains bounds the messages that are written at once; the table already writes the
-	// batches of each in parallel.
-	parallelDrains = 2
-)
-
 // overflow is the queue for events that cannot be written to the table in time.
 type overflow struct{ queue queue.Queue }
 
@@ -79,30 +69,30 @@ func (h *handler) drain(ctx context.Context, records []queue.Record) ([]byte, er
 		})
 	}
 	all.Wait()
-	var again []string
+	var returned []string
 	drained := 0
 	var failed error
 	for i, err := range errs {
 		if err != nil {
-			again, failed = append(again, records[i].ID), err
+			returned, failed = append(returned, records[i].ID), err
 			continue
 		}
 		drained += events[i]
 	}
-	h.summariseDrain(ctx, drained, len(again), failed, h.now().Sub(started))
-	return queue.Failed(again)
+	h.summariseDrain(ctx, drained, len(returned), failed, h.now().Sub(started))
+	return queue.Failed(returned)
 }
 
-func (h *handler) summariseDrain(ctx context.Context, drained, again int, err error, took time.Duration) {
-	level, outcome := slog.LevelInfo, "drained"
+func (h *handler) summariseDrain(ctx context.Context, drained, returned int, err error, took time.Duration) {
+	outcome := outcomeDrained
 	attrs := []slog.Attr{}
-	if again > 0 {
-		level, outcome = slog.LevelError, "later"
+	if returned > 0 {
+		outcome = outcomeLater
 		attrs = append(attrs, telemetry.ErrorAttr(err))
 	}
-	h.log.Summary(ctx, level, "overflow", []telemetry.Metric{
+	h.log.Summary(ctx, outcome.Level, "overflow", []telemetry.Metric{
 		{Name: "Drained", Unit: telemetry.Count, Value: float64(drained)},
-		{Name: "DrainsFailed", Unit: telemetry.Count, Value: float64(again)},
+		{Name: "DrainsFailed", Unit: telemetry.Count, Value: float64(returned)},
 		{Name: "DrainDuration", Unit: telemetry.Milliseconds, Value: float64(took.Microseconds()) / 1000},
-	}, append(attrs, slog.String("outcome", outcome), slog.Int("events", drained))...)
+	}, append(attrs, slog.String("outcome", outcome.Word), slog.Int("events", drained))...)
 }

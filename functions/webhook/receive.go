@@ -12,30 +12,6 @@ import (
 	"connexease-functions/pkg/whatsapp"
 )
 
-const (
-	// budget is the time from API Gateway's receipt until everything must be durable. The Gateway
-	// waits 5 s for a response (Connexease Gateway API, "Webhooks"); the last second is for the way
-	// back.
-	budget = 4 * time.Second
-	// tableBudget is the table's share of budget; the rest is for the overflow queue.
-	tableBudget = 2500 * time.Millisecond
-	// leastBudget is always granted to table and queue: the request may have waited for a cold
-	// start, and clocks differ.
-	leastBudget      = 1500 * time.Millisecond
-	leastTableBudget = 800 * time.Millisecond
-	// plausible bounds the age of a request's own timestamp. sam local stamps all requests of a
-	// process alike.
-	plausible = 30 * time.Second
-)
-
-// Reasons of refusals and failures, as logs show them.
-const (
-	reasonTooLarge = "body_too_large"
-	reasonBase64   = "body_not_base64"
-	reasonSecret   = "secret_unavailable"
-	reasonTable    = "table_unavailable"
-)
-
 // receive handles a delivery: verify, split, put, respond. It never returns 200 before every event
 // is durable, in the table or in the overflow queue.
 func (h *handler) receive(ctx context.Context, r api.Request, d *delivery) api.Response {
@@ -52,10 +28,10 @@ func (h *handler) receive(ctx context.Context, r api.Request, d *delivery) api.R
 	body, err := r.Body()
 	switch {
 	case errors.Is(err, api.ErrTooLarge):
-		d.outcome, d.reason = "refused", reasonTooLarge
+		d.outcome, d.reason = outcomeRefused, reasonTooLarge
 		return api.Fail(api.RequestTooLarge, "", nil)
 	case err != nil:
-		d.outcome, d.reason = "refused", reasonBase64
+		d.outcome, d.reason = outcomeRefused, reasonBase64
 		return api.Fail(api.MalformedRequest, "", nil)
 	}
 
@@ -75,11 +51,11 @@ func (h *handler) receive(ctx context.Context, r api.Request, d *delivery) api.R
 	putting, stop := context.WithDeadline(ctx, tableEnd)
 	d.stored = h.table.Put(putting, events, received)
 	stop()
-	d.outcome = "stored"
+	d.outcome = outcomeStored
 	if unsaved := d.stored.Unsaved; len(unsaved) > 0 {
-		d.outcome, d.reason, d.err = "overflowed", reasonTable, d.stored.Err
+		d.outcome, d.reason, d.err = outcomeOverflowed, reasonTable, d.stored.Err
 		if err := h.overflow.keep(ctx, h.table, unsaved, received); err != nil {
-			d.outcome, d.overflowErr = "failed", err
+			d.outcome, d.overflowErr = outcomeFailed, err
 			return api.Fail(api.TableUnavailable, "", nil)
 		}
 		d.overflowed = len(unsaved)
@@ -108,11 +84,11 @@ func latest(a, b time.Time) time.Time {
 }
 
 func (h *handler) refuse(err error, d *delivery) api.Response {
-	if code, reason := auth.Refusal(err); code != "" {
-		d.outcome, d.reason = "refused", reason
+	if code, word := auth.Refusal(err); code != "" {
+		d.outcome, d.reason = outcomeRefused, ofRefusal[word]
 		return api.Fail(api.Code(code), "", nil)
 	}
-	d.outcome, d.reason, d.err = "failed", reasonSecret, err
+	d.outcome, d.reason, d.err = outcomeFailed, reasonSecret, err
 	what := ""
 	switch {
 	case errors.Is(err, secret.ErrMissing):
