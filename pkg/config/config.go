@@ -5,6 +5,7 @@ package config
 import (
 	"fmt"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 
@@ -67,10 +68,32 @@ func (v *Variables) Err() error {
 	return fmt.Errorf("configuration: %s", strings.Join(v.faults, "; "))
 }
 
+// endpoints are the variables that keep a function which sam local runs away from AWS.
+var endpoints = []string{"AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL_SQS"}
+
+// local refuses to run in sam local without endpoints of its own: SAM hands on the credentials of
+// whoever runs it, and drops the endpoints where a template does not declare them.
+func local(lookup func(string) string) error {
+	if lookup("AWS_SAM_LOCAL") == "" {
+		return nil
+	}
+	v := Read(lookup)
+	for _, name := range endpoints {
+		v.Address(name)
+	}
+	if err := v.Err(); err != nil {
+		return fmt.Errorf("%w: this would call AWS from sam local. Use the template of: go run ./pkg/local -backends", err)
+	}
+	return nil
+}
+
 // AWS returns the configuration of AWS clients. Lambda provides region, credentials and endpoints
 // in environment variables alone; the full loader would look for files and link three more
 // services.
 func AWS() (aws.Config, error) {
+	if err := local(os.Getenv); err != nil {
+		return aws.Config{}, err
+	}
 	env, err := awsconfig.NewEnvConfig()
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("configuration: %w", err)

@@ -88,3 +88,26 @@ func TestAWSClientsFollowTheEnvironment(t *testing.T) {
 		t.Errorf("%d attempts at %v", o.Retryer.MaxAttempts(), o.BaseEndpoint)
 	}
 }
+
+// SAM hands on its user's credentials: without endpoints a function would call that user's account.
+func TestSAMLocalWithoutEndpointsIsRefused(t *testing.T) {
+	t.Setenv("AWS_REGION", "us-east-1")
+	t.Setenv("AWS_ACCESS_KEY_ID", "of-the-user")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "of-the-user")
+	for _, name := range []string{"AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER"} {
+		t.Setenv(name, "http://127.0.0.1:1")
+	}
+	t.Setenv("AWS_ENDPOINT_URL_SQS", "")
+	if _, err := config.AWS(); err != nil {
+		t.Errorf("in AWS: %v", err)
+	}
+	t.Setenv("AWS_SAM_LOCAL", "true")
+	const want = "configuration: AWS_ENDPOINT_URL_SQS is not set: this would call AWS from sam local. Use the template of: go run ./pkg/local -backends"
+	if _, err := config.AWS(); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	t.Setenv("AWS_ENDPOINT_URL_SQS", "http://127.0.0.1:1")
+	if _, err := config.AWS(); err != nil {
+		t.Errorf("with endpoints: %v", err)
+	}
+}

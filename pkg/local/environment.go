@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -45,20 +46,30 @@ func writeEnvironment(s *stack.Stack, state, controlURL string) error {
 	return os.Rename(temporary, filepath.Join(state, "env"))
 }
 
-// samVariables is the file that sam local takes as --env-vars: the functions' environment
-// as their containers see this machine.
-const samVariables = "sam-variables.json"
+// What sam local reads: a template whose functions talk to this stack only, the folder of their
+// code, and their environments, for templates that declare the same variables.
+const (
+	samTemplate  = "sam-template.yaml"
+	samFunctions = "sam-functions"
+	samVariables = "sam-variables.json"
+)
 
-func writeVariables(s *stack.Stack, state string) error {
-	all := s.FunctionEnvironments()
-	for _, env := range all {
-		for name, value := range env {
-			env[name] = strings.Replace(value, "http://127.0.0.1:", "http://host.docker.internal:", 1)
+// writeForSAM writes them, and returns what removes them.
+func writeForSAM(ctx context.Context, s *stack.Stack, state string) (remove func(), err error) {
+	remove = func() {
+		for _, name := range []string{samTemplate, samVariables, samFunctions} {
+			_ = os.RemoveAll(filepath.Join(state, name))
 		}
 	}
-	text, err := json.MarshalIndent(all, "", "  ")
-	if err != nil {
-		return err
+	text, err := json.MarshalIndent(s.SAMVariables(), "", "  ")
+	if err == nil {
+		err = os.WriteFile(filepath.Join(state, samVariables), text, 0o600)
 	}
-	return os.WriteFile(filepath.Join(state, samVariables), text, 0o600)
+	if err == nil {
+		err = s.WriteSAMTemplate(ctx, filepath.Join(state, samTemplate), filepath.Join(state, samFunctions))
+	}
+	if err != nil {
+		remove()
+	}
+	return remove, err
 }

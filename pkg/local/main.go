@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"connexease-functions/pkg/local/bridge"
 	"connexease-functions/pkg/local/control"
 	"connexease-functions/pkg/local/parent"
 	"connexease-functions/pkg/local/sim/httpapi"
@@ -93,10 +94,20 @@ func run(givenPort string, backends bool, database, givenState, forward string, 
 	defer s.Close()
 	controlURL := "http://" + controlListener.Addr().String()
 	if backends {
-		if err := writeVariables(s, state); err != nil {
+		remove, err := writeForSAM(ctx, s, state)
+		if err != nil {
 			return err
 		}
-		defer func() { _ = os.Remove(filepath.Join(state, samVariables)) }()
+		defer remove()
+		ports, err := s.ContainerPorts()
+		if err != nil {
+			return err
+		}
+		opened, err := bridge.Docker(ports)
+		if err != nil {
+			return err
+		}
+		defer opened.Close()
 	}
 	save := func() error { return writeEnvironment(s, state, controlURL) }
 	if err := save(); err != nil {
@@ -130,7 +141,12 @@ func underGoRun() bool {
 
 func printReady(s *stack.Stack, controlURL, state string, backends bool) {
 	if backends {
-		fmt.Printf("Backends are ready; . %[1]s/env has their addresses, %[1]s/%[2]s the functions' for sam local. Ctrl-C ends them.\n", state, samVariables)
+		fmt.Printf(`Backends are ready; . %[1]s/env has their addresses. One invocation, in another terminal in this folder:
+
+  sam local invoke SendFunction --event event.json --template-file %[1]s/%[2]s --env-vars %[1]s/%[3]s --add-host %[4]s:host-gateway
+
+Docker must run before this does. Ctrl-C ends the backends.
+`, state, samTemplate, samVariables, stack.ContainerHost)
 		return
 	}
 	fmt.Printf(`

@@ -23,19 +23,27 @@ import (
 func (s *Stack) buildFunctions(ctx context.Context) error {
 	s.options.Progress("Building the functions ...")
 	for _, f := range s.functions {
-		build := exec.CommandContext(ctx, "go", "build", "-v", "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-ldflags", "-s -w",
-			"-o", s.binary(f), "./"+f.Folder)
-		build.Dir = s.options.Root
-		// For this machine and of this module, whatever go run was started with.
-		build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH, "GOWORK=off", "GOFLAGS=-buildvcs=false")
-		var out built
-		build.Stdout, build.Stderr = &out, &out
-		err := progress.While(s.options.Progress, func(after time.Duration) string {
-			return fmt.Sprintf("Building ./%s: %d packages in %v", f.Folder, out.packages(), after)
-		}, build.Run)
-		if err != nil {
-			return fmt.Errorf("go build ./%s failed:\n%s", f.Folder, out.complaints())
+		if err := s.build(ctx, f, runtime.GOOS, s.binary(f)); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// build builds a function for this machine's processor.
+func (s *Stack) build(ctx context.Context, f template.Function, system, binary string) error {
+	build := exec.CommandContext(ctx, "go", "build", "-v", "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-ldflags", "-s -w",
+		"-o", binary, "./"+f.Folder)
+	build.Dir = s.options.Root
+	// Of this module, whatever go run was started with.
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+system, "GOARCH="+runtime.GOARCH, "GOWORK=off", "GOFLAGS=-buildvcs=false")
+	var out built
+	build.Stdout, build.Stderr = &out, &out
+	err := progress.While(s.options.Progress, func(after time.Duration) string {
+		return fmt.Sprintf("Building ./%s: %d packages in %v", f.Folder, out.packages(), after)
+	}, build.Run)
+	if err != nil {
+		return fmt.Errorf("go build ./%s failed:\n%s", f.Folder, out.complaints())
 	}
 	return nil
 }
@@ -75,16 +83,6 @@ func (s *Stack) environment(f template.Function) map[string]string {
 	env := s.Environment()
 	maps.Copy(env, f.Environment)
 	return env
-}
-
-// FunctionEnvironments returns what each function gets, by its logical id, for whoever
-// runs them beside Backends.
-func (s *Stack) FunctionEnvironments() map[string]map[string]string {
-	all := map[string]map[string]string{}
-	for _, f := range s.functions {
-		all[f.Name] = s.environment(f)
-	}
-	return all
 }
 
 // startFunctions puts the functions behind the Lambda endpoint, and returns their

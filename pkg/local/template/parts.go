@@ -31,6 +31,15 @@ type Function struct {
 // Route is an HttpApi event of a function.
 type Route struct{ Method, Path string }
 
+// Runtime returns the runtime of all functions.
+func (t *Template) Runtime() string {
+	n := Find(t.root, "Globals", "Function", "Runtime")
+	if n == nil {
+		return ""
+	}
+	return n.Value
+}
+
 // Functions returns the functions, Globals merged in.
 func (t *Template) Functions() ([]Function, error) {
 	var all []Function

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -224,23 +223,4 @@ func writeStandIn(path, arch string) error {
 		}
 	}
 	return errors.Join(err, w.Close(), file.Close())
-}
-
-// network returns the default bridge's addresses, and this machine's own among them.
-func (e *engine) network(ctx context.Context) (subnet netip.Prefix, gateway netip.Addr, err error) {
-	text, err := e.docker(ctx, "network", "inspect", "bridge", "--format", `{{range .IPAM.Config}}{{.Subnet}} {{.Gateway}}{{"\n"}}{{end}}`)
-	if err != nil {
-		return subnet, gateway, err
-	}
-	for line := range strings.Lines(text) {
-		first, second, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if subnet, err = netip.ParsePrefix(first); err != nil || !subnet.Addr().Is4() {
-			continue
-		}
-		if gateway, err = netip.ParseAddr(second); err != nil {
-			gateway, err = subnet.Masked().Addr().Next(), nil
-		}
-		return subnet, gateway, nil
-	}
-	return subnet, gateway, fmt.Errorf("the engine's bridge network has no IPv4 subnet: %q", text)
 }

@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"time"
+
+	"connexease-functions/pkg/local/stack"
 )
 
 // local is what runs: backends, engine, and SAM's API in front of the functions'
@@ -21,12 +22,9 @@ type local struct {
 	sam     *sam
 	env     map[string]string // of the backends
 	engine  *engine
-	args    []string // of every sam local command
+	args    []string // of every sam local command, after its template
 	api     *process
 }
-
-// host is what containers call the machine that they run on.
-const host = "host.docker.internal"
 
 // startLocal starts everything in order, proves what is to be proven or waits for
 // Ctrl-C, and ends it in reverse.
@@ -59,14 +57,9 @@ func (p *project) startLocal(ctx context.Context, s *sam, done *steps, serve boo
 		return err
 	}
 	defer backends.stop()
-	bridge, err := l.openBridge(ctx, e)
-	if err != nil {
-		return err
-	}
-	defer bridge.close()
-	done.done("go run ./pkg/local -backends: they serve, containers reach them at %s", host)
+	done.done("go run ./pkg/local -backends: they serve, containers reach them at %s", stack.ContainerHost)
 
-	l.args = append(base, "--template-file", p.builtTemplate(), "--env-vars", filepath.Join(p.state, "sam-variables.json"), "--add-host", host+":host-gateway")
+	l.args = append(base, "--env-vars", filepath.Join(p.state, "sam-variables.json"), "--add-host", stack.ContainerHost+":host-gateway")
 	if err := l.startAPI(ctx); err != nil {
 		return err
 	}
@@ -130,26 +123,6 @@ func (l *local) startBackends(ctx context.Context) (*process, error) {
 
 var exported = regexp.MustCompile(`(?m)^export (\w+)='(.*)'$`)
 
-func (l *local) openBridge(ctx context.Context, e *engine) (*bridge, error) {
-	subnet, gateway, err := e.network(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var ports []int
-	for _, name := range append([]string{"GATEWAY_URL"}, endpoints...) {
-		u, err := url.Parse(l.env[name])
-		if err != nil {
-			return nil, fmt.Errorf("backends: %s: %w", name, err)
-		}
-		port, err := strconv.Atoi(u.Port())
-		if err != nil {
-			return nil, fmt.Errorf("backends: %s: %w", name, err)
-		}
-		ports = append(ports, port)
-	}
-	return openBridge(subnet, gateway, ports)
-}
-
 // samEnvironment holds the backends' region and credentials, which SAM hands on to the
 // functions, the engine's address, and a folder for the locks that SAM leaves behind.
 func (l *local) samEnvironment() map[string]string {
@@ -162,7 +135,7 @@ func (l *local) samEnvironment() map[string]string {
 }
 
 func (l *local) startAPI(ctx context.Context) error {
-	args := append([]string{"local", "start-api", "--port", strconv.Itoa(l.project.port), "--warm-containers", "EAGER"}, l.args...)
+	args := append([]string{"local", "start-api", "--port", strconv.Itoa(l.project.port), "--warm-containers", "EAGER", "--template-file", l.project.builtTemplate()}, l.args...)
 	var err error
 	if l.api, err = launch(filepath.Join(l.project.state, "sam.log"), l.project.root, l.sam.environment(l.samEnvironment()), true, l.sam.python, l.sam.arguments(args...)...); err != nil {
 		return err

@@ -73,7 +73,7 @@ func bearer(token string) map[string]string {
 func (l *local) prove(ctx context.Context, done *steps) error {
 	started := time.Now()
 	for _, proof := range []func(context.Context) (string, error){
-		l.webhook, l.wrongToken, l.send, l.sqsEvent, l.eventBridgeEvent,
+		l.webhook, l.wrongToken, l.send, l.sqsEvent, l.eventBridgeEvent, l.withoutEndpoints,
 		func(ctx context.Context) (string, error) { return l.frozenClock(ctx, started) },
 	} {
 		what, err := proof(ctx)
@@ -220,9 +220,16 @@ func (l *local) send(ctx context.Context) (string, error) {
 	return what, errors.Join(err, l.left(ctx, to, 1))
 }
 
+// documented is the template that go run ./pkg/local -backends writes for sam local.
+func (l *local) documented() string { return filepath.Join(l.project.state, "sam-template.yaml") }
+
 // invoke runs the send function once with an event, in a container of its own, and
 // returns its answer.
 func (l *local) invoke(ctx context.Context, name string, event any) (string, error) {
+	return l.invokeWith(ctx, l.documented(), name, event)
+}
+
+func (l *local) invokeWith(ctx context.Context, template, name string, event any) (string, error) {
 	text, err := json.Marshal(event)
 	if err != nil {
 		return "", err
@@ -231,7 +238,7 @@ func (l *local) invoke(ctx context.Context, name string, event any) (string, err
 	if err := os.WriteFile(path, text, 0o600); err != nil {
 		return "", err
 	}
-	out, err := l.sam.run(ctx, l.project.root, l.samEnvironment(), append([]string{"local", "invoke", "SendFunction", "--event", path}, l.args...)...)
+	out, err := l.sam.run(ctx, l.project.root, l.samEnvironment(), append([]string{"local", "invoke", "SendFunction", "--event", path, "--template-file", template}, l.args...)...)
 	return lastLines(out, 1), err
 }
 
@@ -303,6 +310,56 @@ func (l *local) eventBridgeEvent(ctx context.Context) (string, error) {
 	}
 	if !reflect.DeepEqual(got, want) {
 		return what, fmt.Errorf("the queue has %s, want %s", queued, sent)
+	}
+	return what, nil
+}
+
+// withoutEndpoints takes from the template what the deployed one does not declare: with the same
+// variables file, SAM drops them then, and the function would call AWS.
+func (l *local) withoutEndpoints(ctx context.Context) (string, error) {
+	what := "sam local invoke with a template that declares no endpoints: the function refuses to run"
+	source, err := os.ReadFile(l.documented())
+	if err != nil {
+		return what, err
+	}
+	var doc struct {
+		AWSTemplateFormatVersion, Transform string
+		Resources                           map[string]struct {
+			Type       string
+			Properties map[string]any
+		}
+	}
+	if err := json.Unmarshal(source, &doc); err != nil {
+		return what, err
+	}
+	taken := 0
+	for _, f := range doc.Resources {
+		variables := f.Properties["Environment"].(map[string]any)["Variables"].(map[string]any)
+		for name := range variables {
+			if strings.HasPrefix(name, "AWS_") {
+				delete(variables, name)
+				taken++
+			}
+		}
+	}
+	if taken == 0 {
+		return what, errors.New("there was none to take away")
+	}
+	text, err := json.Marshal(doc)
+	if err != nil {
+		return what, err
+	}
+	path := filepath.Join(l.project.state, "without-endpoints.yaml")
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		return what, err
+	}
+	a, err := l.invokeWith(ctx, path, "refused", map[string]any{})
+	said := a
+	if err != nil {
+		said += err.Error()
+	}
+	if !strings.Contains(said, "Runtime.ExitError") {
+		return what, fmt.Errorf("the answer is %s", said)
 	}
 	return what, nil
 }
