@@ -12,7 +12,7 @@ func TestANumberLeavesAsWrittenAndIsStoredAsItsDigits(t *testing.T) {
 	for i, to := range []string{`"+1 (555) 010-7001"`, `"1-555-010-7001"`, `"15550107001"`, `15550107001`} {
 		body := strings.Replace(hello, `"+15550100001"`, to, 1)
 		a := w.post(body)
-		told(t, to, a, 200, "")
+		responds(t, to, a, 200, "")
 		sameBody(t, to, []byte(body), w.gateway.Messages()[i].Body, a.Headers["message-id"])
 		row := harness.Items(t, w.table)[a.Headers["message-id"]+" send"]
 		if row.Text("contact") != "15550107001" || row.Text("timeline_pk") != "contact#15550107001" {
@@ -27,13 +27,13 @@ func TestAnIDThatWouldNeverArriveInToIsRefused(t *testing.T) {
 	for to, path := range map[string]string{"US.13491208655302741918": "to", group: "recipient_type"} {
 		body := strings.Replace(hello, "+15550100001", to, 1)
 		a := w.post(body)
-		told(t, to, a, 400, "MSG_001")
+		responds(t, to, a, 400, "MSG_001")
 		rule, _ := params(t, a)[path].(string)
 		if want := map[string]string{"to": "recipient with a business-scoped user id", "recipient_type": "group"}[path]; !strings.Contains(rule, want) {
-			t.Errorf("%s: told of %v, want %s", to, params(t, a), want)
+			t.Errorf("%s: faults %v, want %s", to, params(t, a), want)
 		}
 		if again := w.sqs(body); again != nil {
-			t.Errorf("%s: %v come again", to, again)
+			t.Errorf("%s: %v retried", to, again)
 		}
 	}
 	w.sent(0)
@@ -41,7 +41,7 @@ func TestAnIDThatWouldNeverArriveInToIsRefused(t *testing.T) {
 		strings.Replace(hello, `"to":"+15550100001"`, `"recipient":"US.13491208655302741918"`, 1),
 		strings.Replace(hello, `"to":"+15550100001"`, `"recipient_type":"group","to":"`+group+`"`, 1),
 	} {
-		told(t, body, w.post(body), 200, "")
+		responds(t, body, w.post(body), 200, "")
 	}
 	for _, m := range w.sent(2) {
 		if m.Undelivered != "" {

@@ -9,7 +9,7 @@ import (
 	"connexease-functions/pkg/local/sim/connexease"
 )
 
-// values returns a metric's values in the log since an earlier length of it, as CloudWatch takes
+// values returns a metric's values in the log since an earlier length of it, as CloudWatch reads
 // them: from lines whose directive names it.
 func (w *world) values(metric string, since int) (all []float64) {
 	w.t.Helper()
@@ -40,7 +40,7 @@ func TestEachReceiveSaysHowOldTheRecordIs(t *testing.T) {
 	for n := range receives {
 		since := len(w.logs.String())
 		if came, again := w.poll(); len(came) != 1 || len(again) != 1 {
-			t.Fatalf("receive %d: %d came, %v come again", n, len(came), again)
+			t.Fatalf("receive %d: %d came, %v retried", n, len(came), again)
 		}
 		least := float64(n) * (20 * time.Minute).Seconds()
 		if ages := w.values("RecordAge", since); len(ages) != 1 || ages[0] < least || ages[0] > least+60 {

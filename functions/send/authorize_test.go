@@ -22,7 +22,7 @@ func (w *world) as(authorization string) harness.Answer {
 	return w.request(harness.Event(routeSend, authorization, hello))
 }
 
-// toStrangers is all that a caller is told who may be anybody.
+// toStrangers is all that an unauthenticated caller is returned.
 const toStrangers = `{"isSuccess":false,"errors":{"code":"SVC_001","group":"SERVICE_UNAVAILABLE","description":"A secret of this installation is not available. Its log says what to run."}}`
 
 // fetched counts how often a secret was read.
@@ -38,10 +38,10 @@ func fetched(name string) (n int) {
 func TestEveryKeyOfAClientIsTakenAndNoOther(t *testing.T) {
 	w := newWorld(t)
 	for _, header := range []string{"Bearer " + clientKey, "bearer   " + clientKey + " ", "BEARER client-key-old", "Bearer " + otherKey} {
-		told(t, header, w.as(header), 200, "")
+		responds(t, header, w.as(header), 200, "")
 	}
-	if w.taken() != 4 {
-		t.Errorf("taken %d", w.taken())
+	if w.posted() != 4 {
+		t.Errorf("posted %d", w.posted())
 	}
 	calls := w.database.Calls.Load()
 	for header, code := range map[string]string{
@@ -51,13 +51,13 @@ func TestEveryKeyOfAClientIsTakenAndNoOther(t *testing.T) {
 		"Bearer " + strings.ToUpper(clientKey): "AUTH_001",
 	} {
 		a := w.as(header)
-		told(t, header, a, 401, code)
+		responds(t, header, a, 401, code)
 		if a.Headers["www-authenticate"] != "Bearer" {
-			t.Errorf("%s: answered %+v", header, a)
+			t.Errorf("%s: returned %+v", header, a)
 		}
 	}
-	if w.taken() != 4 || w.database.Calls.Load() != calls {
-		t.Errorf("taken %d, %d calls of DynamoDB", w.taken(), w.database.Calls.Load()-calls)
+	if w.posted() != 4 || w.database.Calls.Load() != calls {
+		t.Errorf("posted %d, %d calls of DynamoDB", w.posted(), w.database.Calls.Load()-calls)
 	}
 	// One read at start, and one for each of the six wrong keys but the last: none had been seen
 	// before, and five in a second are the most.
@@ -101,23 +101,23 @@ func TestClientKeysThatCannotBeReadAreLoggedWithTheirFixAndNotToldToStrangers(t 
 		w.env["CLIENT_KEYS_SECRET_ID"] = harness.Backends.Secrets.ARN(name)
 		w.start()
 		a := w.as("Bearer " + clientKey)
-		told(t, value, a, 503, "SVC_001")
+		responds(t, value, a, 503, "SVC_001")
 		if logged := w.logs.String(); !strings.Contains(logged, says) || !strings.Contains(logged, "aws secretsmanager put-secret-value --secret-id "+name+" ") {
 			t.Errorf("%s: logged %s", value, logged)
 		}
 		if a.Body != toStrangers {
-			t.Errorf("%s: told %s", value, a.Body)
+			t.Errorf("%s: returned %s", value, a.Body)
 		}
-		told(t, "no header", w.as(""), 401, "AUTH_002")
+		responds(t, "no header", w.as(""), 401, "AUTH_002")
 	}
 	w.env["CLIENT_KEYS_SECRET_ID"] = harness.Name("never created")
 	w.start()
-	told(t, "no secret", w.as("Bearer "+clientKey), 503, "SVC_001")
+	responds(t, "no secret", w.as("Bearer "+clientKey), 503, "SVC_001")
 	w.env["CLIENT_KEYS_SECRET_ID"] = good
 	w.start()
-	told(t, "mended", w.as("Bearer "+clientKey), 200, "")
-	if w.taken() != 1 {
-		t.Errorf("taken %d", w.taken())
+	responds(t, "fixed", w.as("Bearer "+clientKey), 200, "")
+	if w.posted() != 1 {
+		t.Errorf("posted %d", w.posted())
 	}
 }
 
@@ -125,7 +125,7 @@ func TestNoClientsAtAllIsAStateOfItsOwn(t *testing.T) {
 	w := newWorld(t)
 	harness.Backends.Secrets.Put(w.env["CLIENT_KEYS_SECRET_ID"], `{}`)
 	w.start()
-	told(t, "nobody", w.as("Bearer "+clientKey), 401, "AUTH_001")
+	responds(t, "nobody", w.as("Bearer "+clientKey), 401, "AUTH_001")
 }
 
 // shiftClients gives the handler's cache of client keys the clock of the world.
@@ -143,39 +143,39 @@ func (w *world) clientsBy(now func() time.Time) {
 func TestAKeyTakenOutIsRefusedOnceTheCacheHasExpired(t *testing.T) {
 	w := newWorld(t)
 	w.shiftClients()
-	told(t, "before", w.as("Bearer client-key-old"), 200, "")
+	responds(t, "before", w.as("Bearer client-key-old"), 200, "")
 	harness.Backends.Secrets.Put(w.env["CLIENT_KEYS_SECRET_ID"], `{"crm":"`+clientKey+`"}`)
-	told(t, "cached", w.as("Bearer client-key-old"), 200, "")
+	responds(t, "cached", w.as("Bearer client-key-old"), 200, "")
 	w.pass(5 * time.Minute)
-	told(t, "taken out", w.as("Bearer client-key-old"), 401, "AUTH_001")
-	told(t, "with its client", w.as("Bearer "+otherKey), 401, "AUTH_001")
-	told(t, "left", w.as("Bearer "+clientKey), 200, "")
+	responds(t, "removed", w.as("Bearer client-key-old"), 401, "AUTH_001")
+	responds(t, "with its client", w.as("Bearer "+otherKey), 401, "AUTH_001")
+	responds(t, "left", w.as("Bearer "+clientKey), 200, "")
 }
 
 func TestANewKeyWorksAtOnce(t *testing.T) {
 	w := newWorld(t)
-	told(t, "old", w.as("Bearer client-key-old"), 200, "")
+	responds(t, "old", w.as("Bearer client-key-old"), 200, "")
 	harness.Backends.Secrets.Put(w.env["CLIENT_KEYS_SECRET_ID"], `{"crm":["client-key-new","client-key-old"]}`)
-	told(t, "new", w.as("Bearer client-key-new"), 200, "")
-	told(t, "old", w.as("Bearer client-key-old"), 200, "")
+	responds(t, "new", w.as("Bearer client-key-new"), 200, "")
+	responds(t, "old", w.as("Bearer client-key-old"), 200, "")
 }
 
 func TestTheLastGoodClientKeysServeWhileTheNewOnesAreBroken(t *testing.T) {
 	w := newWorld(t)
 	w.shiftClients()
-	told(t, "before", w.as("Bearer "+clientKey), 200, "")
+	responds(t, "before", w.as("Bearer "+clientKey), 200, "")
 	harness.Backends.Secrets.Put(w.env["CLIENT_KEYS_SECRET_ID"], `{"crm":"`+clientKey)
 	w.pass(10 * time.Minute)
-	told(t, "broken", w.as("Bearer "+clientKey), 200, "")
+	responds(t, "broken", w.as("Bearer "+clientKey), 200, "")
 	if !strings.Contains(w.logs.String(), `"SecretStaleness":`) {
 		t.Errorf("no metric says so: %s", w.logs.String())
 	}
-	told(t, "a wrong key meanwhile", w.as("Bearer wrong"), 401, "AUTH_001")
+	responds(t, "a wrong key meanwhile", w.as("Bearer wrong"), 401, "AUTH_001")
 	w.pass(25 * time.Hour)
-	told(t, "broken for a day", w.as("Bearer "+clientKey), 503, "SVC_001")
+	responds(t, "broken for a day", w.as("Bearer "+clientKey), 503, "SVC_001")
 	harness.Backends.Secrets.Put(w.env["CLIENT_KEYS_SECRET_ID"], `{"crm":"`+clientKey+`"}`)
 	w.pass(time.Second)
-	told(t, "mended", w.as("Bearer "+clientKey), 200, "")
+	responds(t, "fixed", w.as("Bearer "+clientKey), 200, "")
 }
 
 func TestSecretsThatCannotBeReadAreLoggedWithTheCommandThatSaysWhy(t *testing.T) {
@@ -184,21 +184,21 @@ func TestSecretsThatCannotBeReadAreLoggedWithTheCommandThatSaysWhy(t *testing.T)
 	harness.Backends.Secrets.SetFault(simsecrets.Fault{Status: 400, Code: "AccessDeniedException"})
 	defer harness.Backends.Secrets.SetFault(simsecrets.Fault{})
 	a := w.as("Bearer " + clientKey)
-	told(t, "client keys", a, 503, "SVC_001")
+	responds(t, "client keys", a, 503, "SVC_001")
 	if a.Body != toStrangers || !strings.Contains(w.logs.String(), "aws secretsmanager get-secret-value --secret-id "+w.env["CLIENT_KEYS_SECRET_ID"]+" --query CreatedDate") {
-		t.Errorf("told %s, logged %s", a.Body, w.logs.String())
+		t.Errorf("returned %s, logged %s", a.Body, w.logs.String())
 	}
 	harness.Backends.Secrets.SetFault(simsecrets.Fault{})
 	w.start()
-	told(t, "wrong", w.as("Bearer wrong"), 401, "AUTH_001") // reads the client keys, not the API key
+	responds(t, "wrong", w.as("Bearer wrong"), 401, "AUTH_001") // reads the client keys, not the API key
 	harness.Backends.Secrets.SetFault(simsecrets.Fault{Status: 400, Code: "AccessDeniedException"})
 	a = w.as("Bearer " + clientKey)
-	told(t, "API key", a, 503, "SVC_001")
+	responds(t, "API key", a, 503, "SVC_001")
 	if !strings.Contains(a.Body, "aws secretsmanager get-secret-value --secret-id "+w.env["GATEWAY_KEY_SECRET_ID"]+" --query CreatedDate") {
-		t.Errorf("told %s", a.Body)
+		t.Errorf("returned %s", a.Body)
 	}
-	if n := w.database.Calls.Load(); n != 0 || w.taken() != 0 {
-		t.Errorf("%d calls of DynamoDB, taken %d", n, w.taken())
+	if n := w.database.Calls.Load(); n != 0 || w.posted() != 0 {
+		t.Errorf("%d calls of DynamoDB, posted %d", n, w.posted())
 	}
 }
 
@@ -213,14 +213,14 @@ func TestAnAPIKeyWithoutAValueIsToldBeforeAnythingIsClaimed(t *testing.T) {
 		w.start()
 		for _, body := range []string{hello, `{"messaging_product":"whatsapp","status":"read","message_id":"wamid.A"}`} {
 			a := w.post(body, "idempotency-key", "idem-no-key")
-			told(t, value, a, 503, "SVC_001")
+			responds(t, value, a, 503, "SVC_001")
 			if !strings.Contains(a.Body, "aws secretsmanager put-secret-value --secret-id "+name+" --secret-string file:///dev/stdin") {
-				t.Errorf("told %s", a.Body)
+				t.Errorf("returned %s", a.Body)
 			}
 		}
 	}
-	if n := w.database.Calls.Load(); n != 0 || w.taken() != 0 {
-		t.Errorf("%d calls of DynamoDB, taken %d", n, w.taken())
+	if n := w.database.Calls.Load(); n != 0 || w.posted() != 0 {
+		t.Errorf("%d calls of DynamoDB, posted %d", n, w.posted())
 	}
 }
 
@@ -236,9 +236,9 @@ func TestAnAPIKeyThatNoHeaderCanHoldSendsNothing(t *testing.T) {
 		harness.Backends.Secrets.Put(name, value)
 		w.start()
 		a := w.post(hello, "idempotency-key", "idem-bad-key")
-		told(t, value, a, 503, "SVC_001")
+		responds(t, value, a, 503, "SVC_001")
 		if !strings.Contains(a.Body, says) || strings.Contains(a.Body, value) || !strings.Contains(a.Body, "put-secret-value --secret-id "+name+" ") || !strings.Contains(w.logs.String(), "put-secret-value --secret-id "+name+" ") {
-			t.Errorf("told %s", a.Body)
+			t.Errorf("returned %s", a.Body)
 		}
 		if n := len(harness.Items(t, w.table)); n != 0 || !strings.Contains(w.logs.String(), `"SecretUnavailable":1`) {
 			t.Errorf("%d items, logged %s", n, w.logs.String())
@@ -246,9 +246,9 @@ func TestAnAPIKeyThatNoHeaderCanHoldSendsNothing(t *testing.T) {
 	}
 	w.env["GATEWAY_KEY_SECRET_ID"] = good
 	w.start()
-	told(t, "mended", w.post(hello, "idempotency-key", "idem-bad-key"), 200, "")
-	if w.taken() != 1 {
-		t.Errorf("taken %d", w.taken())
+	responds(t, "fixed", w.post(hello, "idempotency-key", "idem-bad-key"), 200, "")
+	if w.posted() != 1 {
+		t.Errorf("posted %d", w.posted())
 	}
 }
 
@@ -256,37 +256,37 @@ func TestAnAPIKeyThatTheGatewayRefusesIsReadAgainOnceAMinute(t *testing.T) {
 	w := newWorld(t)
 	w.handler.apiKey.early = secret.NewCooldown(keyCooldown, 1, w.now)
 	name := w.env["GATEWAY_KEY_SECRET_ID"]
-	told(t, "first", w.post(hello), 200, "")
+	responds(t, "first", w.post(hello), 200, "")
 	before := fetched(name)
 
-	harness.Backends.Secrets.Put(name, "gateway-key-2") // the Gateway takes this one only
+	harness.Backends.Secrets.Put(name, "gateway-key-2") // the Gateway accepts this one only
 	a := w.post(hello, "idempotency-key", "idem-rotated")
-	told(t, "rotated", a, 200, "")
-	if s := w.lookUp(a.Headers["message-id"]); s.Attempts != 1 || w.taken() != 2 || fetched(name) != before+1 {
-		t.Errorf("look-up shows %+v, taken %d, read %d times", s, w.taken(), fetched(name)-before)
+	responds(t, "rotated", a, 200, "")
+	if s := w.lookUp(a.Headers["message-id"]); s.Attempts != 1 || w.posted() != 2 || fetched(name) != before+1 {
+		t.Errorf("look-up shows %+v, posted %d, read %d times", s, w.posted(), fetched(name)-before)
 	}
 
 	harness.Backends.Secrets.Put(name, "gateway-key-3")
 	for range 3 {
 		a := w.post(hello, "idempotency-key", "idem-rotated-again")
-		told(t, "within the minute", a, 503, "SVC_003")
-		if a.Headers["retry-after"] == "" || w.taken() != 2 || fetched(name) != before+1 {
-			t.Errorf("answered %+v, taken %d, read %d times", a, w.taken(), fetched(name)-before)
+		responds(t, "within the minute", a, 503, "SVC_003")
+		if a.Headers["retry-after"] == "" || w.posted() != 2 || fetched(name) != before+1 {
+			t.Errorf("returned %+v, posted %d, read %d times", a, w.posted(), fetched(name)-before)
 		}
 	}
 	w.pass(time.Minute)
-	told(t, "a minute later", w.post(hello, "idempotency-key", "idem-rotated-again"), 200, "")
-	if w.taken() != 3 || fetched(name) != before+2 {
-		t.Errorf("taken %d, read %d times", w.taken(), fetched(name)-before)
+	responds(t, "a minute later", w.post(hello, "idempotency-key", "idem-rotated-again"), 200, "")
+	if w.posted() != 3 || fetched(name) != before+2 {
+		t.Errorf("posted %d, read %d times", w.posted(), fetched(name)-before)
 	}
 
-	// A WhatsApp account's credentials are no key of ours.
+	// A WhatsApp account's credentials are not a key of ours.
 	w.pass(time.Hour)
 	w.spoil(connexease.Fault{Kind: connexease.Answer, Status: 401, Body: refusedAs("WABA_001")})
-	told(t, "account", w.post(hello), 401, "WABA_001")
+	responds(t, "account", w.post(hello), 401, "WABA_001")
 	w.spoil(connexease.Fault{Kind: connexease.Answer, Status: 401, Body: refusedAs("AUTH_001")})
-	told(t, "unchanged", w.post(hello), 503, "SVC_003")
-	told(t, "unchanged", w.post(`{"messaging_product":"whatsapp","status":"read","message_id":"wamid.A"}`), 503, "SVC_003")
+	responds(t, "unchanged", w.post(hello), 503, "SVC_003")
+	responds(t, "unchanged", w.post(`{"messaging_product":"whatsapp","status":"read","message_id":"wamid.A"}`), 503, "SVC_003")
 	if fetched(name) != before+3 {
 		t.Errorf("read %d times", fetched(name)-before)
 	}

@@ -23,7 +23,7 @@ type status struct {
 // callback stores statuses as the webhook does (WhatsApp Cloud API: status messages webhook).
 func (w *world) callback(all ...status) {
 	w.t.Helper()
-	var told []string
+	var statuses []string
 	for _, s := range all {
 		one := fmt.Sprintf(`{"id":%q,"status":%q,"timestamp":"%d","recipient_id":"15550100001"`, s.wamid, s.status, s.at)
 		if s.opaque != "" {
@@ -32,10 +32,10 @@ func (w *world) callback(all ...status) {
 		if s.errors != "" {
 			one += `,"errors":` + s.errors
 		}
-		told = append(told, one+"}")
+		statuses = append(statuses, one+"}")
 	}
 	events := whatsapp.Split([]byte(`{"object":"whatsapp_business_account","entry":[{"id":"102","changes":[{"field":"messages","value":{"messaging_product":"whatsapp",` +
-		`"metadata":{"display_phone_number":"15550100009","phone_number_id":"106"},"statuses":[` + strings.Join(told, ",") + `]}}]}]}`))
+		`"metadata":{"display_phone_number":"15550100009","phone_number_id":"106"},"statuses":[` + strings.Join(statuses, ",") + `]}}]}]}`))
 	if r := w.handler.table.Put(w.t.Context(), events, time.Now()); len(events) != len(all) || len(r.Unsaved) != 0 {
 		w.t.Fatalf("%d events, stored %+v", len(events), r)
 	}
@@ -56,14 +56,14 @@ func (w *world) opaque() string {
 
 const undeliverable = `[{"code":131026,"title":"Message undeliverable","message":"Message undeliverable","error_data":{"details":"Receiver is incapable of receiving this message"}}]`
 
-// lost sends a message whose answer is lost, and returns the id and the opaque data
+// lost sends a message whose response is lost, and returns the id and the opaque data
 // under which it is known.
 func (w *world) lost(key string) (id, opaque string) {
 	w.t.Helper()
 	w.spoil(connexease.Fault{Kind: connexease.ResetAfter})
 	a := w.post(hello, "idempotency-key", key)
 	w.spoil()
-	told(w.t, "lost", a, 504, "SEND_001")
+	responds(w.t, "lost", a, 504, "SEND_001")
 	id = a.Headers["message-id"]
 	if s := w.lookUp(id); s.State != "unknown" || s.Wamid != "" || len(s.Statuses) != 0 {
 		w.t.Errorf("look-up shows %+v", s)
@@ -86,8 +86,8 @@ func TestACallbackSettlesALostAnswer(t *testing.T) {
 		want := `{"isSuccess":true,"data":{"messaging_product":"whatsapp","messages":[{"id":"wamid.A"}]}}`
 		for _, choice := range []string{"hold", "resend"} {
 			a := w.post(hello, "idempotency-key", "idem-lost", "on-unknown", choice)
-			if a.Status != 200 || a.Body != want || a.Headers["idempotent-replayed"] != "true" || a.Headers["message-id"] != id || w.taken() != 1 {
-				t.Errorf("%s: repeat with %s answered %+v, taken %d", kind, choice, a, w.taken())
+			if a.Status != 200 || a.Body != want || a.Headers["idempotent-replayed"] != "true" || a.Headers["message-id"] != id || w.posted() != 1 {
+				t.Errorf("%s: repeat with %s returned %+v, posted %d", kind, choice, a, w.posted())
 			}
 		}
 	}
@@ -107,8 +107,8 @@ func TestAForgedCallbackChangesNothing(t *testing.T) {
 	if s := w.lookUp(id); s.State != "unknown" || s.Wamid != "" || s.Status != "" || len(s.Statuses) != 0 || s.Failed {
 		t.Errorf("look-up shows %+v", s)
 	}
-	if told(t, "repeat", w.post(hello, "idempotency-key", "idem-forged"), 504, "SEND_001"); w.taken() != 1 {
-		t.Errorf("taken %d", w.taken())
+	if responds(t, "repeat", w.post(hello, "idempotency-key", "idem-forged"), 504, "SEND_001"); w.posted() != 1 {
+		t.Errorf("posted %d", w.posted())
 	}
 	w.callback(status{status: "sent", wamid: "wamid.T", opaque: opaque, at: 1767225605})
 	if s := w.lookUp(id); s.State != "accepted" || s.Wamid != "wamid.T" || s.Status != "sent" || len(s.Statuses) != 1 {
@@ -120,13 +120,13 @@ func TestACallbackProvesARefusalWrong(t *testing.T) {
 	w := newWorld(t)
 	w.spoil(connexease.Fault{Kind: connexease.Answer, Status: 502, Body: refusedAs("GW_001"), Taken: true})
 	a := w.post(hello, "idempotency-key", "idem-refused")
-	told(t, "refused", a, 502, "GW_001")
+	responds(t, "refused", a, 502, "GW_001")
 	w.callback(status{status: "delivered", wamid: "wamid.A", opaque: w.opaque(), at: 1767225600})
 	if s := w.lookUp(a.Headers["message-id"]); s.State != "accepted" || s.Status != "delivered" || s.Answer.HTTP != 200 || s.Reason != "" {
 		t.Errorf("look-up shows %+v", s)
 	}
-	if again := w.post(hello, "idempotency-key", "idem-refused"); again.Status != 200 || !strings.Contains(again.Body, "wamid.A") || w.taken() != 1 {
-		t.Errorf("repeat answered %+v, taken %d", again, w.taken())
+	if again := w.post(hello, "idempotency-key", "idem-refused"); again.Status != 200 || !strings.Contains(again.Body, "wamid.A") || w.posted() != 1 {
+		t.Errorf("repeat returned %+v, posted %d", again, w.posted())
 	}
 }
 
@@ -139,8 +139,8 @@ func TestAFailureThatWhatsAppTellsKeepsTheStoredAnswer(t *testing.T) {
 	if s.State != "accepted" || !s.Failed || s.Status != "" || string(s.Statuses[0].Errors) != undeliverable || !strings.Contains(s.Explanation, "Receiver is incapable of receiving this message.") {
 		t.Errorf("look-up shows %+v", s)
 	}
-	if again := w.post(hello, "idempotency-key", "idem-failed"); again.Status != 200 || again.Body != a.Body || w.taken() != 1 {
-		t.Errorf("repeat answered %+v, taken %d", again, w.taken())
+	if again := w.post(hello, "idempotency-key", "idem-failed"); again.Status != 200 || again.Body != a.Body || w.posted() != 1 {
+		t.Errorf("repeat returned %+v, posted %d", again, w.posted())
 	}
 }
 
@@ -176,7 +176,7 @@ func TestStatusesWithTheCallersOwnOpaqueDataAreFoundByWhatsAppsID(t *testing.T) 
 	if s := w.lookUp(a.Headers["message-id"]); s.Status != "delivered" || len(s.Statuses) != 2 || s.Statuses[0].Status != "sent" || s.Wamid != wamid {
 		t.Errorf("look-up shows %+v", s)
 	}
-	// Without an answer only the caller can link such a status to its message.
+	// Without a response only the caller can link such a status to its message.
 	w.spoil(connexease.Fault{Kind: connexease.ResetAfter})
 	b := w.post(body, "idempotency-key", "idem-own")
 	w.spoil()
@@ -184,7 +184,7 @@ func TestStatusesWithTheCallersOwnOpaqueDataAreFoundByWhatsAppsID(t *testing.T) 
 	if s := w.lookUp(b.Headers["message-id"]); s.State != "unknown" || len(s.Statuses) != 0 {
 		t.Errorf("look-up shows %+v", s)
 	}
-	told(t, "repeat", w.post(body, "idempotency-key", "idem-own"), 504, "SEND_001")
+	responds(t, "repeat", w.post(body, "idempotency-key", "idem-own"), 504, "SEND_001")
 }
 
 func TestACallbackBeforeTheAnswerIsTheAnswer(t *testing.T) {
@@ -198,7 +198,7 @@ func TestACallbackBeforeTheAnswerIsTheAnswer(t *testing.T) {
 	}()
 	tick, limit := time.NewTicker(5*time.Millisecond), time.After(10*time.Second)
 	defer tick.Stop()
-	for w.taken() == 0 {
+	for w.posted() == 0 {
 		select {
 		case <-tick.C:
 		case <-limit:
@@ -206,7 +206,7 @@ func TestACallbackBeforeTheAnswerIsTheAnswer(t *testing.T) {
 		}
 	}
 	busy := w.post(hello, "idempotency-key", "idem-early")
-	told(t, "in flight", busy, 409, "IDEM_001")
+	responds(t, "in flight", busy, 409, "IDEM_001")
 	id := busy.Headers["message-id"]
 	if s := w.lookUp(id); s.State != "in_flight" || s.Explanation != "It is being sent." {
 		t.Errorf("look-up shows %+v", s)
@@ -214,11 +214,11 @@ func TestACallbackBeforeTheAnswerIsTheAnswer(t *testing.T) {
 	wamid := w.gateway.Messages()[0].Wamid
 	w.callback(status{status: "sent", wamid: wamid, opaque: w.opaque(), at: 1767225600})
 	if a := w.post(hello, "idempotency-key", "idem-early"); a.Status != 200 || !strings.Contains(a.Body, wamid) {
-		t.Errorf("repeat answered %+v", a)
+		t.Errorf("repeat returned %+v", a)
 	}
 	w.gateway.Close() // ends the call under way
 	if a := <-done; a.Code() != "SEND_001" {
-		t.Errorf("the first caller was told %+v", a)
+		t.Errorf("the first caller was returned %+v", a)
 	}
 	if s := w.lookUp(id); s.State != "accepted" {
 		t.Errorf("look-up shows %+v", s)

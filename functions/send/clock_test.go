@@ -54,13 +54,13 @@ func TestNoCallBeginsThatCannotEndInTime(t *testing.T) {
 			again := w.batch([]any{w.record(record, keyed, w.now())})
 			s := w.lookUp(ledger.ID("sqs", "idem-1"))
 			if calls != c.calls || (len(again) == 1) != (c.calls == 1) || c.calls == 1 && s.Reason != "rate_limited" && s.State != "queued" || c.calls == 2 && s.State != "accepted" {
-				t.Errorf("%d calls, %v comes again, look-up shows %+v", calls, again, s)
+				t.Errorf("%d calls, %v retried, look-up shows %+v", calls, again, s)
 			}
 		})
 	}
 }
 
-// What the Gateway answered at the last moment is written all the same: without it the
+// What the Gateway returned at the last moment is written all the same: without it the
 // message would be unknown.
 func TestAnOutcomeHasTimeOfItsOwnWhateverTheClockSays(t *testing.T) {
 	w := newWorld(t)

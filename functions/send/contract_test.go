@@ -23,17 +23,17 @@ func TestEveryBodyLeavesOnceAsItCame(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		before := w.taken()
+		before := w.posted()
 		a := w.post(string(body))
-		told(t, name, a, 200, "")
+		responds(t, name, a, 200, "")
 		all := w.gateway.Messages()
 		if len(all) != before+1 {
-			t.Errorf("%s: the Gateway took %d messages", name, len(all)-before)
+			t.Errorf("%s: the Gateway accepted %d messages", name, len(all)-before)
 			continue
 		}
 		sameBody(t, name, body, all[before].Body, a.Headers["message-id"])
 		if summary, _ := whatsapp.Check(body); summary.Receipt != all[before].Receipt || summary.Receipt != (a.Headers["message-id"] == "") {
-			t.Errorf("%s: receipt %t, answered %+v", name, all[before].Receipt, a)
+			t.Errorf("%s: receipt %t, returned %+v", name, all[before].Receipt, a)
 		}
 	}
 }
@@ -68,9 +68,9 @@ func TestMembersThatNobodyKnowsAndNumbersOfAnySizeLeaveUnchanged(t *testing.T) {
 		`{"messaging_product":"whatsapp","to":"+1 (555) 010-0001","text":{"body":"a number as people write it"}}`,
 		" {\n\t\"messaging_product\": \"whatsapp\", \"to\": 15550100001,\r\n \"text\": {\"body\": \" spaces  stay \"} } ",
 	} {
-		before := w.taken()
+		before := w.posted()
 		a := w.post(body)
-		told(t, body, a, 200, "")
+		responds(t, body, a, 200, "")
 		if all := w.gateway.Messages(); len(all) == before+1 {
 			sameBody(t, body, []byte(body), all[before].Body, a.Headers["message-id"])
 		}
@@ -85,7 +85,7 @@ func TestOpaqueDataOfNullIsNotUsedAndMakesRoom(t *testing.T) {
 		`{"messaging_product":"whatsapp","to":"15550100001","text":{"body":"null"},"biz_opaque_callback_data":null}`,
 	} {
 		a := w.post(body)
-		told(t, body, a, 200, "")
+		responds(t, body, a, 200, "")
 		sameBody(t, body, []byte(`{"messaging_product":"whatsapp","to":"15550100001","text":{"body":"null"}}`), w.gateway.Messages()[i].Body, a.Headers["message-id"])
 	}
 }
@@ -96,7 +96,7 @@ func TestBytesThatAreNoUTF8LeaveUnchanged(t *testing.T) {
 	e := w.event(base64.StdEncoding.EncodeToString([]byte(body)))
 	e["isBase64Encoded"] = true
 	a := w.request(e)
-	told(t, "latin1", a, 200, "")
+	responds(t, "latin1", a, 200, "")
 	sameBody(t, "latin1", []byte(body), w.gateway.Messages()[0].Body, a.Headers["message-id"])
 	if s := w.lookUp(a.Headers["message-id"]); s.State != "accepted" {
 		t.Errorf("look-up shows %+v", s)
@@ -108,9 +108,9 @@ func TestTheCallersOwnOpaqueDataLeavesUnchanged(t *testing.T) {
 	for i, opaque := range []string{"order 4711", "", "msg_short.token", strings.Repeat("é", 512)} {
 		body := hello[:len(hello)-1] + `,"biz_opaque_callback_data":"` + opaque + `"}`
 		a := w.post(body)
-		told(t, opaque, a, 200, "")
+		responds(t, opaque, a, 200, "")
 		if !ledger.ValidID(a.Headers["message-id"]) {
-			t.Errorf("%q: answered %+v", opaque, a)
+			t.Errorf("%q: returned %+v", opaque, a)
 		}
 		sameBody(t, opaque, []byte(body), w.gateway.Messages()[i].Body, "")
 	}
@@ -130,10 +130,10 @@ func TestTheSwitchesOfTheQueryReachTheGateway(t *testing.T) {
 		e := w.event(hello)
 		e["queryStringParameters"] = c.query
 		a := w.request(e)
-		told(t, "query", a, 200, "")
+		responds(t, "query", a, 200, "")
 		all := w.gateway.Messages()
 		if m := all[len(all)-1]; m.IsFake != c.isFake || m.MMLite != c.mmlite {
-			t.Errorf("%v: the Gateway took is_fake=%t mmlite=%t", c.query, m.IsFake, m.MMLite)
+			t.Errorf("%v: the Gateway accepted is_fake=%t mmlite=%t", c.query, m.IsFake, m.MMLite)
 		}
 		if s := w.lookUp(a.Headers["message-id"]); s.IsFake != c.isFake {
 			t.Errorf("%v: look-up shows %+v", c.query, s)
@@ -147,10 +147,10 @@ func TestHeadersCountInAnyCaseAndBodiesInBase64(t *testing.T) {
 	e["headers"] = map[string]string{"Authorization": "bearer " + clientKey, "Idempotency-Key": "idem-title", "ON-UNKNOWN": "Hold", "Valid-For": "60"}
 	e["body"], e["isBase64Encoded"] = base64.StdEncoding.EncodeToString([]byte(hello)), true
 	first := w.request(e)
-	told(t, "title case and base64", first, 200, "")
+	responds(t, "title case and base64", first, 200, "")
 	again := w.post(hello, "idempotency-key", "idem-title")
-	if again.Headers["idempotent-replayed"] != "true" || again.Body != first.Body || w.taken() != 1 {
-		t.Errorf("repeat answered %+v, taken %d", again, w.taken())
+	if again.Headers["idempotent-replayed"] != "true" || again.Body != first.Body || w.posted() != 1 {
+		t.Errorf("repeat returned %+v, posted %d", again, w.posted())
 	}
 }
 
@@ -160,7 +160,7 @@ func TestPreferencesThatNobodyKnowsAreIgnored(t *testing.T) {
 		"": 200, "wait=10": 200, "respond-asynchronously": 200, "return=minimal, handling=strict": 200,
 		"respond-async": 202, "wait=10, Respond-Async": 202, "respond-async; x=1,wait=5": 202,
 	} {
-		told(t, prefer, w.post(hello, "prefer", prefer), status, "")
+		responds(t, prefer, w.post(hello, "prefer", prefer), status, "")
 	}
 }
 
@@ -168,12 +168,12 @@ func TestTheLargestBodyIsTaken(t *testing.T) {
 	w := newWorld(t)
 	body := bodyOf(256 << 10)
 	a := w.post(body, "idempotency-key", "idem-largest")
-	told(t, "largest", a, 200, "")
+	responds(t, "largest", a, 200, "")
 	sameBody(t, "largest", []byte(body), w.gateway.Messages()[0].Body, a.Headers["message-id"])
-	if again := w.post(body, "idempotency-key", "idem-largest"); again.Body != a.Body || w.taken() != 1 {
-		t.Errorf("repeat answered %+v", again)
+	if again := w.post(body, "idempotency-key", "idem-largest"); again.Body != a.Body || w.posted() != 1 {
+		t.Errorf("repeat returned %+v", again)
 	}
-	told(t, "queued", w.post(body, "prefer", "respond-async"), 202, "")
+	responds(t, "queued", w.post(body, "prefer", "respond-async"), 202, "")
 }
 
 // bodyOf makes a message of so many bytes.
@@ -247,7 +247,7 @@ func TestARefusalClaimsNothingAndSendsNothing(t *testing.T) {
 			e := w.event(c.body, append(slices.Clone(c.headers), "prefer", prefer)...)
 			e["queryStringParameters"], e["isBase64Encoded"] = c.query, c.base64
 			a := w.request(e)
-			told(t, c.what, a, c.status, c.code)
+			responds(t, c.what, a, c.status, c.code)
 			if rule, _ := params(t, a)[c.path].(string); c.path != "" && rule == "" {
 				t.Errorf("%s: %s says nothing of %s", c.what, a.Body, c.path)
 			}
@@ -256,8 +256,8 @@ func TestARefusalClaimsNothingAndSendsNothing(t *testing.T) {
 			}
 		}
 	}
-	if calls, items := w.database.Calls.Load(), harness.Items(t, w.table); w.taken() != 0 || calls != 0 || len(items) != 0 || !w.queues.Idle("outbound") {
-		t.Errorf("%d messages, %d calls of DynamoDB, %d items, queue %+v", w.taken(), calls, len(items), w.queues.Depth("outbound"))
+	if calls, items := w.database.Calls.Load(), harness.Items(t, w.table); w.posted() != 0 || calls != 0 || len(items) != 0 || !w.queues.Idle("outbound") {
+		t.Errorf("%d messages, %d calls of DynamoDB, %d items, queue %+v", w.posted(), calls, len(items), w.queues.Depth("outbound"))
 	}
 }
 
@@ -279,7 +279,7 @@ func TestAllFaultsAreInOneAnswer(t *testing.T) {
 		"on-unknown", "sometimes", "valid-for", "soon")
 	e["queryStringParameters"] = map[string]string{"is_fake": "perhaps", "mmlite": "no"}
 	a := w.request(e)
-	told(t, "all faults", a, 400, "MSG_001")
+	responds(t, "all faults", a, 400, "MSG_001")
 	want := map[string]any{
 		"to": "6 to 15 digits, has 3", "interactive.body.text": "a string that is not empty", "interactive.action.buttons[0].reply.id": "a string that is not empty", "biz_opaque_callback_data": "a string of at most 512 characters",
 		"interactive.header.image": "exactly one of link and id", "interactive.action.buttons[0].reply.title": "at most 20 characters, has 27",
@@ -287,7 +287,7 @@ func TestAllFaultsAreInOneAnswer(t *testing.T) {
 		"Valid-For": "a whole number of seconds from 1 to 1036800 (12 days)",
 	}
 	if got := params(t, a); !reflect.DeepEqual(got, want) {
-		t.Errorf("told of %v, want %v", got, slices.Sorted(maps.Keys(want)))
+		t.Errorf("faults %v, want %v", got, slices.Sorted(maps.Keys(want)))
 	}
 }
 
@@ -295,10 +295,10 @@ func TestARouteThatIsNotThereIsToldOnlyToClients(t *testing.T) {
 	w := newWorld(t)
 	e := w.event(hello)
 	e["routeKey"] = "DELETE /v1/wa/message"
-	told(t, "a client", w.request(e), 404, "REQ_003")
+	responds(t, "a client", w.request(e), 404, "REQ_003")
 	delete(e["headers"].(map[string]string), "authorization")
-	told(t, "a stranger", w.request(e), 401, "AUTH_002")
-	if w.taken() != 0 {
+	responds(t, "a stranger", w.request(e), 401, "AUTH_002")
+	if w.posted() != 0 {
 		t.Error("it was sent")
 	}
 }
@@ -311,9 +311,9 @@ func TestAReceiptIsPassedOnAndClaimsNothing(t *testing.T) {
 	} {
 		// A key and a preference mean nothing for what may be repeated freely.
 		a := w.post(body, "idempotency-key", "idem-receipt", "prefer", "respond-async")
-		told(t, body, a, 200, "")
+		responds(t, body, a, 200, "")
 		if m := w.gateway.Messages(); len(m) != i+1 || !m[i].Receipt || string(m[i].Body) != body || a.Headers["message-id"] != "" {
-			t.Errorf("answered %+v, taken %+v", a, m)
+			t.Errorf("returned %+v, posted %+v", a, m)
 		}
 	}
 	if n := w.database.Calls.Load(); n != 0 || !w.queues.Idle("outbound") {

@@ -32,7 +32,7 @@ func TestASendCostsFourWriteUnitsAndNoRead(t *testing.T) {
 				got[action] += units
 			})
 			if a := w.post(c.body, c.headers...); a.Status >= 300 {
-				t.Fatalf("answered %d %s", a.Status, a.Body)
+				t.Fatalf("returned %d %s", a.Status, a.Body)
 			}
 			delete(got, "") // the connection that is opened at start
 			if !maps.Equal(got, c.want) {

@@ -18,10 +18,10 @@ type death struct {
 	name string
 	// arm makes it happen once; it returns when it has.
 	arm func(p *processes) (happened func() bool)
-	// taken is how many messages have left by then; state is what a look-up says in
+	// posted is how many messages have left by then; state is what a look-up says in
 	// the end.
-	taken int
-	state string
+	posted int
+	state  string
 }
 
 // onCall kills at a call of DynamoDB, after it has landed or before it could.
@@ -65,7 +65,7 @@ func isOutcome(action string, body []byte) bool {
 var deaths = []death{
 	{"before the claim", onCall(isClaim, false), 0, ""},
 	{"after the claim", onCall(isClaim, true), 0, "unknown"},
-	{"while the Gateway holds the answer", func(p *processes) func() bool {
+	{"while the Gateway holds the response", func(p *processes) func() bool {
 		before := len(p.stack.Gateway.Messages())
 		if err := p.stack.Gateway.SetFaults(connexease.Faults{{Kind: connexease.Slow, Times: 1, DelayMS: 60_000}}); err != nil {
 			p.t.Fatal(err)
@@ -94,7 +94,7 @@ func TestAProcessThatIsKilledWhileItServesACallerSendsNothingTwice(t *testing.T)
 			go func() { answered <- p.call(http.MethodPost, "/v1/wa/message", numbered(i), "Idempotency-Key", key) }()
 			p.until("it was killed", happened)
 			if a := <-answered; a.status != 500 || a.body != `{"message":"Internal Server Error"}` {
-				t.Errorf("the caller is answered %d %s", a.status, a.body)
+				t.Errorf("the caller returned %d %s", a.status, a.body)
 			}
 			if d.state == "accepted" {
 				// Its callbacks say what the process could not.
@@ -104,19 +104,19 @@ func TestAProcessThatIsKilledWhileItServesACallerSendsNothingTwice(t *testing.T)
 				return p.call(http.MethodPost, "/v1/wa/message", numbered(i), "Idempotency-Key", key)
 			}
 			a := repeat()
-			times, wamid := p.taken(id)
+			times, wamid := p.posted(id)
 			switch d.state {
 			case "": // nothing was there: the repeat is the first
 				if a.status != 200 || times != 1 {
-					t.Errorf("the repeat is answered %d %s, %d taken", a.status, a.body, times)
+					t.Errorf("the repeat returned %d %s, %d posted", a.status, a.body, times)
 				}
 			case "accepted":
 				if a.status != 200 || a.header.Get("Idempotent-Replayed") != "true" || !strings.Contains(a.body, wamid) || times != 1 {
-					t.Errorf("the repeat is answered %d %s, %d taken", a.status, a.body, times)
+					t.Errorf("the repeat returned %d %s, %d posted", a.status, a.body, times)
 				}
 			default:
 				if a.status != 409 || a.header.Get("Retry-After") == "" || times != 0 {
-					t.Errorf("the repeat is answered %d %s, %d taken", a.status, a.body, times)
+					t.Errorf("the repeat returned %d %s, %d posted", a.status, a.body, times)
 				}
 				p.held(id, key, i)
 			}
@@ -124,7 +124,7 @@ func TestAProcessThatIsKilledWhileItServesACallerSendsNothingTwice(t *testing.T)
 	}
 }
 
-// held expects a message that is never sent, because nobody can tell whether it was.
+// held expects a message that is never sent, because nobody can say whether it was.
 func (p *processes) held(id, key string, n int) {
 	p.t.Helper()
 	h, timeout := p.later()
@@ -140,7 +140,7 @@ func (p *processes) held(id, key string, n int) {
 	if a, err = harness.Request(p.t, h, timeout, look); err != nil || !strings.Contains(a.Body, `"state":"unknown"`) || !strings.Contains(a.Body, `"reason":"process_ended"`) {
 		p.t.Errorf("look-up: %d %s %v", a.Status, a.Body, err)
 	}
-	if times, _ := p.taken(id); times != 0 {
+	if times, _ := p.posted(id); times != 0 {
 		p.t.Errorf("%d messages left", times)
 	}
 }
@@ -170,9 +170,9 @@ func TestAProcessThatIsKilledWhileItServesTheQueueSendsNothingTwice(t *testing.T
 					"messageId": "again", "receiptHandle": "none", "body": body, "eventSource": "aws:sqs", "attributes": map[string]string{},
 				}}})
 				if err != nil || string(out) != `{"batchItemFailures":[]}` {
-					t.Errorf("after its lease the record is answered %s %v", out, err)
+					t.Errorf("after its lease the record is returned %s %v", out, err)
 				}
-				if times, _ := p.taken(id); times != 0 {
+				if times, _ := p.posted(id); times != 0 {
 					t.Errorf("%d messages left", times)
 				}
 				if _, err := p.sqs.PurgeQueue(t.Context(), purge(p.stack.QueueURL)); err != nil {
@@ -187,7 +187,7 @@ func TestAProcessThatIsKilledWhileItServesTheQueueSendsNothingTwice(t *testing.T
 			if state, _ := p.state(id); state != "accepted" {
 				t.Errorf("the message is %s", state)
 			}
-			if times, _ := p.taken(id); times != 1 {
+			if times, _ := p.posted(id); times != 1 {
 				t.Errorf("%d messages left", times)
 			}
 		})

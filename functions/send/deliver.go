@@ -246,7 +246,7 @@ func (h *handler) alias(ctx context.Context, d *delivery) {
 	_ = h.table.PutAlias(writing, names, h.now())
 }
 
-// slowsDown reports whether the Gateway, or Meta behind it, asks to slow down.
+// slowsDown reports whether the Gateway, or Meta through it, asks to slow down.
 func slowsDown(r gateway.Result) bool {
 	return r.Status == http.StatusTooManyRequests || metaLimited(r)
 }

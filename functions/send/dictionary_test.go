@@ -14,7 +14,7 @@ import (
 
 // What a repeat of the same request meets.
 const (
-	replay = "replay" // the stored answer
+	replay = "replay" // the stored response
 	retry  = "retry"  // a new attempt under the same id
 	hold   = "hold"   // 504, unless asked to resend
 )
@@ -40,7 +40,7 @@ func TestEveryAnswerOfTheGatewayMeansWhatTheDictionarySays(t *testing.T) {
 		state  string
 		reason string
 		next   string
-		left   int    // messages that the Gateway took although it told otherwise
+		left   int    // messages that the Gateway accepted although it said otherwise
 		after  string // Retry-After
 	}{
 		{connexease.Fault{Kind: connexease.ContentType}, 200, "", "accepted", "", replay, 1, ""},
@@ -111,12 +111,12 @@ func TestEveryAnswerOfTheGatewayMeansWhatTheDictionarySays(t *testing.T) {
 		what := fmt.Sprintf("%s %d %s%s", c.fault.Kind, c.fault.Status, c.fault.Body, c.fault.RetryAfter)
 		key := fmt.Sprintf("idem-dictionary-%d", i)
 		w.spoil(c.fault)
-		before := w.taken()
+		before := w.posted()
 		first := w.post(hello, "idempotency-key", key)
-		told(t, what, first, c.status, c.code)
+		responds(t, what, first, c.status, c.code)
 		id := first.Headers["message-id"]
-		if first.Headers["retry-after"] != c.after || first.Headers["idempotent-replayed"] != "" || w.taken() != before+c.left {
-			t.Errorf("%s: answered %+v, taken %d", what, first, w.taken()-before)
+		if first.Headers["retry-after"] != c.after || first.Headers["idempotent-replayed"] != "" || w.posted() != before+c.left {
+			t.Errorf("%s: returned %+v, posted %d", what, first, w.posted()-before)
 		}
 		if s := w.lookUp(id); s.State != c.state || s.Reason != c.reason || s.Attempts != 1 {
 			t.Errorf("%s: look-up shows %+v, want %s %s", what, s, c.state, c.reason)
@@ -129,23 +129,23 @@ func TestEveryAnswerOfTheGatewayMeansWhatTheDictionarySays(t *testing.T) {
 		}
 		switch c.next {
 		case replay:
-			if again.Status != first.Status || again.Body != first.Body || again.Headers["idempotent-replayed"] != "true" || w.taken() != before+c.left {
-				t.Errorf("%s: repeat answered %+v, taken %d", what, again, w.taken()-before)
+			if again.Status != first.Status || again.Body != first.Body || again.Headers["idempotent-replayed"] != "true" || w.posted() != before+c.left {
+				t.Errorf("%s: repeat returned %+v, posted %d", what, again, w.posted()-before)
 			}
 		case retry:
-			told(t, what+", repeated", again, 200, "")
-			if s := w.lookUp(id); s.State != "accepted" || s.Reason != "" || s.Attempts != 2 || again.Headers["idempotent-replayed"] != "" || w.taken() != before+1 {
-				t.Errorf("%s: look-up shows %+v after %+v, taken %d", what, s, again, w.taken()-before)
+			responds(t, what+", repeated", again, 200, "")
+			if s := w.lookUp(id); s.State != "accepted" || s.Reason != "" || s.Attempts != 2 || again.Headers["idempotent-replayed"] != "" || w.posted() != before+1 {
+				t.Errorf("%s: look-up shows %+v after %+v, posted %d", what, s, again, w.posted()-before)
 			}
 		case hold:
-			told(t, what+", repeated", again, 504, "SEND_001")
-			if params(t, again)["id"] != id || w.taken() != before+c.left {
-				t.Errorf("%s: repeat answered %+v, taken %d", what, again, w.taken()-before)
+			responds(t, what+", repeated", again, 504, "SEND_001")
+			if params(t, again)["id"] != id || w.posted() != before+c.left {
+				t.Errorf("%s: repeat returned %+v, posted %d", what, again, w.posted()-before)
 			}
 			resent := w.post(hello, "idempotency-key", key, "on-unknown", "resend")
-			told(t, what+", resent", resent, 200, "")
-			if s := w.lookUp(id); s.State != "accepted" || s.Attempts != 2 || resent.Headers["message-id"] != id || w.taken() != before+c.left+1 {
-				t.Errorf("%s: look-up shows %+v after %+v, taken %d", what, s, resent, w.taken()-before)
+			responds(t, what+", resent", resent, 200, "")
+			if s := w.lookUp(id); s.State != "accepted" || s.Attempts != 2 || resent.Headers["message-id"] != id || w.posted() != before+c.left+1 {
+				t.Errorf("%s: look-up shows %+v after %+v, posted %d", what, s, resent, w.posted()-before)
 			}
 		}
 	}
@@ -156,9 +156,9 @@ func TestARateLimitIsToldAtOnceWithItsHeaders(t *testing.T) {
 	w.spoil(connexease.Fault{Kind: connexease.RateLimit, RetryAfter: "1s", LimitType: "min"})
 	started := time.Now()
 	a := w.post(hello)
-	told(t, "limited", a, 429, "RATE_001")
+	responds(t, "limited", a, 429, "RATE_001")
 	if params(t, a)["limit_type"] != "min" || params(t, a)["retry_after"] != "1s" {
-		t.Errorf("told %s", a.Body)
+		t.Errorf("returned %s", a.Body)
 	}
 	if took := time.Since(started); took >= time.Second {
 		t.Errorf("it waited: %v", took)
@@ -178,14 +178,14 @@ func TestACallThatTakesTooLongIsHeld(t *testing.T) {
 	})
 	w.spoil(connexease.Fault{Kind: connexease.Slow, DelayMS: 60_000})
 	a := w.post(hello, "idempotency-key", "idem-slow")
-	told(t, "slow", a, 504, "SEND_001")
+	responds(t, "slow", a, 504, "SEND_001")
 	back.Store(0)
 	w.spoil()
 	if s := w.lookUp(a.Headers["message-id"]); s.State != "unknown" || s.Reason != "timeout" {
 		t.Errorf("look-up shows %+v", s)
 	}
-	if told(t, "repeat", w.post(hello, "idempotency-key", "idem-slow"), 504, "SEND_001"); w.taken() != 1 {
-		t.Errorf("taken %d", w.taken())
+	if responds(t, "repeat", w.post(hello, "idempotency-key", "idem-slow"), 504, "SEND_001"); w.posted() != 1 {
+		t.Errorf("posted %d", w.posted())
 	}
 }
 
@@ -193,14 +193,14 @@ func TestResendEndsAfterThreeAttempts(t *testing.T) {
 	w := newWorld(t)
 	w.spoil(connexease.Fault{Kind: connexease.ResetAfter})
 	var a harness.Answer
-	for i, taken := range []int{1, 2, 3, 3, 3} {
+	for i, posted := range []int{1, 2, 3, 3, 3} {
 		if i == 4 {
 			w.spoil()
 		}
 		a = w.post(hello, "idempotency-key", "idem-resend", "on-unknown", "resend")
-		told(t, fmt.Sprintf("attempt %d", i+1), a, 504, "SEND_001")
-		if w.taken() != taken {
-			t.Errorf("after attempt %d: taken %d, want %d", i+1, w.taken(), taken)
+		responds(t, fmt.Sprintf("attempt %d", i+1), a, 504, "SEND_001")
+		if w.posted() != posted {
+			t.Errorf("after attempt %d: posted %d, want %d", i+1, w.posted(), posted)
 		}
 	}
 	if s := w.lookUp(a.Headers["message-id"]); s.State != "unknown" || s.Attempts != 3 {
@@ -210,8 +210,8 @@ func TestResendEndsAfterThreeAttempts(t *testing.T) {
 
 func TestARefusedResendLeavesTheFirstAttemptUnknown(t *testing.T) {
 	for name, c := range map[string]struct {
-		fault connexease.Fault
-		taken int // after a further resend
+		fault  connexease.Fault
+		posted int // after a further resend
 	}{
 		"rejected": {connexease.Fault{Kind: connexease.Answer, Status: 400, Body: refusedAs("BAD_REQUEST")}, 1},
 		"released": {connexease.Fault{Kind: connexease.RateLimit}, 2},
@@ -221,15 +221,15 @@ func TestARefusedResendLeavesTheFirstAttemptUnknown(t *testing.T) {
 			return w.post(hello, "idempotency-key", "idem-resend", "on-unknown", "resend")
 		}
 		w.spoil(connexease.Fault{Kind: connexease.ResetAfter, Times: 1}, c.fault)
-		told(t, name+": first", send(), 504, "SEND_001")
+		responds(t, name+": first", send(), 504, "SEND_001")
 		second := send()
-		told(t, name+": second", second, 504, "SEND_001")
+		responds(t, name+": second", second, 504, "SEND_001")
 		if s := w.lookUp(second.Headers["message-id"]); s.State != "unknown" || s.Reason != "connection_lost" || s.Attempts != 2 {
 			t.Errorf("%s: look-up shows %+v", name, s)
 		}
 		w.spoil()
-		if a := send(); w.taken() != c.taken || (a.Status == 200) != (c.taken == 2) {
-			t.Errorf("%s: third answered %+v, taken %d", name, a, w.taken())
+		if a := send(); w.posted() != c.posted || (a.Status == 200) != (c.posted == 2) {
+			t.Errorf("%s: third returned %+v, posted %d", name, a, w.posted())
 		}
 	}
 }
@@ -253,9 +253,9 @@ func TestAnUncertainReceiptMayBeRepeated(t *testing.T) {
 	} {
 		w.spoil(c.fault)
 		a := w.post(receipt)
-		told(t, fmt.Sprintf("%+v", c.fault), a, c.status, c.code)
+		responds(t, fmt.Sprintf("%+v", c.fault), a, c.status, c.code)
 		if c.status == 200 && !strings.Contains(a.Body, `"isSuccess":true`) {
-			t.Errorf("%+v: told %s", c.fault, a.Body)
+			t.Errorf("%+v: returned %s", c.fault, a.Body)
 		}
 	}
 	if n := w.database.Calls.Load(); n != 0 {

@@ -28,7 +28,7 @@ func TestADirectCallReturnsTheUnifiedResponseWithTheMessagesID(t *testing.T) {
 		result, _ := api.Members(out)
 		results = append(results, result)
 	}
-	taken := w.sent(1)
+	posted := w.sent(1)
 	for i, r := range results {
 		var all struct {
 			IsSuccess bool
@@ -37,7 +37,7 @@ func TestADirectCallReturnsTheUnifiedResponseWithTheMessagesID(t *testing.T) {
 			Replayed  *bool
 		}
 		b, _ := json.Marshal(r)
-		if err := json.Unmarshal(b, &all); err != nil || !all.IsSuccess || all.Data.Messages[0].ID != taken[0].Wamid ||
+		if err := json.Unmarshal(b, &all); err != nil || !all.IsSuccess || all.Data.Messages[0].ID != posted[0].Wamid ||
 			all.MessageID != ledger.ID("direct", "idem-1") || all.Replayed == nil || *all.Replayed != (i == 1) {
 			t.Errorf("call %d returned %s", i, b)
 		}
@@ -60,8 +60,8 @@ func TestTheOptionsOfADirectCallCount(t *testing.T) {
 			t.Errorf("%s: %s %v", members, out, err)
 		}
 	}
-	if taken := w.sent(2); !taken[0].IsFake || taken[0].MMLite || taken[1].IsFake || !taken[1].MMLite {
-		t.Errorf("sent %+v", taken)
+	if posted := w.sent(2); !posted[0].IsFake || posted[0].MMLite || posted[1].IsFake || !posted[1].MMLite {
+		t.Errorf("sent %+v", posted)
 	}
 }
 
@@ -96,24 +96,24 @@ func TestEveryFailureOfADirectCallHasAName(t *testing.T) {
 			}
 			w.database.Set(nil)
 		}, "", "InFlight", "IDEM_001", "id", 1},
-		"a lost answer":          {fault(connexease.Fault{Kind: connexease.ResetAfter}), "", "OutcomeUnknown", "SEND_001", "id", 1},
-		"500":                    {fault(answered(500, "X_001")), "", "OutcomeUnknown", "SEND_001", "id", 0},
+		"a lost response":        {fault(connexease.Fault{Kind: connexease.ResetAfter}), "", "OutcomeUnknown", "SEND_001", "id", 1},
+		"500":                    {fault(responding(500, "X_001")), "", "OutcomeUnknown", "SEND_001", "id", 0},
 		"a refused connection":   {fault(connexease.Fault{Kind: connexease.Refuse}), "", "GatewayUnavailable", "SEND_002", "", 0},
-		"AUTH_004":               {fault(answered(500, "AUTH_004")), "", "GatewayUnavailable", "AUTH_004", "", 0},
-		"AUTH_005":               {fault(answered(500, "AUTH_005")), "", "GatewayUnavailable", "AUTH_005", "", 0},
+		"AUTH_004":               {fault(responding(500, "AUTH_004")), "", "GatewayUnavailable", "AUTH_004", "", 0},
+		"AUTH_005":               {fault(responding(500, "AUTH_005")), "", "GatewayUnavailable", "AUTH_005", "", 0},
 		"too little time":        {func(w *world) { w.lambda = 10 * time.Second }, "", "GatewayUnavailable", "SEND_002", "", 0},
-		"a refused API key":      {fault(answered(401, "AUTH_001")), "", "ServiceUnavailable", "SVC_003", "", 0},
+		"a refused API key":      {fault(responding(401, "AUTH_001")), "", "ServiceUnavailable", "SVC_003", "", 0},
 		"no API key":             {func(w *world) { harness.Backends.Secrets.Delete(w.env["GATEWAY_KEY_SECRET_ID"]) }, "", "ServiceUnavailable", "SVC_001", "", 0},
 		"no table":               {func(w *world) { w.database.Set(refuseAll) }, "", "ServiceUnavailable", "SVC_002", "", 0},
-		"402":                    {fault(answered(402, "BILL_001")), "", "PaymentRequired", "BILL_001", "", 0},
-		"402 without a body":     {fault(answered(402, "")), "", "PaymentRequired", "SEND_003", "", 0},
+		"402":                    {fault(responding(402, "BILL_001")), "", "PaymentRequired", "BILL_001", "", 0},
+		"402 without a body":     {fault(responding(402, "")), "", "PaymentRequired", "SEND_003", "", 0},
 		"429":                    {fault(connexease.Fault{Kind: connexease.RateLimit}), "", "RateLimited", "RATE_001", "retry_after", 0},
-		"400":                    {fault(answered(400, "X_001")), "", "Rejected", "X_001", "", 0},
-		"403":                    {fault(answered(403, "X_001")), "", "Rejected", "X_001", "", 0},
-		"401 of the account":     {fault(answered(401, "WABA_001")), "", "Rejected", "WABA_001", "", 0},
-		"422 without a body":     {fault(answered(422, "")), "", "Rejected", "SEND_003", "", 0},
-		"404 of another server":  {fault(answered(404, "")), "", "GatewayUnavailable", "SEND_002", "", 0},
-		"GW_001":                 {fault(answered(502, "GW_001")), "", "Rejected", "GW_001", "", 0},
+		"400":                    {fault(responding(400, "X_001")), "", "Rejected", "X_001", "", 0},
+		"403":                    {fault(responding(403, "X_001")), "", "Rejected", "X_001", "", 0},
+		"401 of the account":     {fault(responding(401, "WABA_001")), "", "Rejected", "WABA_001", "", 0},
+		"422 without a body":     {fault(responding(422, "")), "", "Rejected", "SEND_003", "", 0},
+		"404 of another server":  {fault(responding(404, "")), "", "GatewayUnavailable", "SEND_002", "", 0},
+		"GW_001":                 {fault(responding(502, "GW_001")), "", "Rejected", "GW_001", "", 0},
 		"what came as no object": {fault(connexease.Fault{Kind: connexease.Answer, Status: 400, Body: `"no"`}), "", "Rejected", "SEND_003", "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -150,7 +150,7 @@ func TestAnInvalidDirectCallClaimsNothing(t *testing.T) {
 		`{"message":` + hello + `}`, `{"idempotencyKey":"idem-1","message":{"to":"1"}}`, `{"idempotencyKey":"idem-1","retries":3,"message":` + hello + `}`,
 	} {
 		if _, err := w.direct(envelope); err == nil {
-			t.Errorf("%s is taken", envelope)
+			t.Errorf("%s is accepted", envelope)
 		}
 	}
 	w.untouched()
@@ -158,7 +158,7 @@ func TestAnInvalidDirectCallClaimsNothing(t *testing.T) {
 
 func TestAFailureThatSentNothingIsMendedByTheSameCall(t *testing.T) {
 	for name, f := range map[string]connexease.Fault{
-		"402": answered(402, "BILL_001"), "429": {Kind: connexease.RateLimit}, "401": answered(401, "AUTH_001"), "no connection": {Kind: connexease.Refuse},
+		"402": responding(402, "BILL_001"), "429": {Kind: connexease.RateLimit}, "401": responding(401, "AUTH_001"), "no connection": {Kind: connexease.Refuse},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -177,7 +177,7 @@ func TestAFailureThatSentNothingIsMendedByTheSameCall(t *testing.T) {
 
 func TestAnAnswerThatIsFinalIsToldAgain(t *testing.T) {
 	for name, f := range map[string]connexease.Fault{
-		"a rejection": answered(400, "X_001"), "a refusal of Meta": answered(502, "GW_001"), "an unknown outcome": answered(500, ""),
+		"a rejection": responding(400, "X_001"), "a refusal of Meta": responding(502, "GW_001"), "an unknown outcome": responding(500, ""),
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -194,7 +194,7 @@ func TestAnAnswerThatIsFinalIsToldAgain(t *testing.T) {
 
 func TestADirectCallMayAskToResend(t *testing.T) {
 	w := newWorld(t)
-	w.spoil(answered(500, ""))
+	w.spoil(responding(500, ""))
 	resend := strings.Replace(keyed, `"reader"`, `"onUnknown":"resend","reader"`, 1)
 	if _, err := w.direct(keyed); err == nil {
 		t.Error("no failure")

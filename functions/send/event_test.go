@@ -32,7 +32,7 @@ func TestAnEventIsQueuedAsItIsAndSentOnceHoweverOftenLambdaRepeats(t *testing.T)
 	for range 3 {
 		out, err := w.invoke(event)
 		if err != nil || string(out) != `{"isSuccess":true,"data":{"status":"queued"}}` {
-			t.Errorf("answered %s %v", out, err)
+			t.Errorf("returned %s %v", out, err)
 		}
 	}
 	w.sent(0)
@@ -61,7 +61,7 @@ func TestAnEventIsTheSameMessageDirectlyAndByARule(t *testing.T) {
 	w.enqueue(event)
 	w.drain()
 	if out, err := w.invoke([]byte(event)); err != nil {
-		t.Errorf("answered %s %v", out, err)
+		t.Errorf("returned %s %v", out, err)
 	}
 	w.drain()
 	w.sent(1)
@@ -89,7 +89,7 @@ func TestAnEventThatCannotBeQueuedIsAnErrorSoThatLambdaRepeatsIt(t *testing.T) {
 			w.untouched()
 			w.sqsCalls.Set(nil)
 			if out, err := w.invoke(event); err != nil {
-				t.Errorf("repeat answered %s %v", out, err)
+				t.Errorf("repeat returned %s %v", out, err)
 			}
 			w.drain()
 			w.sent(1)
@@ -113,7 +113,7 @@ func TestAnEventWhoseConfirmationIsLostIsSentOnce(t *testing.T) {
 		panic(http.ErrAbortHandler)
 	})
 	if out, err := w.invoke(event); err != nil {
-		t.Errorf("answered %s %v", out, err)
+		t.Errorf("returned %s %v", out, err)
 	}
 	if d := w.queues.Depth("outbound"); d.Visible != 2 {
 		t.Fatalf("the queue holds %+v, want the same event twice", d)
@@ -127,7 +127,7 @@ func TestEventsOfOneKeyAreOneMessage(t *testing.T) {
 	for i := range 2 {
 		event := eventOf(fmt.Sprintf("event-%d", i), "shop.orders", `{"reader":"crm","idempotencyKey":"idem-1","message":`+hello+`}`)
 		if out, err := w.invoke([]byte(event)); err != nil {
-			t.Errorf("answered %s %v", out, err)
+			t.Errorf("returned %s %v", out, err)
 		}
 	}
 	w.drain()
@@ -137,13 +137,13 @@ func TestEventsOfOneKeyAreOneMessage(t *testing.T) {
 func TestAnEventThatCanNeverBeSentIsRecordedUnderItsRecord(t *testing.T) {
 	w := newWorld(t)
 	if out, err := w.invoke([]byte(eventOf("event-1", "shop.orders", `{"reader":"crm","message":{"to":"1"}}`))); err != nil {
-		t.Errorf("answered %s %v", out, err)
+		t.Errorf("returned %s %v", out, err)
 	}
 	came, again := w.poll()
 	if len(came) != 1 || again != nil {
-		t.Fatalf("%d came, %v come again", len(came), again)
+		t.Fatalf("%d came, %v retried", len(came), again)
 	}
-	told(t, "look-up", w.lookUpRecord(*came[0].MessageId, clientKey), 200, "")
+	responds(t, "look-up", w.lookUpRecord(*came[0].MessageId, clientKey), 200, "")
 	before := harness.Items(t, w.table)
 	if len(before) != 1 || w.row(ledger.ID("sqs", *came[0].MessageId)) == nil {
 		t.Errorf("the table has %v", before)

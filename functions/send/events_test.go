@@ -24,7 +24,7 @@ import (
 	"connexease-functions/pkg/whatsapp"
 )
 
-// outcomes returns what the bus was told, as outcome and error code, and holds every event
+// outcomes returns what came out on the bus, as outcome and error code, and holds every event
 // to its schema.
 func outcomes(t *testing.T, out *harness.Out) (all []string, came []simeventbridge.Event) {
 	t.Helper()
@@ -76,7 +76,7 @@ func TestEachSettledAttemptIsOneEventAndNothingElseIs(t *testing.T) {
 			w.spoil(answer(400, "no JSON"))
 			w.post(hello, "idempotency-key", "idem-1")
 		}, "rejected"},
-		"surely not sent, then sent": {func(w *world) {
+		"definitely not sent, then sent": {func(w *world) {
 			w.spoil(answer(402, refusedAs("X_001")))
 			w.post(hello, "idempotency-key", "idem-1")
 			w.spoil()
@@ -94,7 +94,7 @@ func TestEachSettledAttemptIsOneEventAndNothingElseIs(t *testing.T) {
 				w.post(hello, "idempotency-key", "idem-1", "on-unknown", "resend")
 			}
 		}, "unknown  connection_lost, accepted"},
-		"unknown, then surely not sent": {func(w *world) {
+		"unknown, then definitely not sent": {func(w *world) {
 			w.spoil(connexease.Fault{Kind: connexease.ResetAfter, Times: 1}, answer(402, refusedAs("X_001")))
 			for range 2 {
 				w.post(hello, "idempotency-key", "idem-1", "on-unknown", "resend")
@@ -130,17 +130,17 @@ func TestAnOutcomeTellsWhatItsRowTells(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := ledger.ID("http/crm", "idem-1")
-	taken := w.gateway.Messages()
+	posted := w.gateway.Messages()
 	for name, want := range map[string]string{
 		"pk": id, "sk": "send", "kind": "send", "direction": "out", "type": "text", "contact": "15550100001", "message_id": id, "outcome": "accepted",
-		"client": "crm", "text": "", "wamid": taken[0].Wamid, "status": "", "error_code": "", "is_fake": "",
+		"client": "crm", "text": "", "wamid": posted[0].Wamid, "status": "", "error_code": "", "is_fake": "",
 	} {
 		if d[name] != want {
 			t.Errorf("%s is %q, want %q", name, d[name], want)
 		}
 	}
-	if a.Status != 200 || !strings.Contains(string(taken[0].Body), `"a \"b\" \\ c\nd"`) {
-		t.Errorf("the Gateway got %s", taken[0].Body)
+	if a.Status != 200 || !strings.Contains(string(posted[0].Body), `"a \"b\" \\ c\nd"`) {
+		t.Errorf("the Gateway got %s", posted[0].Body)
 	}
 }
 
@@ -238,7 +238,7 @@ func readmesRule(t *testing.T) *simeventbridge.Compiled {
 }
 
 // A text that is stored ten times, whose event goes ten times through README's rule to the
-// queue, is answered once.
+// queue, gets one reply.
 func TestReadmesRuleAnswersAStoredTextOnce(t *testing.T) {
 	compiled := readmesRule(t)
 	w := newWorld(t)
@@ -255,7 +255,7 @@ func TestReadmesRuleAnswersAStoredTextOnce(t *testing.T) {
 			}
 		}
 	}
-	answered := 0
+	replies := 0
 	for _, e := range out.Events(t) {
 		if !compiled.Matches(e.JSON()) {
 			continue
@@ -264,14 +264,14 @@ func TestReadmesRuleAnswersAStoredTextOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		answered++
+		replies++
 		for range 10 { // EventBridge delivers at least once
 			w.enqueue(string(body))
 		}
 	}
 	w.drain()
-	taken := w.gateway.Messages()
-	if answered != 1 || len(taken) != 1 || taken[0].Times != 1 || !strings.Contains(string(taken[0].Body), `"to":"15550100001"`) || !strings.Contains(string(taken[0].Body), "within the hour") {
-		t.Errorf("%d events are answered, the Gateway took %+v", answered, taken)
+	posted := w.gateway.Messages()
+	if replies != 1 || len(posted) != 1 || posted[0].Times != 1 || !strings.Contains(string(posted[0].Body), `"to":"15550100001"`) || !strings.Contains(string(posted[0].Body), "within the hour") {
+		t.Errorf("%d events match, the Gateway accepted %+v", replies, posted)
 	}
 }

@@ -39,7 +39,7 @@ func TestARecordAfterItsValidityIsRecordedAsExpiredAndNotSent(t *testing.T) {
 			for range 2 {
 				since := len(w.logs.String())
 				if again := w.batch([]any{r}); again != nil {
-					t.Errorf("%v comes again", again)
+					t.Errorf("%v retried", again)
 				}
 				if c.expired && !w.counted("RecordsExpired", since) {
 					t.Error("the log does not count it")
@@ -69,7 +69,7 @@ func TestAnExpiredRecordNeedsNoAPIKey(t *testing.T) {
 	harness.Backends.Secrets.Delete(w.env["GATEWAY_KEY_SECRET_ID"])
 	record := harness.Name("record")
 	if again := w.batch([]any{w.record(record, `{"reader":"crm","validFor":60,"message":`+hello+`}`, w.now().Add(-time.Hour))}); again != nil {
-		t.Errorf("%v comes again", again)
+		t.Errorf("%v retried", again)
 	}
 	if s := w.lookUp(ledger.ID("sqs", record)); s.State != "expired" {
 		t.Errorf("look-up shows %+v", s)
@@ -81,11 +81,11 @@ func TestAnIDAfterItsValidityIsAcknowledged(t *testing.T) {
 		t.Run(late.String(), func(t *testing.T) {
 			w := newWorld(t)
 			a := w.post(hello, "prefer", "respond-async", "valid-for", "60")
-			told(t, "queueing", a, 202, "")
+			responds(t, "queueing", a, 202, "")
 			w.pass(time.Minute + late)
 			rows := harness.Items(t, w.table)
 			if came, again := w.poll(); len(came) != 1 || again != nil {
-				t.Errorf("%d came, %v come again", len(came), again)
+				t.Errorf("%d came, %v retried", len(came), again)
 			}
 			if !w.counted("RecordsExpired", 0) || !reflect.DeepEqual(rows, harness.Items(t, w.table)) {
 				t.Error("it was not counted, or its row has changed")
@@ -119,15 +119,15 @@ func TestAnIDThatWasNeverQueuedIsAcknowledgedAndCounted(t *testing.T) {
 				id = w.post(hello, "idempotency-key", "idem-1").Headers["message-id"]
 				w.spoil()
 			}
-			sent, rows, since := w.taken(), harness.Items(t, w.table), len(w.logs.String())
+			sent, rows, since := w.posted(), harness.Items(t, w.table), len(w.logs.String())
 			w.enqueue(`{"id":` + strconv.Quote(id) + `}`)
 			if came, again := w.poll(); len(came) != 1 || again != nil {
-				t.Errorf("%d came, %v come again", len(came), again)
+				t.Errorf("%d came, %v retried", len(came), again)
 			}
 			if w.counted("RecordsWithoutRow", since) != c.counted {
 				t.Errorf("the log says %s", w.logs.String()[since:])
 			}
-			if w.taken() != sent || !reflect.DeepEqual(rows, harness.Items(t, w.table)) || !w.queues.Idle("outbound") {
+			if w.posted() != sent || !reflect.DeepEqual(rows, harness.Items(t, w.table)) || !w.queues.Idle("outbound") {
 				t.Error("it was sent, its row has changed, or it is on the queue still")
 			}
 			if c.state != "" {

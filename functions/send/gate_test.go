@@ -19,7 +19,7 @@ func TestNoIDOfTheGatewayAddsMembersToAnEvent(t *testing.T) {
 		}
 		w.spoil(connexease.Fault{Kind: connexease.Answer, Status: 200, Body: string(body)})
 		a := w.post(hello)
-		told(t, id, a, 200, "")
+		responds(t, id, a, 200, "")
 		if s := w.lookUp(a.Headers["message-id"]); s.State != "accepted" || s.Wamid != id {
 			t.Errorf("look-up shows %+v", s)
 		}

@@ -158,7 +158,7 @@ func (w *world) direct(envelope string) ([]byte, error) {
 	return harness.Invoke(w.t, w.handler, w.lambda+w.ahead(), []byte(envelope))
 }
 
-// sqs invokes the function with records, and returns which are to come again.
+// sqs invokes the function with records, and returns those that are to be retried.
 func (w *world) sqs(bodies ...string) (again []string) {
 	w.t.Helper()
 	type record map[string]any
@@ -179,11 +179,11 @@ func (w *world) batch(records any) (again []string) {
 
 const hello = `{"messaging_product":"whatsapp","to":"+15550100001","type":"text","text":{"body":"Hello"}}`
 
-// told fails the test unless a caller was told this status and this error code.
-func told(t testing.TB, what string, a harness.Answer, status int, code string) {
+// responds fails the test unless a caller was returned this status and this error code.
+func responds(t testing.TB, what string, a harness.Answer, status int, code string) {
 	t.Helper()
 	if a.Status != status || a.Code() != code {
-		t.Errorf("%s: told %d %s, want %d %s", what, a.Status, a.Body, status, code)
+		t.Errorf("%s: returned %d %s, want %d %s", what, a.Status, a.Body, status, code)
 	}
 }
 
@@ -195,7 +195,7 @@ func (w *world) spoil(faults ...connexease.Fault) {
 	}
 }
 
-// taken counts the messages and receipts that the Gateway took.
-func (w *world) taken() int { return len(w.gateway.Messages()) }
+// posted counts the messages and receipts that the Gateway accepted.
+func (w *world) posted() int { return len(w.gateway.Messages()) }
 
 func (w *world) queueURL() *string { return aws.String(w.env["QUEUE_URL"]) }

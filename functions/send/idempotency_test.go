@@ -44,19 +44,19 @@ func TestEqualKeysAtTheSameTimeSendOneMessage(t *testing.T) {
 			body = a.Body
 		}
 	}
-	if own != "x" || w.taken() != 1 {
-		t.Fatalf("%d callers were told that they sent it, taken %d", len(own), w.taken())
+	if own != "x" || w.posted() != 1 {
+		t.Fatalf("%d callers were returned that they sent it, posted %d", len(own), w.posted())
 	}
 	for _, a := range answers {
 		wait, _ := strconv.Atoi(a.Headers["retry-after"])
 		busy := a.Status == 409 && a.Code() == "IDEM_001" && wait >= 1 && wait <= 43
 		if !busy && (a.Status != 200 || a.Body != body) {
-			t.Errorf("told %+v", a)
+			t.Errorf("returned %+v", a)
 		}
 	}
 	w.spoil()
-	if a := w.post(hello, "idempotency-key", "idem-race"); a.Body != body || a.Headers["idempotent-replayed"] != "true" || w.taken() != 1 {
-		t.Errorf("a late repeat was told %+v, taken %d", a, w.taken())
+	if a := w.post(hello, "idempotency-key", "idem-race"); a.Body != body || a.Headers["idempotent-replayed"] != "true" || w.posted() != 1 {
+		t.Errorf("a late repeat was returned %+v, posted %d", a, w.posted())
 	}
 }
 
@@ -79,9 +79,9 @@ func TestAKeyBelongsToOneRequest(t *testing.T) {
 		"another body, with resend": w.event(strings.Replace(hello, "Hello", "hello", 1), append(key("one"), "on-unknown", "resend")...),
 	} {
 		a := w.request(e)
-		told(t, what, a, 422, "IDEM_002")
+		responds(t, what, a, 422, "IDEM_002")
 		if strings.Contains(a.Body, "Hello") {
-			t.Errorf("%s: told of the other request: %s", what, a.Body)
+			t.Errorf("%s: said of the other request: %s", what, a.Body)
 		}
 	}
 	for what, e := range map[string]map[string]any{
@@ -99,20 +99,20 @@ func TestAKeyBelongsToOneRequest(t *testing.T) {
 			e = w.event(hello, key("one")...)
 		}
 		if a := w.request(e); a.Status != 200 || a.Body != first.Body || a.Headers["idempotent-replayed"] != "true" {
-			t.Errorf("%s: told %+v", what, a)
+			t.Errorf("%s: returned %+v", what, a)
 		}
 	}
-	if w.taken() != 1 || !w.queues.Idle("outbound") {
-		t.Errorf("taken %d, queue %+v", w.taken(), w.queues.Depth("outbound"))
+	if w.posted() != 1 || !w.queues.Idle("outbound") {
+		t.Errorf("posted %d, queue %+v", w.posted(), w.queues.Depth("outbound"))
 	}
 	e := w.event(strings.Replace(hello, "Hello", "hello", 1), key("one")...)
 	e["headers"].(map[string]string)["authorization"] = "Bearer " + otherKey
 	other := w.request(e)
-	told(t, "the same key of another client", other, 200, "")
+	responds(t, "the same key of another client", other, 200, "")
 	e["headers"].(map[string]string)["authorization"] = "Bearer client-key-old"
-	told(t, "the same client by its old key", w.request(e), 422, "IDEM_002")
-	if w.taken() != 2 || other.Headers["message-id"] == first.Headers["message-id"] {
-		t.Errorf("taken %d, ids %s and %s", w.taken(), first.Headers["message-id"], other.Headers["message-id"])
+	responds(t, "the same client by its old key", w.request(e), 422, "IDEM_002")
+	if w.posted() != 2 || other.Headers["message-id"] == first.Headers["message-id"] {
+		t.Errorf("posted %d, ids %s and %s", w.posted(), first.Headers["message-id"], other.Headers["message-id"])
 	}
 }
 
@@ -141,21 +141,21 @@ func TestARowOfTheVersionBeforeIsStillTheSameRequest(t *testing.T) {
 	}
 	for _, body := range []string{hello, " " + strings.ReplaceAll(hello, ",", " ,\n")} {
 		if a := w.post(body, "idempotency-key", "idem-before"); a.Status != 200 || a.Body != stored || a.Headers["idempotent-replayed"] != "true" {
-			t.Errorf("a repeat was told %+v", a)
+			t.Errorf("a repeat was returned %+v", a)
 		}
 	}
-	told(t, "another body", w.post(strings.Replace(hello, "Hello", "hello", 1), "idempotency-key", "idem-before"), 422, "IDEM_002")
+	responds(t, "another body", w.post(strings.Replace(hello, "Hello", "hello", 1), "idempotency-key", "idem-before"), 422, "IDEM_002")
 	e := w.event(hello, "idempotency-key", "idem-before")
 	e["queryStringParameters"] = map[string]string{"is_fake": "true"}
-	told(t, "the sandbox", w.request(e), 422, "IDEM_002")
+	responds(t, "the sandbox", w.request(e), 422, "IDEM_002")
 	w.sent(0)
 }
 
 func TestWithoutAKeyEachRequestIsAMessage(t *testing.T) {
 	w := newWorld(t)
 	first, second := w.post(hello), w.post(hello)
-	if first.Status != 200 || second.Status != 200 || w.taken() != 2 || first.Headers["message-id"] == second.Headers["message-id"] {
-		t.Errorf("%+v %+v, taken %d", first, second, w.taken())
+	if first.Status != 200 || second.Status != 200 || w.posted() != 2 || first.Headers["message-id"] == second.Headers["message-id"] {
+		t.Errorf("%+v %+v, posted %d", first, second, w.posted())
 	}
 }
 
@@ -164,7 +164,7 @@ func TestKeysOfVisibleASCIIAreTaken(t *testing.T) {
 	ids := map[string]bool{}
 	for _, key := range []string{"k", "K", strings.Repeat("k", 255), `"quoted"`, "a.b;c=d", "~!#"} {
 		a := w.post(hello, "idempotency-key", key)
-		told(t, key, a, 200, "")
+		responds(t, key, a, 200, "")
 		ids[a.Headers["message-id"]] = true
 	}
 	if len(ids) != 6 {
@@ -172,7 +172,7 @@ func TestKeysOfVisibleASCIIAreTaken(t *testing.T) {
 	}
 }
 
-// received takes everything from the queue, as records of an event.
+// received receives everything in the queue, as records of an event.
 func (w *world) received() (records []map[string]any, bodies []string) {
 	w.t.Helper()
 	for {
@@ -192,12 +192,12 @@ func TestAnAsynchronousRequestIsQueuedByItsIDAlone(t *testing.T) {
 	queue := []string{"idempotency-key", "idem-async", "prefer", "respond-async", "valid-for", "600"}
 	a := w.post(hello, queue...)
 	id := a.Headers["message-id"]
-	told(t, "queued", a, 202, "")
+	responds(t, "queued", a, 202, "")
 	if want := `{"isSuccess":true,"data":{"id":"` + id + `","status":"queued"}}`; a.Body != want || a.Headers["preference-applied"] != "respond-async" {
-		t.Errorf("answered %+v, want %s", a, want)
+		t.Errorf("returned %+v, want %s", a, want)
 	}
-	if s := w.lookUp(id); s.State != "queued" || s.Attempts != 0 || w.taken() != 0 {
-		t.Errorf("look-up shows %+v, taken %d", s, w.taken())
+	if s := w.lookUp(id); s.State != "queued" || s.Attempts != 0 || w.posted() != 0 {
+		t.Errorf("look-up shows %+v, posted %d", s, w.posted())
 	}
 	records, bodies := w.received()
 	if !slices.Equal(bodies, []string{`{"id":"` + id + `"}`}) {
@@ -205,7 +205,7 @@ func TestAnAsynchronousRequestIsQueuedByItsIDAlone(t *testing.T) {
 	}
 	again := w.post(hello, queue...)
 	if again.Status != 202 || again.Body != a.Body || again.Headers["message-id"] != id {
-		t.Errorf("repeat answered %+v", again)
+		t.Errorf("repeat returned %+v", again)
 	}
 	more, bodies := w.received()
 	if !slices.Equal(bodies, []string{`{"id":"` + id + `"}`}) {
@@ -213,13 +213,13 @@ func TestAnAsynchronousRequestIsQueuedByItsIDAlone(t *testing.T) {
 	}
 
 	sync := w.post(hello, "idempotency-key", "idem-async")
-	told(t, "a repeat that waits", sync, 200, "")
-	if failed := w.batch(append(records, more...)); len(failed) != 0 || w.taken() != 1 {
-		t.Errorf("records %v come again, taken %d", failed, w.taken())
+	responds(t, "a repeat that waits", sync, 200, "")
+	if failed := w.batch(append(records, more...)); len(failed) != 0 || w.posted() != 1 {
+		t.Errorf("records %v retried, posted %d", failed, w.posted())
 	}
 	for what, a := range map[string]harness.Answer{"queued": w.post(hello, queue...), "waiting": w.post(hello, queue[:2]...)} {
 		if a.Status != 200 || a.Body != sync.Body || a.Headers["idempotent-replayed"] != "true" {
-			t.Errorf("a late repeat, %s, was told %+v", what, a)
+			t.Errorf("a late repeat, %s, was returned %+v", what, a)
 		}
 	}
 	if !w.queues.Idle("outbound") && w.queues.Depth("outbound").Visible > 0 {
@@ -233,11 +233,11 @@ func TestAQueuedMessageIsSentOnceByItsRecords(t *testing.T) {
 	records, _ := w.received()
 	for range 2 {
 		if failed := w.batch(records); len(failed) != 0 {
-			t.Errorf("records %v come again", failed)
+			t.Errorf("records %v retried", failed)
 		}
 	}
-	if s := w.lookUp(a.Headers["message-id"]); s.State != "accepted" || s.Attempts != 1 || w.taken() != 1 {
-		t.Errorf("look-up shows %+v, taken %d", s, w.taken())
+	if s := w.lookUp(a.Headers["message-id"]); s.State != "accepted" || s.Attempts != 1 || w.posted() != 1 {
+		t.Errorf("look-up shows %+v, posted %d", s, w.posted())
 	}
 }
 
@@ -245,14 +245,14 @@ func TestANotSentMessageCanBeQueuedByARepeat(t *testing.T) {
 	w := newWorld(t)
 	w.spoil(connexease.Fault{Kind: connexease.RateLimit, Times: 1})
 	first := w.post(hello, "idempotency-key", "idem-later")
-	told(t, "limited", first, 429, "RATE_001")
-	told(t, "queued", w.post(hello, "idempotency-key", "idem-later", "prefer", "respond-async"), 202, "")
+	responds(t, "limited", first, 429, "RATE_001")
+	responds(t, "queued", w.post(hello, "idempotency-key", "idem-later", "prefer", "respond-async"), 202, "")
 	if s := w.lookUp(first.Headers["message-id"]); s.State != "queued" {
 		t.Errorf("look-up shows %+v", s)
 	}
 	records, _ := w.received()
-	if failed := w.batch(records); len(records) != 1 || len(failed) != 0 || w.taken() != 1 {
-		t.Errorf("%d records, %v come again, taken %d", len(records), failed, w.taken())
+	if failed := w.batch(records); len(records) != 1 || len(failed) != 0 || w.posted() != 1 {
+		t.Errorf("%d records, %v retried, posted %d", len(records), failed, w.posted())
 	}
 }
 
@@ -264,29 +264,29 @@ func TestAnAsynchronousRepeatIsToldWhatIsKnown(t *testing.T) {
 	w.database.Set(deny("UpdateItem"))
 	w.post(hello, "idempotency-key", "idem-in-flight")
 	w.database.Set(nil)
-	told(t, "in flight", queue("idem-in-flight", "on-unknown", "resend"), 409, "IDEM_001")
+	responds(t, "in flight", queue("idem-in-flight", "on-unknown", "resend"), 409, "IDEM_001")
 
 	w.spoil(connexease.Fault{Kind: connexease.Answer, Status: 400, Body: refusedAs("BAD_REQUEST")})
 	rejected := w.post(hello, "idempotency-key", "idem-rejected")
 	if a := queue("idem-rejected", "on-unknown", "resend"); a.Status != 400 || a.Body != rejected.Body || a.Headers["idempotent-replayed"] != "true" {
-		t.Errorf("rejected: answered %+v", a)
+		t.Errorf("rejected: returned %+v", a)
 	}
 
 	id, _ := w.lost("idem-unknown")
-	told(t, "unknown", queue("idem-unknown"), 504, "SEND_001")
+	responds(t, "unknown", queue("idem-unknown"), 504, "SEND_001")
 	if !w.queues.Idle("outbound") {
 		t.Errorf("queue %+v", w.queues.Depth("outbound"))
 	}
-	taken := w.taken()
-	told(t, "unknown, with resend", queue("idem-unknown", "on-unknown", "resend"), 202, "")
+	posted := w.posted()
+	responds(t, "unknown, with resend", queue("idem-unknown", "on-unknown", "resend"), 202, "")
 	records, _ := w.received()
 	for range 2 { // SQS may deliver a record twice
 		if again := w.batch(records); len(records) != 1 || len(again) != 0 {
-			t.Errorf("%d records, %v come again", len(records), again)
+			t.Errorf("%d records, %v retried", len(records), again)
 		}
 	}
-	if s := w.lookUp(id); s.State != "accepted" || s.Attempts != 2 || w.taken() != taken+1 {
-		t.Errorf("look-up shows %+v, taken %d more", s, w.taken()-taken)
+	if s := w.lookUp(id); s.State != "accepted" || s.Attempts != 2 || w.posted() != posted+1 {
+		t.Errorf("look-up shows %+v, posted %d more", s, w.posted()-posted)
 	}
 }
 
@@ -294,11 +294,11 @@ func TestARowHasRoomForTheLargestMessageAndAllItsAnswers(t *testing.T) {
 	w := newWorld(t)
 	body := bodyOf(256 << 10)
 	send := func() harness.Answer { return w.post(body, "idempotency-key", "idem-room") }
-	told4KiB := refusedAs(strings.Repeat("x", 4096-len(refusedAs(""))))
-	w.spoil(connexease.Fault{Kind: connexease.Answer, Status: 402, Body: told4KiB})
+	notice4KiB := refusedAs(strings.Repeat("x", 4096-len(refusedAs(""))))
+	w.spoil(connexease.Fault{Kind: connexease.Answer, Status: 402, Body: notice4KiB})
 	for range 12 {
-		if a := send(); a.Status != 402 || a.Body != told4KiB {
-			t.Fatalf("answered %d", a.Status)
+		if a := send(); a.Status != 402 || a.Body != notice4KiB {
+			t.Fatalf("returned %d", a.Status)
 		}
 	}
 	answer := `{"isSuccess":true,"data":{"messages":[{"id":"wamid.X"}]},"x":"`
@@ -306,7 +306,7 @@ func TestARowHasRoomForTheLargestMessageAndAllItsAnswers(t *testing.T) {
 	w.spoil(connexease.Fault{Kind: connexease.Answer, Status: 200, Body: answer})
 	first := send()
 	if again := send(); first.Status != 200 || first.Body != answer || again.Body != answer || strings.Contains(w.logs.String(), `"OutcomeLost"`) {
-		t.Errorf("answered %d and %d", first.Status, again.Status)
+		t.Errorf("returned %d and %d", first.Status, again.Status)
 	}
 }
 
@@ -325,12 +325,12 @@ func TestAnAnswerTooLargeToKeepIsToldInShortByTheRepeat(t *testing.T) {
 		key := "idem-large-" + strconv.Itoa(c.status)
 		w.spoil(connexease.Fault{Kind: connexease.Answer, Status: c.status, Body: c.large})
 		if a := w.post(hello, "idempotency-key", key); a.Status != c.status || a.Body != c.large {
-			t.Errorf("answered %d, %d bytes", a.Status, len(a.Body))
+			t.Errorf("returned %d, %d bytes", a.Status, len(a.Body))
 		}
 		again := w.post(hello, "idempotency-key", key)
-		told(t, "repeat", again, c.status, c.code)
+		responds(t, "repeat", again, c.status, c.code)
 		if c.again != "" && again.Body != c.again {
-			t.Errorf("repeat answered %s", again.Body)
+			t.Errorf("repeat returned %s", again.Body)
 		}
 	}
 }
@@ -341,20 +341,20 @@ func TestAQueueThatDoesNotConfirmIsTold(t *testing.T) {
 	w.env["QUEUE_URL"] += "-gone"
 	w.start()
 	keyed := w.post(hello, "idempotency-key", "idem-queue", "prefer", "respond-async")
-	told(t, "with a key", keyed, 503, "SVC_004")
+	responds(t, "with a key", keyed, 503, "SVC_004")
 	if keyed.Headers["retry-after"] == "" {
-		t.Errorf("answered %+v", keyed)
+		t.Errorf("returned %+v", keyed)
 	}
 	keyless := w.post(hello, "prefer", "respond-async")
-	told(t, "without a key", keyless, 504, "SEND_001")
+	responds(t, "without a key", keyless, 504, "SEND_001")
 	if params(t, keyless)["id"] != keyless.Headers["message-id"] {
-		t.Errorf("answered %+v", keyless)
+		t.Errorf("returned %+v", keyless)
 	}
 	w.env["QUEUE_URL"] = there
 	w.start()
-	told(t, "with a key, again", w.post(hello, "idempotency-key", "idem-queue", "prefer", "respond-async"), 202, "")
-	if records, _ := w.received(); len(records) != 1 || len(w.batch(records)) != 0 || w.taken() != 1 {
-		t.Errorf("%d records, taken %d", len(records), w.taken())
+	responds(t, "with a key, again", w.post(hello, "idempotency-key", "idem-queue", "prefer", "respond-async"), 202, "")
+	if records, _ := w.received(); len(records) != 1 || len(w.batch(records)) != 0 || w.posted() != 1 {
+		t.Errorf("%d records, posted %d", len(records), w.posted())
 	}
 }
 

@@ -51,10 +51,10 @@ type viewState struct {
 var states = map[ledger.State]struct{ word, explanation string }{
 	ledger.Queued:   {"queued", "It waits in the queue and has not been sent."},
 	ledger.InFlight: {"in_flight", "It is being sent."},
-	ledger.Accepted: {"accepted", "The Gateway took it."},
+	ledger.Accepted: {"accepted", "The Gateway accepted it."},
 	ledger.Rejected: {"rejected", "It was refused; answer says why."},
 	ledger.Expired:  {"expired", "Its validity ended before it could be sent. It was not sent."},
-	ledger.Released: {"not_sent", "It was surely not sent. Under an idempotency key the same request sends it."},
+	ledger.Released: {"not_sent", "It definitely was not sent. Under an idempotency key the same request sends it."},
 	ledger.Unknown:  {"unknown", "Nobody can tell yet whether it was sent. A status of WhatsApp settles it; unless resend was chosen, it is not sent again."},
 }
 
@@ -158,7 +158,7 @@ func describe(row *ledger.Send, kind string, f ledger.Folded, receipts []ledger.
 // explain says in words what the statuses say.
 func explain(f whatsapp.Folded, receipts []ledger.Status) []string {
 	words := []string{map[string]string{
-		"": "The Gateway took it.", "sent": "WhatsApp sent it.", "delivered": "It was delivered.", "read": "It was read.", "played": "It was played.",
+		"": "The Gateway accepted it.", "sent": "WhatsApp sent it.", "delivered": "It was delivered.", "read": "It was read.", "played": "It was played.",
 	}[f.State]}
 	if !f.Failed {
 		return words

@@ -27,14 +27,14 @@ func TestAMessageIsFoundByEachOfItsIDs(t *testing.T) {
 	id := w.post(hello).Headers["message-id"]
 	wamid := w.gateway.Messages()[0].Wamid
 	byID, byWamid := w.find(clientKey, id, nil), w.find(clientKey, "", map[string]string{"wamid": wamid})
-	told(t, "by id", byID, 200, "")
+	responds(t, "by id", byID, 200, "")
 	if byWamid.Status != 200 || byWamid.Body != byID.Body || !strings.Contains(byID.Body, id) || !strings.Contains(byID.Body, wamid) {
 		t.Errorf("by id %+v, by WhatsApp's id %+v", byID, byWamid)
 	}
 	record := harness.Name("record")
 	w.batch([]any{w.record(record, `{"message":`+hello+`,"reader":"crm"}`, w.now())})
 	byRecord := w.find(clientKey, "", map[string]string{"sqs_message_id": record})
-	told(t, "by record", byRecord, 200, "")
+	responds(t, "by record", byRecord, 200, "")
 	if !strings.Contains(byRecord.Body, w.gateway.Messages()[1].Wamid) {
 		t.Errorf("by record %+v", byRecord)
 	}
@@ -46,8 +46,8 @@ func TestAPlusOfWhatsAppsIDNeedsNoEscape(t *testing.T) {
 	id := w.post(hello).Headers["message-id"]
 	for _, wamid := range []string{"wamid.A+B/C+D=", "wamid.A B/C D="} { // escaped by the caller, and not
 		a := w.find(clientKey, "", map[string]string{"wamid": wamid})
-		if told(t, wamid, a, 200, ""); !strings.Contains(a.Body, id) {
-			t.Errorf("%s: answered %+v", wamid, a)
+		if responds(t, wamid, a, 200, ""); !strings.Contains(a.Body, id) {
+			t.Errorf("%s: returned %+v", wamid, a)
 		}
 	}
 }
@@ -59,7 +59,7 @@ func TestAnothersMessageIsAnsweredAsOneThatIsNotThere(t *testing.T) {
 	record := harness.Name("record")
 	w.batch([]any{w.record(record, `{"message":`+hello+`,"reader":"crm"}`, w.now())})
 	want := w.find(otherKey, "msg_"+strings.Repeat("a", 26), nil)
-	told(t, "not there", want, 404, "REQ_003")
+	responds(t, "not there", want, 404, "REQ_003")
 	for what, a := range map[string]harness.Answer{
 		"another's":            w.find(otherKey, id, nil),
 		"another's wamid":      w.find(otherKey, "", map[string]string{"wamid": wamid}),
@@ -73,7 +73,7 @@ func TestAnothersMessageIsAnsweredAsOneThatIsNotThere(t *testing.T) {
 		"an id, and its wamid": w.find(otherKey, "msg_none", map[string]string{"wamid": wamid}),
 	} {
 		if a.Status != want.Status || a.Body != want.Body || !maps.Equal(a.Headers, want.Headers) {
-			t.Errorf("%s: answered %+v, want %+v", what, a, want)
+			t.Errorf("%s: returned %+v, want %+v", what, a, want)
 		}
 	}
 }
@@ -81,9 +81,9 @@ func TestAnothersMessageIsAnsweredAsOneThatIsNotThere(t *testing.T) {
 func TestALookUpNamesAMessageAndItsClient(t *testing.T) {
 	w := newWorld(t)
 	for _, query := range []map[string]string{nil, {"wamid": ""}, {"other": "x"}} {
-		told(t, "no message named", w.find(clientKey, "", query), 400, "MSG_001")
+		responds(t, "no message named", w.find(clientKey, "", query), 400, "MSG_001")
 	}
-	told(t, "nobody", w.find("wrong", "msg_"+strings.Repeat("a", 26), nil), 401, "AUTH_001")
+	responds(t, "nobody", w.find("wrong", "msg_"+strings.Repeat("a", 26), nil), 401, "AUTH_001")
 	if n := w.database.Calls.Load(); n != 0 {
 		t.Errorf("%d calls of DynamoDB", n)
 	}
@@ -113,10 +113,10 @@ func TestEveryStateIsShownInWords(t *testing.T) {
 	rows := []row{
 		{inFlight, "in_flight", "It is being sent.", "", 1, 0, 0},
 		{inFlight, "unknown", "Nobody can tell yet whether it was sent.", "process_ended", 1, 0, 44 * time.Second},
-		{send(connexease.Fault{}), "accepted", "The Gateway took it.", "", 1, 200, 0},
+		{send(connexease.Fault{}), "accepted", "The Gateway accepted it.", "", 1, 200, 0},
 		{send(connexease.Fault{}, "prefer", "respond-async"), "queued", "It waits in the queue and has not been sent.", "", 0, 0, 0},
-		{send(connexease.Fault{Kind: connexease.RateLimit}), "not_sent", "It was surely not sent.", "rate_limited", 1, 429, 0},
-		{send(connexease.Fault{Kind: connexease.Refuse}), "not_sent", "It was surely not sent.", "not_connected", 1, 0, 0},
+		{send(connexease.Fault{Kind: connexease.RateLimit}), "not_sent", "It definitely was not sent.", "rate_limited", 1, 429, 0},
+		{send(connexease.Fault{Kind: connexease.Refuse}), "not_sent", "It definitely was not sent.", "not_connected", 1, 0, 0},
 		{send(answer(400, refusedAs("BAD_REQUEST"))), "rejected", "It was refused; answer says why.", "invalid", 1, 400, 0},
 		{send(answer(502, refusedAs("GW_001"))), "rejected", "It was refused; answer says why.", "refused_upstream", 1, 502, 0},
 		{send(connexease.Fault{Kind: connexease.ResetAfter}), "unknown", "Nobody can tell yet whether it was sent.", "connection_lost", 1, 0, 0},
@@ -128,12 +128,12 @@ func TestEveryStateIsShownInWords(t *testing.T) {
 	for _, r := range rows {
 		w.shift.Store(int64(r.later))
 		s := w.lookUp(r.id)
-		answered := 0
+		returned := 0
 		if s.Answer != nil {
-			answered = s.Answer.HTTP
+			returned = s.Answer.HTTP
 		}
-		if s.ID != r.id || s.State != r.state || !strings.HasPrefix(s.Explanation, r.says) || s.Reason != r.reason || s.Attempts != r.attempts || answered != r.answer || s.Type != "text" || len(s.Statuses) != 0 {
-			t.Errorf("look-up shows %+v (answer %d), want %+v", s, answered, r)
+		if s.ID != r.id || s.State != r.state || !strings.HasPrefix(s.Explanation, r.says) || s.Reason != r.reason || s.Attempts != r.attempts || returned != r.answer || s.Type != "text" || len(s.Statuses) != 0 {
+			t.Errorf("look-up shows %+v (response %d), want %+v", s, returned, r)
 		}
 	}
 }
@@ -145,19 +145,19 @@ func TestAnExpiredMessageIsToldSoAndNotSent(t *testing.T) {
 	records, _ := w.received()
 	w.pass(61 * time.Second) // nobody claims any more, and nobody says expired yet
 	busy := w.post(hello, "idempotency-key", "idem-expired")
-	told(t, "past its validity", busy, 409, "IDEM_001")
+	responds(t, "past its validity", busy, 409, "IDEM_001")
 	if s := w.lookUp(id); s.State != "queued" {
 		t.Errorf("look-up shows %+v", s)
 	}
 	w.pass(64 * time.Second)
 	for _, headers := range [][]string{queue, queue[:2]} {
 		a := w.post(hello, headers...)
-		told(t, "expired", a, 410, "SEND_004")
+		responds(t, "expired", a, 410, "SEND_004")
 		if a.Headers["message-id"] != id || a.Headers["idempotent-replayed"] != "true" {
-			t.Errorf("answered %+v", a)
+			t.Errorf("returned %+v", a)
 		}
 	}
-	if again := w.batch(records); len(again) != 0 || w.taken() != 0 {
-		t.Errorf("records %v come again, taken %d", again, w.taken())
+	if again := w.batch(records); len(again) != 0 || w.posted() != 0 {
+		t.Errorf("records %v retried, posted %d", again, w.posted())
 	}
 }

@@ -14,7 +14,7 @@ import (
 
 const keyed = `{"idempotencyKey":"idem-1","reader":"crm","message":` + hello + `}`
 
-func answered(status int, code string) connexease.Fault {
+func responding(status int, code string) connexease.Fault {
 	f := connexease.Fault{Kind: connexease.Answer, Status: status}
 	if code != "" {
 		f.Body = refusedAs(code)
@@ -36,34 +36,34 @@ func TestWhatTheGatewaySaysDecidesWhetherARecordComesAgain(t *testing.T) {
 		fault connexease.Fault
 		want  end
 		delay time.Duration // the least, without jitter; 0: a second
-		left  int           // messages that left in spite of the answer
+		left  int           // messages that left in spite of the response
 	}{
-		"an id":                      {connexease.Fault{Kind: connexease.ContentType}, accepted, 0, 1},
-		"400":                        {answered(400, "BAD_REQUEST"), rejected, 0, 0},
-		"422 without a body":         {answered(422, ""), rejected, 0, 0},
-		"404 of another server":      {answered(404, ""), released, 0, 0},
-		"422":                        {answered(422, "X_001"), rejected, 0, 0},
-		"GW_001":                     {answered(502, "GW_001"), rejected, 0, 0},
-		"401 AUTH_001":               {answered(401, "AUTH_001"), released, 0, 0},
-		"401 WABA_001":               {answered(401, "WABA_001"), released, 0, 0},
-		"402":                        {answered(402, "BILL_001"), released, 0, 0},
-		"403":                        {answered(403, "FORBIDDEN"), released, 0, 0},
-		"429":                        {connexease.Fault{Kind: connexease.RateLimit, RetryAfter: "60s"}, released, time.Minute, 0},
-		"429 of an hour":             {connexease.Fault{Kind: connexease.RateLimit, RetryAfter: "3600s"}, released, time.Hour, 0},
-		"429 of a week":              {connexease.Fault{Kind: connexease.RateLimit, RetryAfter: "604800"}, released, time.Hour, 0},
-		"AUTH_004":                   {answered(500, "AUTH_004"), released, 0, 0},
-		"AUTH_005":                   {answered(500, "AUTH_005"), released, 0, 0},
-		"a refused connection":       {fault(connexease.Refuse), released, 0, 0},
-		"500":                        {answered(500, ""), unknown, 0, 0},
-		"503 of something before it": {connexease.Fault{Kind: connexease.Answer, Status: 503, Body: "<html>", ContentType: "text/html"}, unknown, 0, 0},
-		"302":                        {answered(302, ""), unknown, 0, 0},
-		"408":                        {answered(408, ""), unknown, 0, 0},
-		"200 without an id":          {connexease.Fault{Kind: connexease.Answer, Status: 200, Body: `{"isSuccess":true}`}, unknown, 0, 0},
-		"reset before it was read":   {fault(connexease.ResetBefore), unknown, 0, 0},
-		"reset while it was read":    {fault(connexease.ResetDuring), unknown, 0, 0},
-		"reset after it was taken":   {fault(connexease.ResetAfter), unknown, 0, 1},
-		"an answer that breaks off":  {fault(connexease.Cut), unknown, 0, 1},
-		"half an answer":             {fault(connexease.InvalidJSON), unknown, 0, 1},
+		"an id":                       {connexease.Fault{Kind: connexease.ContentType}, accepted, 0, 1},
+		"400":                         {responding(400, "BAD_REQUEST"), rejected, 0, 0},
+		"422 without a body":          {responding(422, ""), rejected, 0, 0},
+		"404 of another server":       {responding(404, ""), released, 0, 0},
+		"422":                         {responding(422, "X_001"), rejected, 0, 0},
+		"GW_001":                      {responding(502, "GW_001"), rejected, 0, 0},
+		"401 AUTH_001":                {responding(401, "AUTH_001"), released, 0, 0},
+		"401 WABA_001":                {responding(401, "WABA_001"), released, 0, 0},
+		"402":                         {responding(402, "BILL_001"), released, 0, 0},
+		"403":                         {responding(403, "FORBIDDEN"), released, 0, 0},
+		"429":                         {connexease.Fault{Kind: connexease.RateLimit, RetryAfter: "60s"}, released, time.Minute, 0},
+		"429 of an hour":              {connexease.Fault{Kind: connexease.RateLimit, RetryAfter: "3600s"}, released, time.Hour, 0},
+		"429 of a week":               {connexease.Fault{Kind: connexease.RateLimit, RetryAfter: "604800"}, released, time.Hour, 0},
+		"AUTH_004":                    {responding(500, "AUTH_004"), released, 0, 0},
+		"AUTH_005":                    {responding(500, "AUTH_005"), released, 0, 0},
+		"a refused connection":        {fault(connexease.Refuse), released, 0, 0},
+		"500":                         {responding(500, ""), unknown, 0, 0},
+		"503 of something before it":  {connexease.Fault{Kind: connexease.Answer, Status: 503, Body: "<html>", ContentType: "text/html"}, unknown, 0, 0},
+		"302":                         {responding(302, ""), unknown, 0, 0},
+		"408":                         {responding(408, ""), unknown, 0, 0},
+		"200 without an id":           {connexease.Fault{Kind: connexease.Answer, Status: 200, Body: `{"isSuccess":true}`}, unknown, 0, 0},
+		"reset before it was read":    {fault(connexease.ResetBefore), unknown, 0, 0},
+		"reset while it was read":     {fault(connexease.ResetDuring), unknown, 0, 0},
+		"reset after it was accepted": {fault(connexease.ResetAfter), unknown, 0, 1},
+		"a response that breaks off":  {fault(connexease.Cut), unknown, 0, 1},
+		"half a response":             {fault(connexease.InvalidJSON), unknown, 0, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -73,11 +73,11 @@ func TestWhatTheGatewaySaysDecidesWhetherARecordComesAgain(t *testing.T) {
 			_, again := w.poll()
 			w.spoil()
 			if c.want.again != (len(again) == 1) {
-				t.Errorf("%v come again", again)
+				t.Errorf("%v retried", again)
 			}
 			least, delay := cmp.Or(c.delay, time.Second), delays.of(record)
 			if c.want.again && (delay < least || delay > least+least/5+time.Second) {
-				t.Errorf("it comes again after %v, want %v or a fifth more", delay, least)
+				t.Errorf("it retried after %v, want %v or a fifth more", delay, least)
 			}
 			if !c.want.again && (delay != 0 || !w.queues.Idle("outbound")) {
 				t.Errorf("it stays on the queue for %v", delay)
@@ -93,12 +93,12 @@ func TestWhatTheGatewaySaysDecidesWhetherARecordComesAgain(t *testing.T) {
 				}
 				w.pass(delay)
 				if came, again := w.poll(); len(came) != 1 || again != nil {
-					t.Errorf("afterwards %d came, %v come again", len(came), again)
+					t.Errorf("afterwards %d came, %v retried", len(came), again)
 				}
 				w.sent(c.left + 1)
 			}
 			if again := w.sqs(keyed); again != nil {
-				t.Errorf("%v come again", again)
+				t.Errorf("%v retried", again)
 			}
 			n := c.left
 			if c.want.sends {
@@ -114,7 +114,7 @@ func TestAnotherKeyIsTriedInTheSameAttempt(t *testing.T) {
 	w.sqs(hello)
 	harness.Backends.Secrets.Put(w.env["GATEWAY_KEY_SECRET_ID"], "gateway-key-2")
 	if again := w.sqs(keyed); again != nil {
-		t.Errorf("%v come again", again)
+		t.Errorf("%v retried", again)
 	}
 	w.sent(2)
 	if s := w.lookUp(ledger.ID("sqs", "idem-1")); s.State != "accepted" || s.Attempts != 1 {
@@ -132,7 +132,7 @@ func TestResendTriesAnUnknownOutcomeThreeTimes(t *testing.T) {
 	}{
 		"always unknown": {[]connexease.Fault{{Kind: connexease.ResetAfter}}, "unknown", 3, 3},
 		"then accepted":  {[]connexease.Fault{{Kind: connexease.Answer, Status: 500, Times: 2}}, "accepted", 3, 1},
-		"then rejected":  {[]connexease.Fault{{Kind: connexease.ResetAfter, Times: 1}, answered(400, "X_001")}, "unknown", 2, 1},
+		"then rejected":  {[]connexease.Fault{{Kind: connexease.ResetAfter, Times: 1}, responding(400, "X_001")}, "unknown", 2, 1},
 		"then not sent":  {[]connexease.Fault{{Kind: connexease.Answer, Status: 500, Times: 1}, {Kind: connexease.Answer, Status: 402, Times: 5}}, "accepted", 7, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -145,7 +145,7 @@ func TestResendTriesAnUnknownOutcomeThreeTimes(t *testing.T) {
 					t.Fatal("it comes for ever")
 				}
 				if came, again := w.poll(); len(came) != 1 || len(again) == 1 && delays.of(record) < time.Second {
-					t.Fatalf("%d came, %v come again after %v", len(came), again, delays.of(record))
+					t.Fatalf("%d came, %v retried after %v", len(came), again, delays.of(record))
 				}
 				w.pass(delays.of(record))
 			}
@@ -165,12 +165,12 @@ func TestAResendEndsWithItsValidity(t *testing.T) {
 	w.enqueue(`{"reader":"crm","onUnknown":"resend","validFor":10,"message":` + hello + `}`)
 	w.spoil(connexease.Fault{Kind: connexease.ResetAfter})
 	if _, again := w.poll(); len(again) != 1 {
-		t.Fatalf("%v come again", again)
+		t.Fatalf("%v retried", again)
 	}
 	w.spoil()
 	w.pass(time.Minute)
 	if came, again := w.poll(); len(came) != 1 || again != nil {
-		t.Errorf("%d came, %v come again", len(came), again)
+		t.Errorf("%d came, %v retried", len(came), again)
 	}
 	w.sent(1)
 }
@@ -182,12 +182,12 @@ func TestWithoutAnAPIKeyRecordsWaitUnclaimed(t *testing.T) {
 	harness.Backends.Secrets.Delete(w.env["GATEWAY_KEY_SECRET_ID"])
 	record := w.enqueue(keyed)
 	a := w.post(hello, "prefer", "respond-async")
-	told(t, "queueing", a, 202, "")
+	responds(t, "queueing", a, 202, "")
 	if came, again := w.poll(); len(came) != 2 || len(again) != 2 {
-		t.Errorf("%d came, %v come again", len(came), again)
+		t.Errorf("%d came, %v retried", len(came), again)
 	}
 	if d := delays.of(record); d < time.Second || d > 5*time.Second {
-		t.Errorf("it comes again after %v", d)
+		t.Errorf("it retried after %v", d)
 	}
 	if !w.counted("SecretUnavailable", 0) {
 		t.Error("the log does not count it")
@@ -201,7 +201,7 @@ func TestWithoutAnAPIKeyRecordsWaitUnclaimed(t *testing.T) {
 	w.start()
 	w.pass(6 * time.Second)
 	if came, again := w.poll(); len(came) != 2 || again != nil {
-		t.Errorf("afterwards %d came, %v come again", len(came), again)
+		t.Errorf("afterwards %d came, %v retried", len(came), again)
 	}
 	w.sent(2)
 }
@@ -210,13 +210,13 @@ func TestWithTooLittleTimeLeftRecordsWaitUnclaimed(t *testing.T) {
 	w := newWorld(t)
 	delays := w.watchDelays()
 	record := w.enqueue(keyed)
-	told(t, "queueing", w.post(hello, "prefer", "respond-async"), 202, "")
+	responds(t, "queueing", w.post(hello, "prefer", "respond-async"), 202, "")
 	w.lambda = 10 * time.Second
 	if came, again := w.poll(); len(came) != 2 || len(again) != 2 {
-		t.Errorf("%d came, %v come again", len(came), again)
+		t.Errorf("%d came, %v retried", len(came), again)
 	}
 	if d := delays.of(record); d < time.Second || d > 5*time.Second {
-		t.Errorf("it comes again after %v", d)
+		t.Errorf("it retried after %v", d)
 	}
 	if !w.counted("TooLate", 0) {
 		t.Error("the log does not count it")
@@ -230,7 +230,7 @@ func TestWithTooLittleTimeLeftRecordsWaitUnclaimed(t *testing.T) {
 	w.lambda = 28 * time.Second
 	w.pass(6 * time.Second)
 	if came, again := w.poll(); len(came) != 2 || again != nil {
-		t.Errorf("afterwards %d came, %v come again", len(came), again)
+		t.Errorf("afterwards %d came, %v retried", len(came), again)
 	}
 	w.sent(2)
 }
@@ -246,14 +246,14 @@ func TestARecordThatIsUnderWayElsewhereComesAgainWhenItsLeaseHasEnded(t *testing
 	w.spoil()
 	record := w.enqueue(keyed)
 	if _, again := w.poll(); len(again) != 1 {
-		t.Fatalf("%v come again", again)
+		t.Fatalf("%v retried", again)
 	}
 	if d := delays.of(record); d < 30*time.Second || d > 45*time.Second {
-		t.Errorf("it comes again after %v, want what is left of 25 s and 15 s", d)
+		t.Errorf("it retried after %v, want what is left of 25 s and 15 s", d)
 	}
 	w.pass(delays.of(record))
 	if came, again := w.poll(); len(came) != 1 || again != nil {
-		t.Errorf("afterwards %d came, %v come again", len(came), again)
+		t.Errorf("afterwards %d came, %v retried", len(came), again)
 	}
 	w.sent(1)
 	if s := w.lookUp(ledger.ID("sqs", "idem-1")); s.State != "unknown" || s.Reason != "process_ended" {

@@ -29,7 +29,7 @@ var (
 	recordsWithoutRow = telemetry.One("RecordsWithoutRow")
 	queueUnavailable  = telemetry.One("QueueUnavailable")
 	secretUnavailable = telemetry.One("SecretUnavailable")
-	// gatewayRefusedKey counts calls that were refused for this installation's own key, whatever else they came to.
+	// gatewayRefusedKey counts calls that were refused for this installation's own key, with any outcome.
 	gatewayRefusedKey = telemetry.One("GatewayRefusedKey")
 )
 
@@ -43,7 +43,7 @@ var (
 	outcomeSettled       = telemetry.NewOutcome("settled", info) // by an earlier attempt
 	outcomeExpired       = telemetry.NewOutcome("expired", info, recordsExpired)
 	outcomeLater         = telemetry.NewOutcome("later", warn, telemetry.One("RecordsLater"))
-	// outcomeRateLimited is a released send for which the Gateway, or Meta behind it, asked to slow down.
+	// outcomeRateLimited is a released send for which the Gateway, or Meta through it, asked to slow down.
 	outcomeRateLimited = telemetry.NewOutcome(string(gateway.Released), info, notSent, telemetry.One("RateLimited"))
 )
 
@@ -99,7 +99,7 @@ var (
 	reasonNoSuchMessage = telemetry.NewReason("no_such_message")
 	reasonRecordRefused = telemetry.NewReason("record_refused")
 	reasonPanic         = telemetry.NewReason("panic")
-	// reasonPaused: a record is delayed without a call, because the Gateway, or Meta behind it, has
+	// reasonPaused: a record is delayed without a call, because the Gateway, or Meta through it, has
 	// just asked for a pause. It is counted apart from the calls that were refused.
 	reasonPaused = telemetry.NewReason(string(gateway.ReasonRateLimited), telemetry.One("RecordsDeferred"))
 )

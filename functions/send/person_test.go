@@ -29,7 +29,7 @@ func recipients(t testing.TB, body []byte) string {
 	return fmt.Sprintf("to=%s recipient=%s type=%s", m.To, m.Recipient, m.Kind)
 }
 
-// One rule answers people, whatever name they have, and nobody else.
+// One rule replies to people, under any name, and nobody else.
 func TestReadmesRuleAnswersPeopleByAnyNameAndNobodyElse(t *testing.T) {
 	const own = `"messaging_product":"whatsapp","metadata":{"display_phone_number":"15550100099","phone_number_id":"3"},`
 	compiled := readmesRule(t)
@@ -37,7 +37,7 @@ func TestReadmesRuleAnswersPeopleByAnyNameAndNobodyElse(t *testing.T) {
 		"a number":                {"messages", `"messages":[{"from":"15550100001","ID","type":"text","text":{"body":"a"}}]`, "to=15550100001 recipient= type="},
 		"a number in other words": {"messages", `"messages":[{"from":"+1 555 010-0001","ID","type":"text","text":{"body":"a"}}]`, "to=15550100001 recipient= type="},
 		"a user id alone":         {"messages", `"messages":[{"from_user_id":"US.1349","ID","type":"text","text":{"body":"a"}}]`, "to= recipient=US.1349 type="},
-		"a user id beside":        {"messages", `"contacts":[{"user_id":"US.1349"}],"messages":[{"ID","type":"text","text":{"body":"a"}}]`, "to= recipient=US.1349 type="},
+		"a user id in contacts":   {"messages", `"contacts":[{"user_id":"US.1349"}],"messages":[{"ID","type":"text","text":{"body":"a"}}]`, "to= recipient=US.1349 type="},
 		"a group":                 {"messages", `"messages":[{"from":"15550100001","group_id":"G1","ID","type":"text","text":{"body":"a"}}]`, ""},
 		"standby":                 {"standby", `"standby":{"messages":[{"from":"15550100001","ID","type":"text","text":{"body":"a"}}]}`, ""},
 		"an echo":                 {"smb_message_echoes", `"message_echoes":[{"from":"15550100099","to":"15550100001","ID","type":"text","text":{"body":"a"}}]`, ""},
@@ -69,7 +69,7 @@ func TestReadmesRuleAnswersPeopleByAnyNameAndNobodyElse(t *testing.T) {
 				got = append(got, recipients(t, m.Body))
 			}
 			if strings.Join(got, ", ") != c.want {
-				t.Errorf("answered %q, want %q", got, c.want)
+				t.Errorf("returned %q, want %q", got, c.want)
 			}
 		})
 	}
@@ -95,7 +95,7 @@ func TestAnEnvelopeSaysWhomItsMessageIsFor(t *testing.T) {
 		w := newWorld(t)
 		out, err := w.direct(`{"idempotencyKey":"idem-1",` + envelope + `}`)
 		if fault, is := strings.CutPrefix(want, "fault "); is {
-			if err == nil || !strings.Contains(err.Error(), `{\"`+fault+`\":`) || w.taken() != 0 {
+			if err == nil || !strings.Contains(err.Error(), `{\"`+fault+`\":`) || w.posted() != 0 {
 				t.Errorf("%s: %s %v", envelope, out, err)
 			}
 			continue

@@ -18,7 +18,7 @@ import (
 	"connexease-functions/pkg/telemetry"
 )
 
-// processes are the real binaries of both functions, their DynamoDB behind a proxy.
+// processes are the real binaries of both functions, with a proxy before their DynamoDB.
 type processes struct {
 	t        *testing.T
 	stack    *stack.Stack
@@ -131,8 +131,8 @@ func (p *processes) until(what string, is func() bool) {
 	}
 }
 
-// taken is how many messages of an id the Gateway took, and the last one's wamid.
-func (p *processes) taken(id string) (times int, wamid string) {
+// posted is how many messages of an id the Gateway accepted, and the last one's wamid.
+func (p *processes) posted(id string) (times int, wamid string) {
 	for _, m := range p.stack.Gateway.Messages() {
 		if strings.Contains(string(m.Body), id+".") {
 			times, wamid = times+1, m.Wamid

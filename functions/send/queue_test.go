@@ -41,8 +41,8 @@ func (w *world) enqueue(body string) (id string) {
 	return *out.MessageId
 }
 
-// poll takes one batch of the outbound queue through the function, as the mapping does:
-// what is not reported is deleted. It returns what came, and what comes again.
+// poll passes one batch of the outbound queue to the function, as the mapping does:
+// what is not reported is deleted. It returns what was received, and what is retried.
 func (w *world) poll() (came []types.Message, again []string) {
 	w.t.Helper()
 
@@ -107,7 +107,7 @@ func (w *world) front(h http.HandlerFunc) {
 	w.start()
 }
 
-// counted tells whether a metric has come in the log since an earlier length of it.
+// counted reports whether a metric has come in the log since an earlier length of it.
 func (w *world) counted(metric string, since int) bool {
 	return strings.Contains(w.logs.String()[since:], `"`+metric+`":1`)
 }
@@ -119,11 +119,11 @@ func (w *world) row(id string) harness.Item {
 
 func (w *world) sent(want int) []connexease.Message {
 	w.t.Helper()
-	taken := w.gateway.Messages()
-	if len(taken) != want {
-		w.t.Errorf("the Gateway took %d messages, want %d", len(taken), want)
+	posted := w.gateway.Messages()
+	if len(posted) != want {
+		w.t.Errorf("the Gateway accepted %d messages, want %d", len(posted), want)
 	}
-	return taken
+	return posted
 }
 
 func eventOf(id, source, detail string) string {
@@ -158,11 +158,11 @@ func TestEveryFormOfARecordIsSent(t *testing.T) {
 			record := harness.Name("record")
 			sent := w.now().Add(-time.Minute).Truncate(time.Millisecond)
 			if again := w.batch([]any{w.record(record, c.body, sent)}); again != nil {
-				t.Errorf("%v comes again", again)
+				t.Errorf("%v retried", again)
 			}
-			taken := w.sent(1)
-			if taken[0].IsFake != c.isFake || taken[0].MMLite != c.mmlite || !strings.HasPrefix(string(taken[0].Body), hello[:len(hello)-1]) {
-				t.Errorf("sent %+v", taken[0])
+			posted := w.sent(1)
+			if posted[0].IsFake != c.isFake || posted[0].MMLite != c.mmlite || !strings.HasPrefix(string(posted[0].Body), hello[:len(hello)-1]) {
+				t.Errorf("sent %+v", posted[0])
 			}
 			if c.key == "" {
 				c.key = record
@@ -177,7 +177,7 @@ func TestEveryFormOfARecordIsSent(t *testing.T) {
 			row := w.row(ledger.ID(c.scope, c.key))
 			for name, want := range map[string]string{
 				"client": c.client, "on_unknown": c.choice, "valid_until": strconv.FormatInt(sent.Add(valid).UnixMilli(), 10), "payload": hello,
-				"sent_wamid": taken[0].Wamid, "type": "text", "contact": "15550100001",
+				"sent_wamid": posted[0].Wamid, "type": "text", "contact": "15550100001",
 			} {
 				if got := row.Text(name); got != want {
 					t.Errorf("%s is %q, want %q", name, got, want)
@@ -191,7 +191,7 @@ func TestABatchWithoutFaultIsAnsweredWithAnEmptyList(t *testing.T) {
 	w := newWorld(t)
 	event, _ := json.Marshal(map[string]any{"Records": []any{w.record("r-1", hello, w.now()), w.record("r-2", hello, w.now())}})
 	if out, err := w.invoke(event); err != nil || string(out) != `{"batchItemFailures":[]}` {
-		t.Errorf("answered %s %v", out, err)
+		t.Errorf("returned %s %v", out, err)
 	}
 	w.sent(2)
 }
@@ -215,7 +215,7 @@ func TestARecordIsSentOncePerKey(t *testing.T) {
 			w := newWorld(t)
 			for i, id := range c.ids {
 				if again := w.batch([]any{w.record(id, c.bodies[i], w.now())}); again != nil {
-					t.Errorf("%v comes again", again)
+					t.Errorf("%v retried", again)
 				}
 			}
 			w.sent(c.want)
@@ -228,7 +228,7 @@ func TestOneKeyIsAMessageOfItsOwnInEachScope(t *testing.T) {
 	envelope := `{"idempotencyKey":"idem-1","message":` + hello + `}`
 	for range 2 {
 		if again := w.sqs(envelope, eventOf("e-1", "shop.orders", envelope), eventOf("e-2", "shop.returns", envelope)); again != nil {
-			t.Errorf("%v comes again", again)
+			t.Errorf("%v retried", again)
 		}
 		if out, err := w.direct(envelope); err != nil {
 			t.Errorf("direct: %s %v", out, err)
@@ -237,8 +237,8 @@ func TestOneKeyIsAMessageOfItsOwnInEachScope(t *testing.T) {
 			t.Errorf("HTTP: %+v", a)
 		}
 	}
-	taken, ids := w.sent(5), map[string]bool{}
-	for _, m := range taken {
+	posted, ids := w.sent(5), map[string]bool{}
+	for _, m := range posted {
 		ids[opaqueID(t, m.Body)] = true
 	}
 	for _, scope := range []string{"sqs", "event/shop.orders", "event/shop.returns", "direct", "http/crm"} {
@@ -320,7 +320,7 @@ func TestEachRecordOfABatchIsHandledOnItsOwn(t *testing.T) {
 	again := w.batch(records)
 	slices.Sort(again)
 	if slices.Sort(want); !slices.Equal(again, want) {
-		t.Errorf("%v come again, want %v", again, want)
+		t.Errorf("%v retried, want %v", again, want)
 	}
 	w.sent(3)
 }
@@ -337,7 +337,7 @@ func TestNoMoreThanTenRecordsAreUnderWay(t *testing.T) {
 		w.gateway.ServeHTTP(rw, r)
 	})
 	if again := w.sqs(slices.Repeat([]string{hello}, 25)...); again != nil {
-		t.Errorf("%v come again", again)
+		t.Errorf("%v retried", again)
 	}
 	w.sent(25)
 	if most.Load() != 10 {

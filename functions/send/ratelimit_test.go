@@ -34,7 +34,7 @@ func TestAShortRateLimitIsWaitedForInsideOneAttempt(t *testing.T) {
 	w.spoil(connexease.Fault{Kind: connexease.RateLimit, RetryAfter: "1s", Times: 1})
 	started := time.Now()
 	if again := w.sqs(keyed); again != nil {
-		t.Errorf("%v come again", again)
+		t.Errorf("%v retried", again)
 	}
 	if d := time.Since(started); d < time.Second || calls.Load() != 2 {
 		t.Errorf("called %d times in %v", calls.Load(), d)
@@ -53,7 +53,7 @@ func TestARateLimitIsWaitedForTwoSecondsInAllAndThenByVisibility(t *testing.T) {
 		delay       time.Duration
 	}{
 		"1s":       {connexease.Fault{Kind: connexease.RateLimit, RetryAfter: "1s"}, 3, 2 * time.Second, 3 * time.Second, time.Second},
-		"not said": {answered(429, ""), 3, 2 * time.Second, 3 * time.Second, time.Second},
+		"not said": {responding(429, ""), 3, 2 * time.Second, 3 * time.Second, time.Second},
 		"3s":       {connexease.Fault{Kind: connexease.RateLimit, RetryAfter: "3s"}, 1, 0, time.Second, 3 * time.Second},
 		"60s":      {connexease.Fault{Kind: connexease.RateLimit, RetryAfter: "60s", LimitType: "min"}, 1, 0, time.Second, time.Minute},
 	} {
@@ -64,13 +64,13 @@ func TestARateLimitIsWaitedForTwoSecondsInAllAndThenByVisibility(t *testing.T) {
 			w.spoil(c.fault)
 			started := time.Now()
 			if _, again := w.poll(); len(again) != 1 {
-				t.Errorf("%v come again", again)
+				t.Errorf("%v retried", again)
 			}
 			if d := time.Since(started); d < c.least || d > c.most || calls.Load() != c.calls {
 				t.Errorf("called %d times in %v", calls.Load(), d)
 			}
 			if d := delays.of(record); d < c.delay || d > c.delay+c.delay/5+time.Second {
-				t.Errorf("it comes again after %v", d)
+				t.Errorf("it retried after %v", d)
 			}
 			if s := w.lookUp(ledger.ID("sqs", "idem-1")); s.State != "queued" || s.Attempts != 1 || !w.counted("RateLimited", 0) {
 				t.Errorf("look-up shows %+v", s)
@@ -88,7 +88,7 @@ func TestTheRestOfABatchIsDelayedUnclaimed(t *testing.T) {
 		records = append(records, w.record("r-"+strconv.Itoa(i), hello, w.now()))
 	}
 	if again := w.batch(records); len(again) != 14 {
-		t.Errorf("%v come again", again)
+		t.Errorf("%v retried", again)
 	}
 	claimed := len(harness.Items(t, w.table))
 	if claimed != parallel {
@@ -99,7 +99,7 @@ func TestTheRestOfABatchIsDelayedUnclaimed(t *testing.T) {
 	}
 	for i := range 14 {
 		if d := delays.of("r-" + strconv.Itoa(i)); d < time.Minute || d > 73*time.Second {
-			t.Errorf("record %d comes again after %v", i, d)
+			t.Errorf("record %d retried after %v", i, d)
 		}
 	}
 }
@@ -169,7 +169,7 @@ func anHourOf(t *testing.T, fault connexease.Fault) {
 	}
 	t.Logf("%d receives of %d messages, at most %d of one", receives, messages, most)
 	if most > 100 || !w.queues.Idle("dead") {
-		t.Errorf("a message was received %d times; the dead letters: %+v", most, w.queues.Depth("dead"))
+		t.Errorf("a message was received %d times; in the dead-letter queue: %+v", most, w.queues.Depth("dead"))
 	}
 	for id, it := range harness.Items(t, w.table) {
 		if it.Text("outcome") != "accepted" {
@@ -194,10 +194,10 @@ func TestThePairsDelayGrowsAndHoldsNobodyElseUp(t *testing.T) {
 		want := min(6*time.Second<<min(i, 9), 30*time.Minute) // ten attempts are kept
 		record := fmt.Sprintf("pair-%d", i)
 		if again := w.batch([]any{w.record(record, keyed, sent)}); len(again) != 1 {
-			t.Fatalf("%v come again", again)
+			t.Fatalf("%v retried", again)
 		}
 		if d := delays.of(record); d < want || d > want+want/5+time.Second {
-			t.Errorf("time %d: it comes again after %v, want %v", i+1, d, want)
+			t.Errorf("time %d: it retried after %v, want %v", i+1, d, want)
 		}
 	}
 	w.spoil()
@@ -207,11 +207,11 @@ func TestThePairsDelayGrowsAndHoldsNobodyElseUp(t *testing.T) {
 
 	// The whole number's limit holds every record up.
 	w.spoil(connexease.Fault{Kind: connexease.MetaLimit})
-	told(t, "HTTP", w.post(hello), 502, "GW_001")
+	responds(t, "HTTP", w.post(hello), 502, "GW_001")
 	calls := w.countCalls()
 	for range 2 {
 		if again := w.sqs(hello); len(again) != 1 || calls.Load() != 1 {
-			t.Errorf("%v come again after %d calls", again, calls.Load())
+			t.Errorf("%v retried after %d calls", again, calls.Load())
 		}
 	}
 }

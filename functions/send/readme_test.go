@@ -44,12 +44,12 @@ func TestReadmesRuleMakesAMessageOfAnEvent(t *testing.T) {
 	w := newWorld(t)
 	for range 2 {
 		if again := w.sqs(body); again != nil {
-			t.Errorf("%v come again", again)
+			t.Errorf("%v retried", again)
 		}
 	}
-	taken := w.gateway.Messages()
-	if len(taken) != 1 || !strings.Contains(string(taken[0].Body), `"order_shipped"`) || !strings.Contains(string(taken[0].Body), `"4711"`) {
-		t.Fatalf("the Gateway took %+v", taken)
+	posted := w.gateway.Messages()
+	if len(posted) != 1 || !strings.Contains(string(posted[0].Body), `"order_shipped"`) || !strings.Contains(string(posted[0].Body), `"4711"`) {
+		t.Fatalf("the Gateway accepted %+v", posted)
 	}
 	template, err := os.ReadFile("../../template.yaml")
 	if err != nil {
@@ -94,8 +94,8 @@ func TestReadmesStateSendsOnceAndRepeatsOnlyWhatIsSafe(t *testing.T) {
 			t.Fatalf("%s %v for %s", out, err, text)
 		}
 	}
-	if w.taken() != 1 {
-		t.Errorf("taken %d", w.taken())
+	if w.posted() != 1 {
+		t.Errorf("posted %d", w.posted())
 	}
 	safe := map[string]bool{"InFlight": true, "GatewayUnavailable": true, "ServiceUnavailable": true, "RateLimited": true, "Lambda.TooManyRequestsException": true}
 	for _, r := range state.Retry {
@@ -117,13 +117,13 @@ func TestReadmesCommandsSend(t *testing.T) {
 		return m[1]
 	}
 	if again := w.sqs(argument("aws sqs send-message", "--message-body")); again != nil {
-		t.Errorf("%v come again", again)
+		t.Errorf("%v retried", again)
 	}
 	if out, err := w.direct(argument("aws lambda invoke", "--payload")); err != nil {
 		t.Errorf("%s %v", out, err)
 	}
-	if w.taken() != 2 {
-		t.Errorf("taken %d", w.taken())
+	if w.posted() != 2 {
+		t.Errorf("posted %d", w.posted())
 	}
 }
 
@@ -135,16 +135,16 @@ func TestReadmesFailingRequestFailsAsItSays(t *testing.T) {
 	}
 	w := newWorld(t)
 	a := w.post(body[1])
-	told(t, command, a, 400, "MSG_001")
+	responds(t, command, a, 400, "MSG_001")
 	if want := strings.TrimSpace(docs.Block(t, "json", `"MSG_001"`)); a.Body != want {
-		t.Errorf("answered %s, README says %s", a.Body, want)
+		t.Errorf("returned %s, README says %s", a.Body, want)
 	}
 	w.untouched()
 	for path, good := range map[string][2]string{"image.link": {`"link":"`, `"link":"http://`}, "to": {"+1555", "+15550100001"}} {
 		a := w.post(strings.Replace(body[1], good[0], good[1], 1))
-		told(t, "without the fault of "+path, a, 400, "MSG_001")
+		responds(t, "without the fault of "+path, a, 400, "MSG_001")
 		if rest := params(t, a); len(rest) != 1 || rest[path] != nil {
-			t.Errorf("without the fault of %s it was told of %v", path, rest)
+			t.Errorf("without the fault of %s it found %v", path, rest)
 		}
 	}
 }

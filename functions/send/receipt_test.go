@@ -15,8 +15,8 @@ const (
 	typing      = `{"messaging_product":"whatsapp","status":"read","message_id":"wamid.A","typing_indicator":{"type":"text"}}`
 )
 
-// receiptBy sends a receipt by a source, and tells whether that source was told of a success.
-var receiptBy = map[string]func(w *world, body string) (taken bool, answer string){
+// receiptBy sends a receipt by a source, and reports whether that source was returned a success.
+var receiptBy = map[string]func(w *world, body string) (posted bool, answer string){
 	"HTTP": func(w *world, body string) (bool, string) {
 		a := w.post(body, "idempotency-key", "idem-1", "prefer", "respond-async")
 		return a.Status/100 == 2 && a.Headers["message-id"] == "" && a.Headers["preference-applied"] == "", a.Body
@@ -48,14 +48,14 @@ func TestAReceiptIsSentEachTimeByEverySourceAndClaimsNothing(t *testing.T) {
 		t.Run(source, func(t *testing.T) {
 			w := newWorld(t)
 			for i, body := range []string{readReceipt, readReceipt, typing, typing} {
-				taken, answer := send(w, body)
+				posted, answer := send(w, body)
 				var r struct {
 					IsSuccess bool
 					Data      map[string]any
 					MessageID *string
 				}
-				if !taken || answer != "" && (json.Unmarshal([]byte(answer), &r) != nil || !r.IsSuccess || r.Data["success"] != true || r.MessageID != nil) {
-					t.Errorf("answered %s", answer)
+				if !posted || answer != "" && (json.Unmarshal([]byte(answer), &r) != nil || !r.IsSuccess || r.Data["success"] != true || r.MessageID != nil) {
+					t.Errorf("returned %s", answer)
 				}
 				if all := w.sent(i + 1); !all[i].Receipt || string(all[i].Body) != body {
 					t.Errorf("sent %+v", all[i])
@@ -79,7 +79,7 @@ func TestAnySuccessOfTheGatewayIsOneOfAReceipt(t *testing.T) {
 	} {
 		w.spoil(f)
 		for source, send := range receiptBy {
-			if taken, answer := send(w, readReceipt); !taken {
+			if posted, answer := send(w, readReceipt); !posted {
 				t.Errorf("%+v by %s: %s", f, source, answer)
 			}
 		}
@@ -96,14 +96,14 @@ func TestAReceiptThatIsAMessageTooIsRefused(t *testing.T) {
 		`{"messaging_product":"whatsapp","status":"read","message_id":"wamid.A","type":"text"}`,
 		`{"messaging_product":"whatsapp","status":"read"}`,
 	} {
-		told(t, body, w.post(body), 400, "MSG_001")
+		responds(t, body, w.post(body), 400, "MSG_001")
 		out, err := w.direct(`{"message":` + body + `}`)
 		if name, code := failed(t, out, err); name != "InvalidMessage" || code != "MSG_001" {
 			t.Errorf("%s: direct: %s %s", body, name, code)
 		}
 		record := harness.Name("record")
 		if again := w.batch([]any{w.record(record, `{"reader":"crm","message":`+body+`}`, w.now())}); again != nil {
-			t.Errorf("%v comes again", again)
+			t.Errorf("%v retried", again)
 		}
 		if s := w.lookUp(ledger.ID("sqs", record)); s.State != "rejected" || s.Reason != "MSG_001" {
 			t.Errorf("look-up shows %+v", s)
@@ -118,14 +118,14 @@ func TestAReceiptThatTheGatewayRefusesIsToldAndOnTheQueueRecorded(t *testing.T) 
 		http  int
 		code  string
 	}{
-		"400":    {answered(400, "X_001"), 400, "X_001"},
-		"GW_001": {answered(502, "GW_001"), 502, "GW_001"},
-		"422":    {answered(422, ""), 422, "SEND_003"},
+		"400":    {responding(400, "X_001"), 400, "X_001"},
+		"GW_001": {responding(502, "GW_001"), 502, "GW_001"},
+		"422":    {responding(422, ""), 422, "SEND_003"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.spoil(c.fault)
-			told(t, "HTTP", w.post(readReceipt), c.http, c.code)
+			responds(t, "HTTP", w.post(readReceipt), c.http, c.code)
 			out, err := w.direct(`{"message":` + readReceipt + `}`)
 			if name, code := failed(t, out, err); name != "Rejected" || code != c.code {
 				t.Errorf("direct: %s %s", name, code)
@@ -133,7 +133,7 @@ func TestAReceiptThatTheGatewayRefusesIsToldAndOnTheQueueRecorded(t *testing.T) 
 			record := harness.Name("record")
 			for range 2 {
 				if again := w.batch([]any{w.record(record, `{"reader":"crm","message":`+readReceipt+`}`, w.now())}); again != nil {
-					t.Errorf("%v comes again", again)
+					t.Errorf("%v retried", again)
 				}
 			}
 			if s := w.lookUp(ledger.ID("sqs", record)); s.State != "rejected" || s.Answer.HTTP != c.http {
@@ -151,12 +151,12 @@ func TestADirectReceiptThatMayHaveArrivedMayBeRepeated(t *testing.T) {
 		fault      connexease.Fault
 		want, code string
 	}{
-		"a lost answer":        {connexease.Fault{Kind: connexease.ResetAfter}, "GatewayUnavailable", "SEND_002"},
-		"500":                  {answered(500, ""), "GatewayUnavailable", "SEND_002"},
+		"a lost response":      {connexease.Fault{Kind: connexease.ResetAfter}, "GatewayUnavailable", "SEND_002"},
+		"500":                  {responding(500, ""), "GatewayUnavailable", "SEND_002"},
 		"a refused connection": {connexease.Fault{Kind: connexease.Refuse}, "GatewayUnavailable", "SEND_002"},
 		"429":                  {connexease.Fault{Kind: connexease.RateLimit}, "RateLimited", "RATE_001"},
-		"402":                  {answered(402, "BILL_001"), "PaymentRequired", "BILL_001"},
-		"a refused API key":    {answered(401, "AUTH_001"), "ServiceUnavailable", "SVC_003"},
+		"402":                  {responding(402, "BILL_001"), "PaymentRequired", "BILL_001"},
+		"a refused API key":    {responding(401, "AUTH_001"), "ServiceUnavailable", "SVC_003"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -180,11 +180,11 @@ func TestAReceiptOnTheQueueComesAgainUntilItArrivesOrItsValidityEnds(t *testing.
 		left  int
 	}{
 		"429":                  {connexease.Fault{Kind: connexease.RateLimit, RetryAfter: "60s"}, time.Minute, 0},
-		"402":                  {answered(402, ""), time.Second, 0},
-		"401":                  {answered(401, "AUTH_001"), time.Second, 0},
+		"402":                  {responding(402, ""), time.Second, 0},
+		"401":                  {responding(401, "AUTH_001"), time.Second, 0},
 		"a refused connection": {connexease.Fault{Kind: connexease.Refuse}, time.Second, 0},
-		"500":                  {answered(500, ""), time.Second, 0},
-		"a lost answer":        {connexease.Fault{Kind: connexease.ResetAfter}, time.Second, 1},
+		"500":                  {responding(500, ""), time.Second, 0},
+		"a lost response":      {connexease.Fault{Kind: connexease.ResetAfter}, time.Second, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, arrives := range []bool{true, false} {
@@ -193,10 +193,10 @@ func TestAReceiptOnTheQueueComesAgainUntilItArrivesOrItsValidityEnds(t *testing.
 				record := w.enqueue(`{"validFor":600,"message":` + readReceipt + `}`)
 				w.spoil(c.fault)
 				if came, again := w.poll(); len(came) != 1 || len(again) != 1 {
-					t.Fatalf("%d came, %v come again", len(came), again)
+					t.Fatalf("%d came, %v retried", len(came), again)
 				}
 				if d := delays.of(record); d < c.delay || d > c.delay+c.delay/5+time.Second {
-					t.Errorf("it comes again after %v", d)
+					t.Errorf("it retried after %v", d)
 				}
 				w.spoil()
 				want := c.left
@@ -208,7 +208,7 @@ func TestAReceiptOnTheQueueComesAgainUntilItArrivesOrItsValidityEnds(t *testing.
 				}
 				since := len(w.logs.String())
 				if came, again := w.poll(); len(came) != 1 || again != nil {
-					t.Errorf("afterwards %d came, %v come again", len(came), again)
+					t.Errorf("afterwards %d came, %v retried", len(came), again)
 				}
 				w.sent(want)
 				if !arrives && !w.counted("RecordsExpired", since) {
@@ -228,9 +228,9 @@ func TestAReceiptWithoutAnAPIKeyWaits(t *testing.T) {
 	harness.Backends.Secrets.Delete(w.env["GATEWAY_KEY_SECRET_ID"])
 	w.enqueue(readReceipt)
 	if _, again := w.poll(); len(again) != 1 {
-		t.Errorf("%v come again", again)
+		t.Errorf("%v retried", again)
 	}
-	told(t, "HTTP", w.post(readReceipt), 503, "SVC_001")
+	responds(t, "HTTP", w.post(readReceipt), 503, "SVC_001")
 	w.sent(0)
 }
 
@@ -239,8 +239,8 @@ func TestAReceiptIsAnsweredBeforeTheFunctionEnds(t *testing.T) {
 	w.lambda = answerMargin + 500*time.Millisecond
 	w.spoil(connexease.Fault{Kind: connexease.Slow, DelayMS: 10_000})
 	started := time.Now()
-	told(t, "a slow Gateway", w.post(readReceipt), 503, "SEND_002")
+	responds(t, "a slow Gateway", w.post(readReceipt), 503, "SEND_002")
 	if d := time.Since(started); d >= w.lambda {
-		t.Errorf("answered after %v of %v", d, w.lambda)
+		t.Errorf("returned after %v of %v", d, w.lambda)
 	}
 }

@@ -43,20 +43,20 @@ func TestAPanicReturnsItsRecordToTheQueueAndHarmsNoOther(t *testing.T) {
 			all = append(all, w.record(ids[len(ids)-1], hello, w.now()))
 		}
 		again := w.batch(all)
-		if int64(len(again)) != panics || w.taken() != records-int(panics) || !strings.Contains(w.logs.String(), `"reason":"panic"`) {
-			t.Errorf("%d of %d panic: %v come again, %d were sent", panics, records, again, w.taken())
+		if int64(len(again)) != panics || w.posted() != records-int(panics) || !strings.Contains(w.logs.String(), `"reason":"panic"`) {
+			t.Errorf("%d of %d panic: %v retried, %d were sent", panics, records, again, w.posted())
 		}
 		for _, id := range again {
 			if d := delays.of(id); !slices.Contains(ids, id) || d < time.Second || d > 6*time.Second {
-				t.Errorf("%s comes again after %v", id, d)
+				t.Errorf("%s retried after %v", id, d)
 			}
 		}
 		var once []any
 		for _, id := range again {
 			once = append(once, w.record(id, hello, w.now()))
 		}
-		if again := w.batch(once); again != nil || w.taken() != records {
-			t.Errorf("then %v come again, %d were sent", again, w.taken())
+		if again := w.batch(once); again != nil || w.posted() != records {
+			t.Errorf("then %v retried, %d were sent", again, w.posted())
 		}
 	}
 }
@@ -74,14 +74,14 @@ func TestARowThatItsRecordCannotClaimIsNotRefused(t *testing.T) {
 		return action == "UpdateItem"
 	})
 	if again := w.batch(records); len(again) != 1 {
-		t.Errorf("%v come again", again)
+		t.Errorf("%v retried", again)
 	}
-	if after := harness.Items(t, w.table); len(after) != len(before) || w.taken() != 0 {
-		t.Errorf("%d items, %d before; %d were sent", len(after), len(before), w.taken())
+	if after := harness.Items(t, w.table); len(after) != len(before) || w.posted() != 0 {
+		t.Errorf("%d items, %d before; %d were sent", len(after), len(before), w.posted())
 	}
 	w.database.Set(nil)
-	if again := w.batch(records); again != nil || w.taken() != 1 || w.lookUp(id).State != "accepted" {
-		t.Errorf("then %v come again, %d were sent, %+v", again, w.taken(), w.lookUp(id))
+	if again := w.batch(records); again != nil || w.posted() != 1 || w.lookUp(id).State != "accepted" {
+		t.Errorf("then %v retried, %d were sent, %+v", again, w.posted(), w.lookUp(id))
 	}
 }
 
@@ -89,10 +89,10 @@ func TestAQueuedRequestKeepsItsCallersOpaqueData(t *testing.T) {
 	for _, data := range []string{`"order-4711"`, `""`, `"msg_not-ours"`} {
 		w := newWorld(t)
 		body := hello[:len(hello)-1] + `,"biz_opaque_callback_data":` + data + `}`
-		told(t, data, w.post(body, "prefer", "respond-async"), 202, "")
+		responds(t, data, w.post(body, "prefer", "respond-async"), 202, "")
 		records, _ := w.received()
 		if again := w.batch(records); again != nil {
-			t.Errorf("%v come again", again)
+			t.Errorf("%v retried", again)
 		}
 		if m := w.sent(1)[0]; string(m.Body) != body {
 			t.Errorf("sent %s, want %s", m.Body, body)
@@ -113,16 +113,16 @@ func TestAnExpiredRecordDoesNotWaitForTheEndOfARateLimit(t *testing.T) {
 	w := newWorld(t)
 	w.spoil(connexease.Fault{Kind: connexease.RateLimit, RetryAfter: "60s", LimitType: "min"})
 	if again := w.sqs(hello); len(again) != 1 {
-		t.Fatalf("%v come again", again)
+		t.Fatalf("%v retried", again)
 	}
 	calls := w.countCalls()
 	if again := w.sqs(hello); len(again) != 1 || calls.Load() != 1 { // w.start is a process of its own
-		t.Fatalf("%v come again after %d calls", again, calls.Load())
+		t.Fatalf("%v retried after %d calls", again, calls.Load())
 	}
 	record := harness.Name("record")
 	expired := `{"message":` + hello + `,"reader":"crm","validFor":60}`
 	if again := w.batch([]any{w.record(record, expired, w.now().Add(-3*time.Minute))}); again != nil || calls.Load() != 1 {
-		t.Errorf("%v comes again after %d calls", again, calls.Load())
+		t.Errorf("%v retried after %d calls", again, calls.Load())
 	}
 	if s := w.lookUp(ledger.ID("sqs", record)); s.State != "expired" || !w.counted("RecordsExpired", 0) {
 		t.Errorf("look-up shows %+v", s)
@@ -142,7 +142,7 @@ func TestAKeyThatTheGatewayRefusesIsNotTriedTwice(t *testing.T) {
 		rw.WriteHeader(http.StatusUnauthorized)
 	})
 	for n := 1; n <= 3; n++ {
-		told(t, "refused key", w.post(hello), 503, "SVC_003")
+		responds(t, "refused key", w.post(hello), 503, "SVC_003")
 		if calls != n {
 			t.Errorf("%d calls after %d requests", calls, n)
 		}

@@ -23,33 +23,33 @@ func TestARecordThatCanNeverBeSentIsAcknowledgedAndRecorded(t *testing.T) {
 		params []string
 		unread bool // nobody is named who may look it up
 	}{
-		"not JSON":              {`{"message"`, "REQ_001", nil, true},
-		"no object":             {`["Hello"]`, "REQ_001", nil, true},
-		"no object in it":       {`{"reader":"crm","message":"Hello"}`, "REQ_001", nil, false},
-		"no message in it":      {`{"reader":"crm","message":null}`, "REQ_001", nil, false},
-		"two objects":           {hello + hello, "REQ_001", nil, true},
-		"a broken limit":        {`{"reader":"crm","message":` + message("+15550100001", "1") + `}`, "MSG_001", []string{"to"}, false},
-		"several broken limits": {`{"reader":"crm","validFor":0,"message":` + message("+15550100001", "", "Hello", "") + `}`, "MSG_001", []string{"to", "text.body", "validFor"}, false},
-		"a bare broken limit":   {message("+15550100001", "1"), "MSG_001", nil, true},
-		"too large":             {`{"reader":"crm","message":` + large + `}`, "REQ_002", nil, false},
-		"too large and bare":    {large, "REQ_002", nil, true},
-		"a misspelt member":     {envelope(`"idempotencykey":"idem-1"`), "MSG_001", []string{"idempotencykey"}, false},
-		"a key with a space":    {envelope(`"idempotencyKey":"idem 1"`), "IDEM_003", []string{"idempotencyKey"}, false},
-		"an empty key":          {envelope(`"idempotencyKey":""`), "IDEM_003", []string{"idempotencyKey"}, false},
-		"a key that is no text": {envelope(`"idempotencyKey":1`), "IDEM_003", []string{"idempotencyKey"}, false},
-		"a bad key and more":    {envelope(`"idempotencyKey":"","validFor":0`), "MSG_001", []string{"idempotencyKey", "validFor"}, false},
-		"no validity":           {envelope(`"validFor":0`), "MSG_001", []string{"validFor"}, false},
-		"too long a validity":   {envelope(`"validFor":1036801`), "MSG_001", []string{"validFor"}, false},
-		"a validity in words":   {envelope(`"validFor":"60"`), "MSG_001", []string{"validFor"}, false},
-		"a choice that is none": {envelope(`"onUnknown":"drop"`), "MSG_001", []string{"onUnknown"}, false},
-		"a choice of no type":   {envelope(`"onUnknown":true`), "MSG_001", []string{"onUnknown"}, false},
-		"a reader that is none": {`{"reader":"a client","message":` + hello + `}`, "MSG_001", nil, true},
-		"a switch in words":     {envelope(`"isFake":"true"`), "MSG_001", []string{"isFake"}, false},
-		"an id that is none":    {`{"id":"msg_1"}`, "MSG_001", nil, true},
-		"an id and more":        {`{"id":"msg_aaaaaaaaaaaaaaaaaaaaaaaaaa","reader":"crm"}`, "MSG_001", nil, true},
-		"our own opaque data":   {`{"reader":"crm","message":` + message(`"to"`, `"biz_opaque_callback_data":"msg_aaaaaaaaaaaaaaaaaaaaaaaaaa.aaaaaaaaaaaaaaaa","to"`) + `}`, "MSG_001", []string{"biz_opaque_callback_data"}, false},
-		"an event of a text":    {eventOf("e-1", "shop.orders", `"Hello"`), "REQ_001", nil, true},
-		"a scheduled event":     {eventOf("e-1", "aws.events", `{}`), "MSG_001", nil, true},
+		"not JSON":                   {`{"message"`, "REQ_001", nil, true},
+		"no object":                  {`["Hello"]`, "REQ_001", nil, true},
+		"no object in it":            {`{"reader":"crm","message":"Hello"}`, "REQ_001", nil, false},
+		"no message in it":           {`{"reader":"crm","message":null}`, "REQ_001", nil, false},
+		"two objects":                {hello + hello, "REQ_001", nil, true},
+		"a broken limit":             {`{"reader":"crm","message":` + message("+15550100001", "1") + `}`, "MSG_001", []string{"to"}, false},
+		"several broken limits":      {`{"reader":"crm","validFor":0,"message":` + message("+15550100001", "", "Hello", "") + `}`, "MSG_001", []string{"to", "text.body", "validFor"}, false},
+		"a bare broken limit":        {message("+15550100001", "1"), "MSG_001", nil, true},
+		"too large":                  {`{"reader":"crm","message":` + large + `}`, "REQ_002", nil, false},
+		"too large and bare":         {large, "REQ_002", nil, true},
+		"a misspelt member":          {envelope(`"idempotencykey":"idem-1"`), "MSG_001", []string{"idempotencykey"}, false},
+		"a key with a space":         {envelope(`"idempotencyKey":"idem 1"`), "IDEM_003", []string{"idempotencyKey"}, false},
+		"an empty key":               {envelope(`"idempotencyKey":""`), "IDEM_003", []string{"idempotencyKey"}, false},
+		"a key that is not a string": {envelope(`"idempotencyKey":1`), "IDEM_003", []string{"idempotencyKey"}, false},
+		"a bad key and more":         {envelope(`"idempotencyKey":"","validFor":0`), "MSG_001", []string{"idempotencyKey", "validFor"}, false},
+		"no validity":                {envelope(`"validFor":0`), "MSG_001", []string{"validFor"}, false},
+		"too long a validity":        {envelope(`"validFor":1036801`), "MSG_001", []string{"validFor"}, false},
+		"a validity in words":        {envelope(`"validFor":"60"`), "MSG_001", []string{"validFor"}, false},
+		"a choice that is none":      {envelope(`"onUnknown":"drop"`), "MSG_001", []string{"onUnknown"}, false},
+		"a choice of no type":        {envelope(`"onUnknown":true`), "MSG_001", []string{"onUnknown"}, false},
+		"a reader that is none":      {`{"reader":"a client","message":` + hello + `}`, "MSG_001", nil, true},
+		"a switch in words":          {envelope(`"isFake":"true"`), "MSG_001", []string{"isFake"}, false},
+		"an id that is none":         {`{"id":"msg_1"}`, "MSG_001", nil, true},
+		"an id and more":             {`{"id":"msg_aaaaaaaaaaaaaaaaaaaaaaaaaa","reader":"crm"}`, "MSG_001", nil, true},
+		"our own opaque data":        {`{"reader":"crm","message":` + message(`"to"`, `"biz_opaque_callback_data":"msg_aaaaaaaaaaaaaaaaaaaaaaaaaa.aaaaaaaaaaaaaaaa","to"`) + `}`, "MSG_001", []string{"biz_opaque_callback_data"}, false},
+		"an event of a text":         {eventOf("e-1", "shop.orders", `"Hello"`), "REQ_001", nil, true},
+		"a scheduled event":          {eventOf("e-1", "aws.events", `{}`), "MSG_001", nil, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -57,7 +57,7 @@ func TestARecordThatCanNeverBeSentIsAcknowledgedAndRecorded(t *testing.T) {
 			deliver := func() {
 				t.Helper()
 				if again := w.batch([]any{w.record(record, c.body, w.now())}); again != nil {
-					t.Errorf("%v comes again", again)
+					t.Errorf("%v retried", again)
 				}
 			}
 			deliver()
@@ -71,14 +71,14 @@ func TestARecordThatCanNeverBeSentIsAcknowledgedAndRecorded(t *testing.T) {
 			}
 			a := w.lookUpRecord(record, clientKey)
 			if c.unread {
-				told(t, "look-up", a, 404, "REQ_003")
+				responds(t, "look-up", a, 404, "REQ_003")
 			} else {
 				var r struct{ Data seen }
 				if err := json.Unmarshal([]byte(a.Body), &r); err != nil || a.Status != 200 || r.Data.State != "rejected" || r.Data.Reason != c.code || r.Data.Answer == nil {
 					t.Fatalf("look-up shows %d %s", a.Status, a.Body)
 				}
 				refused := harness.Answer{Status: r.Data.Answer.HTTP, Body: string(r.Data.Answer.Body)}
-				told(t, "answer", refused, map[string]int{"REQ_001": 400, "REQ_002": 413, "MSG_001": 400, "IDEM_003": 400}[c.code], c.code)
+				responds(t, "answer", refused, map[string]int{"REQ_001": 400, "REQ_002": 413, "MSG_001": 400, "IDEM_003": 400}[c.code], c.code)
 				if c.params != nil {
 					of := params(t, refused)
 					if len(of) != len(c.params) {
@@ -114,7 +114,7 @@ func TestARefusedRecordDoesNotSpendItsKey(t *testing.T) {
 				right, scope = eventOf("idem-1", "shop.orders", `{"reader":"crm","message":`+hello+`}`), "event/shop.orders"
 			}
 			if again := w.sqs(bad, right); again != nil {
-				t.Errorf("%v comes again", again)
+				t.Errorf("%v retried", again)
 			}
 			w.sent(1)
 			if s := w.lookUp(ledger.ID(scope, "idem-1")); s.State != "accepted" {
@@ -135,7 +135,7 @@ func TestARecordWhoseKeyBelongsToAnotherBodyIsRecordedUnderItsOwnID(t *testing.T
 	for range 2 {
 		since := len(w.logs.String())
 		if again := w.batch([]any{w.record(record, envelope("Hello again"), w.now())}); again != nil {
-			t.Errorf("%v comes again", again)
+			t.Errorf("%v retried", again)
 		}
 		if !w.counted("RecordsRefused", since) {
 			t.Error("the log does not count it")
@@ -169,14 +169,14 @@ func TestABadRecordComesAgainUntilItIsRecorded(t *testing.T) {
 				return false
 			})
 			if again := w.batch([]any{w.record(record, bad, w.now())}); len(again) != 1 || again[0] != record {
-				t.Errorf("%v come again", again)
+				t.Errorf("%v retried", again)
 			}
 			if d := delays.of(record); d < time.Second || d > 5*time.Second {
-				t.Errorf("it comes again after %v", d)
+				t.Errorf("it retried after %v", d)
 			}
 			w.database.Set(nil)
 			if again := w.batch([]any{w.record(record, bad, w.now())}); again != nil {
-				t.Errorf("%v comes again", again)
+				t.Errorf("%v retried", again)
 			}
 			if s := w.lookUp(own); s.State != "rejected" {
 				t.Errorf("look-up shows %+v", s)

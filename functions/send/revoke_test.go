@@ -59,7 +59,7 @@ func TestRevokingAtOnceReachesWarmProcessesUnderLoad(t *testing.T) {
 					began := time.Now()
 					status := ask(path, token, body(n*3+caller))
 					if status != 200 && status != 401 {
-						t.Errorf("%s answers %d", path, status)
+						t.Errorf("%s returns %d", path, status)
 					}
 					mu.Lock()
 					tried[path] = append(tried[path], attempt{began, status == 200})

@@ -55,7 +55,7 @@ func lambdaError(t testing.TB, out []byte, err error) (name, text string) {
 	t.Helper()
 	var e messages.InvokeResponse_Error
 	if !errors.As(err, &e) || out != nil {
-		t.Fatalf("answered %s %v, want an error with a name", out, err)
+		t.Fatalf("returned %s %v, want an error with a name", out, err)
 	}
 	return e.Type, e.Message
 }
@@ -63,8 +63,8 @@ func lambdaError(t testing.TB, out []byte, err error) (name, text string) {
 // untouched expects that nothing was sent, queued or written.
 func (w *world) untouched() {
 	w.t.Helper()
-	if taken := w.gateway.Messages(); len(taken) != 0 {
-		w.t.Errorf("the Gateway took %+v", taken)
+	if posted := w.gateway.Messages(); len(posted) != 0 {
+		w.t.Errorf("the Gateway accepted %+v", posted)
 	}
 	if !w.queues.Idle("outbound") {
 		w.t.Errorf("the queue holds %+v", w.queues.Depth("outbound"))
@@ -88,7 +88,7 @@ func TestEachSourceHasItsOwnAnswer(t *testing.T) {
 			w := newWorld(t)
 			out, err := w.invoke(fixture(t, w, name))
 			if err != nil || !strings.HasPrefix(string(out), c.answer) {
-				t.Errorf("answered %s %v", out, err)
+				t.Errorf("returned %s %v", out, err)
 			}
 			if n := len(w.gateway.Messages()); n != c.sent {
 				t.Errorf("%d messages were sent", n)
@@ -133,11 +133,11 @@ func TestForeignAndAmbiguousEventsAreRefusedByNameAndSendNothing(t *testing.T) {
 		"records in another case":      {`{"records":[{"eventSource":"aws:sqs","body":"{}"}]}`, "no_source"},
 		"a source in another case":     {`{"Records":[{"EventSource":"aws:sqs","body":"{}"}]}`, "other_records"},
 		"records that are null":        {`{"Records":null}`, "other_records"},
-		"records that are no records":  {`{"Records":[1]}`, "other_records"},
-		"records that are no list":     {`{"Records":{"eventSource":"aws:sqs"}}`, "other_records"},
+		"records that are not records": {`{"Records":[1]}`, "other_records"},
+		"records that are not a list":  {`{"Records":{"eventSource":"aws:sqs"}}`, "other_records"},
 		"an HTTP request without http": {`{"version":"2.0","requestContext":{}}`, "other_http"},
 		"a websocket's":                {`{"requestContext":{"eventType":"MESSAGE","connectionId":"c"},"body":"{}"}`, "other_http"},
-		"a message beside records":     {`{"message":` + message + `,"Records":[{"eventSource":"aws:sqs"}]}`, "ambiguous"},
+		"a message next to records":    {`{"message":` + message + `,"Records":[{"eventSource":"aws:sqs"}]}`, "ambiguous"},
 		"a message in a request":       {`{"message":` + message + `,"version":"2.0","requestContext":{"http":{}}}`, "ambiguous"},
 		"an event with records":        {`{"detail-type":"a","source":"b","detail":{},"Records":[]}`, "ambiguous"},
 		"our own id":                   {`{"id":"msg_aaaaaaaaaaaaaaaaaaaaaaaaaa"}`, "no_source"},
@@ -166,7 +166,7 @@ func TestAFunctionURLIsToldThatItHasNoSuchRoute(t *testing.T) {
 	out, err := w.invoke(fixture(t, w, "function-url"))
 	var a harness.Answer
 	if err != nil || json.Unmarshal(out, &a) != nil || a.Status != 404 || a.Code() != string(api.NoSuchMessage) {
-		t.Errorf("answered %s %v", out, err)
+		t.Errorf("returned %s %v", out, err)
 	}
 	w.untouched()
 }
@@ -245,9 +245,9 @@ func FuzzDiscriminate(f *testing.F) {
 		case len(marked) == 0 && why != noKind, len(marked) > 1 && why != several:
 			t.Errorf("it has the marks of %v, and is %q %q", marked, source, why.reason)
 		case len(marked) == 1 && len(certain) == 1 && source != certain[0]:
-			t.Errorf("it is of %v, and is taken for %q %q", certain, source, why.reason)
+			t.Errorf("it is of %v, and is read as %q %q", certain, source, why.reason)
 		case len(marked) == 1 && len(certain) == 0 && source != "":
-			t.Errorf("it has marks of %v only, and is taken for %q", marked, source)
+			t.Errorf("it has marks of %v only, and is read as %q", marked, source)
 		}
 		if _, repeated := api.Members(payload); len(repeated) > 0 {
 			return

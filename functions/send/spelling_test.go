@@ -36,18 +36,18 @@ func TestANameInAnotherSpellingIsRefusedInsteadOfIgnored(t *testing.T) {
 				c.rule = "the query parameter is_fake"
 			}
 			a := w.request(e)
-			told(t, name, a, 400, "MSG_001")
+			responds(t, name, a, 400, "MSG_001")
 			if got := params(t, a); len(got) != 1 || got[name] != c.rule {
-				t.Errorf("%s: told of %v, want %s", name, got, c.rule)
+				t.Errorf("%s: faults %v, want %s", name, got, c.rule)
 			}
 		}
 	}
 	for _, name := range []string{"isFake", "is_fake", "mmLite", "idempotencyKey", "Idempotency-Key", "valid_for", "onUnknown"} {
 		for what, body := range map[string]string{"true": "true", "a text": `"k-1"`, "null": "null"} {
 			a := w.post(hello[:len(hello)-1] + `,"` + name + `":` + body + `}`)
-			told(t, name+" of "+what+" in a message", a, 400, "MSG_001")
+			responds(t, name+" of "+what+" in a message", a, 400, "MSG_001")
 			if params(t, a)[name] == nil {
-				t.Errorf("%s: told of %v", name, params(t, a))
+				t.Errorf("%s: faults %v", name, params(t, a))
 			}
 		}
 	}
@@ -59,10 +59,10 @@ func TestNamesOfOtherLettersAreNobodysBusiness(t *testing.T) {
 	e := w.event(hello[:len(hello)-1]+`,"fake":true,"is_fake_":{"x":1}}`, "x-request-id", "r", "IDEMPOTENCY-KEY", "idem-1", "valid-for-sure", "yes")
 	e["queryStringParameters"] = map[string]string{"fake": "true", "trace": "", "is_fake": "TRUE"}
 	a := w.request(e)
-	told(t, "the exact name with another", a, 400, "MSG_001") // is_fake_ is is_fake in a message
+	responds(t, "the exact name with another", a, 400, "MSG_001") // is_fake_ is is_fake in a message
 	e["body"] = hello[:len(hello)-1] + `,"fake":true}`
 	a = w.request(e)
-	told(t, "other names", a, 200, "")
+	responds(t, "other names", a, 200, "")
 	if sent := w.sent(1); !sent[0].IsFake || a.Headers["message-id"] != ledger.ID("http/crm", "idem-1") {
 		t.Errorf("sent %+v as %s", sent, a.Headers["message-id"])
 	}
@@ -71,21 +71,21 @@ func TestNamesOfOtherLettersAreNobodysBusiness(t *testing.T) {
 func TestAHeaderGivenTwiceIsRefusedUnlessItIsAList(t *testing.T) {
 	w := newWorld(t)
 	const key = "idem-18"
-	told(t, "once", w.post(hello, "idempotency-key", key), 200, "")
+	responds(t, "once", w.post(hello, "idempotency-key", key), 200, "")
 	for _, c := range []struct{ header, value, code string }{
 		{"idempotency-key", key + "," + key, "IDEM_003"}, {"idempotency-key", key + ", " + key, "IDEM_003"}, {"idempotency-key", key + ",", "IDEM_003"},
 		{"idempotency-key", ",", "IDEM_003"}, {"idempotency-key", key + ",idem-19", "IDEM_003"},
 		{"valid-for", "60,60", "MSG_001"}, {"valid-for", "60, 60", "MSG_001"}, {"on-unknown", "hold,hold", "MSG_001"}, {"on-unknown", "hold, resend", "MSG_001"},
 	} {
-		told(t, c.header+" "+c.value, w.post(hello, c.header, c.value), 400, c.code)
+		responds(t, c.header+" "+c.value, w.post(hello, c.header, c.value), 400, c.code)
 	}
-	told(t, "Authorization", w.post(hello, "authorization", "Bearer "+clientKey+",Bearer "+clientKey), 401, "AUTH_003")
+	responds(t, "Authorization", w.post(hello, "authorization", "Bearer "+clientKey+",Bearer "+clientKey), 401, "AUTH_003")
 	w.sent(1)
 	a := w.post(hello, "prefer", "wait=10, respond-async,respond-async", "idempotency-key", "idem-20")
-	told(t, "Prefer is a list", a, 202, "")
+	responds(t, "Prefer is a list", a, 202, "")
 	// Elsewhere nothing joins keys: a comma in one stays a character.
 	if again := w.sqs(`{"idempotencyKey":"idem-1,2","message":` + hello + `}`); again != nil {
-		t.Errorf("%v come again", again)
+		t.Errorf("%v retried", again)
 	}
 	w.sent(2)
 }
@@ -130,7 +130,7 @@ func TestAMemberGivenTwiceIsRefusedFromEverySource(t *testing.T) {
 			switch c.source {
 			case "http":
 				a := w.post(c.body, "idempotency-key", "idem-1")
-				told(t, name, a, 400, "MSG_001")
+				responds(t, name, a, 400, "MSG_001")
 				of = params(t, a)
 				w.untouched()
 			case "direct":
@@ -144,7 +144,7 @@ func TestAMemberGivenTwiceIsRefusedFromEverySource(t *testing.T) {
 			case "sqs":
 				record := harness.Name("record")
 				if again := w.batch([]any{w.record(record, c.body, w.now())}); again != nil {
-					t.Errorf("%v come again", again)
+					t.Errorf("%v retried", again)
 				}
 				attempts, _ := json.Marshal(harness.Items(t, w.table)[ledger.ID("sqs", record)+" send"]["attempts"])
 				if !strings.Contains(string(attempts), `\"`+c.path+`\"`) || !strings.Contains(string(attempts), "MSG_001") {
@@ -154,7 +154,7 @@ func TestAMemberGivenTwiceIsRefusedFromEverySource(t *testing.T) {
 				return
 			}
 			if rule, _ := of[c.path].(string); !strings.Contains(rule, "more than once") {
-				t.Errorf("told of %v, want %s", of, c.path)
+				t.Errorf("faults %v, want %s", of, c.path)
 			}
 		})
 	}

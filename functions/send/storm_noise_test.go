@@ -12,7 +12,7 @@ import (
 	"connexease-functions/pkg/local/stack"
 )
 
-// noise is what goes on beside a storm: bad tokens at 60 a second, a rotation of the client
+// noise is what goes on during a storm: bad tokens at 60 a second, a rotation of the client
 // key in the middle of them, and receipts of other messages under the tokens of what left.
 type noise struct {
 	p     *processes

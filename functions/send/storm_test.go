@@ -159,7 +159,7 @@ func (p *processes) audit(t *testing.T, ids []string, kills int) {
 	t.Helper()
 	settled, held, other := 0, 0, 0
 	for n, id := range ids {
-		times, wamid := p.taken(id)
+		times, wamid := p.posted(id)
 		var state string
 		p.until("the receipts of what left are there", func() bool {
 			state, _ = p.state(id)
@@ -171,7 +171,7 @@ func (p *processes) audit(t *testing.T, ids []string, kills int) {
 		case times == 1 && state == "accepted":
 			settled++
 			if a := p.call(http.MethodGet, "/v1/wa/message/"+id, ""); strings.Contains(a.body, otherMessage) {
-				other++ // its answer was lost, and the first id that came was another's
+				other++ // its response was lost, and the first id that came was another's
 			} else if !strings.Contains(a.body, wamid) || strings.Contains(a.body, `"failed":true`) {
 				t.Errorf("message %d is %s, but has the id %s", n, a.body, wamid)
 			}
@@ -182,7 +182,7 @@ func (p *processes) audit(t *testing.T, ids []string, kills int) {
 		}
 	}
 	if !p.stack.Queues.Idle("OutboundDeadLetters") {
-		t.Errorf("dead letters: %+v", p.stack.Queues.Depth("OutboundDeadLetters"))
+		t.Errorf("in the dead-letter queue: %+v", p.stack.Queues.Depth("OutboundDeadLetters"))
 	}
 	t.Logf("%d sends, %d kills: %d left once and are accepted, %d did not leave and are held as unknown", len(ids), kills, settled, held)
 	if other > len(ids)/50 { // the true receipts have earlier times, so theirs are the first

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Why a header was refused. The answer on the wire tells ErrMissing, ErrMalformed
-// and ErrWrong apart by shape only; nothing tells how near a token was.
+// Why a header was refused. The response distinguishes ErrMissing, ErrMalformed
+// and ErrWrong by shape only; nothing shows how near a token was.
 var (
 	ErrMissing   = errors.New("no Authorization header")
 	ErrMalformed = errors.New("authorization is not Bearer <token>")

@@ -19,7 +19,7 @@ var ErrClients = errors.New(`client keys are not JSON of the form {"name": "key"
 // clientName bounds a client's name: it stands in logs and items.
 const clientName = 64
 
-// ValidClient tells whether a name is 1 to 64 letters, digits, dots, hyphens and
+// ValidClient reports whether a name is 1 to 64 letters, digits, dots, hyphens and
 // underscores.
 func ValidClient(name string) bool {
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
@@ -28,7 +28,7 @@ func ValidClient(name string) bool {
 
 // Clients loads the current version of the secret that names each client's keys:
 // one, or several while they rotate. Only the current version counts, so that a key
-// that is taken out is refused once the cache has expired. It returns ErrClients for
+// that is removed is refused once the cache has expired. It returns ErrClients for
 // anything but names with keys, and for a key under two names.
 func Clients(source secret.Source) func(context.Context) ([]Credential, error) {
 	return func(ctx context.Context) ([]Credential, error) {
@@ -58,7 +58,7 @@ func readClients(text string) ([]Credential, error) {
 			return nil, ErrClients
 		}
 		if !ValidClient(name) || names[name] {
-			return nil, fmt.Errorf("%w: a name is no name, or there twice", ErrClients)
+			return nil, fmt.Errorf("%w: a name is not valid, or there twice", ErrClients)
 		}
 		names[name] = true
 		list, ok := value.([]any)

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// mostRefused bounds a memory whatever the clock does: the cooldown of early refreshes lets
+// mostRefused bounds a memory even when the clock is set back: the cooldown of early refreshes lets
 // far fewer in.
 const mostRefused = 256
 

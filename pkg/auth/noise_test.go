@@ -14,11 +14,11 @@ import (
 	"connexease-functions/pkg/secret"
 )
 
-// source is a secret of two versions whose reading takes a moment.
+// source is a secret of two versions whose reading lasts a moment.
 type source struct {
 	mu    sync.Mutex
 	now   func() time.Time
-	takes time.Duration
+	lasts time.Duration
 	calls atomic.Int64
 	value map[string]secret.Version
 }
@@ -40,8 +40,8 @@ func (s *source) Fetch(_ context.Context, stage string) (secret.Version, error) 
 	s.mu.Lock()
 	v, is := s.value[stage]
 	s.mu.Unlock()
-	if s.takes > 0 {
-		<-time.After(s.takes)
+	if s.lasts > 0 {
+		<-time.After(s.lasts)
 	}
 	if !is {
 		return secret.Version{}, secret.ErrMissing
@@ -63,7 +63,7 @@ func TestANewKeyWorksAtOnceUnderAnyNoise(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &source{takes: 30 * time.Millisecond, now: time.Now}
+				s := &source{lasts: 30 * time.Millisecond, now: time.Now}
 				s.put(`{"crm":"old"}`)
 				cache := secret.NewCache(Clients(s), secret.DefaultLimits, time.Now)
 				v := NewVerifier(cache, time.Now)
@@ -113,7 +113,7 @@ func TestATokenIsOnlyRememberedAsRefusedByAReadingThatBeganAfterItCame(t *testin
 		if _, err := v.Verify(t.Context(), "Bearer old"); err != nil {
 			t.Fatal(err)
 		}
-		s.takes = time.Second
+		s.lasts = time.Second
 		var first sync.WaitGroup
 		first.Go(func() { _, _ = v.Verify(t.Context(), "Bearer bad") })
 		<-time.After(500 * time.Millisecond)

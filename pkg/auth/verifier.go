@@ -96,7 +96,7 @@ func (v *Verifier) Verify(ctx context.Context, header string) (Result, error) {
 }
 
 // match compares with every credential, whether or not an earlier one matched, so
-// that the time taken says nothing.
+// that the duration says nothing.
 func match(accepted []Credential, hash [sha256.Size]byte, now time.Time) (string, bool) {
 	name, found := "", false
 	for _, c := range accepted {

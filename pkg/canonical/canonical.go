@@ -123,8 +123,8 @@ func (p *parser) blanks() {
 	}
 }
 
-// take skips blanks and one byte, and returns it.
-func (p *parser) take() byte {
+// next skips blanks and one byte, and returns it.
+func (p *parser) next() byte {
 	p.blanks()
 	p.at++
 	return p.text[p.at-1]
@@ -168,7 +168,7 @@ const fewMembers = 8
 func (p *parser) object() Value {
 	v := Value{kind: '{'}
 	var seen map[string]bool
-	p.take()
+	p.next()
 	if p.blanks(); p.text[p.at] == '}' {
 		p.at++
 		return v
@@ -199,11 +199,11 @@ func (p *parser) object() Value {
 		if again {
 			p.report()
 		}
-		p.take() // the colon
+		p.next() // the colon
 		m.value = p.value()
 		p.path = p.path[:len(p.path)-1]
 		v.members = append(v.members, m)
-		if p.take() == '}' {
+		if p.next() == '}' {
 			return v
 		}
 	}
@@ -211,7 +211,7 @@ func (p *parser) object() Value {
 
 func (p *parser) array() Value {
 	v := Value{kind: '['}
-	p.take()
+	p.next()
 	if p.blanks(); p.text[p.at] == ']' {
 		p.at++
 		return v
@@ -220,7 +220,7 @@ func (p *parser) array() Value {
 		p.path = append(p.path, step{index: len(v.elements)})
 		v.elements = append(v.elements, p.value())
 		p.path = p.path[:len(p.path)-1]
-		if p.take() == ']' {
+		if p.next() == ']' {
 			return v
 		}
 	}

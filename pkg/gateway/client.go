@@ -21,13 +21,13 @@ import (
 const (
 	path = "/v1/wa/message" // Connexease Gateway API: Send a message
 
-	maxAnswer = 1 << 20 // bytes; real answers have a few hundred
-	maxHeader = 64 << 10
+	maxResponse = 1 << 20 // bytes; real responses have a few hundred
+	maxHeader   = 64 << 10
 
 	// A frozen Lambda environment wakes with connections that the other side has
 	// closed long ago, and a message written to one of them has an unknown outcome.
 	idleTimeout = 4 * time.Second
-	// Until a connection is had nothing has left, so giving up early is free.
+	// Until a connection is obtained nothing has left, so giving up early is free.
 	connectTimeout = 5 * time.Second
 )
 
@@ -36,15 +36,15 @@ type Result struct {
 	State  State
 	Reason Reason
 
-	Status     int           // HTTP status; 0 without an answer
-	Header     http.Header   // the answer's rate headers and Retry-After, nothing else
-	Body       []byte        // the answer as it came, at most 1 MiB of it
+	Status     int           // HTTP status; 0 without a response
+	Header     http.Header   // the response's rate headers and Retry-After, nothing else
+	Body       []byte        // the response as it arrived, at most 1 MiB of it
 	Response   Response      // what of Body could be read
 	Wamid      string        // WhatsApp message id, only with Accepted
-	RetryAfter time.Duration // as the answer asks; 0 to one hour
+	RetryAfter time.Duration // as the response asks; 0 to one hour
 
-	NotConnected bool  // surely not a byte has left
-	Err          error // why no connection was had; nil otherwise. Holds no credential and no content
+	NotConnected bool  // definitely not a byte has left
+	Err          error // why no connection was obtained; nil otherwise. Holds no credential and no content
 }
 
 // Client posts messages to the Gateway. It repeats nothing by itself: the Gateway has
@@ -135,7 +135,7 @@ func (c *Client) post(ctx context.Context, apiKey string, body []byte, isFake, m
 	return c.read(ctx, response, receipt)
 }
 
-// read takes what there is of a response. Where it breaks off, its status and anything
+// read reads what there is of a response. Where it breaks off, its status and anything
 // that is complete still count: an id that arrived is an id.
 func (c *Client) read(ctx context.Context, response *http.Response, receipt bool) Result {
 	r := Result{Status: response.StatusCode, Header: rateHeaders(response.Header)}
@@ -144,10 +144,10 @@ func (c *Client) read(ctx context.Context, response *http.Response, receipt bool
 		r.State, r.Reason = Classify(r.Status, Facts{})
 		return r
 	}
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
-	tooLarge := len(body) > maxAnswer
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxResponse+1))
+	tooLarge := len(body) > maxResponse
 	if tooLarge {
-		body = body[:maxAnswer]
+		body = body[:maxResponse]
 	}
 	r.Body = body
 	f := Facts{Receipt: receipt}
@@ -209,8 +209,8 @@ func parse(body []byte) Response {
 	return r
 }
 
-// MessageID returns the id of WhatsApp that an answer holds; empty where it has none.
-func MessageID(answer []byte) string { return messageID(parse(answer).Data) }
+// MessageID returns the id of WhatsApp in a response; empty where it has none.
+func MessageID(response []byte) string { return messageID(parse(response).Data) }
 
 func messageID(data json.RawMessage) string {
 	var d struct {
@@ -258,7 +258,7 @@ func query(isFake, mmlite bool) string {
 	return ""
 }
 
-// ValidKey tells whether an API key can stand in a header: visible ASCII, not empty.
+// ValidKey reports whether an API key can stand in a header: visible ASCII, not empty.
 func ValidKey(key string) bool {
 	for i := range len(key) {
 		if key[i] <= ' ' || key[i] > '~' {

@@ -101,7 +101,7 @@ func TestEveryAnswerHasItsKind(t *testing.T) {
 		{"right JSON under a wrong type", "text/html", success, 200, Accepted, ReasonAccepted, ""},
 		{"failure in a 200", "application/json", failure("GW_001"), 200, Unknown, ReasonUnreadable, "GW_001"},
 		{"sandbox", "application/json", `{"isSuccess":true,"data":{"messages":[{"id":"wamid.FAKE_1","message_status":"accepted"}]}}`, 200, Accepted, ReasonAccepted, ""},
-		{"a member of a wrong type beside the id", "application/json", `{"isSuccess":"yes","data":{"messages":[{"id":"wamid.1"}]}}`, 200, Accepted, ReasonAccepted, ""},
+		{"a member of a wrong type next to the id", "application/json", `{"isSuccess":"yes","data":{"messages":[{"id":"wamid.1"}]}}`, 200, Accepted, ReasonAccepted, ""},
 		{"400", "application/json", failure("X_1"), 400, Rejected, ReasonInvalid, "X_1"},
 		{"401 of a proxy", "text/html", `<html>`, 401, Released, ReasonUnauthorized, ""},
 		{"402", "application/json", failure("BILL_001"), 402, Released, ReasonPaymentRequired, "BILL_001"},
@@ -221,7 +221,7 @@ func readRequest(conn net.Conn) {
 }
 
 func TestAConnectionThatBreaksLeavesTheOutcomeUnknownAndIsNotTriedAgain(t *testing.T) {
-	answer := func(length int, body string) string {
+	response := func(length int, body string) string {
 		return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", length, body)
 	}
 	for _, b := range []struct {
@@ -236,11 +236,11 @@ func TestAConnectionThatBreaksLeavesTheOutcomeUnknownAndIsNotTriedAgain(t *testi
 		{"closed after it came", func(c *net.TCPConn) { readRequest(c) }, Unknown, ReasonBroken},
 		{"no HTTP", func(c *net.TCPConn) { readRequest(c); _, _ = io.WriteString(c, "220 mail ready\r\n\r\n") }, Unknown, ReasonBroken},
 		{"headers cut off", func(c *net.TCPConn) { readRequest(c); _, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-") }, Unknown, ReasonBroken},
-		{"body cut off", func(c *net.TCPConn) { readRequest(c); _, _ = io.WriteString(c, answer(len(success), success[:50])) }, Unknown, ReasonBroken},
-		{"body cut off behind its JSON", func(c *net.TCPConn) { readRequest(c); _, _ = io.WriteString(c, answer(len(success)+5, success)) }, Accepted, ReasonAccepted},
+		{"body cut off", func(c *net.TCPConn) { readRequest(c); _, _ = io.WriteString(c, response(len(success), success[:50])) }, Unknown, ReasonBroken},
+		{"body cut off after its JSON", func(c *net.TCPConn) { readRequest(c); _, _ = io.WriteString(c, response(len(success)+5, success)) }, Accepted, ReasonAccepted},
 		{"early hints first", func(c *net.TCPConn) {
 			readRequest(c)
-			_, _ = io.WriteString(c, "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"+answer(len(success), success))
+			_, _ = io.WriteString(c, "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"+response(len(success), success))
 		}, Accepted, ReasonAccepted},
 		{"other protocol", func(c *net.TCPConn) {
 			readRequest(c)
@@ -285,7 +285,7 @@ func TestADeadKeptConnectionIsNoReasonToPostAgain(t *testing.T) {
 
 func TestTheContextEndsASlowAnswer(t *testing.T) {
 	for name, h := range map[string]func(conn *net.TCPConn){
-		"no answer": func(c *net.TCPConn) { readRequest(c) },
+		"no response": func(c *net.TCPConn) { readRequest(c) },
 		"slow body": func(c *net.TCPConn) {
 			readRequest(c)
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{")
@@ -317,7 +317,7 @@ func TestAHugeAnswerIsBoundedAndUnreadable(t *testing.T) {
 		}
 		_, _ = io.WriteString(w, `"}`)
 	})
-	if r := send(t, c); r.State != Unknown || r.Reason != ReasonUnreadable || len(r.Body) != maxAnswer {
+	if r := send(t, c); r.State != Unknown || r.Reason != ReasonUnreadable || len(r.Body) != maxResponse {
 		t.Errorf("%s %s, %d bytes", r.State, r.Reason, len(r.Body))
 	}
 }

@@ -100,7 +100,7 @@ func TestMetasNotNowInsideGW001IsReleasedAndNothingElseIs(t *testing.T) {
 		"under another code":    {502, strings.Replace(upstreamSays("(#130429)", `{}`), "GW_001", "X_001", 1), Unknown},
 		"after 408":             {408, upstreamSays("(#130429)", `{}`), Unknown},
 		"in a success":          {200, upstreamSays("(#130429)", `{}`), Unknown},
-		"beside params":         {502, `{"isSuccess":false,"code":130429,"errors":{"code":"GW_001"}}`, Rejected},
+		"outside params":        {502, `{"isSuccess":false,"code":130429,"errors":{"code":"GW_001"}}`, Rejected},
 		"in a member of errors": {502, `{"isSuccess":false,"errors":{"code":"GW_001","meta":{"code":130429}}}`, Rejected},
 	} {
 		if r := send(t, answering(t, c.status, c.body)); r.State != c.state {

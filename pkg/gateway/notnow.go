@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// upstream is the Gateway's code for whatever Meta said.
+// upstream is the Gateway's code for anything that Meta said.
 const upstream = "GW_001"
 
 // pairLimit is Meta's code for too many messages between two numbers.

@@ -82,7 +82,7 @@ func TestAnIDCountsOnlyOfAnAcceptedMessage(t *testing.T) {
 		"refused":                  {400, success, Rejected, ""},
 		"broken":                   {500, success, Unknown, ""},
 		"limited":                  {429, success, Released, ""},
-		"accepted, of a megabyte ": {200, success + strings.Repeat(" ", maxAnswer), Unknown, ""},
+		"accepted, of a megabyte ": {200, success + strings.Repeat(" ", maxResponse), Unknown, ""},
 	} {
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(c.status)

@@ -3,7 +3,7 @@ package gateway
 
 import "encoding/json"
 
-// Response is the unified shape of every answer, the Gateway's and our own
+// Response is the unified shape of every response, the Gateway's and our own
 // (source: Connexease Gateway API, "Response format").
 type Response struct {
 	IsSuccess bool            `json:"isSuccess"`

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// retryAfterMost bounds what a foreign answer can make anyone wait.
+// retryAfterMost bounds how long a foreign response can make a caller wait.
 const retryAfterMost = time.Hour
 
-// RetryAfter returns how long an answer asks to wait: params.retry_after, else the
+// RetryAfter returns how long a response asks to wait: params.retry_after, else the
 // Retry-After header; between 0 (not said, or not understood) and one hour. The
 // Gateway writes "1s", "60s", or "1 seconds"; a number is seconds. The header is
 // seconds or a date (RFC 9110, section 10.2.3).
@@ -26,11 +26,11 @@ func RetryAfter(params map[string]any, header http.Header, now time.Time) time.D
 	if wait > 0 {
 		return wait
 	}
-	told := strings.TrimSpace(header.Get("Retry-After"))
-	if at, err := http.ParseTime(told); err == nil {
+	text := strings.TrimSpace(header.Get("Retry-After"))
+	if at, err := http.ParseTime(text); err == nil {
 		return min(max(at.Sub(now), 0), retryAfterMost)
 	}
-	return parseWait(told)
+	return parseWait(text)
 }
 
 // parseWait reads a number and a unit; without a unit it is seconds.

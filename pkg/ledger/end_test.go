@@ -6,7 +6,7 @@ import (
 )
 
 // checkEnd looks at a world in which nobody is at work: what is there must be
-// explained, and whoever comes next must be brought to an end.
+// explained, and each later caller must be brought to an end.
 func (w *world) checkEnd() string {
 	now := at(w.now)
 	f := Fold(now, w.row, w.statuses())
@@ -45,7 +45,7 @@ func (w *world) checkEnd() string {
 }
 
 // visitAlone lets one visit after the other come, without a fault, until the caller has
-// an answer that is not "busy", or the record is acknowledged.
+// a response that is not "busy", or the record is acknowledged.
 func (w *world) visitAlone(source Source, now time.Time) string {
 	row, statuses := w.row, w.statuses()
 	for range 12 {
@@ -69,7 +69,7 @@ func (w *world) visitAlone(source Source, now time.Time) string {
 					return "a later visit sends it again"
 				}
 				if w.expired {
-					return "a later visit sends what was told as expired"
+					return "a later visit sends what was returned as expired"
 				}
 				a = v.Posted(now, result(Accepted, r.Token), 0)
 			default:

@@ -83,16 +83,16 @@ func TestAReceiptAloneIsAnsweredAsTheGatewayWouldHave(t *testing.T) {
 		{Token: "slot0", Status: "delivered", Wamid: "wamid.early", Time: at(2)},
 	})
 	if f.Outcome.HTTP != 200 || f.Outcome.Wamid != "wamid.early" {
-		t.Errorf("answer %+v", f.Outcome)
+		t.Errorf("response %+v", f.Outcome)
 	}
-	var answer gateway.Response
-	if err := json.Unmarshal(f.Outcome.Body, &answer); err != nil || !answer.IsSuccess {
+	var response gateway.Response
+	if err := json.Unmarshal(f.Outcome.Body, &response); err != nil || !response.IsSuccess {
 		t.Errorf("%s: %v", f.Outcome.Body, err)
 	}
-	if want := `{"messaging_product":"whatsapp","messages":[{"id":"wamid.early"}]}`; string(answer.Data) != want {
-		t.Errorf("data %s, want %s", answer.Data, want)
+	if want := `{"messaging_product":"whatsapp","messages":[{"id":"wamid.early"}]}`; string(response.Data) != want {
+		t.Errorf("data %s, want %s", response.Data, want)
 	}
-	// One token is one message: the id that was told first stays.
+	// One token is one message: the id that was reported first stays.
 	if want := []string{"wamid.early"}; !slices.Equal(f.Wamids, want) {
 		t.Errorf("wamids %q, want %q", f.Wamids, want)
 	}
@@ -121,7 +121,7 @@ func TestTheAnswerThatWasWrittenFirstStays(t *testing.T) {
 	s.Attempts["slot1"].Outcome.Wamid, s.Attempts["slot1"].Outcome.At = "wamid.b", at(-1)
 	s.Wamid = "wamid.a"
 	if f := Fold(lease, s, nil); f.Outcome.Wamid != "wamid.a" {
-		t.Errorf("stored answer %+v", f.Outcome)
+		t.Errorf("stored response %+v", f.Outcome)
 	}
 	s.Wamid = ""
 	if f := Fold(lease, s, nil); f.Outcome.Wamid != "wamid.b" {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// mutation is the ledger with one rule taken out, made outside of the real code: by
+// mutation is the ledger with one rule removed, made outside of the real code: by
 // forgetting a condition of a write, or by showing a visit a world in which the rule
 // would not have mattered.
 type mutation struct {
@@ -57,7 +57,7 @@ func mutations() []mutation {
 		{name: "claim1 without valid_until > now", scenario: "queued, caller, record", breaks: "posts after expired", drop: ValidAfter, step: Claim1},
 		{name: "claimN without v = seen", scenario: "queued, caller, record", breaks: "2 messages left", drop: VersionIs, step: ClaimN},
 		{name: "queueN without v = seen", scenario: "caller, queued, record", breaks: "queued a message again that was settled", drop: VersionIs, step: QueueN},
-		{name: "void without an open attempt", scenario: "two callers", breaks: "another request", drop: AttemptOpen, step: VoidOwn},
+		{name: "void without an open attempt", scenario: "two callers", breaks: "a different request", drop: AttemptOpen, step: VoidOwn},
 		{name: "outcome only on the claim's version", scenario: "two callers who resend", breaks: "late truth of slot", write: versioned},
 		{name: "own token not looked for", scenario: "two callers", breaks: "unknown although nothing went wrong", image: func(_ *world, slot int, image *Send) *Send {
 			if a, ok := image.Attempts[tokens[slot]]; ok {
@@ -112,9 +112,9 @@ func mutations() []mutation {
 			}
 			return image
 		}},
-		{name: "a lost claim is not taken back", scenario: "two callers", breaks: "unknown although nothing went wrong", noVoid: true},
+		{name: "a lost claim is not withdrawn", scenario: "two callers", breaks: "unknown although nothing went wrong", noVoid: true},
 		{name: "the clock is read after the row", scenario: "two callers", breaks: "although nothing went wrong", lateClock: true},
-		{name: "a failure told over an unknown attempt", scenario: "two callers who resend", breaks: "failure over a message that left",
+		{name: "a failure returned over an unknown attempt", scenario: "two callers who resend", breaks: "failure over a message that left",
 			action: func(w *world, slot int, a Action) Action {
 				v := &w.slots[slot].visit
 				if a.Do == DoRespond && a.Response.Kind == Uncertain && v.own != nil && v.own.State != Unknown {

@@ -57,7 +57,7 @@ func (s *search) visit(w *world) {
 	}
 }
 
-// first tells whether a state is new.
+// first reports whether a state is new.
 func (s *search) first(encoded []byte) bool {
 	key := [2]uint64{maphash.Bytes(s.seeds[0], encoded), maphash.Bytes(s.seeds[1], encoded)}
 	_, old := s.seen[key]
@@ -244,7 +244,7 @@ func (w *world) actWrite(i int, yield func(world)) {
 		})
 	}
 	if !s.repeated {
-		// It landed, its answer was lost, the SDK repeats it.
+		// It landed, its response was lost, the SDK repeats it.
 		w.fault(i, yield, func(n *world) {
 			n.land(i, wr)
 			n.slots[i].repeated = true
@@ -301,7 +301,7 @@ func (w *world) quiet() bool {
 
 func TestNoInterleavingBreaksThePromises(t *testing.T) {
 	if testing.Short() {
-		t.Skip("not with -short: the search takes minutes under the race detector, and has nothing to race")
+		t.Skip("not with -short: the search lasts minutes under the race detector, and has nothing to race")
 	}
 	for _, sc := range scenarios() {
 		t.Run(sc.name, func(t *testing.T) {

@@ -68,32 +68,32 @@ func TestEachStateIsAnsweredAsTheTableOfTheFoldSays(t *testing.T) {
 		}
 		return s
 	}
-	type answers struct{ http, async, bare, byID string }
+	type results struct{ http, async, bare, byID string }
 	for _, tt := range []struct {
 		name     string
 		choice   Choice
 		image    *Send
 		statuses []Status
-		want     answers
+		want     results
 	}{
-		{"1 accepted", Hold, until(row(Accepted), far), nil, answers{"stored accepted", "stored accepted", "ack", "ack"}},
-		{"1 by a status", Hold, until(row(""), far), []Status{{Token: "slot0", Status: "sent", Wamid: "w"}}, answers{"stored accepted", "stored accepted", "ack", "ack"}},
-		{"2 in flight", Resend, resend(until(row(""), far)), nil, answers{"busy", "busy", "later", "later"}},
-		{"3 unknown", Hold, until(row(Unknown), far), nil, answers{"uncertain", "uncertain", "ack: held", "ack: held"}},
-		{"3 lease over", Hold, until(gone(row("")), far), nil, answers{"uncertain", "uncertain", "ack: held", "ack: held"}},
-		{"3 resend", Resend, resend(until(row(Unknown), far)), nil, answers{"claimN", "queueN", "claimN", "claimN"}},
-		{"3 resend, lease over", Resend, resend(until(gone(row("")), far)), nil, answers{"claimN", "queueN", "claimN", "claimN"}},
-		{"3 resend, validity over", Resend, resend(until(row(Unknown), past)), nil, answers{"uncertain", "queueN", "ack: held", "ack: held"}},
-		{"3 resend, one rejected", Resend, resend(until(row(Unknown, Rejected), far)), nil, answers{"uncertain", "uncertain", "ack: held", "ack: held"}},
-		{"3 resend, three left", Resend, resend(until(row(Unknown, Unknown, Unknown), far)), nil, answers{"uncertain", "uncertain", "ack: held", "ack: held"}},
-		{"4 rejected", Resend, resend(until(row(Rejected), far)), nil, answers{"stored rejected", "stored rejected", "ack", "ack"}},
-		{"5 expired", Resend, until(row(), expired), nil, answers{"late", "late", "ack: expired", "ack: expired"}},
-		{"5 expired, was tried", Hold, until(row(Released), expired), nil, answers{"late released", "late released", "ack: expired", "ack: expired"}},
-		{"6 queued", Hold, until(row(), far), nil, answers{"claimN", "enqueue", "claimN", "claimN"}},
-		{"6 queued, was tried", Hold, until(row(Released), at(5).Add(1)), nil, answers{"claimN", "enqueue", "claimN", "claimN"}},
-		{"6 past valid_until", Hold, until(row(), past), nil, answers{"busy", "busy", "ack: expired", "ack: expired"}},
-		{"7 released", Hold, row(Released), nil, answers{"claimN", "queueN", "claimN", "ack: not queued"}},
-		{"8 none", Hold, nil, nil, answers{"claim0", "queue0", "claim0", "ack: no row"}},
+		{"1 accepted", Hold, until(row(Accepted), far), nil, results{"stored accepted", "stored accepted", "ack", "ack"}},
+		{"1 by a status", Hold, until(row(""), far), []Status{{Token: "slot0", Status: "sent", Wamid: "w"}}, results{"stored accepted", "stored accepted", "ack", "ack"}},
+		{"2 in flight", Resend, resend(until(row(""), far)), nil, results{"busy", "busy", "later", "later"}},
+		{"3 unknown", Hold, until(row(Unknown), far), nil, results{"uncertain", "uncertain", "ack: held", "ack: held"}},
+		{"3 lease over", Hold, until(gone(row("")), far), nil, results{"uncertain", "uncertain", "ack: held", "ack: held"}},
+		{"3 resend", Resend, resend(until(row(Unknown), far)), nil, results{"claimN", "queueN", "claimN", "claimN"}},
+		{"3 resend, lease over", Resend, resend(until(gone(row("")), far)), nil, results{"claimN", "queueN", "claimN", "claimN"}},
+		{"3 resend, validity over", Resend, resend(until(row(Unknown), past)), nil, results{"uncertain", "queueN", "ack: held", "ack: held"}},
+		{"3 resend, one rejected", Resend, resend(until(row(Unknown, Rejected), far)), nil, results{"uncertain", "uncertain", "ack: held", "ack: held"}},
+		{"3 resend, three left", Resend, resend(until(row(Unknown, Unknown, Unknown), far)), nil, results{"uncertain", "uncertain", "ack: held", "ack: held"}},
+		{"4 rejected", Resend, resend(until(row(Rejected), far)), nil, results{"stored rejected", "stored rejected", "ack", "ack"}},
+		{"5 expired", Resend, until(row(), expired), nil, results{"late", "late", "ack: expired", "ack: expired"}},
+		{"5 expired, was tried", Hold, until(row(Released), expired), nil, results{"late released", "late released", "ack: expired", "ack: expired"}},
+		{"6 queued", Hold, until(row(), far), nil, results{"claimN", "enqueue", "claimN", "claimN"}},
+		{"6 queued, was tried", Hold, until(row(Released), at(5).Add(1)), nil, results{"claimN", "enqueue", "claimN", "claimN"}},
+		{"6 past valid_until", Hold, until(row(), past), nil, results{"busy", "busy", "ack: expired", "ack: expired"}},
+		{"7 released", Hold, row(Released), nil, results{"claimN", "queueN", "claimN", "ack: not queued"}},
+		{"8 none", Hold, nil, nil, results{"claim0", "queue0", "claim0", "ack: no row"}},
 	} {
 		for source, want := range map[Source]string{Sync: tt.want.http, Async: tt.want.async, Record: tt.want.bare, RecordByID: tt.want.byID} {
 			if _, a := meets(source, tt.choice, tt.image, tt.statuses...); say(a) != want {
@@ -170,7 +170,7 @@ func TestOwnResults(t *testing.T) {
 		if a := v.Wrote(at(6), Result{}); say(a) != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, say(a), tt.want)
 		}
-		// The same is told when the outcome cannot be written; only it is counted.
+		// The same is returned when the outcome cannot be written; only it is counted.
 		a := copied.Wrote(at(6), Result{Lost: true})
 		if !slices.Contains(a.Notes, NoteOutcomeLost) {
 			t.Errorf("%s, not written: not counted in %q", tt.name, a.Notes)
@@ -222,7 +222,7 @@ func TestALostClaimIsTakenBackBeforeTheAnswer(t *testing.T) {
 	}
 	v, _ := Begin(wanting(Async, Hold), at(5))
 	if a := v.Wrote(at(5), Result{Lost: true}); say(a) != "table failed" {
-		t.Errorf("queueing has nothing to take back: %s", say(a))
+		t.Errorf("queueing has nothing to withdraw: %s", say(a))
 	}
 	// "Nothing was sent" would be a lie over an attempt that may have left.
 	v, _ = meets(Sync, Resend, row(Unknown))
@@ -259,7 +259,7 @@ func TestWithTooLittleTimeNothingIsClaimedAndNothingPosted(t *testing.T) {
 		t.Fatalf("%s %+v", say(a), a.Write.Set.Outcome)
 	}
 	if a = v.Wrote(late, Result{}); say(a) != "no time" {
-		t.Errorf("answer %s", say(a))
+		t.Errorf("response %s", say(a))
 	}
 }
 

@@ -31,7 +31,7 @@ type scenario struct {
 	name    string
 	slots   []Source
 	choice  Choice
-	faults  int // crashes, lost answers, delayed repeats and failed reads in all
+	faults  int // crashes, lost responses, delayed repeats and failed reads in total
 	horizon int // ticks
 	forged  bool
 	stolen  bool
@@ -44,7 +44,7 @@ type stage uint8
 const (
 	idle stage = iota
 	acting
-	atGateway // the request has reached the Gateway, its answer is open
+	atGateway // the request has reached the Gateway, its response is open
 	over
 )
 
@@ -54,7 +54,7 @@ type slot struct {
 	began  int
 	visit  Visit
 	action Action
-	// repeated: an answer to the pending write was lost, the SDK writes again.
+	// repeated: a response to the pending write was lost, the SDK writes again.
 	repeated bool
 	// tried: an earlier try of the pending write may still land, or has.
 	tried bool
@@ -79,7 +79,7 @@ type world struct {
 	stolen   bool // the tokens of what has left came back under another message's id
 	record   bool // a queue record exists
 	promised bool // a caller or the queue was promised that it will be sent
-	expired  bool // "expired" was told
+	expired  bool // "expired" was returned
 	excused  bool // something happened that makes an unknown outcome honest
 	claims   int
 	seeded   int // attempts of the seed, all of which left
@@ -161,16 +161,16 @@ func (w *world) begin(i int) {
 	s.stage, s.began, s.known = acting, w.now, w.known()
 	v, a := Begin(w.request(w.sc.slots[i], tokens[i], w.now), at(w.now))
 	s.visit = *v
-	w.take(i, a)
+	w.follow(i, a)
 }
 
-// step lets a visit move on and takes its next action.
+// step lets a visit move on and follows its next action.
 func (w *world) step(i int, next func(v *Visit, now time.Time) Action) {
 	v := w.slots[i].visit
 	a := next(&v, at(w.now))
 	w.slots[i].visit = v
 	w.slots[i].stage = acting
-	w.take(i, a)
+	w.follow(i, a)
 }
 
 // land applies a write to the row, as the table does; a mutation may forget a clause.
@@ -254,8 +254,8 @@ func (w *world) String() string {
 	return text
 }
 
-// take looks at what a visit wants to do, and ends it where it is over.
-func (w *world) take(i int, a Action) {
+// follow looks at what a visit wants to do, and ends it where it is over.
+func (w *world) follow(i int, a Action) {
 	s := &w.slots[i]
 	if w.mut != nil && w.mut.action != nil {
 		a = w.mut.action(w, i, a)
@@ -287,7 +287,7 @@ func (w *world) take(i int, a Action) {
 
 func (w *world) checkPost(i int) {
 	if w.expired {
-		w.breaks("slot %d posts after expired was told", i)
+		w.breaks("slot %d posts after expired was returned", i)
 	}
 	if w.slots[i].known {
 		w.breaks("slot %d posts what was known as accepted when it began", i)
@@ -314,12 +314,12 @@ func (w *world) checkAnswer(i int, a Response) {
 	s := &w.slots[i]
 	stored := a.Kind == Stored && a.Outcome.State == Accepted
 	if s.known && !s.faulted && !stored {
-		w.breaks("slot %d is told %q, although accepted was known", i, a.Kind)
+		w.breaks("slot %d is returned %q, although accepted was known", i, a.Kind)
 	}
 	switch a.Kind {
 	case Stored:
 		if stored && !w.truly(a.Outcome.Wamid) {
-			w.breaks("slot %d is told of a message that nobody sent: %s", i, a.Outcome.Wamid)
+			w.breaks("slot %d is returned a message that nobody sent: %s", i, a.Outcome.Wamid)
 		}
 	case Own, NoTime:
 		if a.Kind == Own && a.Outcome.State == Accepted {
@@ -327,22 +327,22 @@ func (w *world) checkAnswer(i int, a Response) {
 		}
 		for j := range w.slots {
 			if o := &w.slots[j]; j != i && o.left && o.claimed < s.claimed {
-				w.breaks("slot %d is told a failure over a message that left", i)
+				w.breaks("slot %d is returned a failure over a message that left", i)
 			}
 		}
 		if w.seeded > 0 {
-			w.breaks("slot %d is told a failure over a message that may have left", i)
+			w.breaks("slot %d is returned a failure over a message that may have left", i)
 		}
 	case TableFailed, QueueFailed:
 		if s.left {
-			w.breaks("slot %d is told that nothing was sent", i)
+			w.breaks("slot %d is returned that nothing was sent", i)
 		}
 	case Uncertain:
 		if !w.excused && !s.faulted {
-			w.breaks("slot %d is told that nobody knows, although nothing went wrong", i)
+			w.breaks("slot %d is returned that nobody knows, although nothing went wrong", i)
 		}
 	case KeyReused:
-		w.breaks("slot %d is told of another request", i)
+		w.breaks("slot %d is returned a different request", i)
 	case Late:
 		w.expired = true
 	case Accepted202:
@@ -375,7 +375,7 @@ func (w *world) checkReceipts() {
 
 func (w *world) truly(wamid string) bool {
 	if w.stolen && wamid == otherWamid {
-		return w.sent() > 0 // of what left and told no id nothing better is known
+		return w.sent() > 0 // of what was sent without a returned id nothing better is known
 	}
 	for i := range w.slots {
 		if w.slots[i].left && wamid == "wamid."+tokens[i] {

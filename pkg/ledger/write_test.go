@@ -188,6 +188,6 @@ func TestBackoffGrowsWithTheAgeOfTheRecord(t *testing.T) {
 		receives++
 	}
 	if receives >= 700 {
-		t.Errorf("12 days of rate limiting take %d of 1,000 receives", receives)
+		t.Errorf("12 days of rate limiting need %d of 1,000 receives", receives)
 	}
 }

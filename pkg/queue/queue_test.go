@@ -15,7 +15,7 @@ import (
 	"connexease-functions/pkg/queue"
 )
 
-// sqs answers every call with a status, and keeps the last one.
+// sqs responds to every call with a status, and keeps the last one.
 type sqs struct {
 	status int
 	action string

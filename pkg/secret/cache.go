@@ -9,11 +9,11 @@ import (
 
 // Limits of a Cache. All are above zero.
 type Limits struct {
-	TTL      time.Duration // how long a value is fresh; up to a tenth is taken off at random
+	TTL      time.Duration // how long a value is fresh; up to a tenth less at random
 	MaxStale time.Duration // how long after its TTL a value still serves while loading fails
 	Wait     time.Duration // how long a caller with a stale value waits for a fresh one
 	Retry    time.Duration // pause after a failed load; at most a second where no value can serve
-	Load     time.Duration // how long one load may take
+	Load     time.Duration // how long one load may last
 }
 
 // DefaultLimits have a changed secret everywhere within six minutes, and keep a
@@ -62,7 +62,7 @@ func (c *Cache[T]) Get(ctx context.Context) (value T, stale time.Duration, err e
 	}
 	if c.flight == nil && c.err != nil && now.Before(c.failed.Add(pause)) {
 		defer c.mu.Unlock()
-		return c.answer(now, nil)
+		return c.result(now, nil)
 	}
 	flight := c.start(ctx)
 	c.mu.Unlock()
@@ -100,15 +100,15 @@ func (c *Cache[T]) wait(ctx context.Context, flight <-chan struct{}) (T, time.Du
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.answer(c.now(), late)
+	return c.result(c.now(), late)
 }
 
 func (c *Cache[T]) usable(now time.Time) bool {
 	return c.have && now.Before(c.expires.Add(c.limits.MaxStale))
 }
 
-// answer returns the value where it may serve, else the reason why there is none.
-func (c *Cache[T]) answer(now time.Time, late error) (value T, stale time.Duration, err error) {
+// result returns the value where it may serve, else the reason why there is none.
+func (c *Cache[T]) result(now time.Time, late error) (value T, stale time.Duration, err error) {
 	switch {
 	case c.usable(now):
 		return c.value, max(0, now.Sub(c.expires)), nil

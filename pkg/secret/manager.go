@@ -29,7 +29,7 @@ type Version struct {
 }
 
 // Source reads the version of a secret that has the staging label. It returns
-// ErrMissing where there is none, and any other error where it cannot tell.
+// ErrMissing where there is none, and any other error where it cannot be known.
 type Source interface {
 	Fetch(ctx context.Context, stage string) (Version, error)
 }
@@ -41,7 +41,7 @@ type Manager struct {
 }
 
 // Fetch implements Source. White space around a secret is not part of it: files
-// and shells leave line breaks behind.
+// and shells leave line breaks.
 func (m Manager) Fetch(ctx context.Context, stage string) (Version, error) {
 	out, err := m.Client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{
 		SecretId: &m.ID, VersionStage: &stage,

@@ -69,7 +69,7 @@ func TestOnlyAVersionThatIsNotThereIsMissing(t *testing.T) {
 	}
 }
 
-// Until there is a value, every request fails: whoever puts one in need not wait for long.
+// Until there is a value, every request fails: an operator that puts one in need not wait for long.
 func TestWithoutAValueAFailedLoadIsRepeatedAfterASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &loader{}

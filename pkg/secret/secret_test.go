@@ -44,17 +44,17 @@ func TestNameTakesTheAccountOutOfAnARN(t *testing.T) {
 	}
 }
 
-// loader counts loads and gives what it is told to.
+// loader counts loads and returns what it is set to.
 type loader struct {
 	calls atomic.Int64
 	err   atomic.Pointer[error]
-	takes time.Duration
+	lasts time.Duration
 }
 
 func (l *loader) load(ctx context.Context) (int64, error) {
 	n := l.calls.Add(1)
 	select {
-	case <-time.After(l.takes):
+	case <-time.After(l.lasts):
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}
@@ -73,7 +73,7 @@ var errAway = errors.New("away")
 
 func TestManyCallersShareOneLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &loader{takes: 100 * time.Millisecond}
+		l := &loader{lasts: 100 * time.Millisecond}
 		c := NewCache(l.load, DefaultLimits, time.Now)
 		var all sync.WaitGroup
 		for range 50 {
@@ -92,7 +92,7 @@ func TestManyCallersShareOneLoad(t *testing.T) {
 
 func TestACallersContextEndsItsWaitOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &loader{takes: time.Second}
+		l := &loader{lasts: time.Second}
 		c := NewCache(l.load, DefaultLimits, time.Now)
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 		defer cancel()
@@ -132,7 +132,7 @@ func TestAStaleValueServesUntilItsBoundAndNoLonger(t *testing.T) {
 		if v, _, err := c.Get(t.Context()); v != 0 || !errors.Is(err, errAway) {
 			t.Errorf("past the bound: %d, %v", v, err)
 		}
-		l.takes = time.Hour
+		l.lasts = time.Hour
 		pass(DefaultLimits.Retry)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -149,7 +149,7 @@ func TestACallerWithAStaleValueWaitsShortlyForAFreshOne(t *testing.T) {
 		c := NewCache(l.load, DefaultLimits, time.Now)
 		_, _, _ = c.Get(t.Context())
 		pass(6 * time.Minute)
-		l.takes = 2 * time.Second
+		l.lasts = 2 * time.Second
 		start := time.Now()
 		if v, stale, err := c.Get(t.Context()); v != 1 || stale == 0 || err != nil || time.Since(start) != DefaultLimits.Wait {
 			t.Errorf("got %d, %v, %v after %v", v, stale, err, time.Since(start))

@@ -23,8 +23,8 @@ func (v Value) Reveal() string { return v.text }
 // Blank reports whether there is no text.
 func (v Value) Blank() bool { return v.text == "" }
 
-// Hash returns the SHA-256 of the text, for comparing in constant time whatever
-// the lengths.
+// Hash returns the SHA-256 of the text, for comparing in constant time at
+// any length.
 func (v Value) Hash() [sha256.Size]byte { return sha256.Sum256([]byte(v.text)) }
 
 func (v Value) String() string               { return mask }

@@ -26,7 +26,7 @@ var allowed = map[string]bool{
 	slog.TimeKey: true, slog.LevelKey: true, slog.MessageKey: true,
 	"requestId": true, "fix": true, "FunctionName": true, "_aws": true,
 	"outcome": true, "reason": true, "status": true, "error": true, "operation": true,
-	"events": true, "bytes": true, "variable": true, "mend": true,
+	"events": true, "bytes": true,
 	"source": true, "client": true, "code": true, "messageId": true, "recordId": true,
 }
 
@@ -126,7 +126,7 @@ func (l *Log) Line(ctx context.Context, level slog.Level, message string, attrs 
 	l.slog.LogAttrs(ctx, level, message, attrs...)
 }
 
-// FixAttr says what an operator runs to mend a failure. It holds no secret's value.
+// FixAttr says what an operator runs to fix a failure. It holds no secret's value.
 func FixAttr(command string) slog.Attr { return slog.String("fix", command) }
 
 // ErrorAttr describes an error by its AWS error code or its kind only: messages of
