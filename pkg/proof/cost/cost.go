@@ -1,5 +1,5 @@
-// Package cost computes what the product costs from what was measured and from AWS's
-// prices, so that README's figures are no claims.
+// Package cost computes the product's costs from measurements and AWS's prices, so that README's
+// figures are verified.
 package cost
 
 import (
@@ -14,7 +14,7 @@ const (
 	MessageWrites = 2 // table and timeline
 	ClaimWrites   = 2 // the row, and the timeline
 	OutcomeWrites = 2 // the row, and the index sent_wamid
-	QueueWrites   = 1 // the row that waits in the queue
+	QueueWrites   = 1 // the row of a send that waits in the queue
 	AliasWrites   = 2 // another name of a person, once a day and process: an item under each name
 	LongWrites    = 3 // more for a text of 512 bytes: it is in the item twice, and in the timeline
 )
@@ -32,34 +32,34 @@ const (
 	queueRequest  = 0.40         // a million
 	logGB         = 0.50
 	secretMonth   = 0.40
-	alarmMonth    = 0.10 // a metric
-	// Amazon EventBridge pricing: pipes, custom events, archive; what a pipe takes to a bus,
-	// and a bus to a queue of the same account, costs nothing more.
-	pipeRequest = 0.40 // a million, behind the filter
+	alarmMonth    = 0.10 // per metric
+	// Amazon EventBridge pricing: pipes, custom events, archive; delivery from a pipe to a bus, and
+	// from a bus to a queue of the same account, is free.
+	pipeRequest = 0.40 // per million, after the filter
 	busEvent    = 1.00 // a million
 	archiveGB   = 0.10
 	// Amazon DynamoDB pricing: only Lambda's reads of a stream are free.
 	streamRead = 0.20 // a million
 )
 
-// What is assumed, not measured: it depends on AWS's machines and the Gateway.
+// Assumptions, not measurements: they depend on AWS's machines and the Gateway.
 const (
 	memoryGB       = 0.5
 	webhookSeconds = 0.020
 	sendSeconds    = 0.300 // most of it waiting for the Gateway
 	logBytes       = 1500  // our line, the platform's, the access log's
-	// Each idle queue is asked by five pollers, every 20 s (AWS: Using Lambda with Amazon SQS).
+	// Five pollers poll each idle queue every 20 s (AWS: Using Lambda with Amazon SQS).
 	idlePolls = 2 * 5 * 3 * 60 * 24 * 30
-	// A pipe asks each shard four times a second (Amazon EventBridge: "Amazon DynamoDB stream
-	// as a source"); a new table takes 4,000 writes a second, a shard follows a partition of 1,000.
+	// A pipe polls each shard four times a second (Amazon EventBridge: "Amazon DynamoDB stream as a
+	// source"); a new table accepts 4,000 writes a second, a shard follows a partition of 1,000.
 	streamReads  = 4 * 60 * 60 * 24 * 30
 	streamShards = 4
 	eventBytes   = 1000
-	// A message is sent, received and deleted; batches make it less.
+	// A message is sent, received and deleted; batches reduce it.
 	queueRequests = 3
 )
 
-// Kind is one thing of which a million is priced.
+// Kind is one kind of traffic, with its costs per million.
 type Kind struct {
 	Name                              string
 	API, Lambda, Table, SQS, Out, Log float64
@@ -72,14 +72,14 @@ func invocations(seconds float64) float64 {
 	return lambdaRequest + 1e6*seconds*memoryGB*lambdaSecond
 }
 
-// Kinds are the rows of README's table.
+// Kinds returns the rows of README's table.
 func Kinds() []Kind {
 	const log = 1e6 * logBytes / 1e9 * logGB
 	const out = pipeRequest + busEvent + 1e6*eventBytes/1e9*archiveGB // one event of each
 	return []Kind{
 		{"statuses, one a delivery", httpAPI, invocations(webhookSeconds), StatusWrites * writeUnit, 0, out, log},
 		{"messages in, one a delivery", httpAPI, invocations(webhookSeconds), MessageWrites * writeUnit, 0, out, log},
-		{"messages of 512 bytes, each from somebody with a user id", httpAPI, invocations(webhookSeconds), (MessageWrites + LongWrites + AliasWrites) * writeUnit, 0, out, log},
+		{"messages of 512 bytes, each from a user with a user id", httpAPI, invocations(webhookSeconds), (MessageWrites + LongWrites + AliasWrites) * writeUnit, 0, out, log},
 		{"sends over HTTP", httpAPI, invocations(sendSeconds), (ClaimWrites + OutcomeWrites) * writeUnit, 0, out, log},
 		{"sends from SQS, one a batch", 0, invocations(sendSeconds), (ClaimWrites + OutcomeWrites) * writeUnit, queueRequests * queueRequest, out, log},
 		{
@@ -90,17 +90,17 @@ func Kinds() []Kind {
 	}
 }
 
-// Table returns README's table of dollars a million.
+// Table returns README's table of dollars per million.
 func Table() string {
 	var b strings.Builder
-	b.WriteString("| a million | API Gateway | Lambda | DynamoDB | SQS | events out | logs | in all |\n|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("| a million | API Gateway | Lambda | DynamoDB | SQS | events out | logs | total |\n|---|---|---|---|---|---|---|---|\n")
 	for _, k := range Kinds() {
 		fmt.Fprintf(&b, "| %s | %.2f | %.2f | %.2f | %.2f | %.2f | %.2f | **%.2f** |\n", k.Name, k.API, k.Lambda, k.Table, k.SQS, k.Out, k.Log, k.All())
 	}
 	return b.String()
 }
 
-// Stack is what of a stack costs while nothing happens.
+// Stack holds the parts of a stack that cost money while idle.
 type Stack struct {
 	Secrets, Alarms, AlarmMetrics int
 	Pipe                          bool
@@ -109,7 +109,7 @@ type Stack struct {
 func (s Stack) secrets() float64 { return float64(s.Secrets) * secretMonth }
 func (s Stack) alarms() float64  { return float64(s.AlarmMetrics) * alarmMonth }
 
-// pipe is what its polls cost.
+// pipe returns the cost of the pipe's polls.
 func (s Stack) pipe() float64 {
 	if !s.Pipe {
 		return 0
@@ -117,16 +117,16 @@ func (s Stack) pipe() float64 {
 	return float64(streamShards*streamReads) / 1e6 * streamRead
 }
 
-// Month returns what an idle month costs, in dollars.
+// Month returns the cost of an idle month, in dollars.
 func (s Stack) Month() float64 {
 	return s.secrets() + s.alarms() + float64(idlePolls)/1e6*queueRequest + s.pipe()
 }
 
-// Idle returns README's sentences about a month in which nothing happens: of a stack of the
-// template's defaults, of the cheapest, and of the development stack of samconfig.toml.
+// Idle returns README's sentences about the cost of an idle month: for the template's defaults, for
+// the cheapest stack, and for the development stack of samconfig.toml.
 func Idle(defaults, least, development Stack) string {
-	return fmt.Sprintf("A month in which nothing happens costs $%.2f: %d secrets $%.2f, %d alarms of %d metrics $%.2f, polls of two empty queues $%.2f, "+
-		"the pipe's of the %d shards that a new table's stream has $%.2f; with Monitoring=no and EventsOut=no $%.2f; the development stack of `samconfig.toml` $%.2f.",
+	return fmt.Sprintf("An idle month costs $%.2f: %d secrets $%.2f, %d alarms of %d metrics $%.2f, polls of two empty queues $%.2f, "+
+		"the pipe's polls of the %d shards of a new table's stream $%.2f; with Monitoring=no and EventsOut=no $%.2f; the development stack of `samconfig.toml` $%.2f.",
 		defaults.Month(), defaults.Secrets, defaults.secrets(), defaults.Alarms, defaults.AlarmMetrics, defaults.alarms(),
 		float64(idlePolls)/1e6*queueRequest, streamShards, defaults.pipe(), least.Month(), development.Month())
 }

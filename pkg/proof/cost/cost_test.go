@@ -13,7 +13,7 @@ import (
 
 const root = "../../../"
 
-// stack returns what of the template costs with these parameters.
+// stack returns the parts of the template that cost money with these parameters.
 func stack(t *testing.T, parameters map[string]string) Stack {
 	t.Helper()
 	tpl, err := template.Load(root+"template.yaml", parameters)
@@ -27,8 +27,8 @@ func stack(t *testing.T, parameters map[string]string) Stack {
 	return Stack{tpl.Count("AWS::SecretsManager::Secret"), tpl.Count("AWS::CloudWatch::Alarm"), tpl.AlarmMetrics(), len(pipes) > 0}
 }
 
-// Parameters say what they cost, to the dollar.
-func TestParametersSayWhatTheyCost(t *testing.T) {
+// The descriptions of parameters state their costs, to the dollar.
+func TestParameterDescriptionsStateTheirCosts(t *testing.T) {
 	tpl, err := template.Load(root+"template.yaml", nil)
 	if err != nil {
 		t.Fatal(err)

@@ -1,5 +1,5 @@
 // Package docs reads the project's READMEs for tests that run their commands, compare their
-// responses and hold their tables, so that no test depends on which README has which sentence.
+// responses and check their tables, so that no test depends on which README has which sentence.
 package docs
 
 import (
@@ -78,7 +78,7 @@ func Blocks(t testing.TB, language string) (all []string) {
 	return all
 }
 
-// Block returns the first block of a language that has this text in it.
+// Block returns the first block of a language that contains text.
 func Block(t testing.TB, language, with string) string {
 	t.Helper()
 	for _, block := range Blocks(t, language) {
@@ -90,7 +90,7 @@ func Block(t testing.TB, language, with string) string {
 	return ""
 }
 
-// Examples returns the events that users read: the READMEs' and pkg/events/examples'.
+// Examples returns the documented events: those of the READMEs and of pkg/events/examples.
 func Examples(t testing.TB) (all []string) {
 	t.Helper()
 	for _, block := range Blocks(t, "json") {
@@ -115,7 +115,7 @@ func Examples(t testing.TB) (all []string) {
 // Exchange is a command and the response that the README prints for it.
 type Exchange struct {
 	Command string
-	// Response matches the whole output; the README writes … for what differs from run to run.
+	// Response matches the whole output; the README has … for parts that differ between runs.
 	Response *regexp.Regexp
 	Printed  string
 }

@@ -1,6 +1,6 @@
-// Command suite runs go test with the arguments that it is given, and says what it is doing: a line
-// a package, another one every few seconds of a long package, all that a failed test wrote, and at
-// the end each test that was skipped, with its reason.
+// Command suite runs go test with its arguments, and reports progress: a line per package, a line
+// every few seconds of a long package, the whole output of failed tests and, at the end, each
+// skipped test with its reason.
 package main
 
 import (
@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// beat is how long nothing is said at most.
+// beat is the longest time without output.
 const beat = 15 * time.Second
 
 func main() {
@@ -51,7 +51,7 @@ type event struct {
 	Elapsed                                   float64
 }
 
-// report turns events into lines.
+// report prints lines for events.
 type report struct {
 	out io.Writer
 	now func() time.Time
@@ -59,14 +59,14 @@ type report struct {
 	mu      sync.Mutex
 	said    time.Time
 	current string
-	output  map[string][]string  // of a package and test, until its end
-	running map[string]time.Time // tests, since when
+	output  map[string][]string  // output by package and test, until its end
+	running map[string]time.Time // running tests, with their start
 	skipped []string
 	failed  []string
 	passed  int
 }
 
-// speak says every beat what runs, until the returned function is called.
+// speak reports at every beat what runs, until the returned function is called.
 func (r *report) speak() (stop func()) {
 	ended := make(chan struct{})
 	var speaking sync.WaitGroup
@@ -85,7 +85,7 @@ func (r *report) speak() (stop func()) {
 	return func() { close(ended); speaking.Wait() }
 }
 
-// beat says what runs, where nothing was said for a while.
+// beat reports what runs, if nothing was printed for a while.
 func (r *report) beat() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -113,7 +113,7 @@ func (r *report) line(format string, args ...any) {
 	_, _ = fmt.Fprintf(r.out, format+"\n", args...)
 }
 
-// read takes all events.
+// read handles all events.
 func (r *report) read(from io.Reader) error {
 	lines := bufio.NewReader(from)
 	for {
@@ -134,7 +134,7 @@ func (r *report) take(line []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var e event
-	if json.Unmarshal(line, &e) != nil { // what go test itself says
+	if json.Unmarshal(line, &e) != nil { // go test's own output
 		r.line("%s", strings.TrimRight(string(line), "\n"))
 		return
 	}
@@ -174,11 +174,11 @@ func (r *report) finish(name string, e event) {
 	}
 }
 
-// reason is what a skipped test said.
+// reason returns the message of a skipped test.
 func reason(output []string) string {
 	for _, line := range output {
 		line = strings.TrimSpace(line)
-		// As testing writes it: file_test.go:12: the reason
+		// The testing package writes it as file_test.go:12: the reason
 		if file, why, found := strings.Cut(line, ": "); found && strings.Contains(file, ".go:") {
 			return why
 		}
@@ -186,7 +186,7 @@ func reason(output []string) string {
 	return "no reason was given"
 }
 
-// end says what did not run, and what failed.
+// end lists the skipped and the failed tests.
 func (r *report) end() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -200,5 +200,5 @@ func (r *report) end() {
 	}
 }
 
-// short is a package without the module's name.
+// short returns a package's path without the module's name.
 func short(path string) string { return strings.TrimPrefix(path, "connexease-functions/") }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func TestALongTestIsNamedAndSkipsAndFailuresAreSaidAtTheEnd(t *testing.T) {
+func TestALongTestIsNamedAndSkipsAndFailuresAreListedAtTheEnd(t *testing.T) {
 	var out bytes.Buffer
 	now := time.Now()
 	r := &report{out: &out, now: func() time.Time { return now }, said: now, output: map[string][]string{}, running: map[string]time.Time{}}

@@ -14,7 +14,7 @@ import (
 	"connexease-functions/pkg/proof/docs"
 )
 
-// project reads the project's template, after an edit of its text's tree if there is one.
+// project reads the project's template, after an edit of its YAML tree if there is one.
 func project(t *testing.T, edit func(root *yaml.Node)) *proof {
 	t.Helper()
 	s, err := readSource()
@@ -39,10 +39,10 @@ func project(t *testing.T, edit func(root *yaml.Node)) *proof {
 	return &proof{tpl, s, string(samconfig), string(makefile), docs.Text(t), testsOf}
 }
 
-// testsOf returns the text of a package's tests.
+// testsOf returns the source of a package's tests.
 func testsOf(folder string) string {
 	var all strings.Builder
-	files, _ := filepath.Glob(filepath.Join("../../..", folder, "*_test.go")) // a pattern without a fault
+	files, _ := filepath.Glob(filepath.Join("../../..", folder, "*_test.go")) // the pattern is valid
 	for _, f := range files {
 		text, err := os.ReadFile(f)
 		if err != nil {
@@ -53,8 +53,8 @@ func testsOf(folder string) string {
 	return all.String()
 }
 
-// at returns the node at a path with slashes. In a sequence, a part is the one element that has it
-// somewhere as a text, as an IAM statement has its action, or else a number.
+// at returns the node at a path with slashes. In a sequence, a part selects the one element that
+// contains it as a string, as an IAM statement contains its action, or else by index.
 func at(t *testing.T, root *yaml.Node, path string) *yaml.Node {
 	t.Helper()
 	n := root
@@ -75,7 +75,7 @@ func at(t *testing.T, root *yaml.Node, path string) *yaml.Node {
 	return n
 }
 
-// element returns the index of the element that a part of a path means; -1 for none.
+// element returns the index of the element that a part of a path selects; -1 if there is none.
 func element(t *testing.T, sequence *yaml.Node, part string) int {
 	t.Helper()
 	if i, err := strconv.Atoi(part); err == nil && i < len(sequence.Content) {
@@ -95,12 +95,12 @@ func element(t *testing.T, sequence *yaml.Node, part string) int {
 	return found
 }
 
-// edit is one way to spoil the template: it takes out what is at path, or sets it.
+// edit is one way to break the template: it removes the node at path, or sets it.
 type edit struct {
 	path  string // below the root; | stands for a slash in a key
-	value string // "" takes it out; YAML
-	check string // that must say so
-	says  string // part of what it says
+	value string // YAML; "" removes the node
+	check string // check that must report it
+	says  string // part of its report
 }
 
 func (e *edit) apply(t *testing.T, root *yaml.Node) {
@@ -144,9 +144,9 @@ const (
 	pipeRole    = "Resources/PipeRole/Properties/Policies/0/PolicyDocument/Statement/"
 )
 
-// edits are the ways to spoil the template.
+// edits lists ways to break the template.
 var edits = []edit{
-	// Permissions: each one out, and one too many.
+	// Permissions: each one removed, and one added.
 	{webhookRole + "secretsmanager:GetSecretValue", "", "grants", "secretsmanager:GetSecretValue on ${WebhookSecret} is not granted"},
 	{webhookRole + "dynamodb:PutItem/Action/dynamodb:PutItem", "", "grants", "dynamodb:PutItem on ${EventsTable.Arn} is not granted"},
 	{webhookRole + "dynamodb:PutItem/Action/dynamodb:BatchWriteItem", "", "grants", "dynamodb:BatchWriteItem on ${EventsTable.Arn} is not granted"},
@@ -159,13 +159,13 @@ var edits = []edit{
 	{sendRole + "${EventsTable.Arn}|index|sent_wamid", "", "grants", "dynamodb:Query on ${EventsTable.Arn}/index/sent_wamid is not granted"},
 	{sendRole + "sqs:ChangeMessageVisibility/Action/sqs:ChangeMessageVisibility", "", "grants", "sqs:ChangeMessageVisibility on ${OutboundQueue.Arn} is not granted"},
 	{sendRole + "sqs:ReceiveMessage/Action/sqs:ReceiveMessage", "", "grants", "sqs:ReceiveMessage on ${OutboundQueue.Arn} is not granted: Lambda's poller"},
-	{sendRole + "${FailedInvocations.Arn}", "", "grants", "sqs:SendMessage on ${FailedInvocations.Arn} is not granted: Lambda puts failed"},
+	{sendRole + "${FailedInvocations.Arn}", "", "grants", "sqs:SendMessage on ${FailedInvocations.Arn} is not granted: Lambda sends failed"},
 	{sendRole + "dynamodb:UpdateItem/Action/dynamodb:PutItem", "dynamodb:DeleteItem", "grants", "dynamodb:DeleteItem on ${EventsTable.Arn} is granted and not used"},
 	{sendRole + "dynamodb:UpdateItem/Resource", "'*'", "grants", "is a wildcard"},
 	{sendRole + "secretsmanager:GetSecretValue/Resource/${GatewayKeySecret}", "!Ref WebhookSecret", "grants", "GetSecretValue on ${WebhookSecret} is granted and not used"},
-	{"Resources/WebhookFunction/Properties/Role", "", "grants", "its role is none of this template"},
-	{"Resources/WebhookFunction/Properties/Policies", "[AmazonDynamoDBFullAccess]", "grants", "beside those of its role's own"},
-	{"Resources/SendRole/Properties/AssumeRolePolicyDocument/Statement/0/Principal", "{AWS: '*'}", "grants", "Lambda's alone"},
+	{"Resources/WebhookFunction/Properties/Role", "", "grants", "its role is not in this template"},
+	{"Resources/WebhookFunction/Properties/Policies", "[AmazonDynamoDBFullAccess]", "grants", "besides those of its role's own"},
+	{"Resources/SendRole/Properties/AssumeRolePolicyDocument/Statement/0/Principal", "{AWS: '*'}", "grants", "by Lambda alone"},
 	// Variables.
 	{webhookVars + "WEBHOOK_SECRET_ID", "", "variables", "WebhookFunction reads WEBHOOK_SECRET_ID, which is not set"},
 	{webhookVars + "PREVIOUS_SECRET_GRACE_HOURS", "", "variables", "reads PREVIOUS_SECRET_GRACE_HOURS"},
@@ -177,8 +177,8 @@ var edits = []edit{
 	{sendEvents + "LookUp", "", "routes", "its code knows \"GET /v1/wa/message GET /v1/wa/message/{id} POST"},
 	{sendEvents + "Send/Properties/Method", "PUT", "routes", "PUT /v1/wa/message"},
 	{"Resources/HttpApi/Properties/RouteSettings/POST |webhook", "", "api", "a route has no ThrottlingRateLimit"},
-	{"Resources/WebhookServerErrors/Properties/FilterPattern", `'{ $.routeKey = "POST /hook" }'`, "routes", "names \"POST /hook\", which is no route"},
-	{"Outputs/WebhookUrl/Value", `!Sub "${HttpApi.ApiEndpoint}/hook"`, "routes", "which is no route"},
+	{"Resources/WebhookServerErrors/Properties/FilterPattern", `'{ $.routeKey = "POST /hook" }'`, "routes", "names \"POST /hook\", which is not a route"},
+	{"Outputs/WebhookUrl/Value", `!Sub "${HttpApi.ApiEndpoint}/hook"`, "routes", "which is not a route"},
 	{"Resources/HttpApi/Properties/AccessLogSettings/Format", "$context.path", "api", "the access log has path"},
 	// Times and batches.
 	{"Resources/SendFunction/Properties/Timeout", "31", "times", "is not below API Gateway's"},
@@ -188,17 +188,17 @@ var edits = []edit{
 	{"Resources/OutboundQueue/Properties/MessageRetentionPeriod", "345600", "times", "longest validity"},
 	{"Resources/OutboundQueue/Properties/RedrivePolicy/maxReceiveCount", "5", "times", "days of 429"},
 	{sendEvents + "Queued/Properties/BatchSize", "100", "times", "a batch has 100"},
-	{sendEvents + "Queued/Properties/FunctionResponseTypes", "", "times", "brings back all"},
+	{sendEvents + "Queued/Properties/FunctionResponseTypes", "", "times", "returns the whole batch"},
 	{sendEvents + "Queued/Properties/ScalingConfig", "", "times", "MaximumConcurrency"},
 	// Functions, queues and the table.
 	{"Resources/SendFunction/Metadata/BuildMethod", "go1.x", "functions", "Metadata/BuildMethod"},
-	{"Resources/SendFunction/Properties/LoggingConfig", "", "functions", "nothing ends its logs"},
+	{"Resources/SendFunction/Properties/LoggingConfig", "", "functions", "its logs never expire"},
 	{"Resources/SendFunction/Properties/ReservedConcurrentExecutions", "!Ref SendReservedConcurrency", "functions", "does not follow its parameter"},
 	{"Resources/SendLogs/Properties/RetentionInDays", "", "functions", "RetentionInDays"},
 	{"Resources/OutboundDeadLetters/Properties/SqsManagedSseEnabled", "", "queues", "SqsManagedSseEnabled"},
 	{"Resources/OutboundDeadLetters/Properties/MessageRetentionPeriod", "", "queues", "OutboundDeadLetters keeps messages for 0s"},
-	{"Resources/OutboundQueuePolicy/Properties/PolicyDocument/Statement/Deny", "", "queues", "OutboundQueue takes requests without TLS"},
-	{"Resources/OutboundQueuePolicy/Properties/PolicyDocument/Statement/Allow/Condition", "", "queues", "lets in more"},
+	{"Resources/OutboundQueuePolicy/Properties/PolicyDocument/Statement/Deny", "", "queues", "OutboundQueue accepts requests without TLS"},
+	{"Resources/OutboundQueuePolicy/Properties/PolicyDocument/Statement/Allow/Condition", "", "queues", "allows more"},
 	{"Resources/OutboundQueue/Properties/RedrivePolicy", "", "queues", "deadLetterTargetArn"},
 	{"Resources/EventsTable/DeletionPolicy", "", "table", "DeletionPolicy"},
 	{"Resources/EventsTable/Properties/DeletionProtectionEnabled", "", "table", "DeletionProtectionEnabled"},
@@ -207,28 +207,28 @@ var edits = []edit{
 	// Alarms, the dashboard and queries.
 	{"Resources/WebhookSlow/Properties/Dimensions/FunctionName/Name", "Function", "metrics", "WebhookSlow: Connexease Duration: Function="},
 	{"Resources/SendErrors/Properties/Dimensions", "", "metrics", "AWS has no such metric"},
-	{"Resources/WebhookSlow/Properties/Dimensions/0/Value", "!Ref SendFunction", "alarms", "no alarm tells: near the Gateway's 5 s"},
+	{"Resources/WebhookSlow/Properties/Dimensions/0/Value", "!Ref SendFunction", "alarms", "no alarm covers: near the Gateway's 5 s"},
 	{"Resources/RequestSpike/Properties/MetricName", "5XXError", "metrics", "AWS has no such metric"},
 	{"Resources/RequestSpike/Properties/Dimensions/0/Name", "ApiName", "metrics", "ApiName="},
-	{"Resources/DeadLetters/Properties/Dimensions/0/Value", "!Ref OutboundDeadLetters", "metrics", "is no such thing"},
+	{"Resources/DeadLetters/Properties/Dimensions/0/Value", "!Ref OutboundDeadLetters", "metrics", "does not exist"},
 	{"Resources/SendSpike/Properties/MetricName", "Sends", "metrics", "the code of SendFunction does not write it"},
 	{"Resources/SendSpike/Properties/Dimensions/0/Value", "!Ref WebhookFunction", "metrics", "the code of WebhookFunction does not write it"},
-	{"Resources/TableStrained/Properties/Metrics/timeline/MetricStat/Metric/Dimensions/GlobalSecondaryIndexName/Value", "by_time", "metrics", "by_time is no such thing"},
-	{"Resources/TableStrained/Properties/Metrics/put/MetricStat/Metric/Dimensions/Operation/Value", "GetItem", "metrics", "GetItem is no such thing"},
+	{"Resources/TableStrained/Properties/Metrics/timeline/MetricStat/Metric/Dimensions/GlobalSecondaryIndexName/Value", "by_time", "metrics", "by_time does not exist"},
+	{"Resources/TableStrained/Properties/Metrics/put/MetricStat/Metric/Dimensions/Operation/Value", "GetItem", "metrics", "GetItem does not exist"},
 	{"Resources/WebhookThrottles", "", "metrics", "neither code nor metric filter writes it"},
 	{"Resources/HttpApi/Properties/AccessLogSettings/Format", `'{"routeKey":"$context.routeKey","status":"$context.status"}'`, "metrics", "neither code nor metric filter writes it"},
-	{"Resources/EventsQuarantined", "", "alarms", "no alarm tells: quarantine"},
+	{"Resources/EventsQuarantined", "", "alarms", "no alarm covers: quarantine"},
 	{"Resources/OutcomesUnknown/Properties/Metrics/all/Expression", "unknown + held", "alarms", "unwritten is not in the expression"},
-	{"Resources/TableStrained/Properties/DatapointsToAlarm", "", "alarms", "FILL may be all there is"},
+	{"Resources/TableStrained/Properties/DatapointsToAlarm", "", "alarms", "only what FILL adds"},
 	{"Resources/TableStrained/Properties/Metrics/all/Expression", "table + timeline + put + batch + update", "alarms", "it would never end"},
 	{"Resources/SendErrors/Properties/TreatMissingData", "", "alarms", "missing data"},
-	{"Resources/SendErrors/Properties/AlarmActions", "", "alarms", "does not go to AlarmTopic"},
+	{"Resources/SendErrors/Properties/AlarmActions", "", "alarms", "does not notify AlarmTopic"},
 	{"Resources/SendErrors/Properties/AlarmDescription", "Something failed.", "alarms", "the first command"},
-	{"Resources/SendErrors/Properties/Period", "90", "alarms", "cannot be"},
+	{"Resources/SendErrors/Properties/Period", "90", "alarms", "are not allowed"},
 	{"Resources/EventsQuarantined/Properties/AlarmDescription", "!Sub \"A. Lost: b. First: aws logs tail ${SendLogs} --filter-pattern '{ $.Quarantined > 0 }'\"", "alarms", "has Quarantined"},
 	{"Resources/Dashboard/Properties/DashboardBody", `!Sub '{"widgets": []}'`, "dashboard", "does not show SendErrors"},
 	{"Resources/Dashboard/Properties/DashboardBody", `!Sub '{"widgets": [{"properties": {"metrics": [["Connexease", "Message", "FunctionName", "${WebhookFunction}"]]}}]}'`, "metrics", "does not write it"},
-	{"Resources/Dashboard/Properties/DashboardBody", `!Sub '{"widgets": '`, "dashboard", "is no JSON"},
+	{"Resources/Dashboard/Properties/DashboardBody", `!Sub '{"widgets": '`, "dashboard", "is not JSON"},
 	{"Resources/QueryUsage", "", "queries", "there is no query QueryUsage"},
 	{"Resources/QueryUnknownSends/Properties/Name", "!Sub \"${AWS::StackName}/Unknown\"", "readme", "there is no saved query unknown sends"},
 	{"Resources/AlarmTopicPolicy", "", "topic", "CloudWatch may not publish"},
@@ -243,8 +243,8 @@ var edits = []edit{
 	{"Resources/QuerySlow/Properties/QueryString", "filter Durations > 1", "queries", "has Durations"},
 	{"Resources/QueryQuarantined/Properties/LogGroupNames/0", "!Ref SendLogs", "queries", "no line of [SendLogs] has Quarantined"},
 	// Secrets, names, parameters, outputs.
-	{"Resources/WebhookSecret/Properties/GenerateSecretString/PasswordLength", "64", "secrets", "AWS would put another value into it"},
-	{"Resources/ClientKeysSecret/Properties/GenerateSecretString/GenerateStringKey", "", "secrets", "has come or gone"},
+	{"Resources/WebhookSecret/Properties/GenerateSecretString/PasswordLength", "64", "secrets", "AWS would generate a new value"},
+	{"Resources/ClientKeysSecret/Properties/GenerateSecretString/GenerateStringKey", "", "secrets", "was added or removed"},
 	{"Resources/GatewayKeySecret/Properties/SecretString", "sk_live", "secrets", "has its value in the template"},
 	{"Parameters/ApiKey", "{Type: String, NoEcho: true}", "secrets", "parameter ApiKey looks like a secret"},
 	{sendVars + "GATEWAY_API_KEY", "abc", "secrets", "GATEWAY_API_KEY may hold a secret"},
@@ -253,29 +253,29 @@ var edits = []edit{
 	{"Resources/WebhookSecret/Properties/Name", "webhook", "names", "has the fixed Name"},
 	{"Resources/Dashboard/Properties/DashboardName", "connexease", "names", "has the fixed DashboardName"},
 	{"Parameters/RetentionDays/Default", "-1", "parameters", "its default is too small"},
-	{"Parameters/AlarmEmail/AllowedPattern", "", "parameters", "AlarmEmail takes anything"},
+	{"Parameters/AlarmEmail/AllowedPattern", "", "parameters", "AlarmEmail accepts anything"},
 	{"Metadata/AWS::CloudFormation::Interface/ParameterGroups/1", "", "parameters", "GatewayUrl is in 0 groups"},
 	{sendVars + "GATEWAY_URL", "https://gateway.example", "parameters", "GatewayUrl is not used"},
 	{"Outputs/PutGatewayKey", "", "outputs", "there is no output PutGatewayKey"},
-	{"Outputs/PutGatewayKey/Value", "aws sts get-caller-identity", "outputs", "whichever region"},
-	{"Resources/EventsTable/Metadata/checkov/skip/0/comment", "no", "packs", "EventsTable: CKV_AWS_119 is passed over without a reason"},
+	{"Outputs/PutGatewayKey/Value", "aws sts get-caller-identity", "outputs", "the region of the user's CLI"},
+	{"Resources/EventsTable/Metadata/checkov/skip/0/comment", "no", "packs", "EventsTable: CKV_AWS_119 is suppressed without a reason"},
 	// Events out.
 	{pipe + "SourceParameters/FilterCriteria/Filters/0", "", "events", "INSERT of kind \"message\""},
 	{pipe + "SourceParameters/FilterCriteria/Filters/1", "", "events", "MODIFY of kind \"send\""},
 	{pipe + "SourceParameters/FilterCriteria", "", "events", "REMOVE of kind"},
 	{pipe + "SourceParameters/FilterCriteria/Filters/0/Pattern", `'{"eventName": ["INSERT", "MODIFY"], "dynamodb": {"NewImage": {"detail_type": {"S": [{"prefix": "WhatsApp "}]}}}}'`, "events", "MODIFY of kind \"status\""},
-	{pipe + "SourceParameters/FilterCriteria/Filters/1/Pattern", `'{"eventName": ["INSERT", "MODIFY"], "dynamodb": {"NewImage": {"kind": {"S": ["send"]}}}}'`, "events", "with detail type \"\": it is taken: true"},
+	{pipe + "SourceParameters/FilterCriteria/Filters/1/Pattern", `'{"eventName": ["INSERT", "MODIFY"], "dynamodb": {"NewImage": {"kind": {"S": ["send"]}}}}'`, "events", "with detail type \"\": it is accepted: true"},
 	{pipe + "SourceParameters/DynamoDBStreamParameters/MaximumRecordAgeInSeconds", "", "events", "without bounds"},
 	{pipe + "SourceParameters/DynamoDBStreamParameters/MaximumRetryAttempts", "0", "events", "given up too soon"},
-	{pipe + "SourceParameters/DynamoDBStreamParameters/MaximumRecordAgeInSeconds", "86400", "events", "until the stream forgets it"},
+	{pipe + "SourceParameters/DynamoDBStreamParameters/MaximumRecordAgeInSeconds", "86400", "events", "until the stream drops it"},
 	{pipe + "SourceParameters/DynamoDBStreamParameters/DeadLetterConfig", "", "events", "there is no Arn"},
 	{pipe + "SourceParameters/DynamoDBStreamParameters/StartingPosition", "LATEST", "events", "StartingPosition is"},
 	{pipe + "SourceParameters/DynamoDBStreamParameters/OnPartialBatchItemFailure", "", "events", "OnPartialBatchItemFailure is"},
-	{pipe + "SourceParameters/DynamoDBStreamParameters/BatchSize", "100", "events", "PutEvents takes 10"},
+	{pipe + "SourceParameters/DynamoDBStreamParameters/BatchSize", "100", "events", "PutEvents accepts 10"},
 	{pipe + "TargetParameters/EventBridgeEventBusParameters/DetailType", "WhatsApp", "events", "is named"},
-	{pipe + "TargetParameters/InputTemplate", `'{"pk": <$.dynamodb.NewImage.pk.S>}'`, "events", "is no JSON object of texts"},
-	{pipe + "TargetParameters/InputTemplate", `'{"pk": "<$.dynamodb.NewImage.payload.S>"}'`, "events", "payload is to stay in the table"},
-	{pipe + "TargetParameters/InputTemplate", `'{"pk": "<aws.pipes.event.json>"}'`, "events", "is no attribute alone"},
+	{pipe + "TargetParameters/InputTemplate", `'{"pk": <$.dynamodb.NewImage.pk.S>}'`, "events", "is not a JSON object of strings"},
+	{pipe + "TargetParameters/InputTemplate", `'{"pk": "<$.dynamodb.NewImage.payload.S>"}'`, "events", "payload must not leave the table"},
+	{pipe + "TargetParameters/InputTemplate", `'{"pk": "<aws.pipes.event.json>"}'`, "events", "is not a single attribute"},
 	{pipe + "TargetParameters/InputTemplate", `'{"pk": "<$.dynamodb.NewImage.pk.S>"}'`, "events", "the schema"},
 	{pipe + "DesiredState", "", "events", "does not follow EventsOut"},
 	{pipe + "DesiredState", "STOPPED", "events", "instead of one"},
@@ -283,9 +283,9 @@ var edits = []edit{
 	{pipe + "SourceParameters/DynamoDBStreamParameters/ParallelizationFactor", "", "events", "move 100 events a second of a shard"},
 	{"Resources/EventsTable/DeletionPolicy", "Retain", "table", "DeletionPolicy"},
 	{"Parameters/TableProtection/Default", "'no'", "table", "yes by default"},
-	{"Resources/EventsStuck/Properties/Metrics/moved/MetricStat/Metric/Dimensions/PipeName/Value", "!Ref EventBus", "metrics", "PipeName=${EventBus} is no such thing"},
-	{"Resources/QueueOld/Properties/Metrics/own/MetricStat/Metric/MetricName", "Duration", "alarms", "no alarm tells: queue age"},
-	{"Resources/SendsNotGoingOut/Properties/Metrics/all/Expression", "FILL(released, 0) - limited + FILL(table, 0) + FILL(queue, 0) + FILL(late, 0) + FILL(throttled, 0)", "alarms", "limited is missing where it has no point"},
+	{"Resources/EventsStuck/Properties/Metrics/moved/MetricStat/Metric/Dimensions/PipeName/Value", "!Ref EventBus", "metrics", "PipeName=${EventBus} does not exist"},
+	{"Resources/QueueOld/Properties/Metrics/own/MetricStat/Metric/MetricName", "Duration", "alarms", "no alarm covers: queue age"},
+	{"Resources/SendsNotGoingOut/Properties/Metrics/all/Expression", "FILL(released, 0) - limited + FILL(table, 0) + FILL(queue, 0) + FILL(late, 0) + FILL(throttled, 0)", "alarms", "limited is missing where it has no data point"},
 	{"Resources/Dashboard/Properties/DashboardBody/1/PipeAlarms", "''", "dashboard", "does not show EventsStuck"},
 	{pipe + "Source", "!GetAtt EventsTable.Arn", "events", "StreamArn"},
 	{"Resources/PipeTwo", "{Type: AWS::Pipes::Pipe, Properties: {}}", "events", "instead of one"},
@@ -293,21 +293,21 @@ var edits = []edit{
 	{pipeRole + "events:PutEvents", "", "events", "events:PutEvents on ${EventBus.Arn} is not granted"},
 	{pipeRole + "sqs:SendMessage", "", "events", "sqs:SendMessage on ${EventDeadLetters.Arn} is not granted"},
 	{pipeRole + "events:PutEvents/Action", "events:*", "events", "events:* on ${EventBus.Arn} is granted and not used"},
-	{"Resources/PipeRole/Properties/AssumeRolePolicyDocument/Statement/0/Condition", "", "events", "of this account alone"},
+	{"Resources/PipeRole/Properties/AssumeRolePolicyDocument/Statement/0/Condition", "", "events", "by this account's pipes alone"},
 	{"Resources/EventArchive", "", "events", "archives instead of one"},
 	{"Resources/EventArchive/Properties/RetentionDays", "", "events", "RetentionDays is"},
 	{"Resources/EventArchive/Condition", "", "events", "Condition is"},
 	{"Resources/EventBus/Properties/Name", "connexease", "names", "has the fixed Name"},
 	{"Resources/EventDeadLetters/Properties/MessageRetentionPeriod", "", "queues", "EventDeadLetters keeps messages"},
-	{"Resources/EventsUndelivered", "", "alarms", "no alarm tells: events given up"},
-	{"Resources/EventsNotGoingOut", "", "alarms", "no alarm tells: pipe fails"},
-	{"Resources/EventsNotGoingOut/Properties/Dimensions/0/Value", "!Ref EventBus", "metrics", "PipeName=${EventBus} is no such thing"},
+	{"Resources/EventsUndelivered", "", "alarms", "no alarm covers: events given up"},
+	{"Resources/EventsNotGoingOut", "", "alarms", "no alarm covers: pipe fails"},
+	{"Resources/EventsNotGoingOut/Properties/Dimensions/0/Value", "!Ref EventBus", "metrics", "PipeName=${EventBus} does not exist"},
 	{"Outputs/EventBusName", "", "outputs", "there is no output EventBusName"},
-	// What samconfig.toml says of parameters that are not there.
+	// Overrides in samconfig.toml of parameters that do not exist.
 	{"Parameters/LogRetentionDays", "", "samconfig", "there is no parameter LogRetentionDays"},
 }
 
-func TestWhatIsTakenOutOfTheTemplateIsMissed(t *testing.T) {
+func TestEveryEditOfTheTemplateIsReported(t *testing.T) {
 	for _, e := range edits {
 		t.Run(e.check+" "+e.path, func(t *testing.T) {
 			p := project(t, func(root *yaml.Node) { e.apply(t, root) })
@@ -319,12 +319,12 @@ func TestWhatIsTakenOutOfTheTemplateIsMissed(t *testing.T) {
 	}
 }
 
-func TestAnIncompleteEnvironmentIsMissed(t *testing.T) {
+func TestAnIncompleteEnvironmentIsReported(t *testing.T) {
 	for _, c := range []struct{ old, new, says string }{
 		{"stack_name = \"connexease-prod\"\n", "", "default: deploy has other settings than prod"},
-		{"connexease-staging", "connexease-prod", "is missing or another environment's"},
+		{"connexease-staging", "connexease-prod", "is missing or a different environment's"},
 		{"RetentionDays=90 ", "Retention=90 ", "there is no parameter Retention"},
-		{"LogRetentionDays=14", "LogRetentionDays=15", "is none of those allowed"},
+		{"LogRetentionDays=14", "LogRetentionDays=15", "is not an allowed value"},
 		{"RetentionDays=365", "RetentionDays=-1", "is too small"},
 		{"[staging.build.parameters]\ncached = false", "[staging.build.parameters]\ncached = true", "staging: build is"},
 		{"[prod.deploy.parameters]", "[prod.deploy.parameters]\nregion = \"eu-west-1\"", "pins a region"},

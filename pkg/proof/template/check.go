@@ -1,6 +1,6 @@
 // Package template proves that template.yaml, samconfig.toml and the code fit each other. Each
-// check is in a file check_*.go and returns a sentence for each fault; bite_test.go takes their
-// subjects away and sees them say so.
+// check is in a file check_*.go and returns a sentence for each fault; bite_test.go removes their
+// subjects and expects them to report it.
 package template
 
 import (
@@ -13,21 +13,21 @@ import (
 	"connexease-functions/pkg/local/template"
 )
 
-// proof is what the checks compare: the template, the code, and SAM's configuration.
+// proof holds what the checks compare: the template, the code, SAM's configuration and the READMEs.
 type proof struct {
 	*template.Template
 	source    *source
 	samconfig string
 	makefile  string
 	readmes   string                     // of all folders
-	tests     func(folder string) string // the text of a package's tests
+	tests     func(folder string) string // the source of a package's tests
 }
 
-// check is one thing that is proven. It returns a sentence for each fault.
+// check proves one property. It returns a sentence for each fault.
 type check func(*proof) []string
 
-// checks are named for what they hold the template to; that each of them bites is tried
-// in bite_test.go.
+// checks are named for the property that they prove; that each of them can fail is tried in
+// bite_test.go.
 var checks = map[string]check{
 	"variables":  variables,
 	"grants":     grants,
@@ -54,14 +54,14 @@ var checks = map[string]check{
 	"packs":      suppressionsHaveReasons,
 }
 
-// The checks do nothing more often.
+// The checks use no other functions.
 var (
 	find = template.Find
 	each = template.Each
 )
 
-// ref returns what a node refers to: ${X} for !Ref X, ${X.Arn} for !GetAtt X.Arn, the text
-// of !Sub and of what is no function.
+// ref returns what a node refers to: ${X} for !Ref X, ${X.Arn} for !GetAtt X.Arn, and the string of
+// !Sub and of a plain scalar.
 func ref(n *yaml.Node) string {
 	switch {
 	case n == nil:
@@ -96,7 +96,7 @@ func (p *proof) refersTo(reference, attribute, kind string) (id string, is bool)
 	return id, n != nil && n.Value == kind
 }
 
-// every calls visit for each resource of a type, conditions or not.
+// every calls visit for each resource of a type, regardless of conditions.
 func (p *proof) every(kind string, visit func(id string, n *yaml.Node)) {
 	_ = each(find(p.Root(), "Resources"), func(id string, n *yaml.Node) error {
 		if k := find(n, "Type"); k != nil && k.Value == kind {

@@ -12,10 +12,11 @@ import (
 	"connexease-functions/pkg/local/template"
 )
 
-// The needs that alarms answer, and the metric that tells each. Taking one out is a fault.
+// needs lists the failures that alarms cover, each with its metric. An alarm that lacks one is a
+// fault.
 var watched = map[string]string{
-	"webhook answers 5xx":                 "WebhookServerErrors",
-	"webhook ends without an answer":      "Errors ${WebhookFunction}",
+	"webhook returns 5xx":                 "WebhookServerErrors",
+	"webhook ends without a response":     "Errors ${WebhookFunction}",
 	"route throttled":                     "WebhookThrottled",
 	"no concurrency for the webhook":      "Throttles ${WebhookFunction}",
 	"near the Gateway's 5 s":              "Duration ${WebhookFunction}",
@@ -23,7 +24,7 @@ var watched = map[string]string{
 	"quarantine":                          "Quarantined ${WebhookFunction}",
 	"events overflow":                     "Overflowed ${WebhookFunction}",
 	"overflow cannot be written":          "DrainsFailed ${WebhookFunction}",
-	"overflow's dead letters":             "ApproximateNumberOfMessagesVisible ${OverflowDeadLetters.QueueName}",
+	"overflow's dead-letter queue":        "ApproximateNumberOfMessagesVisible ${OverflowDeadLetters.QueueName}",
 	"previous secret in use":              "PreviousSecretUsed ${WebhookFunction}",
 	"webhook's secret stale":              "SecretStaleness ${WebhookFunction}",
 	"webhook's secret unavailable":        "SecretUnavailable ${WebhookFunction}",
@@ -41,19 +42,18 @@ var watched = map[string]string{
 	"record refused":                      "RecordsRefused ${SendFunction}",
 	"queue age":                           "RecordAge ${SendFunction}",
 	"queue not received":                  "ApproximateAgeOfOldestMessage ${OutboundQueue.QueueName}",
-	"dead letters":                        "ApproximateNumberOfMessagesVisible ${OutboundDeadLetters.QueueName}",
+	"dead-letter queue":                   "ApproximateNumberOfMessagesVisible ${OutboundDeadLetters.QueueName}",
 	"failed invocations":                  "ApproximateNumberOfMessagesVisible ${FailedInvocations.QueueName}",
 	"table throttled":                     "WriteThrottleEvents ${EventsTable}",
 	"table failed":                        "SystemErrors ${EventsTable}",
 	"pipe fails":                          "ExecutionFailed ${EventPipe}",
-	"pipe stands still, or falls behind":  "EventCount ${EventPipe}",
+	"pipe is stuck, or falls behind":      "EventCount ${EventPipe}",
 	"events given up":                     "ApproximateNumberOfMessagesVisible ${EventDeadLetters.QueueName}",
 	"requests cost":                       "Count ${HttpApi}",
 	"sends cost":                          "Sent ${SendFunction}",
 }
 
-// alarms: each can fire, goes to the topic, and says what to do; together they watch all
-// that is to be watched.
+// alarms: each can fire, notifies the topic, and says what to do; together they cover all needs.
 func alarms(p *proof) (faults []string) {
 	var seen []string
 	for _, m := range p.alarmMetrics() {
@@ -64,7 +64,7 @@ func alarms(p *proof) (faults []string) {
 	}
 	for need, how := range watched {
 		if !slices.Contains(seen, how) {
-			faults = append(faults, fmt.Sprintf("no alarm tells: %s (%s)", need, how))
+			faults = append(faults, fmt.Sprintf("no alarm covers: %s (%s)", need, how))
 		}
 	}
 	p.every("AWS::CloudWatch::Alarm", func(id string, n *yaml.Node) {
@@ -103,39 +103,39 @@ func (p *proof) fires(n *yaml.Node) (faults []string) {
 			case used == 0:
 				faults = append(faults, id+" is not in the expression")
 			case used != filled:
-				faults = append(faults, id+" is missing where it has no point: it is not filled")
+				faults = append(faults, id+" is missing where it has no data point: it is not filled")
 			}
 		}
 		if results != 1 {
 			faults = append(faults, fmt.Sprintf("it has %d results instead of one", results))
 		}
 	}
-	// PutMetricAlarm: up to a day; longer ones only with periods of an hour.
+	// PutMetricAlarm: up to a day; longer with periods of at least an hour.
 	if period < 60 || period%60 != 0 || periods < 1 || points > periods || periods*period > 24*60*60 {
-		faults = append(faults, fmt.Sprintf("%d of %d periods of %d s cannot be", points, periods, period))
+		faults = append(faults, fmt.Sprintf("%d of %d periods of %d s are not allowed", points, periods, period))
 	}
 	dynamo := slices.ContainsFunc(list(find(n, "Metrics")), func(m *yaml.Node) bool {
 		return ref(find(m, "MetricStat", "Metric", "Namespace")) == "AWS/DynamoDB"
 	}) || ref(find(n, "Namespace")) == "AWS/DynamoDB"
 	if dynamo && !strings.Contains(expression, "FILL(") {
-		faults = append(faults, "it would never end: missing numbers of DynamoDB keep an alarm's state")
+		faults = append(faults, "it would never end: alarms on DynamoDB metrics keep their state while data is missing")
 	}
 	if strings.Contains(expression, "FILL(") && points == periods {
-		faults = append(faults, "FILL may be all there is of the newest period: it needs fewer points than periods")
+		faults = append(faults, "the newest period may hold only what FILL adds: it needs fewer data points than periods")
 	}
 	if ref(find(n, "TreatMissingData")) != "notBreaching" || ref(find(n, "Threshold")) == "" || ref(find(n, "ComparisonOperator")) == "" {
-		faults = append(faults, "it has no threshold, or takes missing data for a fault")
+		faults = append(faults, "it has no threshold, or treats missing data as a failure")
 	}
 	return faults
 }
 
-// described is how long a name or address may be that takes the place of ${…}.
+// described is the maximum length of a name or address that replaces ${…}.
 const described = 110
 
-// tells says what is missing in an alarm's description, and where it goes.
+// tells reports what is missing in an alarm's description, and a wrong topic.
 func (p *proof) tells(n *yaml.Node) (faults []string) {
 	if to := list(find(n, "AlarmActions")); len(to) != 1 || ref(to[0]) != "${AlarmTopic}" {
-		faults = append(faults, "it does not go to AlarmTopic")
+		faults = append(faults, "it does not notify AlarmTopic")
 	}
 	text := ref(find(n, "AlarmDescription"))
 	if !regexp.MustCompile(`^\S.*\. Lost: .*\. First: .*\baws \S`).MatchString(strings.TrimSpace(text)) &&
@@ -144,9 +144,9 @@ func (p *proof) tells(n *yaml.Node) (faults []string) {
 	}
 	long := template.Placeholder.ReplaceAllString(text, strings.Repeat("x", described))
 	if len(long) > 1024 {
-		faults = append(faults, fmt.Sprintf("its description may have %d characters, CloudWatch takes 1,024", len(long)))
+		faults = append(faults, fmt.Sprintf("its description may have %d characters, CloudWatch accepts 1,024", len(long)))
 	}
-	// What commands look for in logs is there.
+	// The members that commands filter by exist in the logs.
 	for _, member := range regexp.MustCompile(`\$\.([A-Za-z_]+)`).FindAllStringSubmatch(text, -1) {
 		if !p.logged(groups(text), member[1]) {
 			faults = append(faults, fmt.Sprintf("no line of %v has %s", groups(text), member[1]))
@@ -162,7 +162,7 @@ func groups(text string) (all []string) {
 	return all
 }
 
-// logged tells whether lines of one of these log groups may have a member.
+// logged reports whether lines of one of these log groups may have a member.
 func (p *proof) logged(groups []string, member string) bool {
 	if p.source.logKeys[member] {
 		return true
@@ -177,7 +177,7 @@ func (p *proof) logged(groups []string, member string) bool {
 	return found
 }
 
-// topic: CloudWatch may publish to it, of this account's alarms, and the mail comes from it.
+// topic: CloudWatch may publish this account's alarms to it, and it sends the mail.
 func topic(p *proof) (faults []string) {
 	publishes := false
 	p.every("AWS::SNS::TopicPolicy", func(_ string, n *yaml.Node) {
@@ -195,8 +195,9 @@ func topic(p *proof) (faults []string) {
 	})...)
 }
 
-// redriven: what the alarm of failed invocations says to do sends nothing a second time. The key of
-// a direct invocation counts in its own scope only, so on the outbound queue it would be sent anew.
+// redriven: the commands of the alarm of failed invocations send nothing a second time. The key of
+// a direct invocation counts in its own scope only, so on the outbound queue it would be sent a
+// second time.
 func redriven(p *proof) (faults []string) {
 	n := find(p.Root(), "Resources", "InvocationsFailed", "Properties")
 	text := ref(find(n, "AlarmDescription"))
@@ -215,7 +216,7 @@ func redriven(p *proof) (faults []string) {
 	})...)
 }
 
-// dashboard: it shows every alarm, and is one that costs nothing beside two others.
+// dashboard: it shows every alarm, and is free of charge alongside two others.
 func dashboard(p *proof) (faults []string) {
 	shown, alarms, err := p.widgets()
 	if err != nil {
@@ -229,7 +230,7 @@ func dashboard(p *proof) (faults []string) {
 		}
 	})
 	if len(alarms) > 0 {
-		faults = append(faults, fmt.Sprintf("%v are no alarms", alarms))
+		faults = append(faults, fmt.Sprintf("%v are not alarms", alarms))
 	}
 	// Amazon CloudWatch pricing, free tier: three dashboards of up to 50 metrics.
 	if len(shown) > 50 {
@@ -244,15 +245,15 @@ var (
 	alias  = regexp.MustCompile(`\bas (\w+)`)
 	// keywords of CloudWatch Logs Insights that the queries use.
 	keywords = strings.Fields("fields filter sort stats limit by as asc desc and or in ispresent count sum max")
-	// ofPlatform are members of lines that Lambda and CloudWatch write (AWS Lambda: "Telemetry API
-	// Event schema reference", platform.report).
+	// ofPlatform lists members of lines that Lambda and CloudWatch write (AWS Lambda: "Telemetry
+	// API Event schema reference", platform.report).
 	ofPlatform = strings.Fields("@timestamp type record.requestId record.status record.errorType record.metrics.durationMs")
 )
 
-// runbook are the saved queries that alarms and READMEs count on.
+// runbook lists the saved queries that alarms and READMEs refer to.
 var runbook = strings.Fields("QueryUnknownSends QueryCrashes QueryRefusals QueryQuarantined QuerySlow QueryUsage")
 
-// queries: they are there, and each looks for what lines of its log groups have.
+// queries: they exist, and each filters by members that lines of its log groups have.
 func queries(p *proof) (faults []string) {
 	for _, id := range runbook {
 		if ref(find(p.Root(), "Resources", id, "Type")) != "AWS::Logs::QueryDefinition" {
@@ -264,7 +265,7 @@ func queries(p *proof) (faults []string) {
 		for _, group := range list(find(n, "Properties", "LogGroupNames")) {
 			name, ok := p.refersTo(ref(group), "", "AWS::Logs::LogGroup")
 			if !ok {
-				faults = append(faults, id+": "+ref(group)+" is no log group")
+				faults = append(faults, id+": "+ref(group)+" is not a log group")
 			}
 			in = append(in, name)
 		}

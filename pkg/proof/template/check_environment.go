@@ -14,8 +14,8 @@ import (
 	"connexease-functions/pkg/ledger"
 )
 
-// codes calls visit with each function of the template and its code, and reports what is
-// on one side only.
+// codes calls visit with each function of the template and its code, and reports functions that
+// only one side has.
 func (p *proof) codes(visit func(id string, n *yaml.Node, c *code)) (faults []string) {
 	seen := map[string]bool{}
 	p.every("AWS::Serverless::Function", func(id string, n *yaml.Node) {
@@ -34,7 +34,7 @@ func (p *proof) codes(visit func(id string, n *yaml.Node, c *code)) (faults []st
 	return faults
 }
 
-// variables: what the code reads is set, and what is set is read.
+// variables: each variable that the code reads is set, and each that is set is read.
 func variables(p *proof) (faults []string) {
 	return append(p.codes(func(id string, n *yaml.Node, c *code) {
 		set := map[string]bool{}
@@ -54,12 +54,11 @@ func variables(p *proof) (faults []string) {
 	}), faults...)
 }
 
-// webhookRoute is the only route that the code does not name: the webhook takes whatever
-// HTTP request it is given.
+// webhookRoute is the only route that the code does not name: the webhook accepts any HTTP request.
 const webhookRoute = "POST /webhook"
 
-// routes: the template's are those that the code knows, and whatever names a route names
-// one of them.
+// routes: the template has the routes that the code knows, and every reference to a route names one
+// of them.
 func routes(p *proof) (faults []string) {
 	every := map[string]bool{}
 	faults = append(p.codes(func(id string, n *yaml.Node, c *code) {
@@ -84,7 +83,7 @@ func routes(p *proof) (faults []string) {
 	}), faults...)
 	named := func(where, key string) {
 		if !every[key] {
-			faults = append(faults, fmt.Sprintf("%s names %q, which is no route", where, key))
+			faults = append(faults, fmt.Sprintf("%s names %q, which is not a route", where, key))
 		}
 	}
 	_ = each(find(p.Root(), "Resources", "HttpApi", "Properties", "RouteSettings"), func(key string, _ *yaml.Node) error {
@@ -105,7 +104,7 @@ func routes(p *proof) (faults []string) {
 	return faults
 }
 
-// seconds reads a number of seconds; 0 where there is none.
+// seconds reads a number of seconds; 0 if there is none.
 func seconds(n *yaml.Node) time.Duration {
 	s, _ := strconv.Atoi(ref(n))
 	return time.Duration(s) * time.Second
@@ -120,7 +119,7 @@ const (
 	leastParallel = 2                   // the same page, MaximumConcurrency
 )
 
-// times: each limit leaves the ones inside it their time.
+// times: each limit leaves enough time for the ones inside it.
 func times(p *proof) (faults []string) {
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
 	return append(p.codes(func(id string, n *yaml.Node, c *code) {
@@ -154,7 +153,8 @@ func times(p *proof) (faults []string) {
 }
 
 // atOnce names the constant of each function that bounds how many records it handles at once. The
-// webhook writes fewer at once than a batch has: what its time does not suffice for comes again.
+// webhook writes fewer at once than a batch has: records that it has no time for are returned to
+// the queue.
 var atOnce = map[string]struct {
 	constant   string
 	wholeBatch bool
@@ -167,7 +167,7 @@ func (p *proof) mappingTimes(id string, m *yaml.Node, timeout time.Duration, c *
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
 	queue, ok := p.refersTo(ref(find(m, "Queue")), "Arn", "AWS::SQS::Queue")
 	if !ok {
-		return []string{"its queue is none of this template"}
+		return []string{"its queue is not in this template"}
 	}
 	window := seconds(find(m, "MaximumBatchingWindowInSeconds"))
 	if visibility := seconds(find(p.Root(), "Resources", queue, "Properties", "VisibilityTimeout")); visibility < 6*timeout+window {
@@ -186,14 +186,14 @@ func (p *proof) mappingTimes(id string, m *yaml.Node, timeout time.Duration, c *
 		fault("MaximumConcurrency must be at least %d", leastParallel)
 	}
 	if types := list(find(m, "FunctionResponseTypes")); !slices.ContainsFunc(types, func(n *yaml.Node) bool { return n.Value == "ReportBatchItemFailures" }) {
-		fault("without ReportBatchItemFailures one record that is to come again brings back all")
+		fault("without ReportBatchItemFailures, one failed record returns the whole batch to the queue")
 	}
 	properties := find(p.Root(), "Resources", queue, "Properties")
 	if kept := seconds(find(properties, "MessageRetentionPeriod")); kept <= ledger.MaxValidFor || kept > longestKept {
 		fault("the queue keeps messages for %v: more than the longest validity of %v, at most %v", kept, ledger.MaxValidFor, longestKept)
 	}
 	if count := ref(find(properties, "RedrivePolicy", "maxReceiveCount")); count != strconv.Itoa(highestCount) {
-		fault("maxReceiveCount is %q: days of 429, or without the table, need all %d receives", count, highestCount)
+		fault("maxReceiveCount is %q: days of 429, or of an outage of the table, need all %d receives", count, highestCount)
 	}
 	return faults
 }

@@ -21,16 +21,16 @@ const (
 	mostEntries  = 10                     // AWS API reference: PutEvents
 	streamKept   = 24 * time.Hour         // Amazon DynamoDB: "Change data capture for DynamoDB Streams"
 	templateMost = 8192                   // AWS API reference: PipeTargetParameters, InputTemplate
-	mostRetries  = 185                    // of the pipe's, with whose backoff a day is over
-	shardWrites  = 1000                   // a second; a shard follows a partition (Amazon DynamoDB: "Burst and adaptive capacity")
-	putsTake     = 100 * time.Millisecond // assumed: one batch's way through the pipe
+	mostRetries  = 185                    // of the pipe's, after whose backoff a day has passed
+	shardWrites  = 1000                   // per second; a shard follows a partition (Amazon DynamoDB: "Burst and adaptive capacity")
+	putsTake     = 100 * time.Millisecond // assumed: a batch's time in the pipe
 )
 
-// neverOut are attributes that no event has: the payload, and the ledger's own.
+// neverOut lists attributes that no event has: the payload, and the ledger's own.
 var neverOut = strings.Fields("payload contact_payload payload_sha256 attempts fingerprint v valid_until on_unknown expires_at timeline_pk timeline_sk")
 
-// eventsGoOut: one pipe takes what is new to the bus, bounded, and nothing that is not for
-// others; its role may do that and no more.
+// eventsGoOut: one pipe, with bounded retries, publishes what is new on the bus, and nothing
+// internal; its role may do that and no more.
 func eventsGoOut(p *proof) (faults []string) {
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
 	pipes, err := p.Pipes()
@@ -44,15 +44,15 @@ func eventsGoOut(p *proof) (faults []string) {
 		"StartingPosition": "TRIM_HORIZON", "OnPartialBatchItemFailure": "AUTOMATIC_BISECT",
 	})...)
 	if rate := float64(pipe.Parallel*pipe.BatchSize) / putsTake.Seconds(); rate < shardWrites {
-		fault("%s: %d batches of %d at once move %.0f events a second of a shard, which takes %d writes", pipe.Name, pipe.Parallel, pipe.BatchSize, rate, shardWrites)
+		fault("%s: %d batches of %d at once move %.0f events a second of a shard, which accepts %d writes", pipe.Name, pipe.Parallel, pipe.BatchSize, rate, shardWrites)
 	}
 	if pipe.BatchSize > mostEntries {
-		fault("%s: PutEvents takes %d events, a batch has %d", pipe.Name, mostEntries, pipe.BatchSize)
+		fault("%s: PutEvents accepts %d events, a batch has %d", pipe.Name, mostEntries, pipe.BatchSize)
 	}
 	if pipe.MaxRetries < 1 || pipe.MaxRetries > mostRetries || pipe.MaxAge < time.Minute || pipe.MaxAge > streamKept/2 {
-		fault("%s: %d retries within %v: an event is given up too soon, or holds up its shard until the stream forgets it", pipe.Name, pipe.MaxRetries, pipe.MaxAge)
+		fault("%s: %d retries within %v: an event is given up too soon, or blocks its shard until the stream drops it", pipe.Name, pipe.MaxRetries, pipe.MaxAge)
 	}
-	// A pipe asks the stream for money, and some regions have none.
+	// A pipe's polls cost money, and some regions have no pipes.
 	if ref(find(properties, "DesiredState")) != "RUNNING" || ref(find(p.Root(), "Resources", pipe.Name, "Condition")) != "SendsEvents" {
 		fault("%s: it does not follow EventsOut", pipe.Name)
 	}
@@ -76,7 +76,7 @@ func eventsGoOut(p *proof) (faults []string) {
 	return faults
 }
 
-// filtersTake tries the filters on records of every kind.
+// filtersTake tries the filters with records of every kind.
 func (p *proof) filtersTake(pipe template.Pipe) (faults []string) {
 	c := pipe.Config
 	made, err := pipes.New(c)
@@ -92,13 +92,13 @@ func (p *proof) filtersTake(pipe template.Pipe) (faults []string) {
 					image["detail_type"] = map[string]string{"S": detailType}
 				}
 				record := map[string]any{"eventName": name, "dynamodb": map[string]any{"NewImage": image}}
-				if name == "REMOVE" { // that has no new image
+				if name == "REMOVE" { // without a new image
 					record["dynamodb"] = map[string]any{"Keys": image}
 				}
 				text, _ := json.Marshal(record)
 				want := detailType != "" && (name == "INSERT" || name == "MODIFY" && kind == "send")
 				if made.Takes(text) != want {
-					faults = append(faults, fmt.Sprintf("%s of kind %q with detail type %q: it is taken: %t", name, kind, detailType, !want))
+					faults = append(faults, fmt.Sprintf("%s of kind %q with detail type %q: it is accepted: %t", name, kind, detailType, !want))
 				}
 			}
 		}
@@ -113,22 +113,22 @@ func (p *proof) filtersTake(pipe template.Pipe) (faults []string) {
 		text := fmt.Sprintf(`{"eventName":"INSERT","dynamodb":{"NewImage":{"kind":{"S":%q},"detail_type":{"S":%q}}}}`, kind, name)
 		e, err := made.Entry([]byte(text))
 		if !made.Takes([]byte(text)) || err != nil || e.DetailType != name {
-			faults = append(faults, fmt.Sprintf("%s is not taken, or is named %q: %v", name, e.DetailType, err))
+			faults = append(faults, fmt.Sprintf("%s is not accepted, or is named %q: %v", name, e.DetailType, err))
 		}
 	}
 	return faults
 }
 
-// templateFits: each value stands alone between quotes, where its absence leaves valid JSON;
-// the members are those of the schema, and none is for the table alone.
+// templateFits: each value is placed alone between quotes, where its absence leaves valid JSON; the
+// members are those of the schema, and none is internal to the table.
 func templateFits(pipe template.Pipe) (faults []string) {
 	text := pipe.InputTemplate
 	if len(text) > templateMost {
-		faults = append(faults, fmt.Sprintf("the input template has %d characters, AWS takes %d", len(text), templateMost))
+		faults = append(faults, fmt.Sprintf("the input template has %d characters, AWS accepts %d", len(text), templateMost))
 	}
 	var members map[string]string
 	if err := json.Unmarshal([]byte(text), &members); err != nil {
-		return append(faults, "the input template is no JSON object of texts: "+err.Error())
+		return append(faults, "the input template is not a JSON object of strings: "+err.Error())
 	}
 	if got, want := slices.Sorted(maps.Keys(members)), slices.Sorted(slices.Values(schema.Members())); !slices.Equal(got, want) {
 		faults = append(faults, fmt.Sprintf("the input template has %v, the schema %v", got, want))
@@ -136,19 +136,19 @@ func templateFits(pipe template.Pipe) (faults []string) {
 	attribute := regexp.MustCompile(`^(<\$\.dynamodb\.NewImage\.[a-z_]+\.(S|N|BOOL)>)+$`)
 	for name, value := range members {
 		if !attribute.MatchString(value) {
-			faults = append(faults, fmt.Sprintf("%s: %s is no attribute alone", name, value))
+			faults = append(faults, fmt.Sprintf("%s: %s is not a single attribute", name, value))
 		}
 		for _, secret := range neverOut {
 			if strings.Contains(value, "."+secret+".") {
-				faults = append(faults, fmt.Sprintf("%s: %s is to stay in the table", name, secret))
+				faults = append(faults, fmt.Sprintf("%s: %s must not leave the table", name, secret))
 			}
 		}
 	}
 	return faults
 }
 
-// pipeMay: the pipe's role is the pipe's alone, and may do what its source, target and dead
-// letters need (Amazon EventBridge: "Event source permissions for Amazon EventBridge Pipes").
+// pipeMay: the pipe's role is the pipe's alone, and may do what its source, target and dead-letter
+// queue need (Amazon EventBridge: "Event source permissions for Amazon EventBridge Pipes").
 func (p *proof) pipeMay(pipe template.Pipe, roleReference string) (faults []string) {
 	fault := func(format string, args ...any) {
 		faults = append(faults, "PipeRole: "+fmt.Sprintf(format, args...))
@@ -161,16 +161,16 @@ func (p *proof) pipeMay(pipe template.Pipe, roleReference string) (faults []stri
 	}
 	id, ok := p.refersTo(roleReference, "Arn", "AWS::IAM::Role")
 	if !ok {
-		return []string{"the pipe's role is none of this template"}
+		return []string{"the pipe's role is not in this template"}
 	}
 	role := find(p.Root(), "Resources", id, "Properties")
 	trust := list(find(role, "AssumeRolePolicyDocument", "Statement"))
 	if len(trust) != 1 || ref(find(trust[0], "Principal", "Service")) != "pipes.amazonaws.com" ||
 		ref(find(trust[0], "Condition", "StringEquals", "aws:SourceAccount")) != "${AWS::AccountId}" {
-		fault("it is to be the pipes' of this account alone")
+		fault("it must be assumable by this account's pipes alone")
 	}
 	if find(role, "ManagedPolicyArns") != nil {
-		fault("it has permissions beside those of its own policies")
+		fault("it has permissions besides those of its own policies")
 	}
 	granted := map[string]bool{}
 	for _, policy := range list(find(role, "Policies")) {

@@ -7,34 +7,34 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// actionOf says which IAM action an operation of the SDK needs (Service Authorization
-// Reference: "Actions, resources, and condition keys for" the service). Most have the
-// operation's own name; those that need another one, or several, are why this is a table.
+// actionOf maps an SDK operation to the IAM actions that it needs (Service Authorization Reference:
+// "Actions, resources, and condition keys for" the service). Most have the operation's name; those
+// that need a different one, or several, require the table.
 var actionOf = map[string][]string{
-	"dynamodb.BatchWriteItem": {"dynamodb:BatchWriteItem"}, // PutItem is not needed for what is in the batch
+	"dynamodb.BatchWriteItem": {"dynamodb:BatchWriteItem"}, // the batch's puts do not need PutItem
 	"dynamodb.PutItem":        {"dynamodb:PutItem"},        // with a condition too
 	"dynamodb.UpdateItem":     {"dynamodb:UpdateItem"},     // ReturnValues and conditions need no GetItem
 	"dynamodb.Query":          {"dynamodb:Query"},          // on the table, on an index, or both: see code.indexes
-	// There is no such action: a transaction needs those of its parts (Amazon DynamoDB: "Using
-	// IAM with DynamoDB transactions"). The code has puts and condition checks in it.
+	// There is no such action: a transaction needs those of its parts (Amazon DynamoDB: "Using IAM
+	// with DynamoDB transactions"). The code's consist of puts and condition checks.
 	"dynamodb.TransactWriteItems":   {"dynamodb:PutItem", "dynamodb:ConditionCheckItem"},
 	"sqs.SendMessage":               {"sqs:SendMessage"},
 	"sqs.ChangeMessageVisibility":   {"sqs:ChangeMessageVisibility"},
-	"secretsmanager.GetSecretValue": {"secretsmanager:GetSecretValue"}, // kms:Decrypt only with a key of one's own
+	"secretsmanager.GetSecretValue": {"secretsmanager:GetSecretValue"}, // kms:Decrypt only with a customer managed key
 }
 
-// grantedFor are the actions that no code of ours calls: AWS does, as the function's role.
+// grantedFor lists the actions that our code does not call, but AWS does under the function's role.
 var grantedFor = map[string]string{
 	"logs:CreateLogStream":   "Lambda writes the function's logs (AWS Lambda: \"Sending Lambda function logs to CloudWatch Logs\")",
 	"logs:PutLogEvents":      "the same",
-	"sqs:ReceiveMessage":     "Lambda's poller takes the queue's records (AWS Lambda: \"Using Lambda with Amazon SQS\", execution role permissions)",
+	"sqs:ReceiveMessage":     "Lambda's poller receives the queue's records (AWS Lambda: \"Using Lambda with Amazon SQS\", execution role permissions)",
 	"sqs:DeleteMessage":      "the same",
 	"sqs:GetQueueAttributes": "the same",
-	"sqs:SendMessage":        "Lambda puts failed asynchronous invocations into the OnFailure queue (AWS Lambda: \"Capturing records of Lambda asynchronous invocations\")",
+	"sqs:SendMessage":        "Lambda sends failed asynchronous invocations to the OnFailure queue (AWS Lambda: \"Capturing records of Lambda asynchronous invocations\")",
 }
 
-// grants: a function may do what its code and AWS on its behalf do, on what it is given,
-// and nothing else.
+// grants: a function may do exactly what its code does, and AWS on its behalf, on the resources in
+// its environment, and nothing else.
 func grants(p *proof) (faults []string) {
 	return append(p.codes(func(id string, n *yaml.Node, c *code) {
 		granted, bad := p.granted(n)
@@ -59,7 +59,7 @@ func grants(p *proof) (faults []string) {
 func (p *proof) needed(n *yaml.Node, c *code) (all map[string]string, faults []string) {
 	all = map[string]string{}
 	need := func(action, resource, why string) { all[action+" on "+resource] = why }
-	// The resources are those whose names the function is given.
+	// The resources are those named in the function's environment.
 	given := map[string][]string{}
 	_ = each(find(n, "Properties", "Environment", "Variables"), func(_ string, v *yaml.Node) error {
 		if id, ok := p.refersTo(ref(v), "", "AWS::DynamoDB::Table"); ok {
@@ -79,11 +79,11 @@ func (p *proof) needed(n *yaml.Node, c *code) (all map[string]string, faults []s
 		used[service] = true
 		actions := actionOf[operation]
 		if actions == nil {
-			faults = append(faults, operation+" is called, and actionOf does not say what it needs")
+			faults = append(faults, operation+" is called, but actionOf does not say what it needs")
 			continue
 		}
 		if given[service] == nil {
-			faults = append(faults, fmt.Sprintf("%s is called, and no variable says on what", operation))
+			faults = append(faults, fmt.Sprintf("%s is called, but no variable names its resource", operation))
 		}
 		for _, resource := range given[service] {
 			on := []string{resource}
@@ -102,7 +102,7 @@ func (p *proof) needed(n *yaml.Node, c *code) (all map[string]string, faults []s
 	}
 	for service := range given {
 		if !used[service] {
-			faults = append(faults, fmt.Sprintf("it is given a resource of %s, which its code never calls", service))
+			faults = append(faults, fmt.Sprintf("its environment names a resource of %s, which its code never calls", service))
 		}
 	}
 	onBehalf := func(resource string, actions ...string) {
@@ -125,22 +125,22 @@ func (p *proof) needed(n *yaml.Node, c *code) (all map[string]string, faults []s
 	return all, faults
 }
 
-// granted reads the role of a function. What SAM would add to a role of its own is broad,
-// so there must be one.
+// granted reads the role of a function. A role generated by SAM would have broad permissions, so
+// there must be one.
 func (p *proof) granted(n *yaml.Node) (all map[string]bool, faults []string) {
 	all = map[string]bool{}
 	role, ok := p.refersTo(ref(find(n, "Properties", "Role")), "Arn", "AWS::IAM::Role")
 	if !ok {
-		return all, []string{"its role is none of this template"}
+		return all, []string{"its role is not in this template"}
 	}
 	properties := find(p.Root(), "Resources", role, "Properties")
 	for _, broad := range []*yaml.Node{find(n, "Properties", "Policies"), find(properties, "ManagedPolicyArns")} {
 		if broad != nil {
-			faults = append(faults, "it has permissions beside those of its role's own policies")
+			faults = append(faults, "it has permissions besides those of its role's own policies")
 		}
 	}
 	if trust := list(find(properties, "AssumeRolePolicyDocument", "Statement")); len(trust) != 1 || ref(find(trust[0], "Principal", "Service")) != "lambda.amazonaws.com" {
-		faults = append(faults, "its role is to be Lambda's alone")
+		faults = append(faults, "its role must be assumable by Lambda alone")
 	}
 	for _, policy := range list(find(properties, "Policies")) {
 		for _, statement := range list(find(policy, "PolicyDocument", "Statement")) {

@@ -10,8 +10,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// must compares properties, given as paths with slashes, with what they are to be; "" is
-// for one that must not be there.
+// must compares properties, given as paths with slashes, with their expected values; "" means that
+// a property must be absent.
 func must(where string, n *yaml.Node, want map[string]string) (faults []string) {
 	for path, value := range want {
 		if got := ref(find(n, strings.Split(path, "/")...)); got != value {
@@ -21,8 +21,8 @@ func must(where string, n *yaml.Node, want map[string]string) (faults []string) 
 	return faults
 }
 
-// tableIsKept: whatever happens to the stack, what the table holds stays. Retain would keep the
-// table of a deployment that failed too, and so would its protection, which a parameter takes off.
+// tableIsKept: the table's contents survive any change to the stack. Retain would also keep the
+// table of a failed deployment, and so would deletion protection, which a parameter turns off.
 func tableIsKept(p *proof) (faults []string) {
 	protected := list(find(p.Root(), "Resources", "EventsTable", "Properties", "DeletionProtectionEnabled"))
 	if len(protected) != 3 || protected[0].Value != "ProtectsTable" || protected[1].Value != "true" || protected[2].Value != "false" ||
@@ -40,8 +40,8 @@ func tableIsKept(p *proof) (faults []string) {
 	})...)
 }
 
-// functionsAreBuiltAndLogged: each function is built by the Makefile for the machine it runs
-// on, and its logs end.
+// functionsAreBuiltAndLogged: the Makefile builds each function for the processor it runs on, and
+// its logs expire.
 func functionsAreBuiltAndLogged(p *proof) (faults []string) {
 	faults = must("Globals", find(p.Root(), "Globals", "Function"), map[string]string{
 		"Runtime": "provided.al2023", "Handler": "bootstrap", "CodeUri": ".", "LoggingConfig/LogFormat": "JSON",
@@ -52,7 +52,7 @@ func functionsAreBuiltAndLogged(p *proof) (faults []string) {
 	p.every("AWS::Serverless::Function", func(id string, n *yaml.Node) {
 		faults = append(faults, must(id, n, map[string]string{"Metadata/BuildMethod": "makefile", "Properties/Runtime": "", "Properties/CodeUri": ""})...)
 		if _, ok := p.refersTo(ref(find(n, "Properties", "LoggingConfig", "LogGroup")), "", "AWS::Logs::LogGroup"); !ok {
-			faults = append(faults, id+" logs into no group of this template, so nothing ends its logs")
+			faults = append(faults, id+" logs into no group of this template, so its logs never expire")
 		}
 		// The default of -1 reserves nothing: AWS refuses it as a value.
 		name := strings.TrimSuffix(id, "Function")
@@ -67,7 +67,7 @@ func functionsAreBuiltAndLogged(p *proof) (faults []string) {
 	return faults
 }
 
-// apiIsBounded: each route has a throttle, and the access log nothing personal.
+// apiIsBounded: each route has a throttle, and the access log holds no personal data.
 func apiIsBounded(p *proof) (faults []string) {
 	settings := find(p.Root(), "Resources", "HttpApi", "Properties")
 	for _, n := range []*yaml.Node{find(settings, "DefaultRouteSettings"), find(settings, "RouteSettings", webhookRoute)} {
@@ -89,8 +89,8 @@ func apiIsBounded(p *proof) (faults []string) {
 	return faults
 }
 
-// queuesAreKept: queues are encrypted, take TLS only, let in whom they are meant for, and
-// a dead letter stays as long as it may.
+// queuesAreKept: queues are encrypted, accept TLS only, allow only their intended senders, and
+// dead-letter queues keep messages as long as possible.
 func queuesAreKept(p *proof) (faults []string) {
 	sealed := map[string]bool{}
 	p.every("AWS::SQS::QueuePolicy", func(id string, n *yaml.Node) {
@@ -106,7 +106,7 @@ func queuesAreKept(p *proof) (faults []string) {
 				ref(find(s, "Resource")) == "${OutboundQueue.Arn}" &&
 				ref(find(s, "Condition", "ArnLike", "aws:SourceArn")) == "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/*":
 			default:
-				faults = append(faults, id+": a statement lets in more than rules of this account, or says something else")
+				faults = append(faults, id+": a statement allows more than rules of this account, or something else")
 			}
 		}
 		for _, q := range list(find(n, "Properties", "Queues")) {
@@ -122,10 +122,10 @@ func queuesAreKept(p *proof) (faults []string) {
 			faults = append(faults, fmt.Sprintf("%s keeps messages for %v instead of %v", id, kept, longestKept))
 		}
 		if !sealed[id] {
-			faults = append(faults, id+" takes requests without TLS")
+			faults = append(faults, id+" accepts requests without TLS")
 		}
 	})
-	for _, id := range []string{"OverflowQueue", "OutboundQueue", "FailedInvocations", "EventDeadLetters"} { // dead letters of no queue
+	for _, id := range []string{"OverflowQueue", "OutboundQueue", "FailedInvocations", "EventDeadLetters"} { // dead-letter queue of no queue
 		faults = append(faults, must(id, find(p.Root(), "Resources", id), map[string]string{"Properties/RedriveAllowPolicy/redrivePermission": "denyAll"})...)
 	}
 	return append(faults, must("OutboundQueue", find(p.Root(), "Resources", "OutboundQueue"), map[string]string{
@@ -133,14 +133,14 @@ func queuesAreKept(p *proof) (faults []string) {
 	})...)
 }
 
-// suppressionsHaveReasons: whatever a rule pack is told to pass over says why, once.
+// suppressionsHaveReasons: each suppressed rule is listed once, with a reason.
 func suppressionsHaveReasons(p *proof) (faults []string) {
 	_ = each(find(p.Root(), "Resources"), func(id string, n *yaml.Node) error {
 		seen := map[string]bool{}
 		for _, skip := range list(find(n, "Metadata", "checkov", "skip")) {
 			rule := ref(find(skip, "id"))
 			if seen[rule] || len(strings.Fields(ref(find(skip, "comment")))) < 5 {
-				faults = append(faults, fmt.Sprintf("%s: %s is passed over without a reason, or twice", id, rule))
+				faults = append(faults, fmt.Sprintf("%s: %s is suppressed without a reason, or twice", id, rule))
 			}
 			seen[rule] = true
 		}

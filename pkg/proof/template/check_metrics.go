@@ -11,11 +11,11 @@ import (
 	"connexease-functions/pkg/telemetry"
 )
 
-// ofAWS are the metrics of services that alarms and dashboard use, with the dimensions
-// under which they come, by the page of AWS that lists them.
+// ofAWS lists the AWS metrics that alarms and dashboard use, with their dimensions, by the AWS page
+// that lists them.
 var ofAWS = map[string][]string{
-	// Amazon API Gateway: "Monitor CloudWatch metrics for HTTP APIs". Those of REST APIs have
-	// other names, and the ones by route come only where detailed metrics are paid for.
+	// Amazon API Gateway: "Monitor CloudWatch metrics for HTTP APIs". Those of REST APIs have other
+	// names, and those per route require paid detailed metrics.
 	"AWS/ApiGateway Count": {"ApiId Stage"},
 	// AWS Lambda: "Types of metrics for Lambda functions".
 	"AWS/Lambda Invocations": {"FunctionName"},
@@ -31,15 +31,15 @@ var ofAWS = map[string][]string{
 	"AWS/DynamoDB SystemErrors":               {"Operation TableName"},
 	"AWS/DynamoDB ConsumedWriteCapacityUnits": {"TableName", "GlobalSecondaryIndexName TableName"},
 	"AWS/DynamoDB ConsumedReadCapacityUnits":  {"TableName", "GlobalSecondaryIndexName TableName"},
-	// Amazon EventBridge: "Logging and monitoring Amazon EventBridge Pipes using Amazon CloudWatch Logs".
-	// It lists no age of an iterator.
+	// Amazon EventBridge: "Logging and monitoring Amazon EventBridge Pipes using Amazon CloudWatch
+	// Logs". It lists no iterator age.
 	"AWS/EventBridge/Pipes ExecutionFailed": {"PipeName"},
 	"AWS/EventBridge/Pipes EventCount":      {"PipeName"},
 	// Amazon CloudWatch Logs: "Monitoring with CloudWatch metrics".
 	"AWS/Logs IncomingBytes": {"LogGroupName"},
 }
 
-// metric is one that an alarm or a widget names.
+// metric is a metric named by an alarm or a widget.
 type metric struct {
 	where, namespace, name string
 	dimensions             map[string]string
@@ -47,8 +47,8 @@ type metric struct {
 
 func (m *metric) String() string { return fmt.Sprintf("%s: %s %s", m.where, m.namespace, m.name) }
 
-// metrics: whatever an alarm or the dashboard shows is really written, by a service or by
-// our code, under these dimensions.
+// metrics: every metric of an alarm or the dashboard is written, by a service or by our code, with
+// these dimensions.
 func metrics(p *proof) (faults []string) {
 	all := p.alarmMetrics()
 	shown, _, err := p.widgets()
@@ -66,7 +66,7 @@ func (p *proof) written(m *metric) (faults []string) {
 	for name, value := range m.dimensions {
 		names[name] = true
 		if !p.dimension(name, value) {
-			faults = append(faults, fmt.Sprintf("%s: %s=%s is no such thing", m, name, value))
+			faults = append(faults, fmt.Sprintf("%s: %s=%s does not exist", m, name, value))
 		}
 	}
 	under := joined(names)
@@ -89,8 +89,8 @@ func (p *proof) written(m *metric) (faults []string) {
 	return faults
 }
 
-// filtered tells whether a metric filter writes a metric with these dimensions, from
-// members that the access log has.
+// filtered reports whether a metric filter writes a metric with these dimensions, from members of
+// the access log.
 func (p *proof) filtered(name, under string) (is bool) {
 	format := ref(find(p.Root(), "Resources", "HttpApi", "Properties", "AccessLogSettings", "Format"))
 	p.every("AWS::Logs::MetricFilter", func(_ string, n *yaml.Node) {
@@ -109,7 +109,7 @@ func (p *proof) filtered(name, under string) (is bool) {
 	return is
 }
 
-// dimension tells whether a value is what AWS puts there.
+// dimension reports whether a value is one that AWS uses.
 func (p *proof) dimension(name, value string) bool {
 	is := func(attribute, kind string) bool {
 		_, ok := p.refersTo(value, attribute, kind)
@@ -170,7 +170,7 @@ func metricOf(where string, n *yaml.Node) metric {
 	return m
 }
 
-// substituted returns the text of a !Sub, with what its own names stand for where their conditions
+// substituted returns the string of a !Sub, with the values of its own names where their conditions
 // hold.
 func substituted(n *yaml.Node) string {
 	if n == nil || n.Tag != "!Sub" || n.Kind != yaml.SequenceNode || len(n.Content) != 2 {
@@ -200,7 +200,7 @@ func (p *proof) widgets() (all []metric, alarms []string, err error) {
 	}
 	text := substituted(find(p.Root(), "Resources", "Dashboard", "Properties", "DashboardBody"))
 	if err := json.Unmarshal([]byte(text), &body); err != nil {
-		return nil, nil, fmt.Errorf("the dashboard's body is no JSON: %w", err)
+		return nil, nil, fmt.Errorf("the dashboard's body is not JSON: %w", err)
 	}
 	for _, w := range body.Widgets {
 		alarms = append(alarms, w.Properties.Alarms...)
@@ -213,7 +213,7 @@ func (p *proof) widgets() (all []metric, alarms []string, err error) {
 				}
 			}
 			if len(words) < 2 || len(words)%2 != 0 {
-				return nil, nil, fmt.Errorf("%s: %v is no metric", m.where, row)
+				return nil, nil, fmt.Errorf("%s: %v is not a metric", m.where, row)
 			}
 			m.namespace, m.name = words[0], words[1]
 			for i := 2; i < len(words); i += 2 {

@@ -15,8 +15,8 @@ import (
 // inCode is a name between backticks.
 var inCode = regexp.MustCompile("`([^`]+)`")
 
-// rows returns the rows of the READMEs' tables whose first column has this heading, without it and
-// its rule, each as its cells.
+// rows returns the rows of the READMEs' tables whose first column has this heading, without the
+// heading and its rule, each as its cells.
 func rows(text, heading string) (all [][]string) {
 	inside := false
 	for line := range strings.Lines(text) {
@@ -44,7 +44,7 @@ func codes(cell string) (all []string) {
 	return all
 }
 
-// both says what is on one side only.
+// both reports names that are on one side only.
 func both(what string, written, real []string) (faults []string) {
 	for _, name := range written {
 		if !slices.Contains(real, name) {
@@ -71,8 +71,8 @@ func count(all []string, name string) (n int) {
 	return n
 }
 
-// readmeIsBound: READMEs name the alarms, parameters, faults, members, saved queries and regions
-// that there are, all of them and no others.
+// readmeIsBound: READMEs name exactly the alarms, parameters, faults, members, saved queries and
+// regions that exist.
 func readmeIsBound(p *proof) (faults []string) {
 	var written, real []string
 	for _, row := range rows(p.readmes, "alarm") {
@@ -114,7 +114,7 @@ func (p *proof) settings() (faults []string) {
 	return append(faults, both("parameter", written, real)...)
 }
 
-// savedQueries: those that READMEs send people to are there.
+// savedQueries: those that READMEs refer to exist.
 func (p *proof) savedQueries() (faults []string) {
 	var names []string
 	p.every("AWS::Logs::QueryDefinition", func(_ string, n *yaml.Node) {
@@ -132,7 +132,7 @@ func (p *proof) savedQueries() (faults []string) {
 	return faults
 }
 
-// regions: those that READMEs name are those that make lint-template looks at.
+// regions: READMEs name the regions that make lint-template checks.
 func (p *proof) regions() (faults []string) {
 	linted := func(variable string) []string {
 		text := strings.ReplaceAll(p.makefile, "\\\n", " ")
@@ -142,7 +142,7 @@ func (p *proof) regions() (faults []string) {
 			return nil
 		}
 		if !strings.Contains(p.makefile, "-r $("+variable+")") {
-			faults = append(faults, "make lint-template does not look at "+variable)
+			faults = append(faults, "make lint-template does not check "+variable)
 		}
 		return strings.Fields(m[1])
 	}
@@ -154,8 +154,8 @@ func (p *proof) regions() (faults []string) {
 	return append(faults, both("region without pipes", codes(table[1][1]), linted("REGIONS_WITHOUT_PIPES"))...)
 }
 
-// commandsRunTests: go test succeeds where nothing has the name that it is given, so a command of the
-// Makefile or of a README would pass for ever once its test is renamed.
+// commandsRunTests: go test succeeds even if no test matches, so a command of the Makefile or of a
+// README would always pass once its test is renamed.
 func commandsRunTests(p *proof) (faults []string) {
 	seen := 0
 	for _, m := range regexp.MustCompile(`go test [^\n|`+"`"+`]*?-(?:run|fuzz) ((?:Test|Fuzz)\w+) (?:[^\n|`+"`"+`]* )?\./([\w/]+)`).FindAllStringSubmatch(p.makefile+p.readmes, -1) {
@@ -170,11 +170,11 @@ func commandsRunTests(p *proof) (faults []string) {
 	return faults
 }
 
-// leastCommands is how many there are now, of the Makefile and of READMEs.
+// leastCommands is the present number of such commands in the Makefile and READMEs.
 const leastCommands = 9
 
-// secretsByStandardInput: what is typed stays in the shell's history, and an argument in the list of
-// processes.
+// secretsByStandardInput: a typed secret would stay in the shell's history, and an argument shows
+// in the list of processes.
 func (p *proof) secretsByStandardInput() (faults []string) {
 	texts := []string{p.readmes}
 	walk(p.Root(), func(n *yaml.Node) { texts = append(texts, n.Value) })
@@ -187,7 +187,7 @@ func (p *proof) secretsByStandardInput() (faults []string) {
 		}
 	}
 	if seen == 0 {
-		faults = append(faults, "nobody says how a secret is put in")
+		faults = append(faults, "no command puts a secret in")
 	}
 	return faults
 }

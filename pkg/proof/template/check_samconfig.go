@@ -33,7 +33,7 @@ func readSamconfig(text string) (map[string]section, error) {
 	return all, nil
 }
 
-// Overrides returns the parameters that samconfig.toml gives the stack of an environment.
+// Overrides returns the parameters that samconfig.toml sets for an environment's stack.
 func Overrides(samconfig, environment string) (map[string]string, error) {
 	all, err := readSamconfig(samconfig)
 	if err != nil {
@@ -47,8 +47,8 @@ func Overrides(samconfig, environment string) (map[string]string, error) {
 	return parameters, nil
 }
 
-// samconfigIsComplete: an environment inherits nothing, so each has all that a build and
-// a deployment without flags need, and none names a region.
+// samconfigIsComplete: environments inherit nothing, so each has everything that a build and a
+// deployment without flags need, and none names a region.
 func samconfigIsComplete(p *proof) (faults []string) {
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
 	all, err := readSamconfig(p.samconfig)
@@ -71,11 +71,11 @@ func samconfigIsComplete(p *proof) (faults []string) {
 			}
 		}
 		if stack := deploy["stack_name"]; stack == "" || stacks[stack] != "" {
-			fault("%s: stack_name %q is missing or another environment's", environment, stack)
+			fault("%s: stack_name %q is missing or a different environment's", environment, stack)
 		}
 		stacks[deploy["stack_name"]] = environment
 		if environment != "default" && deploy["confirm_changeset"] != "true" {
-			fault("%s: is changed without being asked", environment)
+			fault("%s: is changed without confirmation", environment)
 		}
 		for pair := range strings.FieldsSeq(deploy["parameter_overrides"]) {
 			name, value, _ := strings.Cut(pair, "=")

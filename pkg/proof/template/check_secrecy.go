@@ -11,14 +11,14 @@ import (
 	"connexease-functions/pkg/local/template"
 )
 
-// generated pins what makes a secret's value: AWS puts another one in when it changes.
+// generated pins the parameters of a secret's value: AWS generates a new value when they change.
 var generated = map[string]map[string]string{
 	"WebhookSecret":    {"PasswordLength": "48", "ExcludePunctuation": "true"},
 	"GatewayKeySecret": nil, // without a value
 	"ClientKeysSecret": {"PasswordLength": "48", "ExcludePunctuation": "true", "SecretStringTemplate": "{}", "GenerateStringKey": "default"},
 }
 
-// secrets: they are made as ever, and nothing secret is written anywhere.
+// secrets: they are generated as before, and no secret is written anywhere.
 func secrets(p *proof) (faults []string) {
 	seen := 0
 	p.every("AWS::SecretsManager::Secret", func(id string, n *yaml.Node) {
@@ -31,19 +31,19 @@ func secrets(p *proof) (faults []string) {
 		members := 0
 		_ = each(block, func(name string, v *yaml.Node) error {
 			if members++; want[name] != v.Value {
-				faults = append(faults, fmt.Sprintf("%s: %s is %q, not %q: AWS would put another value into it", id, name, v.Value, want[name]))
+				faults = append(faults, fmt.Sprintf("%s: %s is %q, not %q: AWS would generate a new value", id, name, v.Value, want[name]))
 			}
 			return nil
 		})
 		if members != len(want) {
-			faults = append(faults, id+": a member of GenerateSecretString has come or gone: AWS would put another value into it")
+			faults = append(faults, id+": a member of GenerateSecretString was added or removed: AWS would generate a new value")
 		}
 		if find(n, "Properties", "SecretString") != nil {
 			faults = append(faults, id+" has its value in the template")
 		}
 	})
 	if seen != len(generated) {
-		faults = append(faults, "a secret has come or gone")
+		faults = append(faults, "a secret was added or removed")
 	}
 	_ = each(find(p.Root(), "Parameters"), func(name string, n *yaml.Node) error {
 		if find(n, "NoEcho") != nil || secretName.MatchString(name) && name != "PreviousSecretGraceHours" {
@@ -51,8 +51,8 @@ func secrets(p *proof) (faults []string) {
 		}
 		return nil
 	})
-	// A variable may hold a secret's name, and its own name says so. What CloudFormation would
-	// resolve stands in the function's configuration in clear.
+	// A variable may hold a secret's name, if its own name says so. A value that CloudFormation
+	// resolves would appear unencrypted in the function's configuration.
 	walk(p.Root(), func(n *yaml.Node) {
 		if strings.Contains(n.Value, "{{resolve:") {
 			faults = append(faults, fmt.Sprintf("line %d resolves a secret into the stack", n.Line))
@@ -72,14 +72,14 @@ func secrets(p *proof) (faults []string) {
 
 var secretName = regexp.MustCompile(`(?i)secret|key|token|password|credential`)
 
-// named are properties that give a resource its physical name. Two stacks of one account,
-// or a stack and what an earlier one left, would be in each other's way.
+// named lists properties that give a resource its physical name. Fixed names would collide between
+// two stacks of one account, or between a stack and what an earlier one left behind.
 var named = strings.Fields("FunctionName TableName QueueName RoleName LogGroupName AlarmName TopicName DashboardName BucketName " +
 	"StageName ManagedPolicyName FilterName")
 
 // names: no physical name is fixed.
 func names(p *proof) (faults []string) {
-	own := map[string]bool{ // properties that name another resource, or are of a type whose Name is its name
+	own := map[string]bool{ // properties that refer to a different resource, or whose resource type requires a Name
 		"AWS::SecretsManager::Secret Name": true, "AWS::Logs::QueryDefinition Name": true, "AWS::Serverless::HttpApi Name": true,
 		"AWS::Events::EventBus Name": true, "AWS::Pipes::Pipe Name": true, "AWS::Events::Archive ArchiveName": true,
 	}
@@ -102,7 +102,7 @@ func names(p *proof) (faults []string) {
 	return faults
 }
 
-// parameters: each says what it is, keeps its own rules, stands in a group of the console,
+// parameters: each has a description and a default that it allows, is in one group of the console,
 // and is used.
 func parameters(p *proof) (faults []string) {
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
@@ -131,7 +131,7 @@ func parameters(p *proof) (faults []string) {
 			fault("%s needs a description, a type and a default", name)
 		}
 		if find(n, "AllowedValues") == nil && find(n, "AllowedPattern") == nil && find(n, "MinValue") == nil {
-			fault("%s takes anything", name)
+			fault("%s accepts anything", name)
 		}
 		if why := allows(n, ref(find(n, "Default"))); why != "" {
 			fault("%s: its default %s", name, why)
@@ -146,17 +146,17 @@ func parameters(p *proof) (faults []string) {
 		return nil
 	})
 	for name := range grouped {
-		fault("the group's %s is no parameter", name)
+		fault("the group's %s is not a parameter", name)
 	}
 	return faults
 }
 
-// allows says why a parameter does not take a value; "" where it does.
+// allows says why a parameter does not accept a value; "" if it does.
 func allows(n *yaml.Node, value string) string {
 	if ref(find(n, "Type")) == "Number" {
 		number, err := strconv.Atoi(value)
 		if err != nil {
-			return "is no number"
+			return "is not a number"
 		}
 		if least, err := strconv.Atoi(ref(find(n, "MinValue"))); err == nil && number < least {
 			return "is too small"
@@ -175,13 +175,13 @@ func allows(n *yaml.Node, value string) string {
 		}
 	}
 	if values != nil {
-		return "is none of those allowed"
+		return "is not an allowed value"
 	}
 	return ""
 }
 
-// outputs: what users and make smoke need is there, with a description, and commands name
-// their region.
+// outputs: those that users and make smoke need exist, with a description, and commands name their
+// region.
 func outputs(p *proof) (faults []string) {
 	for _, name := range strings.Fields("NextSteps WebhookUrl ReadWebhookSecret PutGatewayKey SendUrl ReadClientKeys QueueUrl QueueArn SendFunctionArn EventBusName EventBusArn TableName") {
 		if find(p.Root(), "Outputs", name, "Value") == nil {
@@ -194,7 +194,7 @@ func outputs(p *proof) (faults []string) {
 			faults = append(faults, name+" has no description")
 		}
 		if strings.HasPrefix(value, "aws ") && !strings.HasSuffix(value, " --region ${AWS::Region}") {
-			faults = append(faults, name+" would ask whichever region the user's CLI is set to")
+			faults = append(faults, name+" would use the region of the user's CLI")
 		}
 		if export := find(n, "Export", "Name"); export != nil && !strings.HasPrefix(export.Value, "${AWS::StackName}-") {
 			faults = append(faults, name+" is exported under a name that only one stack can have")

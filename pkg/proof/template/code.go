@@ -20,11 +20,11 @@ const (
 	sdk    = "github.com/aws/aws-sdk-go-v2/service/"
 )
 
-// code is what the source of one function says that it needs and does.
+// code is what the source of one function needs and does.
 type code struct {
-	variables  map[string]bool  // environment variables that it reads, but for those that Lambda sets
+	variables  map[string]bool  // environment variables that it reads, except those that Lambda sets
 	operations map[string]bool  // operations of AWS that it can call, such as dynamodb.PutItem
-	indexes    map[string]bool  // of the table that it queries; "" is the table itself
+	indexes    map[string]bool  // indexes that it queries; "" means the table itself
 	metrics    map[string]bool  // names of the metrics that it writes
 	routes     map[string]bool  // constants of the form METHOD /path
 	numbers    map[string]int64 // constants of its main package
@@ -49,8 +49,8 @@ func numbersOf(p *types.Package) map[string]int64 {
 	return all
 }
 
-// source is the deployed code: each function's by its logical id, and the keys that log
-// lines may have.
+// source is the deployed code: each function's, by its logical id, and the keys that log lines may
+// have.
 type source struct {
 	functions map[string]*code
 	logKeys   map[string]bool
@@ -114,7 +114,7 @@ func text(p *packages.Package, e ast.Expr) (string, bool) {
 	return "", false
 }
 
-// read takes variables, metrics and routes from the syntax of a main package.
+// read collects variables, metrics and routes from the syntax of a main package.
 func (c *code) read(p *packages.Package, n ast.Node) {
 	isMetric := func(e ast.Expr) bool {
 		t := p.TypesInfo.TypeOf(e)
@@ -153,8 +153,8 @@ func (c *code) read(p *packages.Package, n ast.Node) {
 	}
 }
 
-// readsVariable tells whether a call reads an environment variable: by a function that was
-// handed in, by package setup, or by package os.
+// readsVariable reports whether a call reads an environment variable: through an injected function,
+// package config, or package os.
 func readsVariable(p *packages.Package, call *ast.CallExpr) bool {
 	switch f := call.Fun.(type) {
 	case *ast.Ident:
@@ -170,13 +170,13 @@ func readsVariable(p *packages.Package, call *ast.CallExpr) bool {
 	return false
 }
 
-// setByLambda tells which variables no template sets (AWS Lambda: "Working with Lambda
-// environment variables", defined runtime environment variables).
+// setByLambda reports whether Lambda sets a variable (AWS Lambda: "Working with Lambda environment
+// variables", defined runtime environment variables).
 func setByLambda(name string) bool { return strings.HasPrefix(name, "AWS_LAMBDA_") }
 
-// reach finds the operations that main can come to. What is called through a function
-// value or an interface counts from where the value or the interface is made: that is at
-// least what can be called, and needs no code of other modules.
+// reach finds the operations that main can reach. Calls through function values and interfaces
+// count where the value or the interface is created: that covers everything that can be called, and
+// needs no code of other modules.
 func (c *code) reach(main *ssa.Package) error {
 	seen := map[*ssa.Function]bool{}
 	waiting := []*ssa.Function{main.Func("main"), main.Func("init")}
@@ -216,7 +216,7 @@ func (c *code) reach(main *ssa.Package) error {
 	return failed
 }
 
-// client tells whether a type is the client of an AWS service, and of which.
+// client reports whether a type is the client of an AWS service, and of which.
 func client(t types.Type) (service string, is bool) {
 	pointer, ok := t.(*types.Pointer)
 	if !ok {
@@ -229,8 +229,8 @@ func client(t types.Type) (service string, is bool) {
 	return strings.CutPrefix(named.Obj().Pkg().Path(), sdk)
 }
 
-// operationOf names the operation that a method of an SDK client calls: one that takes a
-// context and an input. Options and the like call nothing.
+// operationOf names the operation that a method of an SDK client calls: one with a context and an
+// input. Others, such as Options, call nothing.
 func operationOf(f *ssa.Function) string {
 	receiver := f.Signature.Recv()
 	if receiver == nil || f.Signature.Params().Len() < 2 {
@@ -243,13 +243,13 @@ func operationOf(f *ssa.Function) string {
 	return service + "." + f.Name()
 }
 
-// callable returns the methods of a value that became an interface: all of them, but for
-// an SDK client those that the interface has.
+// callable returns the methods of a value that became an interface: all of them, or for an SDK
+// client those that the interface has.
 func callable(program *ssa.Program, i *ssa.MakeInterface) (methods []*ssa.Function, err error) {
 	target := i.Type().Underlying().(*types.Interface)
 	_, isClient := client(i.X.Type())
 	if isClient && target.Empty() {
-		return nil, fmt.Errorf("%s: an SDK client becomes an empty interface, so nobody can tell what is called on it", program.Fset.Position(i.Pos()))
+		return nil, fmt.Errorf("%s: an SDK client becomes an empty interface, so it is unknown what is called on it", program.Fset.Position(i.Pos()))
 	}
 	set := program.MethodSets.MethodSet(i.X.Type())
 	for n := range set.Len() {
@@ -262,7 +262,7 @@ func callable(program *ssa.Program, i *ssa.MakeInterface) (methods []*ssa.Functi
 	return methods, nil
 }
 
-// query notes which index a dynamodb.QueryInput names.
+// query records which index a dynamodb.QueryInput names.
 func (c *code) query(input *ssa.Alloc) error {
 	if types.TypeString(input.Type(), nil) != "*"+sdk+"dynamodb.QueryInput" {
 		return nil
@@ -285,14 +285,14 @@ func (c *code) query(input *ssa.Alloc) error {
 					continue
 				}
 			}
-			return fmt.Errorf("%s: the index's name is no constant", input.Parent().Prog.Fset.Position(store.Pos()))
+			return fmt.Errorf("%s: the index's name is not a constant", input.Parent().Prog.Fset.Position(store.Pos()))
 		}
 	}
 	c.indexes[index] = true
 	return nil
 }
 
-// readLogKeys takes the list of what log lines may have.
+// readLogKeys reads the list of keys that log lines may have.
 func (s *source) readLogKeys(p *packages.Package) {
 	for _, file := range p.Syntax {
 		ast.Inspect(file, func(n ast.Node) bool {

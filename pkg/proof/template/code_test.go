@@ -5,20 +5,20 @@ import (
 	"testing"
 )
 
-func TestTheScanFindsWhatTheCodeDoes(t *testing.T) {
+func TestTheScanFindsWhatTheCodeUses(t *testing.T) {
 	s, err := readSource()
 	if err != nil {
 		t.Fatal(err)
 	}
-	// What each function certainly does, and, after a !, what only the other one does: both
-	// share the packages.
+	// What each function certainly does and, after a !, what only the other one does: they share
+	// packages.
 	for function, want := range map[string]string{
 		"WebhookFunction": "dynamodb.BatchWriteItem dynamodb.PutItem secretsmanager.GetSecretValue !dynamodb.Query !dynamodb.UpdateItem !sqs.ChangeMessageVisibility",
 		"SendFunction":    "dynamodb.PutItem dynamodb.Query dynamodb.UpdateItem secretsmanager.GetSecretValue sqs.ChangeMessageVisibility sqs.SendMessage !dynamodb.BatchWriteItem",
 	} {
 		c := s.functions[function]
 		if c == nil {
-			t.Fatalf("there is no code of %s", function)
+			t.Fatalf("there is no code for %s", function)
 		}
 		for operation := range strings.FieldsSeq(want) {
 			name, other := strings.CutPrefix(operation, "!")

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// points are a metric's values, one a period, oldest first; NaN where CloudWatch has none.
+// points are a metric's values, one per period, oldest first; NaN where CloudWatch has none.
 type points []float64
 
 // operand is a series, or a number, which has no points of its own.
@@ -25,9 +25,9 @@ func isMissing(v float64) bool { return math.IsNaN(v) }
 type mathOf struct {
 	series map[string]points
 	length int
-	// strict is the other way to read the page: FILL leaves a metric alone that has no point at all
-	// in the range, and a comparison with a missing point has none. It says neither, so alarms must
-	// come out right both ways.
+	// strict selects the other reading of the page: FILL does not fill a metric without any data
+	// point in the range, and a comparison with a missing point has none. The page is silent on
+	// both, so alarms must be right either way.
 	strict bool
 	tokens []string
 }
@@ -75,12 +75,12 @@ func (m *mathOf) is(any ...string) bool {
 
 func (m *mathOf) expect(token string) {
 	if got := m.next(); got != token {
-		panic(fmt.Sprintf("%q in the place of %q", got, token))
+		panic(fmt.Sprintf("%q instead of %q", got, token))
 	}
 }
 
-// each joins two operands. Of two series, a point that only one has counts with zero for the other;
-// a number makes no point where its series has none.
+// each combines two operands. Of two series, a point that only one has is combined with zero; a
+// number yields no point where the series has none.
 func (m *mathOf) each(a, b operand, f func(x, y float64) float64) operand {
 	out := make(points, m.length)
 	for i := range out {
@@ -211,11 +211,11 @@ func (m *mathOf) value() operand {
 	return operand{points: series}
 }
 
-// It is a judge of alarms, so it is tried on what the page of AWS says itself.
-func TestTheMetricMathIsEvaluatedAsCloudWatchDoes(t *testing.T) {
+// Other tests rely on it, so it is tested with the statements of AWS's page.
+func TestMetricMathIsEvaluatedAsByCloudWatch(t *testing.T) {
 	gap := math.NaN()
 	series := map[string]points{"a": {1, gap, 3}, "b": {gap, gap, 2}, "none": {gap, gap, gap}}
-	for expression, want := range map[string][2]points{ // by either reading
+	for expression, want := range map[string][2]points{ // in either reading
 		"a + b":                    {{1, gap, 5}, {1, gap, 5}},
 		"a - b * 2":                {{1, gap, -1}, {1, gap, -1}},
 		"a / b":                    {{gap, gap, 1.5}, {gap, gap, 1.5}},

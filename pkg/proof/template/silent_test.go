@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// without returns a copy of the scanned code that a test may take something out of.
+// without returns a copy of the scanned code, from which a test may remove things.
 func without(s *source, take func(*source)) *source {
 	c := &source{map[string]*code{}, maps.Clone(s.logKeys)}
 	for id, f := range s.functions {
@@ -20,8 +20,8 @@ func without(s *source, take func(*source)) *source {
 	return c
 }
 
-// A check that looks for its subject by name must not go on when there is none.
-func TestWhatACheckLooksForByNameIsMissedWhenItIsGone(t *testing.T) {
+// A check that looks up its subject by name must fail when it is missing.
+func TestACheckReportsAMissingSubject(t *testing.T) {
 	constant := func(function, name string) func(*proof) {
 		return func(p *proof) {
 			p.source = without(p.source, func(s *source) { delete(s.functions[function].numbers, name) })
@@ -86,7 +86,7 @@ func TestWhatACheckLooksForByNameIsMissedWhenItIsGone(t *testing.T) {
 			}
 		}, "commands", "functions/send has no TestAStorm"},
 		"all commands":        {func(p *proof) { p.makefile = "" }, "commands", "commands name a test"},
-		"the lint of regions": {func(p *proof) { p.makefile = strings.ReplaceAll(p.makefile, " -r $(REGIONS)", "") }, "readme", "does not look at REGIONS"},
+		"the lint of regions": {func(p *proof) { p.makefile = strings.ReplaceAll(p.makefile, " -r $(REGIONS)", "") }, "readme", "does not check REGIONS"},
 	} {
 		p := project(t, nil)
 		c.take(p)
@@ -96,11 +96,11 @@ func TestWhatACheckLooksForByNameIsMissedWhenItIsGone(t *testing.T) {
 	}
 }
 
-// A check that no edit spoils may say nothing whatever happens.
+// A check that no edit triggers might never report anything.
 func TestEveryCheckIsSeenToFail(t *testing.T) {
 	for name := range checks {
 		if name != "commands" && !slices.ContainsFunc(edits, func(e edit) bool { return e.check == name }) { // seen above
-			t.Errorf("no edit is to be seen by %s", name)
+			t.Errorf("no edit triggers %s", name)
 		}
 	}
 	for _, e := range edits {

@@ -11,11 +11,11 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// gap is a period without a point.
+// gap is a period without a data point.
 var gap = math.NaN()
 
-// one is a state of things: what an alarm's metrics showed in the last periods, the newest last. A
-// metric that is not named had no points. Alarms of one metric know it as "value".
+// one is a state: what an alarm's metrics showed in the last periods, the newest last. Metrics that
+// are not named had no data points. Alarms on a single metric call it "value".
 type one struct {
 	rings  bool
 	series map[string]points
@@ -26,7 +26,8 @@ func quiet(series map[string]points) one { return one{false, series} }
 
 type of = map[string]points
 
-// states are, for each alarm, what must ring and what must not. Silence is tried for all.
+// states lists, for each alarm, states in which it must fire and in which it must not. Missing data
+// is tried for all of them.
 var states = map[string][]one{
 	"WebhookFailing":    {rings(of{"answered": {1}}), rings(of{"ended": {1}}), quiet(of{"ended": {0, 0}})},
 	"WebhookThrottled":  {rings(of{"route": {1}}), rings(of{"concurrency": {1}}), quiet(of{"concurrency": {0, 0}})},
@@ -41,7 +42,7 @@ var states = map[string][]one{
 	"OutcomesUnknown": {rings(of{"unknown": {1}}), rings(of{"unwritten": {1}}), rings(of{"held": {1}})},
 	"SendErrors":      {rings(of{"value": {1}}), quiet(of{"value": {0}})},
 	"SendsNotGoingOut": {
-		// No rate limit at all is the usual case: limited has no point then.
+		// Usually there is no rate limiting, and limited has no data point then.
 		rings(of{"released": {10}}), rings(of{"released": {12}, "limited": {2}}), rings(of{"table": {10}}), rings(of{"queue": {10}}),
 		rings(of{"late": {10}}), rings(of{"throttled": {10}}), rings(of{"late": {4}, "table": {3}, "throttled": {3}}),
 		quiet(of{"released": {500, 500}, "limited": {500, 500}}), quiet(of{"released": {9, 509}, "limited": {gap, 500}}), quiet(of{"throttled": {0, 0}}),
@@ -52,11 +53,11 @@ var states = map[string][]one{
 	"RecordsGivenUp":    {rings(of{"expired": {1}}), rings(of{"refused": {1}}), rings(of{"rowless": {1}})},
 	"QueueOld": {
 		rings(of{"own": {900}}), rings(of{"oldest": {900}}),
-		// Received again and again: SQS's age says nothing, or that of a newer message.
+		// Received repeatedly: SQS's age is missing, or a newer message's.
 		rings(of{"own": {4000}, "oldest": {2}}),
-		// Between two receives of a record that waits for the longest time.
+		// Between two receives of a record with the longest delay.
 		rings(of{"own": {4000, gap, gap, gap, gap, gap, gap, gap, gap}}),
-		// The mapping is switched off while fresh records had just gone.
+		// The mapping is disabled just after fresh records were sent.
 		rings(of{"own": {1, gap, gap}, "oldest": {300, 600, 900}}),
 		quiet(of{"own": {1, 2, 899}, "oldest": {1, 1, 899}}),
 	},
@@ -74,7 +75,7 @@ var states = map[string][]one{
 	"EventsStuck": {
 		rings(of{"messages": {5, 5}}), rings(of{"statuses": {1, 1}}), rings(of{"messages": {1, 1}, "moved": {gap, 0}}),
 		quiet(of{"messages": {5, 5, 5}, "statuses": {9, 9, 9}, "moved": {14, 14, 14}}),
-		// Stored as the period ended, out in the next.
+		// Stored as a period ended, published in the next.
 		quiet(of{"messages": {gap, 1, gap}, "moved": {gap, gap, 1}}),
 		quiet(of{"moved": {1, 1, 1}}),
 	},
@@ -82,7 +83,7 @@ var states = map[string][]one{
 		rings(of{"messages": {3000, 3000, 3000}, "moved": {1000, 1000, 1000}}), rings(of{"messages": {20, 20, 20}}), rings(of{"statuses": {20, 20, 20}}),
 		rings(of{"others": {20, 20, 20}}), rings(of{"sent": {20, 20, 20}}),
 		quiet(of{"messages": {1000, 1000, 1000, 1000}, "statuses": {3000, 3000, 3000, 3000}, "sent": {50, 50, 50, 50}, "moved": {4050, 4000, 4100, 4050}}),
-		// A burst that the pipe catches up with.
+		// A burst with which the pipe catches up.
 		quiet(of{"messages": {10, 9000, 9000, 10}, "moved": {10, 4000, 7000, 7020}}),
 		quiet(of{"messages": {19, 19, 19, 19}}),
 	},
@@ -91,11 +92,11 @@ var states = map[string][]one{
 	"SendSpike":         {rings(of{"value": {10000}}), quiet(of{"value": {9999}})},
 }
 
-// alarm is what decides of an alarm's state.
+// alarm holds what decides an alarm's state.
 type alarm struct {
 	ids             []string // of its metrics
 	helpers         [][2]string
-	result          string // expression; "" is the metric alone
+	result          string // expression; "" means the metric alone
 	periods, needed int
 	threshold       float64
 	orEqual, dynamo bool
@@ -144,8 +145,8 @@ func (p *proof) alarm(t *testing.T, n *yaml.Node) (a alarm) {
 	return a
 }
 
-// rings evaluates the alarm over series, of which the last points are the newest periods'. Alarms
-// treat a missing point as not breaching; those of DynamoDB stay as they were.
+// rings evaluates the alarm over series whose last points belong to the newest periods. Alarms
+// treat a missing point as not breaching; those on DynamoDB metrics keep their state.
 func (a *alarm) rings(series map[string]points, was, strict bool) (bool, error) {
 	all := map[string]points{}
 	for _, id := range a.ids {
@@ -182,7 +183,7 @@ func (a *alarm) rings(series map[string]points, was, strict bool) (bool, error) 
 	return breaching >= a.needed, nil
 }
 
-// later is what the alarm sees some periods later, when nothing more has come.
+// later returns what the alarm sees some periods later without new data.
 func (a *alarm) later(series map[string]points, periods int) map[string]points {
 	out := map[string]points{}
 	for id, values := range series {
@@ -209,7 +210,7 @@ func TestEachAlarmIsInTheRightState(t *testing.T) {
 	}
 }
 
-// judged returns a sentence for each state that the alarm mistakes for another.
+// judged returns a sentence for each state that the alarm gets wrong.
 func (p *proof) judged(t *testing.T, id string, n *yaml.Node) (faults []string) {
 	t.Helper()
 	a := p.alarm(t, n)
@@ -243,7 +244,7 @@ func (p *proof) judged(t *testing.T, id string, n *yaml.Node) (faults []string) 
 			if !s.rings {
 				continue
 			}
-			// The newest period's numbers come late, and FILL takes zero for them.
+			// The newest period's data arrives late, and FILL yields zero until then.
 			if a.result != "" && id != "QueueOld" && !state(a.later(s.series, 1), false) {
 				fault("%v: it is over before the period is", s.series)
 			}
@@ -265,8 +266,8 @@ func (p *proof) judged(t *testing.T, id string, n *yaml.Node) (faults []string) 
 	return faults
 }
 
-// What the alarms were, and other ways to make them blind: each is seen.
-func TestAnAlarmThatIsBlindIsSeen(t *testing.T) {
+// Earlier versions of the alarms, and other ways to blind them, are all noticed.
+func TestABlindAlarmIsNoticed(t *testing.T) {
 	for _, c := range []struct{ path, value, alarm string }{
 		{"Resources/SendsNotGoingOut/Properties/Metrics/all/Expression", "IF(released > limited, released - limited, 0) + table + queue + late + throttled", "SendsNotGoingOut"},
 		{"Resources/SecretsUnreadable/Properties/Metrics/all/Expression", "webhook + send + IF(webhookstale > 900, 1, 0) + IF(sendstale - 900 > 0, 0, 0)", "SecretsUnreadable"},

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// dig returns what is at a path of a JSON value; nil where there is nothing.
+// dig returns the value at a path of a JSON value; nil if there is none.
 func dig(v any, path ...string) any {
 	for _, key := range path {
 		m, _ := v.(map[string]any)
@@ -24,8 +24,8 @@ func asText(v any) string {
 	return strings.Trim(string(text), `"`)
 }
 
-// CloudFormation is given this, not template.yaml. make lint-template runs SAM's translator
-// and says where its result is.
+// CloudFormation receives this, not template.yaml. make lint-template runs SAM's translator and
+// passes its result.
 func TestWhatSAMMakesOfTheTemplateIsWhatItSays(t *testing.T) {
 	path := os.Getenv("TRANSLATED_TEMPLATE")
 	if path == "" {
@@ -55,8 +55,8 @@ func TestWhatSAMMakesOfTheTemplateIsWhatItSays(t *testing.T) {
 		}
 	}
 
-	// A deployment that fails when the table is there already leaves nothing, unless the table is
-	// protected; whatever comes later keeps it. No other resource stays behind.
+	// A first deployment that fails leaves nothing behind, unless the table is protected; later
+	// changes keep the table. No other resource is retained.
 	for id, r := range translated.Resources {
 		if id != "EventsTable" && (dig(r, "DeletionPolicy") != nil || dig(r, "UpdateReplacePolicy") != nil) {
 			t.Errorf("%s stays when the stack goes", id)

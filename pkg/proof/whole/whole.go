@@ -1,4 +1,4 @@
-// Package whole says what of a webhook's body is not in the items that were stored of it.
+// Package whole finds the parts of a webhook's body that are missing from the items stored for it.
 package whole
 
 import (
@@ -11,8 +11,9 @@ import (
 	"connexease-functions/pkg/table"
 )
 
-// Missing returns a line for each value of the body that no item has, and for each update that is
-// no item's payload. items are joined: table.Join puts payloads in parts together.
+// Missing returns a line for each value of the body that no item contains, and for each update that
+// is not the payload of an item. items must be joined: table.Join reassembles payloads from their
+// parts.
 func Missing(body []byte, items []table.Item) (missing []string) {
 	have, payloads := map[string]bool{"whatsapp": true, "whatsapp_business_account": true}, map[string]bool{}
 	for _, it := range items {
@@ -25,7 +26,7 @@ func Missing(body []byte, items []table.Item) (missing []string) {
 		}
 	}
 	want := map[string]bool{}
-	if !leaves(body, want) { // not JSON: it is kept as it came
+	if !leaves(body, want) { // not JSON: it is kept unchanged
 		want = map[string]bool{string(body): true}
 	}
 	for _, leaf := range slices.Sorted(maps.Keys(want)) {
@@ -41,8 +42,8 @@ func Missing(body []byte, items []table.Item) (missing []string) {
 	return missing
 }
 
-// leaves collects the scalar values of JSON, numbers as they are written, and reports whether the
-// text is JSON.
+// leaves collects the scalar values of JSON, with numbers in their written form, and reports
+// whether the text is JSON.
 func leaves(text []byte, into map[string]bool) bool {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
@@ -69,7 +70,7 @@ func leaves(text []byte, into map[string]bool) bool {
 	return true
 }
 
-// Updates returns what a reader of a body would call its updates, compact.
+// Updates returns the updates of a body, each as compact JSON.
 func Updates(body []byte) (all []string) {
 	var n struct {
 		Entry []struct {
@@ -92,7 +93,7 @@ func Updates(body []byte) (all []string) {
 				}
 				for _, e := range elements {
 					var compact bytes.Buffer
-					_ = json.Compact(&compact, e) // it was decoded
+					_ = json.Compact(&compact, e) // it was decoded from JSON
 					all = append(all, compact.String())
 				}
 			}
