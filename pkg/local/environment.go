@@ -13,19 +13,20 @@ import (
 	"connexease-functions/pkg/local/stack"
 )
 
-// forShells makes a shell of the user's talk to this stack only: its AWS settings are those of a
-// real account, and its proxy, to which curl would hand the secrets, does not reach this machine.
+// forShells makes a user's shell use this stack only: its AWS settings are those of a real account,
+// and its proxy, which curl would send the secrets to, does not reach this machine.
 const forShells = `unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN AWS_SECURITY_TOKEN AWS_ROLE_ARN AWS_WEB_IDENTITY_TOKEN_FILE AWS_IGNORE_CONFIGURED_ENDPOINT_URLS
 case ",${no_proxy:-}," in *,127.0.0.1,*) ;; *) export no_proxy="127.0.0.1,localhost,::1${no_proxy:+,$no_proxy}" ;; esac
 case ",${NO_PROXY:-}," in *,127.0.0.1,*) ;; *) export NO_PROXY="127.0.0.1,localhost,::1${NO_PROXY:+,$NO_PROXY}" ;; esac
 `
 
-// writeEnvironment writes .local/env, which any shell reads: . .local/env
+// writeEnvironment writes .local/env, which any shell can read: . .local/env
 func writeEnvironment(s *stack.Stack, state, controlURL string) error {
 	secret, _ := s.Secrets.Current(stack.WebhookSecret)
 	env := s.Environment()
 	env["API_URL"] = s.APIURL
-	// Of all services that the stack has not: the control address knows none of them.
+	// For all services that the stack lacks: the control address responds with an error to their
+	// calls.
 	env["AWS_ENDPOINT_URL"] = controlURL
 	env["EVENT_BUS_NAME"] = s.Bus.Name()
 	env["CONTROL_URL"] = controlURL

@@ -21,7 +21,7 @@ import (
 	"connexease-functions/pkg/proof/docs"
 )
 
-// rule reads README's rule.
+// rule returns README's rule.
 func rule(t *testing.T) simeventbridge.Rule {
 	t.Helper()
 	for _, block := range docs.Blocks(t, "yaml") {
@@ -54,10 +54,10 @@ func rule(t *testing.T) simeventbridge.Rule {
 	return simeventbridge.Rule{}
 }
 
-// address is a user's own, that takes nothing at first.
+// address is a user's server, which fails at first.
 type address struct {
 	mu     sync.Mutex
-	fails  int // before the one that redirects
+	fails  int // before the path that redirects
 	led    int // how often a redirect was followed
 	posted []simeventbridge.Event
 }
@@ -87,9 +87,9 @@ func (a *address) events() []simeventbridge.Event {
 	return append([]simeventbridge.Event{}, a.posted...)
 }
 
-// The customer's message comes ten times: one event reaches the address, the rule of README
-// sends one answer, and every event of it is by the schema.
-func TestATextReachesTheUsersAddressOnceAndIsAnsweredOnceWithoutCode(t *testing.T) {
+// The customer's message is delivered ten times: one event reaches the address, README's rule sends
+// one reply, and every event follows the schema.
+func TestATextReachesTheUsersAddressOnceAndARuleRepliesOnce(t *testing.T) {
 	a := &address{fails: 1}
 	server := httptest.NewServer(a)
 	defer server.Close()
@@ -118,7 +118,7 @@ func TestATextReachesTheUsersAddressOnceAndIsAnsweredOnceWithoutCode(t *testing.
 		}
 		return all
 	}
-	r.until("the message, its answer's outcome and its three statuses are there", func() bool {
+	r.until("the message, its reply's outcome and its three statuses are there", func() bool {
 		k := kinds()
 		return k[events.Received] == 1 && k[events.Outcome] == 1 && k[events.StatusChanged] == 3
 	})
@@ -134,11 +134,11 @@ func TestATextReachesTheUsersAddressOnceAndIsAnsweredOnceWithoutCode(t *testing.
 		t.Fatal(err)
 	}
 	if len(gateway.Messages) != 1 || !strings.Contains(string(gateway.Messages[0].Body), `"to":"15550100001"`) {
-		t.Errorf("the Gateway took %s", gateway.Messages)
+		t.Errorf("the Gateway accepted %s", gateway.Messages)
 	}
 	line, err := bufio.NewReader(listening.Body).ReadString('\n')
 	if err != nil || line != string(a.events()[0].JSON())+"\n" {
-		t.Errorf("who listens was told %s %v", line, err)
+		t.Errorf("the follower got %s %v", line, err)
 	}
 	var last struct {
 		Count  int
@@ -162,18 +162,18 @@ func TestATextReachesTheUsersAddressOnceAndIsAnsweredOnceWithoutCode(t *testing.
 	}
 	_ = listening.Body.Close()
 	_ = r.command.Process.Signal(syscall.SIGTERM)
-	<-r.ended // its output is whole now
+	<-r.ended // its output is complete now
 	if a.led != 0 {
 		t.Error("a redirect was followed")
 	}
-	for _, want := range []string{"forward WhatsApp Message Received  503", " -> again in 500ms\n", "302 redirects to /elsewhere, which is not followed", "forward WhatsApp Message Received  200", "forward WhatsApp Message Outcome  200"} {
+	for _, want := range []string{"forward WhatsApp Message Received  503", " -> retried in 500ms\n", "302 redirects to /elsewhere, which is not followed", "forward WhatsApp Message Received  200", "forward WhatsApp Message Outcome  200"} {
 		if !strings.Contains(r.output.String(), want) {
 			t.Errorf("no line has %q: %s", want, r.output.String())
 		}
 	}
 }
 
-func TestNoRedirectIsADelivery(t *testing.T) {
+func TestARedirectIsNotADelivery(t *testing.T) {
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/" {
@@ -188,7 +188,7 @@ func TestNoRedirectIsADelivery(t *testing.T) {
 	}
 }
 
-func TestAnAddressThatIsNoneIsRefusedAtOnce(t *testing.T) {
+func TestAnInvalidForwardAddressIsRefusedAtOnce(t *testing.T) {
 	for _, bad := range []string{"localhost:3000", "ftp://h", "http://"} {
 		out, err := exec.Command(program, "-forward", bad).CombinedOutput()
 		if err == nil || !strings.Contains(string(out), "FORWARD must be an address") {

@@ -10,14 +10,13 @@ import (
 	"syscall"
 )
 
-// take makes the folder of a stack's state this process's own until the end of the process, and
-// says which run has it already. Two of them would empty each other's log and remove each other's
-// environment file.
+// take locks the folder of a stack's state for the life of this process, or says which run already
+// holds it. Two runs would truncate each other's log and remove each other's environment file.
 func take(state string, port int) error {
 	if err := os.MkdirAll(state, 0o755); err != nil {
 		return err
 	}
-	// Not truncated: what is in it is about the run that holds it.
+	// Not truncated, because it describes the run that holds it.
 	lock, err := os.OpenFile(filepath.Join(state, "lock"), os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return err
@@ -26,7 +25,7 @@ func take(state string, port int) error {
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		holder, _ := io.ReadAll(io.LimitReader(lock, 200))
 		_ = lock.Close()
-		return fmt.Errorf("the folder %s belongs to a stack that runs (%s). End that one, or start a second one beside it with: make run STATE=%s PORT=%d",
+		return fmt.Errorf("the folder %s belongs to a running stack (%s). End that stack, or start a second one alongside it with: make run STATE=%s PORT=%d",
 			state, strings.TrimSpace(string(holder)), filepath.Join(filepath.Dir(state), ".local-second"), port+10)
 	}
 	if err == nil {
@@ -42,10 +41,10 @@ func take(state string, port int) error {
 	return nil
 }
 
-// held keeps the lock from being closed by the garbage collector.
+// held keeps the garbage collector from closing the lock.
 var held *os.File
 
-// checkTemporary says what is wrong with the folder for temporary files, before anything is written.
+// checkTemporary returns an error unless files can be created in the folder for temporary files.
 func checkTemporary() error {
 	folder := os.TempDir()
 	file, err := os.CreateTemp(folder, "local-")

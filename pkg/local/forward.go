@@ -13,15 +13,15 @@ import (
 	simeventbridge "connexease-functions/pkg/local/sim/eventbridge"
 )
 
-// How long an event waits before it is posted again: doubled each time. It is posted until
-// the address takes it, as what comes after it may rest on it.
+// How long an event waits before it is posted again: doubled each time. It is retried until the
+// address accepts it, as later events may depend on it.
 const (
 	firstForward   = 500 * time.Millisecond
 	longestForward = 30 * time.Second
 	forwardTimeout = 30 * time.Second
 )
 
-// forwarder posts each event to an address of the user's, in order.
+// forwarder posts each event to a user's address, in order.
 type forwarder struct {
 	url    string
 	output io.Writer
@@ -31,12 +31,12 @@ type forwarder struct {
 func newForwarder(url string, output io.Writer) *forwarder {
 	return &forwarder{url: url, output: output, client: &http.Client{
 		Timeout: forwardTimeout,
-		// Followed, a redirect makes an empty GET of the event, and its 200 would count.
+		// Following a redirect would turn the event into an empty GET, whose 200 would count.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
 
-// checkForward says what is wrong with an address; an empty one is none.
+// checkForward returns an error unless an address is a URL to post to; an empty one means none.
 func checkForward(address string) error {
 	u, err := url.Parse(address)
 	if address != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
@@ -63,7 +63,7 @@ func (f *forwarder) run(ctx context.Context, bus *simeventbridge.Server) {
 	}
 }
 
-// forward posts one event until a 2xx comes, or ctx ends.
+// forward posts one event until it gets a 2xx, or ctx ends.
 func (f *forwarder) forward(ctx context.Context, e simeventbridge.Event) bool {
 	for wait := firstForward; ; wait = min(2*wait, longestForward) {
 		start := time.Now()
@@ -73,7 +73,7 @@ func (f *forwarder) forward(ctx context.Context, e simeventbridge.Event) bool {
 		}
 		again := ""
 		if !taken {
-			again = fmt.Sprintf(" -> again in %v", wait)
+			again = fmt.Sprintf(" -> retried in %v", wait)
 		}
 		_, _ = fmt.Fprintf(f.output, "%s  forward %s  %s  %d ms%s\n", start.Format(time.TimeOnly), e.DetailType, what, time.Since(start).Milliseconds(), again)
 		if taken {
@@ -105,7 +105,7 @@ func (f *forwarder) post(ctx context.Context, e simeventbridge.Event) (what stri
 	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 1<<20))
 	what = fmt.Sprint(response.StatusCode)
 	if response.StatusCode/100 == 3 && response.Header.Get("Location") != "" {
-		what += " redirects to " + masked(response.Header.Get("Location")) + ", which is not followed: name that address in FORWARD"
+		what += " redirects to " + masked(response.Header.Get("Location")) + ", which is not followed: set that address in FORWARD"
 	}
 	return what, response.StatusCode/100 == 2
 }

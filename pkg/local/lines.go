@@ -19,15 +19,15 @@ import (
 	"connexease-functions/pkg/local/stack"
 )
 
-// printExchange prints a request's line: its route, never its path, which may have a
-// phone number in it.
+// printExchange prints a request's line: its route, never its path, which may contain a phone
+// number.
 func printExchange(x httpapi.Exchange, seen *summaries) {
 	route, what := x.RouteKey, ""
 	var r struct{ Errors *gateway.Error }
 	switch err := json.Unmarshal(x.Response, &r); {
 	case x.RouteKey == "":
 		route = x.Method + " " + masked(x.Path)
-		what = "no such route; there are POST /webhook, POST /v1/wa/message, GET /v1/wa/message/{id}"
+		what = "no such route; the routes are POST /webhook, POST /v1/wa/message, GET /v1/wa/message/{id}"
 	case err != nil:
 	case r.Errors != nil:
 		what = refusal(x.RouteKey, r.Errors)
@@ -39,11 +39,11 @@ func printExchange(x httpapi.Exchange, seen *summaries) {
 	fmt.Printf("%s  %s  %d  %d ms  %s\n", x.Time.Format(time.TimeOnly), route, x.Status, x.Duration.Milliseconds(), what)
 }
 
-// printBatch prints the line of a batch that came from a queue.
+// printBatch prints the line of a queue's batch.
 func printBatch(b stack.Batch, seen *summaries) {
 	what, again := "", ""
 	if b.Failed > 0 {
-		again = fmt.Sprintf(", %d to come again", b.Failed)
+		again = fmt.Sprintf(", %d to be retried", b.Failed)
 	}
 	switch {
 	case b.Err != nil:
@@ -66,18 +66,18 @@ func printInvocation(i simlambda.Invocation, seen *summaries) {
 		what = strings.Join(seen.of(i.Result.RequestID, 1), ", ")
 	} else {
 		var e struct{ ErrorType string }
-		_ = json.Unmarshal(i.Result.Payload, &e) // without a type it is still a failure
+		_ = json.Unmarshal(i.Result.Payload, &e) // a failure, even without a type
 		what = "failed: " + masked(e.ErrorType)
 	}
 	fmt.Printf("%s  %s %s  %d ms  %s\n", i.Time.Format(time.TimeOnly), how, i.Function, i.Duration.Milliseconds(), what)
 }
 
-// longNumber is what may be a phone number. The Gateway's descriptions are not ours.
+// longNumber matches what may be a phone number: the Gateway's descriptions may contain one.
 var longNumber = regexp.MustCompile(`\d{7,}`)
 
 func masked(text string) string { return longNumber.ReplaceAllString(text, "…") }
 
-// refusal says why a request was refused and what to do about it on a laptop.
+// refusal says why a request was refused, and how to fix it on a laptop.
 func refusal(routeKey string, e *gateway.Error) string {
 	what := e.Error()
 	if e.Code == "MSG_001" {
@@ -87,40 +87,40 @@ func refusal(routeKey string, e *gateway.Error) string {
 		what = strings.TrimSuffix(what, ";")
 	}
 	what = masked(what)
-	table := sendMends
+	table := sendFixes
 	if strings.HasSuffix(routeKey, " /webhook") {
-		table = webhookMends
+		table = webhookFixes
 	}
-	if mend := table[e.Code]; mend != "" {
+	if fix := table[e.Code]; fix != "" {
 		if id, ok := e.Params["id"].(string); ok {
-			mend = strings.ReplaceAll(mend, "<id>", id)
+			fix = strings.ReplaceAll(fix, "<id>", id)
 		}
-		what += " -> " + mend
+		what += " -> " + fix
 	}
 	return what
 }
 
-// What to do about a refusal, by its code.
+// How to fix a refusal, by its code.
 var (
-	webhookMends = map[string]string{
+	webhookFixes = map[string]string{
 		"AUTH_001": "use the secret of this run: . .local/env",
 		"AUTH_002": `add -H "Authorization: Bearer $WEBHOOK_SECRET" (after . .local/env)`,
 		"AUTH_003": "send exactly one value of the form: Bearer <token>",
-		"REQ_001":  "send what base64 makes of the body, or the body itself",
+		"REQ_001":  "send the body in valid base64, or the body itself",
 		"REQ_002":  "send less than 4 MiB",
 		"SVC_001":  "put a secret: curl -X PUT $CONTROL_URL/secrets/webhook",
 		"SVC_002":  "see .local/functions.log",
 	}
-	sendMends = map[string]string{
+	sendFixes = map[string]string{
 		"AUTH_001": "use the client key of this run, $CLIENT_KEY: . .local/env",
 		"AUTH_002": `add -H "Authorization: Bearer $CLIENT_KEY" (after . .local/env)`,
 		"AUTH_003": "send exactly one value of the form: Bearer <client key>",
 		"REQ_001":  "send WhatsApp's message, a JSON object, as the body",
-		"REQ_002":  "name media by id or link; they do not go into the body",
-		"REQ_003":  "use the Message-Id of the answer, and the key of the client that sent it",
-		"MSG_001":  "send it as said; nothing was sent or claimed",
-		"IDEM_001": "repeat it after the answer's Retry-After",
-		"IDEM_002": "use another Idempotency-Key, or repeat the first request as it was",
+		"REQ_002":  "refer to media by id or link; the body must not contain them",
+		"REQ_003":  "use the response's Message-Id, and the key of the client that sent it",
+		"MSG_001":  "fix the named members; nothing was sent or claimed",
+		"IDEM_001": "repeat it after the response's Retry-After",
+		"IDEM_002": "use a different Idempotency-Key, or repeat the first request unchanged",
 		"IDEM_003": "use 1 to 255 visible ASCII characters",
 		"SEND_001": `see what is known: curl $API_URL/v1/wa/message/<id> -H "Authorization: Bearer $CLIENT_KEY"`,
 		"SEND_002": "repeat the request; curl $CONTROL_URL/gateway/faults shows what the simulated Gateway does",
@@ -130,18 +130,18 @@ var (
 		"SVC_002":  "see .local/functions.log",
 		"SVC_003":  "give both sides a new key: curl -X PUT $CONTROL_URL/secrets/gateway",
 		"SVC_004":  "repeat the request with the same Idempotency-Key",
-		"RATE_001": "wait as long as params.retry_after says; curl $CONTROL_URL/gateway/faults shows if it was asked for",
+		"RATE_001": "wait for params.retry_after; curl $CONTROL_URL/gateway/faults shows whether the limit is a fault",
 	}
 )
 
-// summaries passes the functions' log on and remembers what each invocation held.
+// summaries passes the functions' log on and remembers what each invocation contained.
 type summaries struct {
 	next io.Writer
 	mu   sync.Mutex
-	held map[string][]string // by request id, until asked for
+	held map[string][]string // by request id, until read
 }
 
-// contents are the metrics of a delivery's line that count what was in it.
+// contents lists the metrics of a delivery's line that count its updates.
 var contents = []struct{ metric, name string }{
 	{"Messages", "messages"}, {"Statuses", "statuses"}, {"OtherEvents", "other events"}, {"Quarantined", "quarantined"}, {"Merged", "merged"},
 }
@@ -154,7 +154,7 @@ func (s *summaries) Write(b []byte) (int, error) {
 		}
 		id, _ := summary["requestId"].(string)
 		s.mu.Lock()
-		if len(s.held) > 1000 || s.held == nil { // nobody asked for those
+		if len(s.held) > 1000 || s.held == nil { // never read
 			s.held = map[string][]string{}
 		}
 		switch summary["message"] {
@@ -178,7 +178,7 @@ func delivered(summary map[string]any) string {
 	return strings.Join(parts, ", ")
 }
 
-// sent tells what came of a message: outcome, why, and its id.
+// sent describes a message's result: outcome, reason and id.
 func sent(summary map[string]any) string {
 	var parts []string
 	for _, name := range []string{"outcome", "reason", "code", "messageId"} {
@@ -189,8 +189,8 @@ func sent(summary map[string]any) string {
 	return strings.Join(parts, " ")
 }
 
-// of returns what an invocation held, when it has want lines. The log travels by
-// another way than the answer, so it may be a moment late.
+// of returns the contents of an invocation once it has want lines. The log takes a different path
+// than the response, so it may be a moment late.
 func (s *summaries) of(requestID string, want int) []string {
 	for wait := 50; ; wait-- {
 		s.mu.Lock()

@@ -8,7 +8,7 @@ import (
 	"connexease-functions/pkg/gateway"
 )
 
-func TestEveryRefusalOfOursHasItsMend(t *testing.T) {
+func TestEveryRefusalOfOursNamesItsFix(t *testing.T) {
 	for code := range strings.FieldsSeq("AUTH_001 AUTH_002 AUTH_003 REQ_001 REQ_002 SVC_001 SVC_002") {
 		if text := refusal("POST /webhook", &gateway.Error{Code: code}); !strings.Contains(text, " -> ") || strings.Contains(text, "CLIENT_KEY") {
 			t.Errorf("webhook: %s", text)
@@ -21,7 +21,7 @@ func TestEveryRefusalOfOursHasItsMend(t *testing.T) {
 		}
 	}
 	for want, e := range map[string]gateway.Error{
-		"MSG_001: broken a: long; b: short -> send it as said; nothing was sent or claimed":                                {Code: "MSG_001", Description: "broken", Params: map[string]any{"b": "short", "a": "long"}},
+		"MSG_001: broken a: long; b: short -> fix the named members; nothing was sent or claimed":                          {Code: "MSG_001", Description: "broken", Params: map[string]any{"b": "short", "a": "long"}},
 		`SEND_001: unknown -> see what is known: curl $API_URL/v1/wa/message/msg_a -H "Authorization: Bearer $CLIENT_KEY"`: {Code: "SEND_001", Description: "unknown", Params: map[string]any{"id": "msg_a"}},
 		"GW_001: invalid recipient +…": {Code: "GW_001", Description: "invalid recipient +15550100001"},
 	} {
@@ -31,7 +31,7 @@ func TestEveryRefusalOfOursHasItsMend(t *testing.T) {
 	}
 }
 
-func TestALineTellsWhatAnInvocationHeld(t *testing.T) {
+func TestALineShowsWhatAnInvocationContained(t *testing.T) {
 	var log bytes.Buffer
 	s := &summaries{next: &log}
 	text := `{"message":"delivery","requestId":"1","Messages":2,"Statuses":1,"Duration":3}

@@ -26,8 +26,8 @@ func main() {
 	backends := flag.Bool("backends", false, "start all but the functions, for sam local")
 	database := flag.String("dynamodb", "", "endpoint of a DynamoDB to use instead of starting DynamoDB Local")
 	state := flag.String("state", ".local", "folder for the environment file, logs and binaries")
-	forward := flag.String("forward", "", "http address that each event is posted to")
-	starter := flag.Int("parent", 0, "process id of the parent with which this one ends")
+	forward := flag.String("forward", "", "HTTP address that each event is posted to")
+	starter := flag.Int("parent", 0, "process id of the parent; this process ends with it")
 	flag.Parse()
 	if *starter == 0 && underGoRun() {
 		*starter = os.Getppid()
@@ -54,7 +54,7 @@ func run(givenPort string, backends bool, database, givenState, forward string, 
 		return err
 	}
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) { // as nohup asks
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup intends
 		signals = append(signals, syscall.SIGHUP)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), signals...)
@@ -87,7 +87,7 @@ func run(givenPort string, backends bool, database, givenState, forward string, 
 	})
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil // ended by the user while it started
+			return nil // interrupted by the user during the start
 		}
 		return err
 	}
@@ -124,16 +124,16 @@ func run(givenPort string, backends bool, database, givenState, forward string, 
 	}
 	select {
 	case <-ctx.Done():
-		stop() // a second Ctrl-C ends the process at once, and all others with it
-		fmt.Println("\nEnding when what is under way is done; Ctrl-C again ends at once ...")
+		stop() // a second Ctrl-C ends this process at once, and all others with it
+		fmt.Println("\nEnding once running requests are done; press Ctrl-C again to end at once ...")
 		return nil
 	case err := <-s.Failed():
 		return err
 	}
 }
 
-// underGoRun reports whether go run started this process. It passes no signal on, and
-// its death would leave the stack behind.
+// underGoRun reports whether go run started this process. go run passes no signal on, and its death
+// would leave the stack behind.
 func underGoRun() bool {
 	path, err := os.Executable()
 	return err == nil && strings.Contains(path, string(filepath.Separator)+"go-build")

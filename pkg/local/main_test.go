@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 
 const root = "../.."
 
-// running is a stack as make run starts it.
+// running is a stack started as by make run.
 type running struct {
 	t       *testing.T
 	state   string
@@ -71,7 +71,7 @@ func freePorts(t *testing.T) int {
 	return 0
 }
 
-// needsJava skips what starts the whole stack.
+// needsJava skips tests that start the whole stack.
 func needsJava(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
@@ -86,13 +86,13 @@ func start(t *testing.T) *running {
 	return await(t, r, exec.Command(program, "-port", strconv.Itoa(r.port), "-state", r.state), root)
 }
 
-// await starts a command that starts the stack, and waits until it serves.
+// await runs a command that starts the stack, and waits until it serves.
 func await(t *testing.T, r *running, command *exec.Cmd, folder string) *running {
 	t.Helper()
 	needsJava(t)
 	r.command, r.ended, r.env = command, make(chan struct{}), map[string]string{}
 	r.command.Dir = folder
-	r.command.WaitDelay = time.Second // its output outlives a killed make
+	r.command.WaitDelay = time.Second // its output survives a killed make
 	r.command.Stdout, r.command.Stderr = &r.output, &r.output
 	if err := r.command.Start(); err != nil {
 		t.Fatal(err)
@@ -132,7 +132,7 @@ func (r *running) until(what string, is func() bool) {
 	}
 }
 
-// try returns the body of an answer, or nothing.
+// try returns the body of a response, or "".
 func (r *running) try(method, url, body string) string {
 	request, err := http.NewRequest(method, url, strings.NewReader(body))
 	if err != nil {
@@ -207,15 +207,15 @@ func (r *running) items(query string) listing {
 	return l
 }
 
-func TestReadmeCommandsAnswerAsPrinted(t *testing.T) {
+func TestReadmeCommandsPrintWhatReadmeSays(t *testing.T) {
 	pairs := docs.Exchanges(t)
 	if len(pairs) < 8 {
-		t.Fatalf("README has %d commands with answers", len(pairs))
+		t.Fatalf("README has %d commands with output", len(pairs))
 	}
 	r := start(t)
 	for _, p := range pairs {
 		command := strings.ReplaceAll(p.Command, ". .local/env", ". "+filepath.Join(r.state, "env"))
-		// A status comes a moment after its message; each command may be repeated.
+		// A status arrives a moment after its message, so each command may be repeated.
 		var out []byte
 		var err error
 		for range 50 {
@@ -283,7 +283,7 @@ func TestEverySignalEndsEverything(t *testing.T) {
 	}
 }
 
-// clone makes a folder with the project in it, so that its .local is not the user's.
+// clone copies the project to a folder, so that its .local is not the user's.
 func clone(t *testing.T) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -343,7 +343,7 @@ func TestTheDeathOfTheDatabaseEndsTheStack(t *testing.T) {
 	}
 }
 
-func TestWhatIsMissingIsOneSentenceWithTheCommandThatMendsIt(t *testing.T) {
+func TestAMissingToolIsOneSentenceWithTheCommandThatFixesIt(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -381,7 +381,7 @@ func TestWhatIsMissingIsOneSentenceWithTheCommandThatMendsIt(t *testing.T) {
 	}
 }
 
-func TestTheControlAddressShowsAndVaries(t *testing.T) {
+func TestTheControlAddressShowsItemsAndVariesFixtures(t *testing.T) {
 	r := start(t)
 	r.trigger("batch")
 	r.trigger("echo")
@@ -420,7 +420,7 @@ func TestTheControlAddressShowsAndVaries(t *testing.T) {
 	}
 	_ = response.Body.Close()
 	if response.StatusCode != http.StatusForbidden {
-		t.Errorf("a foreign host is answered %d", response.StatusCode)
+		t.Errorf("a foreign host gets %d", response.StatusCode)
 	}
 	if text := r.try(http.MethodGet, r.env["API_URL"]+"/webhook", ""); text != `{"message":"Not Found"}` {
 		t.Errorf("GET /webhook: %s", text)
@@ -431,7 +431,7 @@ func TestTheControlAddressShowsAndVaries(t *testing.T) {
 	}
 }
 
-func TestNothingDeployedImportsTheLaptopStack(t *testing.T) {
+func TestDeployedPackagesDoNotImportTheLaptopStack(t *testing.T) {
 	list := exec.Command("go", "list", "-deps", "./functions/...")
 	list.Dir = root
 	out, err := list.Output()

@@ -20,7 +20,7 @@ import (
 
 const hello = `{"messaging_product":"whatsapp","to":"15550100001","type":"text","text":{"body":"Hello"}}`
 
-// call makes a request as a client of the send endpoint.
+// call sends a request as a client of the send endpoint.
 func (r *running) call(method, url, key, body string, headers ...string) (*http.Response, string) {
 	r.t.Helper()
 	request, err := http.NewRequest(method, url, strings.NewReader(body))
@@ -49,7 +49,7 @@ func (r *running) send(body string, headers ...string) (*http.Response, string) 
 	return r.call(http.MethodPost, r.env["API_URL"]+"/v1/wa/message", r.env["CLIENT_KEY"], body, headers...)
 }
 
-// reread takes over what the stack has written anew.
+// reread reloads the environment file after a rotation.
 func (r *running) reread() {
 	r.t.Helper()
 	text, err := os.ReadFile(filepath.Join(r.state, "env"))
@@ -73,7 +73,7 @@ type taken struct {
 	}
 }
 
-// calledBack waits until the Gateway took n messages and has told the webhook all of them.
+// calledBack waits until the Gateway has accepted n messages and delivered all their callbacks.
 func (r *running) calledBack(n int) (all taken) {
 	r.t.Helper()
 	r.until("the Gateway has called back", func() bool {
@@ -89,7 +89,7 @@ func (r *running) calledBack(n int) (all taken) {
 	return all
 }
 
-func TestAMessageGoesOutOnceFromEverySourceAndComesBackAsRead(t *testing.T) {
+func TestAMessageFromEverySourceIsSentOnceAndCalledBackAsRead(t *testing.T) {
 	r := start(t)
 	first, answer := r.send(hello, "Idempotency-Key", "first")
 	again, same := r.send(hello, "Idempotency-Key", "first")
@@ -114,11 +114,11 @@ func TestAMessageGoesOutOnceFromEverySourceAndComesBackAsRead(t *testing.T) {
 	all := r.calledBack(4)
 	for _, m := range all.Messages {
 		if m.Times != 1 || m.Callbacks[0].Status != "sent" || m.Callbacks[2].Status != "read" || m.Callbacks[2].Answer != 200 {
-			t.Errorf("the Gateway took %+v", m)
+			t.Errorf("the Gateway accepted %+v", m)
 		}
 	}
 	if !strings.Contains(answer, all.Messages[0].Wamid) {
-		t.Errorf("answer %s is not that of %s", answer, all.Messages[0].Wamid)
+		t.Errorf("response %s differs from that of %s", answer, all.Messages[0].Wamid)
 	}
 	var queues struct {
 		Queues map[string]struct{ Visible, Delayed int }
@@ -130,7 +130,7 @@ func TestAMessageGoesOutOnceFromEverySourceAndComesBackAsRead(t *testing.T) {
 
 	mine := r.items("?client=default&kind=send")
 	if mine.Count != 2 || r.items("?kind=send").Count != 4 || r.items("?client=nobody").Count != 0 {
-		t.Fatalf("%d sends of the client, %d in all", mine.Count, r.items("?kind=send").Count)
+		t.Fatalf("%d sends of the client, %d in total", mine.Count, r.items("?kind=send").Count)
 	}
 	for _, item := range mine.Items {
 		attempts, _ := item["attempts"].(map[string]any)
@@ -190,7 +190,7 @@ func TestAMessageGoesOutOnceFromEverySourceAndComesBackAsRead(t *testing.T) {
 	}
 }
 
-func TestTheControlAddressTurnsTheGateway(t *testing.T) {
+func TestTheControlAddressChangesTheGateway(t *testing.T) {
 	r := start(t)
 	control := func(method, path, body string) (int, string) {
 		t.Helper()
@@ -201,7 +201,7 @@ func TestTheControlAddressTurnsTheGateway(t *testing.T) {
 		path, body, want string
 		status           int
 	}{
-		{"/gateway/faults", `[{"kind":"slow","delay":3}]`, `unknown field \"delay\"; want a JSON array of faults; [] is none, with the members kind, times, share, delay_ms`, 400},
+		{"/gateway/faults", `[{"kind":"slow","delay":3}]`, `unknown field \"delay\"; want a JSON array of faults; [] ends them, with the members kind, times, share, delay_ms`, 400},
 		{"/gateway/faults", `[{"kind":"slow"}]`, "slow needs delay_ms", 400},
 		{"/gateway/faults", `{"kind":"refuse"}`, "want a JSON array of faults", 400},
 		{"/gateway/faults", `null`, "want a JSON array of faults", 400},
@@ -211,7 +211,7 @@ func TestTheControlAddressTurnsTheGateway(t *testing.T) {
 		{"/gateway/callbacks", `{"of":true}`, `unknown field \"of\"; want a JSON object`, 400},
 		{"/gateway/callbacks", `{"loss":2}`, "loss and fail_share must be between 0 and 1", 400},
 		{"/gateway/callbacks", `{"off":true}`, `{"off":true}`, 200},
-		{"/gateway/limits", `{"per_hour":1}`, `unknown field \"per_hour\"; want a JSON object; what is left out stays as it is, with the members per_second, per_minute`, 400},
+		{"/gateway/limits", `{"per_hour":1}`, `unknown field \"per_hour\"; want a JSON object; members left out stay unchanged, with the members per_second, per_minute`, 400},
 		{"/gateway/limits", `{"per_second":-1}`, "must be at least 1", 400},
 		{"/gateway/limits", `{"per_second":40}`, `{"per_second":40,"per_minute":4800}`, 200},
 		{"/secrets/clients", `{"a":[]}`, `client \"a\" needs a key`, 400},
@@ -231,19 +231,19 @@ func TestTheControlAddressTurnsTheGateway(t *testing.T) {
 		}
 	}
 	if limited, text := r.send(hello); limited.StatusCode != http.StatusTooManyRequests || !strings.Contains(text, "RATE_001") {
-		t.Errorf("the fault is answered %d %s", limited.StatusCode, text)
+		t.Errorf("the request during the fault returned %d %s", limited.StatusCode, text)
 	}
 	if _, text := control(http.MethodGet, "/gateway/faults", ""); text != "[]" {
 		t.Errorf("a fault of one time is still there: %s", text)
 	}
 
-	// The Gateway takes its new key at once; the function has the old one in its cache.
+	// The Gateway accepts its new key at once; the function has the old one in its cache.
 	if status, text := control(http.MethodPut, "/secrets/gateway", "new-gateway-key"); status != 200 {
 		t.Fatalf("%d %s", status, text)
 	}
 	for key, want := range map[string]int{"new-gateway-key": 200, "old": 401} {
 		if answer, text := r.call(http.MethodPost, r.env["GATEWAY_URL"]+"/v1/wa/message", key, hello); answer.StatusCode != want {
-			t.Errorf("the Gateway answers key %s %d %s", key, answer.StatusCode, text)
+			t.Errorf("with key %s the Gateway returned %d %s", key, answer.StatusCode, text)
 		}
 	}
 	if sent, text := r.send(hello); sent.StatusCode != 200 {

@@ -20,9 +20,9 @@ import (
 	"connexease-functions/pkg/proof/docs"
 )
 
-// A shell replaces itself by make where that is its only command: make alone is told then that the
-// terminal has gone, and waits for what it started.
-func TestTheEndOfTheTerminalEndsEverything(t *testing.T) {
+// A shell whose only command is make replaces itself with make, which alone gets the terminal's
+// hang-up signal then, and waits for its children.
+func TestClosingTheTerminalEndsEverything(t *testing.T) {
 	needsJava(t)
 	folder, port := clone(t), freePorts(t)
 	command := exec.Command("make", "run", fmt.Sprintf("PORT=%d", port))
@@ -61,7 +61,7 @@ func TestTheEndOfTheTerminalEndsEverything(t *testing.T) {
 	}
 }
 
-func TestASecondRunInAFolderSaysWhoHasItAndTouchesNothing(t *testing.T) {
+func TestASecondRunInAFolderNamesItsHolderAndTouchesNothing(t *testing.T) {
 	r := start(t)
 	r.trigger("text")
 	log := filepath.Join(r.state, "functions.log")
@@ -88,7 +88,7 @@ func TestASecondRunInAFolderSaysWhoHasItAndTouchesNothing(t *testing.T) {
 	}
 }
 
-func TestWhatTheEnvironmentHoldsWrongIsOneSentenceAndNothingIsWritten(t *testing.T) {
+func TestAWrongEnvironmentIsOneSentenceAndNothingIsWritten(t *testing.T) {
 	for name, c := range map[string]struct {
 		port, temporary string
 		want            string
@@ -110,19 +110,19 @@ func TestWhatTheEnvironmentHoldsWrongIsOneSentenceAndNothingIsWritten(t *testing
 				t.Errorf("%v: %s, want %s", err, out, c.want)
 			}
 			if _, err := os.Stat(state); err == nil {
-				t.Error("its folder was made")
+				t.Error("its folder was created")
 			}
 		})
 	}
 }
 
-func TestAPortThatIsNotAllowedIsNotCalledTaken(t *testing.T) {
+func TestAPortThatIsNotAllowedIsNotReportedAsTaken(t *testing.T) {
 	if l, err := net.Listen("tcp", "127.0.0.1:79"); err == nil {
 		_ = l.Close()
 	}
 	command := exec.Command(program, "-port", "79", "-state", t.TempDir())
 	command.Dir = root
-	if os.Geteuid() == 0 { // root may: nobody may not
+	if os.Geteuid() == 0 { // root may bind it, nobody may not
 		folder, err := os.MkdirTemp("", "local-nobody-")
 		if err != nil {
 			t.Fatal(err)
@@ -156,9 +156,9 @@ func TestAPortThatIsNotAllowedIsNotCalledTaken(t *testing.T) {
 	}
 }
 
-// The user's shell has a proxy, and AWS settings of an account of his: after . .local/env nothing
-// of the laptop's goes there.
-func TestAShellWithTheEnvironmentFileTalksToThisMachineOnly(t *testing.T) {
+// The user's shell has a proxy, and AWS settings of a real account: after . .local/env no laptop
+// traffic goes there.
+func TestAShellWithTheEnvironmentFileUsesThisMachineOnly(t *testing.T) {
 	r := start(t)
 	var proxied atomic.Int32
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { proxied.Add(1); w.WriteHeader(http.StatusBadGateway) }))
@@ -201,7 +201,7 @@ func TestOnlyOneSpellingOfThisMachineIsPrinted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Where localhost is ::1 first, nothing listens there.
+	// Where localhost resolves to ::1 first, nothing listens there.
 	for name, text := range map[string]string{"a README": docs.Text(t), "main.go": string(source)} {
 		if strings.Contains(text, "localhost:") || strings.Contains(text, "//localhost") {
 			t.Errorf("%s names localhost", name)

@@ -1,5 +1,5 @@
-// Package control is the laptop stack's own address: what is in the table, what runs,
-// and fixtures and rotations on demand.
+// Package control serves the laptop stack's control address: it shows the table's contents and what
+// runs, delivers fixtures and rotates secrets on demand.
 package control
 
 import (
@@ -27,12 +27,12 @@ const maxRequest = 1 << 20
 // Control implements http.Handler.
 type Control struct {
 	stack *stack.Stack
-	// rotated is called after a secret has a new value.
+	// rotated is called after a secret got a new value.
 	rotated func() error
 	mux     http.ServeMux
 }
 
-// New returns the control address of a stack.
+// New returns the handler of a stack's control address.
 func New(s *stack.Stack, rotated func() error) *Control {
 	c := &Control{stack: s, rotated: rotated}
 	c.mux.HandleFunc("GET /{$}", c.index)
@@ -44,11 +44,11 @@ func New(s *stack.Stack, rotated func() error) *Control {
 }
 
 type route struct {
-	pattern string // with the query's names
+	pattern string // with the names of its query parameters
 	handle  http.HandlerFunc
 }
 
-// routes are those that the index lists.
+// routes lists the routes that the index shows.
 func (c *Control) routes() []route {
 	return []route{
 		{"GET /items?kind=&contact=&client=&since=&until=&limit=", c.items},
@@ -72,7 +72,7 @@ func (c *Control) routes() []route {
 	}
 }
 
-// ServeHTTP refuses what pages of a browser ask for.
+// ServeHTTP refuses requests from web pages.
 func (c *Control) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	loopback.Only(&c.mux).ServeHTTP(w, r)
 }

@@ -9,8 +9,8 @@ import (
 	simeventbridge "connexease-functions/pkg/local/sim/eventbridge"
 )
 
-// events answers the last events of the bus, or, with follow, each one as it comes, a line
-// of JSON for each.
+// events returns the last events of the bus or, with follow, each event as it arrives, one line of
+// JSON each.
 func (c *Control) events(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	limit := -1
@@ -23,7 +23,7 @@ func (c *Control) events(w http.ResponseWriter, r *http.Request) {
 	}
 	wanted := func(e simeventbridge.Event) bool {
 		var about struct{ Kind, Contact string }
-		_ = json.Unmarshal(e.Detail, &about) // an event of somebody else's has neither
+		_ = json.Unmarshal(e.Detail, &about) // events from other sources have neither
 		return (q.Get("kind") == "" || q.Get("kind") == about.Kind) && (q.Get("contact") == "" || q.Get("contact") == about.Contact)
 	}
 	if q.Get("follow") != "" && q.Get("follow") != "0" {
@@ -47,7 +47,7 @@ func (c *Control) follow(w http.ResponseWriter, r *http.Request, wanted func(sim
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	w.WriteHeader(http.StatusOK)
 	flush := http.NewResponseController(w)
-	_ = flush.Flush() // the caller knows that it listens
+	_ = flush.Flush() // so the caller knows that it is listening
 	for seen := c.stack.Bus.Seen(); ; {
 		events, next, err := c.stack.Bus.Next(r.Context(), seen)
 		if r.Context().Err() != nil {
@@ -73,7 +73,7 @@ func (c *Control) rules(w http.ResponseWriter, _ *http.Request) {
 	answer(w, http.StatusOK, map[string]any{"rules": c.stack.Bus.Rules()})
 }
 
-// putRule makes a rule whose target is the outbound queue.
+// putRule creates a rule whose target is the outbound queue.
 func (c *Control) putRule(w http.ResponseWriter, r *http.Request) {
 	var rule simeventbridge.Rule
 	if !read(w, r, &rule, rule, "a JSON object") {

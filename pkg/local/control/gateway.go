@@ -14,7 +14,7 @@ import (
 	simsqs "connexease-functions/pkg/local/sim/sqs"
 )
 
-// messages lists what the simulated Gateway took, in order.
+// messages lists the messages that the simulated Gateway accepted, in order.
 func (c *Control) messages(w http.ResponseWriter, _ *http.Request) {
 	all := c.stack.Gateway.Messages()
 	answer(w, http.StatusOK, map[string]any{"count": len(all), "messages": all})
@@ -26,7 +26,7 @@ func (c *Control) faults(w http.ResponseWriter, _ *http.Request) {
 
 func (c *Control) putFaults(w http.ResponseWriter, r *http.Request) {
 	var f connexease.Faults
-	if !read(w, r, &f, connexease.Fault{}, "a JSON array of faults; [] is none") {
+	if !read(w, r, &f, connexease.Fault{}, "a JSON array of faults; [] ends them") {
 		return
 	}
 	if err := c.stack.Gateway.SetFaults(f); err != nil {
@@ -42,7 +42,7 @@ func (c *Control) callbacks(w http.ResponseWriter, _ *http.Request) {
 
 func (c *Control) putCallbacks(w http.ResponseWriter, r *http.Request) {
 	var b connexease.Callbacks
-	if !read(w, r, &b, b, "a JSON object; {} is sent, delivered and read at once") {
+	if !read(w, r, &b, b, "a JSON object; {} means sent, delivered and read at once") {
 		return
 	}
 	if err := c.stack.Gateway.SetCallbacks(b); err != nil {
@@ -58,7 +58,7 @@ func (c *Control) limits(w http.ResponseWriter, _ *http.Request) {
 
 func (c *Control) putLimits(w http.ResponseWriter, r *http.Request) {
 	var l connexease.Limits
-	if !read(w, r, &l, l, "a JSON object; what is left out stays as it is") {
+	if !read(w, r, &l, l, "a JSON object; members left out stay unchanged") {
 		return
 	}
 	if err := l.Validate(); err != nil {
@@ -69,7 +69,7 @@ func (c *Control) putLimits(w http.ResponseWriter, r *http.Request) {
 	c.limits(w, r)
 }
 
-// queues tells what waits in each queue, by its name.
+// queues shows how many messages each queue holds, by its name.
 func (c *Control) queues(w http.ResponseWriter, _ *http.Request) {
 	all := map[string]simsqs.Depth{}
 	for _, name := range c.stack.QueueNames {
@@ -78,8 +78,8 @@ func (c *Control) queues(w http.ResponseWriter, _ *http.Request) {
 	answer(w, http.StatusOK, map[string]any{"queues": all})
 }
 
-// read decodes a request's body, or answers why it cannot be: a misspelt member that
-// changed nothing would be looked for in the wrong place.
+// read decodes a request's body, or responds with its fault. Unknown members are faults: a misspelt
+// one that changed nothing would be hard to find.
 func read(w http.ResponseWriter, r *http.Request, into, object any, want string) bool {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
 	if err != nil {
@@ -91,7 +91,7 @@ func read(w http.ResponseWriter, r *http.Request, into, object any, want string)
 	err = d.Decode(into)
 	if err == nil {
 		if _, more := d.Token(); !errors.Is(more, io.EOF) || bytes.Equal(bytes.TrimSpace(body), []byte("null")) {
-			err = errors.New("there is more, or nothing")
+			err = errors.New("it must be one JSON value")
 		}
 	}
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	"connexease-functions/pkg/whatsapp"
 )
 
-// record is an item with plain values: text, numbers as they are, Binary as base64,
-// maps and lists of those.
+// record is an item with plain values: strings, numbers, Binary as base64, and maps and lists of
+// them.
 type record map[string]any
 
 func plain(item table.Item) record { return item.Plain(base64.StdEncoding.EncodeToString) }
@@ -26,7 +26,7 @@ func (r record) text(name string) string {
 	return s
 }
 
-// items lists the table, the newest first, parts put together again.
+// items lists the table, newest first, with payloads reassembled from their parts.
 func (c *Control) items(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	var bounds [2]int64
@@ -99,7 +99,7 @@ func parseTime(text string) (int64, error) {
 
 func (c *Control) table() *table.Table { return table.New(c.stack.DB, c.stack.TableName, 0) }
 
-// conversation lists what was said with a person, under whichever of their names, or in a group.
+// conversation lists the messages exchanged with a person, under any of their names, or in a group.
 func (c *Control) conversation(w http.ResponseWriter, r *http.Request) {
 	contact := r.PathValue("contact")
 	stored, err := c.table().Conversation(r.Context(), contact)
@@ -122,8 +122,8 @@ func (c *Control) conversation(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, map[string]any{"contact": contact, "items": found})
 }
 
-// state folds the statuses of a message that went out into it. Those of a send whose
-// caller used the opaque data are under WhatsApp's id.
+// state folds the statuses of a sent message into it. If the caller of the send set the opaque data
+// itself, they are stored under WhatsApp's id.
 func (c *Control) state(ctx context.Context, item record) error {
 	rows, err := c.table().Under(ctx, item.text("pk"))
 	if err != nil {

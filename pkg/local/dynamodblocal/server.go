@@ -19,10 +19,10 @@ import (
 	"time"
 )
 
-// supervisor runs java as its child and ends it when its own standard input ends: that
-// is when the process that started it has gone, kill -9 included. It prints java's
-// process id, and removes the temporary folder whichever way java ends. It must not
-// write to what the dead parent read, or SIGPIPE would end it before its work is done.
+// supervisor runs java as its child and ends it when its own standard input ends, which happens
+// when the process that started it has ended, even by kill -9. It prints java's process id, and
+// removes the temporary folder however java ends. It must not write to the dead parent's pipes, or
+// SIGPIPE would end it before its work is done.
 const supervisor = `
 tmp=$1; shift
 exec 3<&0 </dev/null
@@ -42,17 +42,17 @@ exit $status
 `
 
 const (
-	// startTimeout is ten times what a start takes on a busy two-core machine.
+	// startTimeout is ten times the duration of a start on a busy two-core machine.
 	startTimeout = 40 * time.Second
-	// stopTimeout is when the supervisor itself is taken to hang.
+	// stopTimeout is when the supervisor itself is considered to hang.
 	stopTimeout = 10 * time.Second
-	// portTries bounds the starts with another port after one was taken.
+	// portTries bounds the starts with new ports after one was in use.
 	portTries = 5
 )
 
-// Server is a running DynamoDB Local. Its data is in memory. It has no option to
-// listen on 127.0.0.1 only: it listens on every address of the machine, so keep
-// nothing in it that others on the same network must not read.
+// Server is a running DynamoDB Local. Its data is in memory. It has no option to listen on
+// 127.0.0.1 only: it listens on every address of the machine, so do not store anything in it that
+// others on the same network must not read.
 type Server struct {
 	endpoint  string
 	pid       int
@@ -65,12 +65,12 @@ type Server struct {
 	stopErr   error
 }
 
-// errPortTaken is a start that can be repeated with another port.
-var errPortTaken = errors.New("the port is taken")
+// errPortTaken means that a start can be repeated with a different port.
+var errPortTaken = errors.New("the port is in use")
 
-// Start runs the DynamoDB Local of that folder, in memory, on a free port. It serves
-// when Start returns, and ends with this process, whichever way that ends. The error
-// is a *Mend where there is no Java 17 or newer.
+// Start runs the DynamoDB Local of a folder, in memory, on a free port. It serves when Start
+// returns, and ends with this process, however that ends. The error is a *Fixable if there is no
+// Java 17 or newer.
 func Start(ctx context.Context, dir string) (*Server, error) {
 	javas, faults, err := findJavas(ctx)
 	if err != nil {
@@ -92,7 +92,7 @@ func Start(ctx context.Context, dir string) (*Server, error) {
 		}
 		faults = append(faults, fault)
 	}
-	return nil, &Mend{strings.Join(faults, ", ") + needsJava + lookedAt, installJava}
+	return nil, &Fixable{strings.Join(faults, ", ") + needsJava + lookedAt, installJava}
 }
 
 func startWith(ctx context.Context, java, dir string) (s *Server, err error) {
@@ -108,8 +108,8 @@ func startWith(ctx context.Context, java, dir string) (s *Server, err error) {
 	return s, err
 }
 
-// environment holds what a java needs to be found and run, and nothing of the user's
-// AWS settings or JVM options.
+// environment returns the variables that java needs to be found and run, without the user's AWS
+// settings and JVM options.
 func environment() []string {
 	var env []string
 	for _, name := range []string{"PATH", "HOME", "JAVA_HOME", "LANG"} {
@@ -125,15 +125,15 @@ func startOn(ctx context.Context, java, dir string, port int) (_ *Server, err er
 	if s.temporary, err = os.MkdirTemp("", "dynamodb-local-"); err != nil {
 		return nil, fmt.Errorf("temporary folder: %w", err)
 	}
-	// The serial collector saves 70 MB. Compiling with C1 only would start a fifth
-	// faster, and then halve the speed of writes.
+	// The serial collector saves 70 MB. Compiling with C1 only would start a fifth faster, but
+	// halve the speed of writes.
 	s.command = exec.Command("sh", "-c", supervisor, "sh", s.temporary,
 		java, "-Xmx512m", "-XX:+UseSerialGC", "-Djava.io.tmpdir="+s.temporary,
 		"-Djava.library.path="+filepath.Join(dir, "DynamoDBLocal_lib"), "-jar", filepath.Join(dir, jar),
 		"-port", strconv.Itoa(port), "-inMemory", "-sharedDb", "-disableTelemetry")
 	s.command.Env = environment()
 	s.command.Stderr = &s.output
-	// A group of its own: Ctrl-C must end what writes to it first.
+	// A process group of its own: on Ctrl-C, the writers must end before the database.
 	s.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := s.launch(); err != nil {
 		return nil, errors.Join(fmt.Errorf("start DynamoDB Local: %w", err), os.RemoveAll(s.temporary))
@@ -152,7 +152,7 @@ func startOn(ctx context.Context, java, dir string, port int) (_ *Server, err er
 	return s, nil
 }
 
-// launch starts the supervisor and learns the process id of java.
+// launch starts the supervisor and reads java's process id.
 func (s *Server) launch() error {
 	input, err := s.command.StdinPipe()
 	if err != nil {
@@ -177,9 +177,9 @@ func (s *Server) launch() error {
 	return nil
 }
 
-// freePort takes a port below those that systems give to outgoing connections and to
-// port 0 (from 32768 on Linux, 49152 on macOS): java needs seconds to take it, and
-// among those another process would get it meanwhile.
+// freePort returns a port below those that systems assign to outgoing connections and to port 0
+// (from 32768 on Linux, 49152 on macOS): java needs seconds to bind it, and one of those would be
+// assigned to a different process meanwhile.
 func freePort() (int, error) {
 	var err error
 	for range 100 {
@@ -192,8 +192,8 @@ func freePort() (int, error) {
 	return 0, fmt.Errorf("no free port for DynamoDB Local: %w", err)
 }
 
-// ready waits until the server answers. What answers without AWS's request id is
-// another program that took the port first, and java is about to fail.
+// ready waits until the server responds. A response without AWS's request id comes from a different
+// program that bound the port first, and java is about to fail.
 func (s *Server) ready(ctx context.Context) error {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
 	tick := time.NewTicker(15 * time.Millisecond)
@@ -228,11 +228,11 @@ func (s *Server) PID() int { return s.pid }
 // Done is closed when the process has ended, expected or not.
 func (s *Server) Done() <-chan struct{} { return s.done }
 
-// Stop ends the process, waits for it and removes its temporary folder. It may be
-// called again.
+// Stop ends the process, waits for it and removes its temporary folder. It may be called more than
+// once.
 func (s *Server) Stop() error {
 	s.stop.Do(func() {
-		_ = s.input.Close() // an error means that it has ended already
+		_ = s.input.Close() // an error means that it has already ended
 		late := time.NewTimer(stopTimeout)
 		defer late.Stop()
 		select {

@@ -22,7 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 )
 
-// parent makes the test binary a process that starts DynamoDB Local and waits.
+// parent makes the test binary start DynamoDB Local and wait.
 const parent = "DYNAMODBLOCAL_TEST_PARENT"
 
 func TestMain(m *testing.M) {
@@ -99,7 +99,7 @@ func listTables(t *testing.T, s *Server) error {
 	return err
 }
 
-func TestItServesWhenStartReturnsAndStopLeavesNothing(t *testing.T) {
+func TestItServesOnceStartReturnsAndStopLeavesNothing(t *testing.T) {
 	dir, temporary := installedDir(t), ownTemporary(t)
 	s, err := Start(t.Context(), dir)
 	if err != nil {
@@ -127,7 +127,7 @@ func TestItServesWhenStartReturnsAndStopLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestItEndsWithAParentThatIsKilled(t *testing.T) {
+func TestItEndsWhenItsParentIsKilled(t *testing.T) {
 	dir, temporary := installedDir(t), ownTemporary(t)
 	command := exec.Command(os.Args[0])
 	command.Env = append(os.Environ(), parent+"="+dir)
@@ -151,7 +151,7 @@ func TestItEndsWithAParentThatIsKilled(t *testing.T) {
 	eventually(t, "the temporary folder is removed", func() bool { return empty(t, temporary) })
 }
 
-func TestAnUnexpectedEndClosesDoneAndATakenPortIsTriedAgainWithAnother(t *testing.T) {
+func TestAnUnexpectedEndClosesDoneAndAPortInUseIsReplaced(t *testing.T) {
 	dir, temporary := installedDir(t), ownTemporary(t)
 	java, err := exec.LookPath("java")
 	if err != nil {
@@ -182,7 +182,7 @@ func TestAnUnexpectedEndClosesDoneAndATakenPortIsTriedAgainWithAnother(t *testin
 	}
 }
 
-func TestAnotherProgramOnThePortIsNotTakenForDynamoDB(t *testing.T) {
+func TestADifferentProgramOnThePortIsNotMistakenForDynamoDB(t *testing.T) {
 	temporary := ownTemporary(t)
 	answered := filepath.Join(t.TempDir(), "answered")
 	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
@@ -203,7 +203,7 @@ func TestAnotherProgramOnThePortIsNotTakenForDynamoDB(t *testing.T) {
 	}
 }
 
-func TestAFailedStartShowsWhatJavaWroteAndLeavesNothing(t *testing.T) {
+func TestAFailedStartShowsJavasOutputAndLeavesNothing(t *testing.T) {
 	temporary := ownTemporary(t)
 	onlyJava(t, `if test "$1" = -version; then echo 'openjdk version "17.0.1"'; exit 0; fi; echo first; echo 'no memory' >&2; exit 3`, "")
 	_, err := Start(t.Context(), t.TempDir())
@@ -230,7 +230,7 @@ func TestNeitherAWSNorJVMSettingsOfTheUserReachJava(t *testing.T) {
 	}
 }
 
-func TestACancelledStartEndsWhatItStarted(t *testing.T) {
+func TestACancelledStartEndsItsProcesses(t *testing.T) {
 	temporary := ownTemporary(t)
 	running := filepath.Join(t.TempDir(), "running")
 	onlyJava(t, "echo $$ > '"+running+".new'; /bin/mv '"+running+".new' '"+running+"'; exec /bin/sleep 60", "")

@@ -6,10 +6,10 @@ import (
 	"sync"
 )
 
-// keptOutput is enough for a stack trace of Java with its causes.
+// keptOutput, in bytes, is enough for a Java stack trace with its causes.
 const keptOutput = 16 << 10
 
-// tail keeps the end of what is written to it.
+// tail is a writer that keeps the end of its output.
 type tail struct {
 	mu  sync.Mutex
 	buf []byte
@@ -25,7 +25,7 @@ func (t *tail) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// text is all that is kept.
+// text returns everything that is kept.
 func (t *tail) text() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -1,5 +1,5 @@
-// Package loopback keeps the pages of a browser away from servers on 127.0.0.1: by a name of their
-// own that they made point here, or by requests across sites.
+// Package loopback keeps web pages away from servers on 127.0.0.1, whether they use DNS rebinding
+// or cross-site requests.
 package loopback
 
 import (
@@ -10,11 +10,12 @@ import (
 	"slices"
 )
 
-// hosts are the names by which this machine is called: by its own programs, and by containers that
-// SAM runs. No page has one of them as its own.
+// hosts lists the names by which this machine's programs, and containers that SAM runs, address it.
+// No web page has one of them as its own.
 var hosts = []string{"127.0.0.1", "localhost", "::1", "host.docker.internal"}
 
-// Only returns a handler that refuses a foreign Host or Origin and passes all else to next.
+// Only returns a handler that refuses requests with a foreign Host or Origin and passes all others
+// to next.
 func Only(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if why := foreign(r); why != "" {
@@ -27,7 +28,7 @@ func Only(next http.Handler) http.Handler {
 	})
 }
 
-// foreign says why a request is not one of this machine's, or nothing.
+// foreign says why a request does not come from this machine; "" if it does.
 func foreign(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.Host)
 	if err != nil {
@@ -37,7 +38,7 @@ func foreign(r *http.Request) string {
 		return fmt.Sprintf("host %q is not this machine; use 127.0.0.1", host)
 	}
 	if origin := r.Header.Get("Origin"); origin != "" && origin != "http://"+r.Host {
-		return "requests of other sites are refused"
+		return "requests from other sites are refused"
 	}
 	return ""
 }

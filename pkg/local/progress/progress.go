@@ -1,5 +1,4 @@
-// Package progress says what is under way while it lasts, so that nobody takes a slow step for one
-// that hangs.
+// Package progress reports a slow step while it runs, so that it does not seem to hang.
 package progress
 
 import (
@@ -7,11 +6,11 @@ import (
 	"time"
 )
 
-// Interval is under the 5 seconds after which people begin to wonder.
+// Interval stays under the 5 seconds after which users begin to wonder.
 const Interval = 4 * time.Second
 
-// While runs do, and each Interval until it returns it passes say what there is to say after that
-// long. say may be nil.
+// While runs do, and at each Interval until it returns passes a line for the time so far to say.
+// say may be nil.
 func While(say func(string), what func(after time.Duration) string, do func() error) error {
 	if say == nil {
 		return do()

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-func TestASlowStepIsSpokenOfWhileItLastsAndNotAfterwards(t *testing.T) {
+func TestASlowStepIsReportedUntilItEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		failed := errors.New("failed")
 		var said []string

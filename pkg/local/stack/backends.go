@@ -18,9 +18,9 @@ import (
 	"connexease-functions/pkg/local/sim/connexease"
 )
 
-// Logical ids of the template that the laptop knows.
+// Logical ids of the template's secrets.
 const (
-	WebhookSecret    = "WebhookSecret"    // what the webhook verifies with
+	WebhookSecret    = "WebhookSecret"    // the webhook's secret
 	GatewayKeySecret = "GatewayKeySecret" // the Gateway's API key
 	ClientKeysSecret = "ClientKeysSecret" // the keys of the send endpoint's callers
 
@@ -29,11 +29,11 @@ const (
 	gatewayParameter = "GatewayUrl"
 )
 
-// keyLength is that of the secrets that are made here, in characters.
+// keyLength is the length of generated secrets, in characters.
 const keyLength = 48
 
-// startGateway starts the simulated Gateway. Its callbacks go to the API's port, whoever
-// serves there.
+// startGateway starts the simulated Gateway. Its callbacks go to the API's port, even if a
+// different program serves there.
 func (s *Stack) startGateway() (err error) {
 	s.Gateway = connexease.New(connexease.Config{
 		APIKeys: func() []string {
@@ -83,7 +83,7 @@ func (s *Stack) startDatabase(ctx context.Context) error {
 	return nil
 }
 
-// createTables makes the template's tables, where a given DynamoDB does not have them.
+// createTables creates the template's tables, unless a given DynamoDB already has them.
 func (s *Stack) createTables(ctx context.Context) error {
 	tables, err := s.tpl.Tables()
 	if err != nil {
@@ -99,8 +99,8 @@ func (s *Stack) createTables(ctx context.Context) error {
 	return nil
 }
 
-// startSecrets gives every secret a value, the Gateway's key included: in AWS somebody
-// puts that in.
+// startSecrets gives every secret a value, including the Gateway's key, which in AWS the user puts
+// in.
 func (s *Stack) startSecrets() error {
 	secrets, err := s.tpl.Secrets()
 	if err != nil {
@@ -134,7 +134,7 @@ func NewSecret(length int) string {
 	return text[:length]
 }
 
-// ClientKey returns the key of the client "default", or "" where the secret has none.
+// ClientKey returns the key of the client "default", or "" if the secret has none.
 func (s *Stack) ClientKey() string {
 	text, _ := s.Secrets.Current(ClientKeysSecret)
 	var clients struct{ Default json.RawMessage }

@@ -20,7 +20,7 @@ func (s *Stack) startBus() (err error) {
 	return err
 }
 
-// startPipes takes the tables' streams to the event bus as template.yaml says, until Close.
+// startPipes moves the tables' streams to the event bus, as in template.yaml, until Close.
 func (s *Stack) startPipes() error {
 	found, err := s.tpl.Pipes()
 	if err != nil {
@@ -33,7 +33,7 @@ func (s *Stack) startPipes() error {
 		p.Trouble = s.trouble()
 		p.DeadLetter = func(body []byte) {
 			if err := s.Enqueue(context.Background(), p.DeadLetterQueue, body); err != nil {
-				s.options.Progress(fmt.Sprintf("%s: what was given up could not be put into %s: %v", p.Name, p.DeadLetterQueue, err))
+				s.options.Progress(fmt.Sprintf("%s: the report of a record that was given up could not be put into %s: %v", p.Name, p.DeadLetterQueue, err))
 			}
 		}
 		pipe, err := pipes.New(p.Config)
@@ -53,8 +53,8 @@ func (s *Stack) Streams() *dynamodbstreams.Client {
 	})
 }
 
-// trouble tells of one that lasts once a minute, not at each try. An event that is lost is told of
-// each time.
+// trouble reports a lasting failure once a minute instead of at each try. A lost event is always
+// reported.
 func (s *Stack) trouble() func(error) {
 	var last time.Time
 	return func(err error) {
@@ -74,7 +74,7 @@ func (s *Stack) Enqueue(ctx context.Context, queue string, body []byte) error {
 	return err
 }
 
-// PutRule makes a rule of the bus whose target is the outbound queue.
+// PutRule adds a rule to the bus whose target is the outbound queue.
 func (s *Stack) PutRule(name string, r simeventbridge.Rule) error {
 	return s.Bus.PutRule(name, r, func(ctx context.Context, body []byte) error { return s.Enqueue(ctx, outboundQueue, body) }, s.trouble())
 }

@@ -26,7 +26,7 @@ import (
 	"connexease-functions/pkg/local/template"
 )
 
-// newTable makes a table like the template's, which only this test writes to.
+// newTable creates a table like the template's, which only this test writes to.
 func newTable(t *testing.T, s *Stack, name string) {
 	t.Helper()
 	tpl, err := template.Load("../../../template.yaml", nil)
@@ -53,11 +53,11 @@ func write(t *testing.T, s *Stack, table, pk string, n int) {
 	}
 }
 
-func TestTheStreamIsReadOnFromWhereAFaultStoppedIt(t *testing.T) {
+func TestTheStreamResumesWhereAFaultStoppedIt(t *testing.T) {
 	s := start(t, Options{Backends: true})
 	const table = "Faulty"
 	newTable(t, s, table)
-	// Before the database: every fifth call fails, each time in another way.
+	// A proxy of the database: every fifth call fails, in a different way each time.
 	target, err := url.Parse(s.DynamoDBURL)
 	if err != nil {
 		t.Fatal(err)
@@ -114,7 +114,7 @@ func TestTheStreamIsReadOnFromWhereAFaultStoppedIt(t *testing.T) {
 			if err := json.Unmarshal(e.Detail, &d); err != nil {
 				t.Fatal(err)
 			}
-			// At least once: what was put before a fault may come again, but nothing is left out.
+			// At least once: events put before a fault may be repeated, but none is missing.
 			if d.N > last[d.PK]+1 {
 				t.Fatalf("%s: %d came after %d", d.PK, d.N, last[d.PK])
 			}
@@ -139,7 +139,7 @@ func TestTheStreamIsReadOnFromWhereAFaultStoppedIt(t *testing.T) {
 	}
 }
 
-func TestWhatTheBusNeverTakesIsInTheDeadLetters(t *testing.T) {
+func TestRecordsThatTheBusKeepsRefusingAreDeadLettered(t *testing.T) {
 	s := start(t, Options{Backends: true})
 	err := s.Enqueue(t.Context(), "EventDeadLetters", []byte("given up"))
 	if err != nil {
@@ -170,7 +170,7 @@ func TestARulesTargetIsTheOutboundQueue(t *testing.T) {
 	eventually(t, "the event is on the queue", func() bool { return s.Queues.Depth("OutboundQueue").Visible == 1 })
 }
 
-func TestAnEventThatARuleDropsIsCountedAndSaidEachTime(t *testing.T) {
+func TestAnEventThatARuleDropsIsCountedAndReportedEachTime(t *testing.T) {
 	var mu sync.Mutex
 	var said []string
 	s := start(t, Options{Backends: true, Progress: func(line string) { mu.Lock(); defer mu.Unlock(); said = append(said, line) }})
@@ -206,7 +206,7 @@ func TestAnEventThatARuleDropsIsCountedAndSaidEachTime(t *testing.T) {
 	}
 }
 
-func TestNoPageOfABrowserReachesTheBackends(t *testing.T) {
+func TestWebPagesCannotReachTheBackends(t *testing.T) {
 	s := start(t, Options{Backends: true})
 	for name, address := range map[string]string{
 		"Secrets Manager": s.SecretsURL, "SQS": s.SQSURL, "Lambda": s.LambdaURL, "EventBridge": s.BusURL, "the Gateway": s.GatewayURL,
@@ -215,10 +215,10 @@ func TestNoPageOfABrowserReachesTheBackends(t *testing.T) {
 			host, origin string
 			refused      bool
 		}{
-			"a name that was made to point here": {"evil.example", "", true},
-			"a request across sites":             {"", "https://evil.example", true},
-			"a container":                        {"host.docker.internal:80", "", false},
-			"a program":                          {"", "", false},
+			"a rebound name":         {"evil.example", "", true},
+			"a request across sites": {"", "https://evil.example", true},
+			"a container":            {"host.docker.internal:80", "", false},
+			"a program":              {"", "", false},
 		} {
 			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, address, strings.NewReader("{}"))
 			if err != nil {

@@ -48,7 +48,7 @@ func (s *Stack) build(ctx context.Context, f template.Function, system, binary s
 	return nil
 }
 
-// built is what go build -v writes: packages as they are compiled, and complaints.
+// built receives the output of go build -v: packages as they are compiled, and errors.
 type built struct {
 	mu   sync.Mutex
 	text []byte
@@ -85,8 +85,8 @@ func (s *Stack) environment(f template.Function) map[string]string {
 	return env
 }
 
-// startFunctions puts the functions behind the Lambda endpoint, and returns their
-// routes. No process starts before the first invocation.
+// startFunctions registers the functions with the Lambda endpoint, and returns their routes. No
+// process starts before the first invocation.
 func (s *Stack) startFunctions(functions []template.Function) ([]httpapi.Route, error) {
 	l, err := Listen(0, 0)
 	if err != nil {

@@ -15,13 +15,13 @@ import (
 	"connexease-functions/pkg/local/template"
 )
 
-// Batch is one batch of records that a queue's mapping took to a function.
+// Batch is one batch of records with which a queue's mapping invoked a function.
 type Batch struct {
 	Time          time.Time
 	Queue         string
 	Function      string
 	Records       int
-	Failed        int // those that the function reported as failed, or all where it failed itself
+	Failed        int // number that the function reported as failed, or all if it failed itself
 	Duration      time.Duration
 	RequestID     string // Lambda's, as in the function's logs
 	FunctionError string
@@ -63,7 +63,7 @@ func (s *Stack) startQueues() error {
 	return nil
 }
 
-// startMappings feeds the functions from their queues until Close.
+// startMappings invokes the functions with their queues' messages until Close.
 func (s *Stack) startMappings() {
 	var ctx context.Context
 	ctx, s.polling = context.WithCancel(context.Background())
@@ -79,8 +79,8 @@ func (s *Stack) startMappings() {
 	}
 }
 
-// invoke runs a function with batches of a mapping. The end of polling does not end an
-// invocation: its messages would be left in flight.
+// invoke runs a function with a batch of a mapping. An invocation continues when polling ends,
+// because its messages would be left in flight.
 func (s *Stack) invoke(function string, m simsqs.Mapping) func(context.Context, []byte) ([]byte, string, error) {
 	return func(ctx context.Context, payload []byte) ([]byte, string, error) {
 		start := time.Now()
@@ -102,7 +102,7 @@ func (s *Stack) invoke(function string, m simsqs.Mapping) func(context.Context, 
 	}
 }
 
-// members counts those of a list in an object.
+// members counts the elements of a list in an object.
 func members(payload []byte, list string) int {
 	var o map[string]json.RawMessage
 	var all []json.RawMessage
@@ -112,8 +112,8 @@ func members(payload []byte, list string) int {
 	return len(all)
 }
 
-// onFailure returns what takes a function's failed asynchronous invocations to the
-// queue that the template names for them.
+// onFailure returns a function that sends a function's failed asynchronous invocations to the queue
+// named by the template.
 func (s *Stack) onFailure(f template.Function) func(record []byte) {
 	if f.OnFailure == "" {
 		return nil

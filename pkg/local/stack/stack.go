@@ -1,6 +1,6 @@
-// Package stack starts everything that the product needs on one machine, and ends
-// it: DynamoDB Local, endpoints of Secrets Manager, SQS and Lambda, a simulated Gateway,
-// and the function binaries behind an HTTP API and their queues, as template.yaml says.
+// Package stack starts and ends everything that the product needs on one machine: DynamoDB Local,
+// endpoints of Secrets Manager, SQS and Lambda, a simulated Gateway, and the function binaries
+// behind an HTTP API and their queues, as in template.yaml.
 package stack
 
 import (
@@ -30,7 +30,7 @@ import (
 	"connexease-functions/pkg/local/template"
 )
 
-// Region and credentials of the local stack. DynamoDB Local takes letters and digits.
+// Region and credentials of the local stack. DynamoDB Local accepts letters and digits.
 const (
 	Region    = "us-east-1"
 	accessKey = "local"
@@ -39,7 +39,8 @@ const (
 
 const highestPort = 65535
 
-// CheckPort says what is wrong with a port of the API, whose control address has the next one.
+// CheckPort returns an error unless a port is valid for the API and the next one for its control
+// address.
 func CheckPort(text string) (port int, err error) {
 	if port, err = strconv.Atoi(text); err != nil || port < 1 || port >= highestPort {
 		return 0, fmt.Errorf("PORT must be a whole number from 1 to %d, as the control address has the next one", highestPort-1)
@@ -47,29 +48,29 @@ func CheckPort(text string) (port int, err error) {
 	return port, nil
 }
 
-// endGrace is how long requests that are under way may take when the stack ends.
+// endGrace is how long running requests may take when the stack ends.
 const endGrace = 3 * time.Second
 
 // Options of Start.
 type Options struct {
 	Root         string            // the project's folder
 	State        string            // folder for what is built
-	Port         int               // of the API; 0 takes a free one
-	Backends     bool              // everything but the functions
+	Port         int               // of the API; 0 picks a free one
+	Backends     bool              // start everything but the functions
 	DynamoDB     string            // endpoint of a DynamoDB to use; empty starts DynamoDB Local
 	Cache        string            // folder that keeps DynamoDB Local
-	Overrides    map[string]string // template parameters; GatewayUrl is the simulated Gateway's where it is not given
-	MaxProcesses int               // of each function; 0 is the simulator's own bound
-	RetryDelays  []time.Duration   // before repeats of asynchronous invocations; none: the simulator's own
-	Progress     func(string)      // takes a line per slow step; may be nil
-	Logs         io.Writer         // what the functions write; may be nil
+	Overrides    map[string]string // template parameters; GatewayUrl defaults to the simulated Gateway's
+	MaxProcesses int               // of each function; 0 means the simulator's default
+	RetryDelays  []time.Duration   // before repeats of asynchronous invocations; none means the simulator's default
+	Progress     func(string)      // receives a line per slow step; may be nil
+	Logs         io.Writer         // receives the functions' output; may be nil
 
-	Observe           func(httpapi.Exchange)     // each request to the API; may be nil
-	ObserveBatch      func(Batch)                // each batch that a queue's mapping took to a function; may be nil
-	ObserveInvocation func(simlambda.Invocation) // each run that the Lambda endpoint caused; may be nil
+	Observe           func(httpapi.Exchange)     // called for each request to the API; may be nil
+	ObserveBatch      func(Batch)                // called for each batch of a queue's mapping; may be nil
+	ObserveInvocation func(simlambda.Invocation) // called for each run that the Lambda endpoint caused; may be nil
 }
 
-// Stack is what runs.
+// Stack is a running stack.
 type Stack struct {
 	APIURL      string
 	SecretsURL  string
@@ -87,7 +88,7 @@ type Stack struct {
 	Queues    *simsqs.Server
 	Gateway   *connexease.Server
 	Bus       *simeventbridge.Server
-	Database  *dynamodblocal.Server          // nil where the endpoint was given
+	Database  *dynamodblocal.Server          // nil if the endpoint was given
 	Functions map[string]*simlambda.Function // by logical id; none with Backends
 
 	options   Options
@@ -103,8 +104,8 @@ type Stack struct {
 	close     sync.Once
 }
 
-// Start starts the stack. Whatever it had started is ended again when it fails; its
-// error is one sentence that says what to do.
+// Start starts the stack. If it fails, it ends all it had started; its error is one sentence that
+// says what to do.
 func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 	if o.Progress == nil {
 		o.Progress = func(string) {}
@@ -162,7 +163,7 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 		return nil, err
 	}
 	if o.Backends {
-		// Somebody else serves the API on its port.
+		// With Backends, a different program serves the API on its port.
 		if _, err := s.startFunctions(nil); err != nil {
 			return nil, err
 		}
@@ -172,14 +173,15 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 	if err != nil {
 		return nil, err
 	}
-	// The API takes any Host, as API Gateway does: a tunnel brings real events here. It has its tokens.
+	// The API accepts any Host, as API Gateway does, because a tunnel delivers real events here.
+	// Its tokens protect it.
 	s.serve(api, httpapi.New(routes, o.Observe))
 	s.startMappings()
 	return s, nil
 }
 
-// readTemplate reads what is to be started. The queues come first: their addresses are
-// in the functions' environment.
+// readTemplate reads what to start. The queues come first, because their addresses are in the
+// functions' environment.
 func (s *Stack) readTemplate() error {
 	overrides := maps.Clone(s.options.Overrides)
 	if overrides == nil {
@@ -199,8 +201,8 @@ func (s *Stack) readTemplate() error {
 	return err
 }
 
-// Listen takes a port on 127.0.0.1; 0 is any. api is the port that the user chose for the API: an
-// error names a better one.
+// Listen listens on a port of 127.0.0.1; 0 means any free one. api is the port that the user chose
+// for the API: an error suggests a better one.
 func Listen(port, api int) (net.Listener, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
 	what := fmt.Sprintf("Port %d", port)
@@ -213,9 +215,9 @@ func Listen(port, api int) (net.Listener, error) {
 	}
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, &dynamodblocal.Mend{Problem: what + " is taken", Command: fmt.Sprintf("make run PORT=%d", better)}
-	case errors.Is(err, syscall.EACCES): // systems keep the lowest ones for root
-		return nil, &dynamodblocal.Mend{Problem: what + " is not allowed for this user", Command: fmt.Sprintf("make run PORT=%d", 8000+api)}
+		return nil, &dynamodblocal.Fixable{Problem: what + " is taken", Command: fmt.Sprintf("make run PORT=%d", better)}
+	case errors.Is(err, syscall.EACCES): // systems reserve the lowest ports for root
+		return nil, &dynamodblocal.Fixable{Problem: what + " is not allowed for this user", Command: fmt.Sprintf("make run PORT=%d", 8000+api)}
 	}
 	return l, err
 }
@@ -240,7 +242,7 @@ func (s *Stack) serveAnywhere(h http.Handler) (url string, err error) {
 	return "http://" + l.Addr().String(), nil
 }
 
-// Environment returns what makes any AWS tool use this stack.
+// Environment returns the variables that make any AWS tool use this stack.
 func (s *Stack) Environment() map[string]string {
 	return map[string]string{
 		"AWS_ENDPOINT_URL_DYNAMODB":        s.DynamoDBURL,
@@ -262,11 +264,11 @@ func (s *Stack) fail(err error) {
 	}
 }
 
-// Failed tells when a part has ended on its own: the rest is of no use then.
+// Failed receives an error when a part has ended on its own, which makes the rest useless.
 func (s *Stack) Failed() <-chan error { return s.failed }
 
-// Close ends every part and waits for its processes. What was taken from a queue, or
-// was taken as an asynchronous invocation, is done first, while all it needs still runs.
+// Close ends every part and waits for its processes. Batches received from a queue and accepted
+// asynchronous invocations finish first, while everything they need still runs.
 func (s *Stack) Close() {
 	s.close.Do(func() {
 		if s.polling != nil {
@@ -286,7 +288,7 @@ func (s *Stack) Close() {
 		s.Bus.Close()
 		ctx, cancel := context.WithTimeout(context.Background(), endGrace)
 		defer cancel()
-		for i := len(s.servers) - 1; i >= 0; i-- { // the API before what it needs
+		for i := len(s.servers) - 1; i >= 0; i-- { // the API before the parts that it needs
 			_ = s.servers[i].Shutdown(ctx)
 			_ = s.servers[i].Close()
 		}
@@ -299,7 +301,7 @@ func (s *Stack) Close() {
 	})
 }
 
-// lines lets several functions write to one place.
+// lines lets several functions share a writer.
 type lines struct {
 	mu   sync.Mutex
 	next io.Writer

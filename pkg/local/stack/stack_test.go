@@ -28,7 +28,7 @@ import (
 
 const needsJava = "not with -short: DynamoDB Local needs Java"
 
-// database is one DynamoDB for all stacks of the package: none of them writes to it.
+// database is one DynamoDB shared by all stacks of the package: none of them writes to it.
 var database *dynamodblocal.Server
 
 func TestMain(m *testing.M) {
@@ -112,7 +112,7 @@ func send(t *testing.T, url, key string) gateway.Result {
 	return client.Send(t.Context(), key, []byte(message), false, false)
 }
 
-func TestBackendsAreAllThatTheFunctionsTalkTo(t *testing.T) {
+func TestBackendsServeEverythingThatTheFunctionsCall(t *testing.T) {
 	s := start(t, Options{Backends: true})
 	if len(s.ClientKey()) != keyLength || s.GatewayURL == "" || s.QueueURL != s.SQSURL+"/000000000000/OutboundQueue" {
 		t.Errorf("client key %q, gateway %s, queue %s", s.ClientKey(), s.GatewayURL, s.QueueURL)
@@ -129,7 +129,7 @@ func TestBackendsAreAllThatTheFunctionsTalkTo(t *testing.T) {
 	}
 	put(t, s, s.QueueURL, message)
 	if d := s.Queues.Depth("OutboundQueue"); d != (simsqs.Depth{Visible: 1}) {
-		t.Errorf("without the functions nobody reads the queue: %+v", d)
+		t.Errorf("without the functions, the queue is read all the same: %+v", d)
 	}
 	r, err := http.Post(s.Environment()["AWS_ENDPOINT_URL_LAMBDA"]+"/2015-03-31/functions/SendFunction/invocations", "application/json", nil)
 	if err != nil {
@@ -140,7 +140,7 @@ func TestBackendsAreAllThatTheFunctionsTalkTo(t *testing.T) {
 		t.Errorf("invoke without functions: %d", r.StatusCode)
 	}
 
-	// Whoever serves on the API's port gets the callbacks.
+	// A server on the API's port gets the callbacks.
 	l, err := net.Listen("tcp", strings.TrimPrefix(s.APIURL, "http://"))
 	if err != nil {
 		t.Fatal(err)
@@ -159,14 +159,14 @@ func TestBackendsAreAllThatTheFunctionsTalkTo(t *testing.T) {
 		t.Errorf("%+v was called back with %s", result, got)
 	}
 
-	// A rotated key is taken at once, the one before it no longer.
+	// A rotated key is accepted at once, the previous one no longer.
 	s.Secrets.Put(GatewayKeySecret, "new")
 	if now, before := send(t, s.GatewayURL, "new"), send(t, s.GatewayURL, key); now.State != gateway.Accepted || before.Status != http.StatusUnauthorized {
 		t.Errorf("after the rotation: new %+v, old %+v", now, before)
 	}
 }
 
-func TestTheClientKeyIsTheDefaultClients(t *testing.T) {
+func TestClientKeyReturnsTheDefaultClientsKey(t *testing.T) {
 	s := start(t, Options{Backends: true})
 	for value, want := range map[string]string{
 		`{"default":"a","b":"c"}`: "a", `{"default":["new","old"]}`: "new", `{"default":[]}`: "", `{"b":"c"}`: "", `{"default":5}`: "", "no JSON": "",
@@ -178,8 +178,8 @@ func TestTheClientKeyIsTheDefaultClients(t *testing.T) {
 	}
 }
 
-// project is a root with one function of its own: it does what a record's body or a
-// direct event says.
+// project creates a project with one function, which does what a record's body or a direct event
+// says.
 func project(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
@@ -259,7 +259,7 @@ func main() {
 	return root
 }
 
-// batches gathers what a stack's mappings did.
+// batches collects the batches of a stack's mappings.
 type batches struct {
 	mu  sync.Mutex
 	all []Batch
@@ -277,7 +277,7 @@ func (b *batches) get() []Batch {
 	return append([]Batch{}, b.all...)
 }
 
-func TestAQueueFeedsItsFunctionAndABatchInHandOutlivesTheStack(t *testing.T) {
+func TestAQueueInvokesItsFunctionAndCloseWaitsForABatchInProgress(t *testing.T) {
 	seen := &batches{}
 	var invocations sync.Map
 	s := start(t, Options{
@@ -366,7 +366,7 @@ func TestAQueueFeedsItsFunctionAndABatchInHandOutlivesTheStack(t *testing.T) {
 	}
 }
 
-func TestAGatewayThatIsGivenStays(t *testing.T) {
+func TestAGivenGatewayUrlIsKept(t *testing.T) {
 	s := start(t, Options{Root: project(t), Overrides: map[string]string{"GatewayUrl": "https://mine.example"}})
 	if got := s.functions[0].Environment["GATEWAY"]; got != "https://mine.example" {
 		t.Errorf("the function's gateway is %s", got)
@@ -378,7 +378,7 @@ func TestAFunctionThatCannotBeBuiltIsNamed(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(root, "functions")); err != nil {
 		t.Fatal(err)
 	}
-	// No DynamoDB is asked before the functions are built.
+	// DynamoDB is not called before the functions are built.
 	_, err := Start(t.Context(), Options{Root: root, State: t.TempDir(), DynamoDB: "http://127.0.0.1:9"})
 	if err == nil || !strings.Contains(err.Error(), "go build ./functions/do failed") {
 		t.Errorf("got %v", err)

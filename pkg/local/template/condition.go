@@ -2,15 +2,15 @@ package template
 
 import "go.yaml.in/yaml/v3"
 
-// maxDepth bounds conditions that name each other: CloudFormation refuses a circle.
+// maxDepth bounds conditions that refer to each other: CloudFormation refuses a cycle.
 const maxDepth = 32
 
-// pick follows !If to the branch that applies. It returns nil where that is
-// AWS::NoValue or n is nil, which is as if the property were not there.
+// pick follows !If to the branch that applies. It returns nil if that is AWS::NoValue or n is nil,
+// as if the property were absent.
 func (t *Template) pick(n *yaml.Node) (*yaml.Node, error) {
 	for n != nil && n.Tag == "!If" {
 		if n.Kind != yaml.SequenceNode || len(n.Content) != 3 {
-			return nil, t.at(n, "!If takes a condition and two values")
+			return nil, t.at(n, "!If needs a condition and two values")
 		}
 		holds, err := t.named(n, n.Content[0].Value, 0)
 		if err != nil {
@@ -28,7 +28,7 @@ func (t *Template) pick(n *yaml.Node) (*yaml.Node, error) {
 	return n, nil
 }
 
-// exists reports whether a resource's Condition lets it be made.
+// exists reports whether a resource is created under its Condition.
 func (t *Template) exists(n *yaml.Node) (bool, error) {
 	if c := Find(n, "Condition"); c != nil {
 		return t.named(c, c.Value, 0)
@@ -46,7 +46,7 @@ func (t *Template) named(at *yaml.Node, name string, depth int) (bool, error) {
 
 func (t *Template) holds(n *yaml.Node, depth int) (bool, error) {
 	if depth > maxDepth {
-		return false, t.at(n, "the conditions go round in a circle")
+		return false, t.at(n, "the conditions form a cycle")
 	}
 	if n.Tag == "!Condition" {
 		return t.named(n, n.Value, depth+1)

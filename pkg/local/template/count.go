@@ -2,14 +2,14 @@ package template
 
 import "go.yaml.in/yaml/v3"
 
-// Count returns how many resources of a type there are.
+// Count returns the number of resources of a type.
 func (t *Template) Count(kind string) (n int) {
-	_ = t.resources(kind, func(string, *yaml.Node) error { n++; return nil }) // counting cannot fail
+	_ = t.resources(kind, func(string, *yaml.Node) error { n++; return nil }) // visit never fails
 	return n
 }
 
-// AlarmMetrics counts the metrics of all alarms: CloudWatch charges for each (Amazon
-// CloudWatch pricing).
+// AlarmMetrics returns the number of metrics of all alarms, for each of which CloudWatch charges
+// (Amazon CloudWatch pricing).
 func (t *Template) AlarmMetrics() (n int) {
 	_ = t.resources("AWS::CloudWatch::Alarm", func(_ string, alarm *yaml.Node) error {
 		if Find(alarm, "Properties", "MetricName") != nil {

@@ -6,8 +6,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// decode fills a struct from a node without intrinsic functions. It goes by JSON,
-// because yaml's own matching wants names in lower case.
+// decode fills a struct from a node without intrinsic functions. It goes through JSON, because
+// yaml's own matching expects names in lower case.
 func decode(n *yaml.Node, into any) error {
 	var plain any
 	if err := n.Decode(&plain); err != nil {

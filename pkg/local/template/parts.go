@@ -18,14 +18,14 @@ import (
 // Function is an AWS::Serverless::Function.
 type Function struct {
 	Name        string // logical id
-	Folder      string // of its main package: functions/<name without "Function">
+	Folder      string // folder of its main package: functions/<name without "Function">
 	Timeout     time.Duration
 	MemoryMB    int
 	Environment map[string]string
 	Routes      []Route
 	Mappings    []simsqs.Mapping // without Invoke
 	Retries     int              // of an asynchronous invocation; AWS's default is 2
-	OnFailure   string           // queue that takes an asynchronous invocation that failed; empty: none
+	OnFailure   string           // queue for failed asynchronous invocations; empty: none
 }
 
 // Route is an HttpApi event of a function.
@@ -40,7 +40,7 @@ func (t *Template) Runtime() string {
 	return n.Value
 }
 
-// Functions returns the functions, Globals merged in.
+// Functions returns the functions, with Globals merged in.
 func (t *Template) Functions() ([]Function, error) {
 	var all []Function
 	err := t.resources("AWS::Serverless::Function", func(id string, n *yaml.Node) error {
@@ -88,8 +88,8 @@ func (t *Template) Functions() ([]Function, error) {
 	return all, err
 }
 
-// event adds what an event of a function asks for. Events of other sources do not
-// happen on a laptop.
+// event adds a function's event: a route or a mapping. Events of other sources do not occur on a
+// laptop.
 func (t *Template) event(e *yaml.Node, f *Function) error {
 	kind := Find(e, "Type")
 	switch {
@@ -113,7 +113,7 @@ func (t *Template) event(e *yaml.Node, f *Function) error {
 	return nil
 }
 
-// Each visits the members of a mapping in their order; there are none in nil.
+// Each visits the members of a mapping in order; nil has none.
 func Each(n *yaml.Node, visit func(name string, value *yaml.Node) error) error {
 	if n == nil {
 		return nil
@@ -126,7 +126,7 @@ func Each(n *yaml.Node, visit func(name string, value *yaml.Node) error) error {
 	return nil
 }
 
-// number returns a function's property, the Globals' one, or the standard.
+// number returns a function's property, that of Globals, or the default.
 func (t *Template) number(n *yaml.Node, name string, standard int) (int, error) {
 	standard, err := t.whole(Find(t.root, "Globals", "Function", name), name, standard)
 	if err != nil {
@@ -135,7 +135,7 @@ func (t *Template) number(n *yaml.Node, name string, standard int) (int, error) 
 	return t.whole(Find(n, "Properties", name), name, standard)
 }
 
-// whole returns a whole number, or the standard where there is none.
+// whole returns a whole number, or the default if there is none.
 func (t *Template) whole(n *yaml.Node, name string, standard int) (int, error) {
 	n, err := t.pick(n)
 	if n == nil {
@@ -155,19 +155,19 @@ func (t *Template) whole(n *yaml.Node, name string, standard int) (int, error) {
 // Secret is an AWS::SecretsManager::Secret.
 type Secret struct {
 	Name      string // logical id
-	Generated int    // length of the value that is made for it; 0 for a secret without a value
-	Template  string // JSON object that the generated text becomes a member of; empty: the text alone
+	Generated int    // length of its generated value; 0 for a secret without a value
+	Template  string // JSON object to which the generated string is added; empty: the string alone
 	Key       string // name of that member
 }
 
-// Value makes the secret's first value around the text that was generated for it.
+// Value returns the secret's first value, which contains the generated string.
 func (s Secret) Value(generated string) (string, error) {
 	if s.Template == "" && s.Key == "" {
 		return generated, nil
 	}
 	var members map[string]any
 	if err := json.Unmarshal([]byte(s.Template), &members); err != nil || members == nil || s.Key == "" {
-		return "", fmt.Errorf("%s: SecretStringTemplate must be a JSON object, with a GenerateStringKey beside it", s.Name)
+		return "", fmt.Errorf("%s: SecretStringTemplate must be a JSON object, together with a GenerateStringKey", s.Name)
 	}
 	members[s.Key] = generated
 	value, err := json.Marshal(members)
@@ -200,7 +200,7 @@ func (t *Template) Secrets() ([]Secret, error) {
 	return all, err
 }
 
-// Tables returns what creates the tables; each has its logical id as its name.
+// Tables returns the inputs that create the tables, each named by its logical id.
 func (t *Template) Tables() ([]*dynamodb.CreateTableInput, error) {
 	var all []*dynamodb.CreateTableInput
 	err := t.resources("AWS::DynamoDB::Table", func(id string, n *yaml.Node) error {

@@ -13,7 +13,7 @@ import (
 type Pipe struct {
 	Table, Bus, DeadLetterQueue string // logical ids
 	BatchSize                   int
-	Parallel                    int // batches of one shard that AWS moves at once; the laptop moves one
+	Parallel                    int // batches of one shard that AWS moves at once; the laptop moves one at a time
 	pipes.Config
 }
 
@@ -21,7 +21,7 @@ type Pipe struct {
 // PipeSourceDynamoDBStreamParameters).
 const mostParallel = 10
 
-// Pipes returns the pipes that are to run, without what their configuration needs then.
+// Pipes returns the pipes to run, without the runtime parts of their configuration.
 func (t *Template) Pipes() ([]Pipe, error) {
 	var all []Pipe
 	err := t.resources("AWS::Pipes::Pipe", func(id string, n *yaml.Node) (err error) {
@@ -35,7 +35,7 @@ func (t *Template) Pipes() ([]Pipe, error) {
 		into := Find(properties, "TargetParameters")
 		bus := Find(into, "EventBridgeEventBusParameters")
 		if source == nil || bus == nil {
-			return t.at(n, "pipe %s: only one from a DynamoDB stream to an event bus can be had on a laptop", id)
+			return t.at(n, "pipe %s: only one from a DynamoDB stream to an event bus is supported on a laptop", id)
 		}
 		for _, one := range []struct {
 			from                  *yaml.Node
@@ -95,8 +95,8 @@ func sequence(n *yaml.Node) []*yaml.Node {
 	return n.Content
 }
 
-// attributeOf returns the logical id of a resource that a property names by
-// !GetAtt <resource>.<attribute>.
+// attributeOf returns the logical id of a resource to which a property refers by !GetAtt
+// <resource>.<attribute>.
 func (t *Template) attributeOf(n *yaml.Node, name, attribute, kind string) (string, error) {
 	arn, err := t.pick(Find(n, name))
 	if err != nil {
@@ -113,7 +113,7 @@ func (t *Template) attributeOf(n *yaml.Node, name, attribute, kind string) (stri
 		return "", t.at(arn, "%s must be !GetAtt <resource>.%s", name, attribute)
 	}
 	if k := Find(t.root, "Resources", id, "Type"); k == nil || k.Value != kind {
-		return "", t.at(arn, "%s is no %s of this template", id, kind)
+		return "", t.at(arn, "%s is not an %s of this template", id, kind)
 	}
 	return id, nil
 }

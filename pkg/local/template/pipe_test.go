@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func TestThePipeIsReadAsItIs(t *testing.T) {
+func TestThePipeIsReadFromTheTemplate(t *testing.T) {
 	tpl, err := Load("../../../template.yaml", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -22,7 +22,7 @@ func TestThePipeIsReadAsItIs(t *testing.T) {
 	}
 }
 
-func TestAPipeThatIsStoppedIsNone(t *testing.T) {
+func TestAStoppedPipeIsSkipped(t *testing.T) {
 	tpl, err := Load("../../../template.yaml", map[string]string{"EventsOut": "no"})
 	if err != nil {
 		t.Fatal(err)
@@ -32,12 +32,12 @@ func TestAPipeThatIsStoppedIsNone(t *testing.T) {
 	}
 }
 
-func TestAPipeThatCannotBeHadIsOneSentenceWithItsLine(t *testing.T) {
+func TestAnUnsupportedPipeIsOneSentenceWithItsLine(t *testing.T) {
 	const before = "Resources:\n  T: {Type: AWS::DynamoDB::Table}\n  B: {Type: AWS::Events::EventBus}\n  Q: {Type: AWS::SQS::Queue}\n  P:\n    Type: AWS::Pipes::Pipe\n    Properties:\n      Target: !GetAtt B.Arn\n      TargetParameters: {EventBridgeEventBusParameters: {Source: s}}\n"
 	for text, want := range map[string]string{
-		"      Source: !GetAtt T.StreamArn\n": ":6: pipe P: only one from a DynamoDB stream to an event bus can be had on a laptop",
+		"      Source: !GetAtt T.StreamArn\n": ":6: pipe P: only one from a DynamoDB stream to an event bus is supported on a laptop",
 		"      Source: !GetAtt T.Arn\n      SourceParameters: {DynamoDBStreamParameters: {MaximumRetryAttempts: 1}}\n":                                                                                                               ":10: Source must be !GetAtt <resource>.StreamArn",
-		"      Source: !GetAtt Q.StreamArn\n      SourceParameters: {DynamoDBStreamParameters: {MaximumRetryAttempts: 1}}\n":                                                                                                         ":10: Q is no AWS::DynamoDB::Table of this template",
+		"      Source: !GetAtt Q.StreamArn\n      SourceParameters: {DynamoDBStreamParameters: {MaximumRetryAttempts: 1}}\n":                                                                                                         ":10: Q is not an AWS::DynamoDB::Table of this template",
 		"      Source: !GetAtt T.StreamArn\n      SourceParameters: {DynamoDBStreamParameters: {DeadLetterConfig: {Arn: !GetAtt Q.Arn}}}\n":                                                                                          ":11: pipe P: without bounds one record can block its shard for a day",
 		"      Source: !GetAtt T.StreamArn\n      SourceParameters: {DynamoDBStreamParameters: {BatchSize: soon, DeadLetterConfig: {Arn: !GetAtt Q.Arn}}}\n":                                                                         ":11: BatchSize is not a whole number",
 		"      Source: !GetAtt T.StreamArn\n      SourceParameters: {DynamoDBStreamParameters: {MaximumRetryAttempts: 1, MaximumRecordAgeInSeconds: 60, ParallelizationFactor: 11, DeadLetterConfig: {Arn: !GetAtt Q.Arn}}}\n":       ":11: pipe P: ParallelizationFactor must be 1 to 10",

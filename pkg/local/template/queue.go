@@ -9,13 +9,13 @@ import (
 	simsqs "connexease-functions/pkg/local/sim/sqs"
 )
 
-// Queues returns the queues, named by their logical ids; a dead-letter queue comes
-// before those that name it.
+// Queues returns the queues, named by their logical ids; a dead-letter queue precedes the queues
+// that use it.
 func (t *Template) Queues() ([]simsqs.QueueConfig, error) {
 	var all []simsqs.QueueConfig
 	err := t.resources("AWS::SQS::Queue", func(id string, n *yaml.Node) error {
 		if fifo := Find(n, "Properties", "FifoQueue"); fifo != nil && fifo.Value != "false" {
-			return t.at(fifo, "a FIFO queue cannot be had on a laptop")
+			return t.at(fifo, "FIFO queues are not supported on a laptop")
 		}
 		q := simsqs.QueueConfig{Name: id}
 		for _, p := range []struct {
@@ -49,8 +49,8 @@ func (t *Template) Queues() ([]simsqs.QueueConfig, error) {
 	return deadLettersFirst(all), nil
 }
 
-// deadLettersFirst keeps the order otherwise. What waits for itself in a circle stays
-// at the end, to be refused by name where it is added.
+// deadLettersFirst puts dead-letter queues first and keeps the order otherwise. Queues in a cycle
+// stay at the end, and are refused by name when they are added.
 func deadLettersFirst(all []simsqs.QueueConfig) []simsqs.QueueConfig {
 	var ordered []simsqs.QueueConfig
 	for len(all) > 0 {
@@ -66,12 +66,12 @@ func deadLettersFirst(all []simsqs.QueueConfig) []simsqs.QueueConfig {
 	return ordered
 }
 
-// target returns the logical id of a resource that a property names by !GetAtt X.Arn.
+// target returns the logical id of a resource to which a property refers by !GetAtt X.Arn.
 func (t *Template) target(n *yaml.Node, name, kind string) (string, error) {
 	return t.attributeOf(n, name, "Arn", kind)
 }
 
-// mapping reads an SQS event of a function.
+// mapping reads a function's SQS event.
 func (t *Template) mapping(e *yaml.Node) (m simsqs.Mapping, enabled bool, err error) {
 	p := Find(e, "Properties")
 	if p == nil {
@@ -81,7 +81,7 @@ func (t *Template) mapping(e *yaml.Node) (m simsqs.Mapping, enabled bool, err er
 		return m, false, nil
 	}
 	if filter := Find(p, "FilterCriteria"); filter != nil {
-		return m, false, t.at(filter, "FilterCriteria cannot be had on a laptop")
+		return m, false, t.at(filter, "FilterCriteria is not supported on a laptop")
 	}
 	if m.Queue, err = t.target(p, "Queue", "AWS::SQS::Queue"); err != nil {
 		return m, false, err

@@ -1,5 +1,4 @@
-// Package template reads template.yaml as data, so that the laptop runs what is
-// deployed.
+// Package template reads template.yaml as data, so that the laptop runs what is deployed.
 package template
 
 import (
@@ -23,7 +22,7 @@ type Template struct {
 // of it returns.
 type Resolver func(logicalID, attribute string) (string, error)
 
-// Load reads a template. overrides take the place of parameter defaults.
+// Load reads a template. overrides replace parameter defaults.
 func Load(path string, overrides map[string]string) (*Template, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -41,7 +40,7 @@ func Load(path string, overrides map[string]string) (*Template, error) {
 	}}, nil
 }
 
-// Root returns the template as it is written.
+// Root returns the template's root node, unresolved.
 func (t *Template) Root() *yaml.Node { return t.root }
 
 // Find returns the node at a path of mapping keys, or nil.
@@ -65,8 +64,7 @@ func (t *Template) at(n *yaml.Node, format string, args ...any) error {
 	return fmt.Errorf("%s:%d: %s", t.path, n.Line, fmt.Sprintf(format, args...))
 }
 
-// resources calls visit for each resource of a type whose condition holds, in their
-// order.
+// resources calls visit for each resource of a type whose condition holds, in order.
 func (t *Template) resources(kind string, visit func(id string, n *yaml.Node) error) error {
 	all := Find(t.root, "Resources")
 	for i := 0; i+1 < len(all.Content); i += 2 {
@@ -87,7 +85,7 @@ func (t *Template) resources(kind string, visit func(id string, n *yaml.Node) er
 	return nil
 }
 
-// Placeholder is what !Sub replaces.
+// Placeholder matches the placeholders that !Sub replaces.
 var Placeholder = regexp.MustCompile(`\$\{([A-Za-z0-9.:]+)\}`)
 
 // value resolves a scalar: text, !Ref, !GetAtt, !Sub and !If. AWS::NoValue is empty.

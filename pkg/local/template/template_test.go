@@ -27,7 +27,7 @@ func load(t *testing.T, text string) *Template {
 	return tpl
 }
 
-func TestTheProjectsTemplateSaysWhatTheLaptopRuns(t *testing.T) {
+func TestTheLaptopRunsTheProjectsTemplate(t *testing.T) {
 	tpl, err := Load("../../../template.yaml", map[string]string{"RetentionDays": "7"})
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +78,7 @@ func TestTheProjectsTemplateSaysWhatTheLaptopRuns(t *testing.T) {
 	}
 }
 
-func TestTheProjectsSendHalfIsFedByItsQueue(t *testing.T) {
+func TestTheProjectsSendFunctionHasItsQueue(t *testing.T) {
 	tpl, err := Load("../../../template.yaml", map[string]string{"GatewayUrl": "http://127.0.0.1:1"})
 	if err != nil {
 		t.Fatal(err)
@@ -117,7 +117,7 @@ func TestTheProjectsSendHalfIsFedByItsQueue(t *testing.T) {
 	}
 }
 
-func TestTheGatewayUrlIsWhatTheClientTakesByTLS(t *testing.T) {
+func TestGatewayUrlAllowsWhatTheClientAcceptsWithTLS(t *testing.T) {
 	tpl, err := Load("../../../template.yaml", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -139,13 +139,13 @@ func TestTheGatewayUrlIsWhatTheClientTakesByTLS(t *testing.T) {
 			t.Errorf("%q: allowed %t, the client says %v, want %t", url, allowed.MatchString(url), refused, want)
 		}
 	}
-	// The laptop's simulated Gateway: no deployment may send an API key in clear.
+	// The laptop's simulated Gateway only: a deployment must not send an API key unencrypted.
 	if _, refused := gateway.New("http://127.0.0.1:8080"); refused != nil || allowed.MatchString("http://127.0.0.1:8080") {
 		t.Errorf("a Gateway without TLS: the client says %v, the template allows it: %t", refused, allowed.MatchString("http://127.0.0.1:8080"))
 	}
 }
 
-// sameQueues compares without the order of those that do not depend on each other.
+// sameQueues compares queues, ignoring the order of independent ones.
 func sameQueues(got, want []simsqs.QueueConfig) bool {
 	for i, q := range got {
 		if j := slices.IndexFunc(got, func(d simsqs.QueueConfig) bool { return d.Name == q.DeadLetter }); j > i || !slices.Contains(want, q) {
@@ -155,7 +155,7 @@ func sameQueues(got, want []simsqs.QueueConfig) bool {
 	return len(got) == len(want)
 }
 
-func TestQueuesComeWithWhatTheirFunctionsNeed(t *testing.T) {
+func TestQueuesAreReadWithTheirMappings(t *testing.T) {
 	tpl := load(t, `
 Parameters:
   Stage: {Type: String, Default: dev}
@@ -202,18 +202,18 @@ func TestAFaultyQueueIsOneSentenceWithItsLine(t *testing.T) {
 	const queue, event = "Resources:\n  Q:\n    Type: AWS::SQS::Queue\n    Properties:\n      ", "Resources:\n  Q: {Type: AWS::SQS::Queue}\n  AFunction:\n    Type: AWS::Serverless::Function\n    Properties:\n      "
 	for text, want := range map[string]string{
 		queue + "DelaySeconds: soon\n":                                                     ":5: DelaySeconds is not a whole number",
-		queue + "FifoQueue: true\n":                                                        ":5: a FIFO queue cannot be had on a laptop",
+		queue + "FifoQueue: true\n":                                                        ":5: FIFO queues are not supported on a laptop",
 		queue + "RedrivePolicy: {maxReceiveCount: 1}\n":                                    ":5: there is no deadLetterTargetArn",
 		queue + "RedrivePolicy: {deadLetterTargetArn: !Ref Q}\n":                           ":5: deadLetterTargetArn must be !GetAtt <resource>.Arn",
-		queue + "RedrivePolicy: {deadLetterTargetArn: !GetAtt X.Arn}\n":                    ":5: X is no AWS::SQS::Queue of this template",
+		queue + "RedrivePolicy: {deadLetterTargetArn: !GetAtt X.Arn}\n":                    ":5: X is not an AWS::SQS::Queue of this template",
 		queue + "DelaySeconds: !If [No, 1, 2]\n":                                           ":5: there is no condition No",
-		queue + "DelaySeconds: !If [No, 1]\n":                                              ":5: !If takes a condition and two values",
+		queue + "DelaySeconds: !If [No, 1]\n":                                              ":5: !If needs a condition and two values",
 		event + "Events: {E: {Type: SQS}}\n":                                               ":6: the SQS event has no Properties",
 		event + "Events: {E: {Properties: {}}}\n":                                          ":6: the event has no Type",
 		event + "Events: {E: {Type: SQS, Properties: {Queue: !Ref Q}}}\n":                  ":6: Queue must be !GetAtt <resource>.Arn",
-		event + "Events: {E: {Type: SQS, Properties: {FilterCriteria: {}}}}\n":             ":6: FilterCriteria cannot be had on a laptop",
+		event + "Events: {E: {Type: SQS, Properties: {FilterCriteria: {}}}}\n":             ":6: FilterCriteria is not supported on a laptop",
 		event + "EventInvokeConfig: {DestinationConfig: {OnFailure: {Type: SNS}}}\n":       ":6: there is no Destination",
-		event + "Timeout: !If [C, 1, 2]\nConditions:\n  C: !Condition C\n":                 ":8: the conditions go round in a circle",
+		event + "Timeout: !If [C, 1, 2]\nConditions:\n  C: !Condition C\n":                 ":8: the conditions form a cycle",
 		event + "Timeout: !If [C, 1, 2]\nConditions:\n  C: !Equals [1]\n":                  ":8: cannot be resolved on a laptop: !Equals",
 		event + "Timeout: !If [C, 1, 2]\nConditions:\n  C: !Not [!Equals [!Ref N, 1]]\n":   ":8: there is no resource or parameter N",
 		event + "Timeout: !If [C, 1, 2]\nConditions:\n  C: !And [!Equals [a, a], other]\n": ":8: cannot be resolved on a laptop: !!str",
@@ -229,7 +229,7 @@ func TestAFaultyQueueIsOneSentenceWithItsLine(t *testing.T) {
 	}
 }
 
-func TestAGeneratedSecretIsWrappedAsItsTemplateSays(t *testing.T) {
+func TestAGeneratedSecretIsWrappedInItsTemplate(t *testing.T) {
 	for _, c := range []struct {
 		secret Secret
 		want   string

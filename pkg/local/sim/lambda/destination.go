@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// destinationRecord is what Lambda sends to an OnFailure destination (AWS: Capturing records of Lambda asynchronous invocations).
+// destinationRecord is what Lambda sends to an OnFailure destination (AWS: Capturing records of
+// Lambda asynchronous invocations).
 func destinationRecord(arn, id string, attempts int, request []byte, result Result, now time.Time) []byte {
 	type requestContext struct {
 		RequestID string `json:"requestId"`

@@ -15,13 +15,15 @@ import (
 	"connexease-functions/pkg/local/sim/uuid"
 )
 
-// Limits of a synchronous invocation (AWS: Lambda quotas). The response may be 100 bytes larger than the request, as in AWS.
+// Limits of a synchronous invocation (AWS: Lambda quotas). The response may be 100 bytes larger
+// than the request, as in AWS.
 const (
 	MaxRequestBytes  = 6 << 20
 	MaxResponseBytes = 6<<20 + 100
 )
 
-// Defaults of a Config. AWS ends an init phase at 10 s (AWS: Lambda execution environment lifecycle) and a function without a Timeout at 3 s.
+// Defaults of a Config. AWS ends an init phase at 10 s (AWS: Lambda execution environment
+// lifecycle) and a function without a Timeout at 3 s.
 const (
 	defaultTimeout      = 3 * time.Second
 	defaultInitTimeout  = 10 * time.Second
@@ -55,11 +57,13 @@ type Config struct {
 	Env map[string]string
 	// Timeout bounds one invocation; 0 means AWS's default of 3 s.
 	Timeout time.Duration
-	// InitTimeout bounds the time from the start of a process to its first request for work; 0 means 10 s.
+	// InitTimeout bounds the time from the start of a process to its first request for work; 0
+	// means 10 s.
 	InitTimeout time.Duration
 	// MemoryMB is the memory size that the function sees; it is not enforced. 0 means 128.
 	MemoryMB int
-	// MaxProcesses bounds the concurrent processes; further invocations wait until their context ends. 0 means 10.
+	// MaxProcesses bounds the concurrent processes; further invocations wait until their context
+	// ends. 0 means 10.
 	MaxProcesses int
 	// Logs receives the output of the processes, in whole lines, one Write at a time; nil discards
 	// it.

@@ -48,7 +48,8 @@ func (s *logSink) platform(kind, requestID, status string) {
 	s.write(append(line, '\n'))
 }
 
-// lineWriter cuts the output of one process into lines. os/exec writes to it from one goroutine, as stdout and stderr are the same writer.
+// lineWriter cuts the output of one process into lines. os/exec writes to it from one goroutine, as
+// stdout and stderr are the same writer.
 type lineWriter struct {
 	sink *logSink
 	rest []byte

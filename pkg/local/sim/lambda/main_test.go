@@ -133,8 +133,8 @@ func gone(pid int) bool {
 	return s == "" || s == "Z"
 }
 
-// processState returns a process's state as ps prints it, in one letter; empty where there is none. Linux
-// has it in /proc, for a minimal Debian has no ps.
+// processState returns a process's state as ps prints it, in one letter; empty where there is none.
+// Linux has it in /proc, for a minimal Debian has no ps.
 func processState(pid int) string {
 	if stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil {
 		// The name before it is in parentheses and may contain anything.

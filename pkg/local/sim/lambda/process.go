@@ -15,7 +15,8 @@ import (
 )
 
 const (
-	// termGrace is how long a process may take to end on SIGTERM. Lambda allows 500 ms (AWS: Lambda execution environment lifecycle).
+	// termGrace is how long a process may take to end on SIGTERM. Lambda allows 500 ms (AWS: Lambda
+	// execution environment lifecycle).
 	termGrace = 500 * time.Millisecond
 	// pipeGrace bounds the wait for output after a process has ended, in case one of its children
 	// still holds the pipe.
@@ -95,7 +96,8 @@ func (f *Function) launch() (*process, net.Listener, error) {
 	p.cmd = exec.Command(path, f.cfg.Command[1:]...)
 	p.cmd.Env = environment(f.cfg, tcp.Addr().String(), filepath.Dir(path), time.Now())
 	p.cmd.Dir = filepath.Dir(path)
-	// A group of its own: Ctrl-C in a terminal reaches the stack, which then ends its functions in order.
+	// A group of its own: Ctrl-C in a terminal reaches the stack, which then ends its functions in
+	// order.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	p.cmd.WaitDelay = pipeGrace
 	if f.cfg.Logs != nil {

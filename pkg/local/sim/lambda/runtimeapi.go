@@ -44,7 +44,8 @@ func newAPIServer(p *process) *http.Server {
 	}
 }
 
-// ServeHTTP is the Runtime API of this one process (AWS: Using the Lambda runtime API for custom runtimes).
+// ServeHTTP is the Runtime API of this one process (AWS: Using the Lambda runtime API for custom
+// runtimes).
 func (p *process) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.Path
 	switch {
