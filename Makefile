@@ -126,6 +126,7 @@ fuzz: needs-go ## fuzz what meets hostile input (FUZZTIME=20s each)
 	go test -run '^$$' -fuzz FuzzRetryAfter -fuzztime $(FUZZTIME) ./pkg/gateway
 	go test -run '^$$' -fuzz FuzzWhatIsTakenForOurs -fuzztime $(FUZZTIME) ./pkg/ledger
 	go test -run '^$$' -fuzz FuzzDiscriminate -fuzztime $(FUZZTIME) ./functions/send
+	go test -run '^$$' -fuzz FuzzFromRecord -fuzztime $(FUZZTIME) ./pkg/order
 
 soak: needs-go ## run everything under mixed load for a while and audit it (MINUTES=10)
 	@$(call built,./pkg/proof/soak) exec .local/bin/soak -minutes $(or $(MINUTES),10)

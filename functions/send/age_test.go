@@ -53,7 +53,7 @@ func TestEachReceiveSaysHowOldTheRecordIs(t *testing.T) {
 	if ages := w.values("RecordAge", since); ages != nil {
 		t.Errorf("a request has the age %v", ages)
 	}
-	// A clock that is behind the queue's makes no age below zero, which the metric's maximum hides.
+	// A clock that is slower than the queue's makes no age below zero, which the metric's maximum hides.
 	since = len(w.logs.String())
 	w.batch([]any{w.record("r-ahead", hello, w.now().Add(time.Hour))})
 	if ages := w.values("RecordAge", since); ages != nil {

@@ -123,7 +123,7 @@ func (h *handler) send(ctx context.Context, d *delivery) {
 			action = way.Enqueued(err == nil)
 		default:
 			d.end = action
-			h.alias(ctx, d)
+			h.rememberAlias(ctx, d)
 			return
 		}
 	}
@@ -231,9 +231,9 @@ func (h *handler) call(ctx context.Context, key *secret.Value, patience time.Dur
 	}
 }
 
-// alias remembers the name that WhatsApp has for the recipient, where it differs from the
+// rememberAlias stores the name that WhatsApp has for the recipient, where it differs from the
 // caller's. The message has left: a failure changes nothing of that.
-func (h *handler) alias(ctx context.Context, d *delivery) {
+func (h *handler) rememberAlias(ctx context.Context, d *delivery) {
 	if d.result == nil || d.result.State != gateway.Accepted || d.about.GroupID != "" {
 		return
 	}

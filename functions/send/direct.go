@@ -9,9 +9,9 @@ import (
 	"connexease-functions/pkg/order"
 )
 
-// direct serves another function, or a state of Step Functions. The result is the unified response
+// serveDirect serves another function, or a state of Step Functions. The result is the unified response
 // with the message's id added; a failure is a Lambda error named as in api.Failure.
-func (h *handler) direct(ctx context.Context, payload []byte) ([]byte, error) {
+func (h *handler) serveDirect(ctx context.Context, payload []byte) ([]byte, error) {
 	l := h.begin(sourceDirect)
 	o, refused := order.FromEnvelope(payload)
 	l.client = o.Client

@@ -6,9 +6,9 @@ import (
 	"connexease-functions/pkg/api"
 )
 
-// forward puts an EventBridge event that reached the function directly on the queue,
+// forwardEvent puts an EventBridge event that reached the function directly on the queue,
 // so that there is one path with one way of repeating.
-func (h *handler) forward(ctx context.Context, payload []byte) ([]byte, error) {
+func (h *handler) forwardEvent(ctx context.Context, payload []byte) ([]byte, error) {
 	l := h.begin(sourceEvent)
 	sending, cancel := context.WithTimeout(ctx, enqueueLimit)
 	defer cancel()

@@ -144,7 +144,7 @@ func TestAnOutcomeTellsWhatItsRowTells(t *testing.T) {
 	}
 }
 
-// An attempt whose owner comes back late, and TTL, which removes rows, are no outcome.
+// An attempt whose owner returns late, and TTL, which removes rows, are not outcomes.
 func TestARemovedRowMakesNoEvent(t *testing.T) {
 	w := newWorld(t)
 	out := harness.NewOut(t, w.table)

@@ -50,13 +50,13 @@ func (h *handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	source, why := discriminate(payload)
 	switch source {
 	case sourceHTTP:
-		return h.http(ctx, payload)
+		return h.serveHTTP(ctx, payload)
 	case sourceSQS:
-		return h.records(ctx, payload)
+		return h.handleRecords(ctx, payload)
 	case sourceEvent:
-		return h.forward(ctx, payload)
+		return h.forwardEvent(ctx, payload)
 	case sourceDirect:
-		return h.direct(ctx, payload)
+		return h.serveDirect(ctx, payload)
 	}
 	h.log.Line(ctx, slog.LevelError, "event refused", slog.String("reason", why.reason))
 	return nil, messages.InvokeResponse_Error{Type: string(why.failure), Message: why.text}

@@ -45,7 +45,7 @@ type world struct {
 
 func (w *world) ahead() time.Duration { return time.Duration(w.shift.Load()) }
 
-// now is the clock of the function and of the queues. It is never behind the real one,
+// now is the clock of the function and of the queues. It is never before the real one,
 // so that no deadline of a connection is over before its time.
 func (w *world) now() time.Time { return time.Now().Add(w.ahead()) }
 

@@ -24,8 +24,8 @@ const (
 	routeLookUp = "GET /v1/wa/message"
 )
 
-// http serves a request of a client: read, check, deliver, respond.
-func (h *handler) http(ctx context.Context, payload []byte) ([]byte, error) {
+// serveHTTP serves a request of a client: read, check, deliver, respond.
+func (h *handler) serveHTTP(ctx context.Context, payload []byte) ([]byte, error) {
 	l := h.begin(sourceHTTP)
 	request, err := api.ReadRequest(payload)
 	if err != nil {

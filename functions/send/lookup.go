@@ -70,7 +70,7 @@ func (h *handler) lookUp(ctx context.Context, client string, by lookup, l *line)
 	case by.wamid != "":
 		var err error
 		if id, err = h.table.FindSend(reading, by.wamid); err != nil {
-			return h.unread(err, l)
+			return h.tableFailed(err, l)
 		}
 	case by.key != "":
 		id = ledger.ID(cmp.Or(by.scope, order.ClientScope(client)), by.key)
@@ -85,7 +85,7 @@ func (h *handler) lookUp(ctx context.Context, client string, by lookup, l *line)
 	now := h.now()
 	row, about, statuses, err := h.table.LookUp(reading, id)
 	if err != nil {
-		return h.unread(err, l)
+		return h.tableFailed(err, l)
 	}
 	if row == nil || row.Client != client {
 		return h.noSuch(l)
@@ -96,7 +96,7 @@ func (h *handler) lookUp(ctx context.Context, client string, by lookup, l *line)
 	for _, wamid := range folded.Wamids {
 		more, err := h.table.StatusesOf(reading, wamid)
 		if err != nil {
-			return h.unread(err, l)
+			return h.tableFailed(err, l)
 		}
 		receipts = append(receipts, more...)
 	}
@@ -108,7 +108,7 @@ func (h *handler) noSuch(l *line) api.Response {
 	return api.Fail(api.NoSuchMessage, "", nil)
 }
 
-func (h *handler) unread(err error, l *line) api.Response {
+func (h *handler) tableFailed(err error, l *line) api.Response {
 	l.err = err
 	return api.Fail(api.TableUnavailable, "", nil)
 }

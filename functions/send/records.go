@@ -40,8 +40,8 @@ func (p *pause) remaining(now time.Time) time.Duration {
 	return p.until.Sub(now.Round(0))
 }
 
-// records handles each record on its own, and reports those that are to be retried.
-func (h *handler) records(ctx context.Context, payload []byte) ([]byte, error) {
+// handleRecords handles each record on its own, and reports those that are to be retried.
+func (h *handler) handleRecords(ctx context.Context, payload []byte) ([]byte, error) {
 	event, _ := api.Members(payload)
 	all, err := queue.Read(event["Records"])
 	if err != nil {
@@ -55,7 +55,7 @@ func (h *handler) records(ctx context.Context, payload []byte) ([]byte, error) {
 		slots <- struct{}{}
 		handled.Go(func() {
 			defer func() { <-slots }()
-			if h.record(ctx, &all[i]) {
+			if h.handleRecord(ctx, &all[i]) {
 				mu.Lock()
 				failed = append(failed, all[i].ID)
 				mu.Unlock()
@@ -66,8 +66,8 @@ func (h *handler) records(ctx context.Context, payload []byte) ([]byte, error) {
 	return queue.Failed(failed)
 }
 
-// record handles one record, and reports whether it is to be retried.
-func (h *handler) record(ctx context.Context, r *queue.Record) (retry bool) {
+// handleRecord handles one record, and reports whether it is to be retried.
+func (h *handler) handleRecord(ctx context.Context, r *queue.Record) (retry bool) {
 	l := h.begin(sourceSQS)
 	l.record, l.age = r.ID, max(0, l.started.Sub(r.Sent(l.started)))
 	var wait time.Duration
@@ -86,12 +86,12 @@ func (h *handler) record(ctx context.Context, r *queue.Record) (retry bool) {
 		}
 		h.summarise(ctx, &l, api.Response{})
 	}()
-	retry, wait = h.process(ctx, r, &l)
+	retry, wait = h.deliverRecord(ctx, r, &l)
 	return retry
 }
 
-// process reports whether the record is to be retried, and after what time.
-func (h *handler) process(ctx context.Context, r *queue.Record, l *line) (retry bool, wait time.Duration) {
+// deliverRecord reports whether the record is to be retried, and after what time.
+func (h *handler) deliverRecord(ctx context.Context, r *queue.Record, l *line) (retry bool, wait time.Duration) {
 	now := h.now()
 	o, id, refused := order.FromRecord(r)
 	d := delivery{order: o, request: ledger.Request{Source: ledger.Record, Sent: r.Sent(now)}}
@@ -104,7 +104,7 @@ func (h *handler) process(ctx context.Context, r *queue.Record, l *line) (retry 
 	case id != "":
 		d.request.Source = ledger.RecordByID
 	case refused != nil:
-		return h.refuse(ctx, r, &o, *refused, l)
+		return h.refuseRecord(ctx, r, &o, *refused, l)
 	case o.Summary.Receipt && over:
 		l.add(outcomeExpired)
 		return false, 0
@@ -119,7 +119,7 @@ func (h *handler) process(ctx context.Context, r *queue.Record, l *line) (retry 
 		return true, jitter(ledger.Backoff(age, 0), spread)
 	}
 	if o.Summary.Receipt {
-		return h.recordReceipt(ctx, r, &d, l)
+		return h.passReceipt(ctx, r, &d, l)
 	}
 	h.identify(&d)
 	if id != "" {
@@ -129,29 +129,29 @@ func (h *handler) process(ctx context.Context, r *queue.Record, l *line) (retry 
 	l.delivered(&d)
 	switch {
 	case d.noted(ledger.NoteKeyReused):
-		return h.refuse(ctx, r, &o, api.Fail(api.KeyReused, "", nil), l)
+		return h.refuseRecord(ctx, r, &o, api.Fail(api.KeyReused, "", nil), l)
 	case d.noted(ledger.NoteTableFailed) && table.Unfit(d.err) && id == "":
-		return h.refuse(ctx, r, &o, unfit(), l)
+		return h.refuseRecord(ctx, r, &o, unfit(), l)
 	}
 	return d.end.Do == ledger.DoLater, jitter(d.end.Delay, d.end.Spread)
 }
 
-// recordReceipt passes a receipt on until it arrives or its validity ends.
-func (h *handler) recordReceipt(ctx context.Context, r *queue.Record, d *delivery, l *line) (retry bool, wait time.Duration) {
+// passReceipt passes a receipt on until it arrives or its validity ends.
+func (h *handler) passReceipt(ctx context.Context, r *queue.Record, d *delivery, l *line) (retry bool, wait time.Duration) {
 	h.postReceipt(ctx, d)
 	l.delivered(d)
 	switch d.result.State {
 	case gateway.Accepted:
 		return false, 0
 	case gateway.Rejected:
-		return h.refuse(ctx, r, &d.order, h.own(d.result), l)
+		return h.refuseRecord(ctx, r, &d.order, h.own(d.result), l)
 	}
 	delay := ledger.Backoff(h.now().Sub(d.request.Sent), d.result.RetryAfter)
 	return true, jitter(delay, delay/5)
 }
 
-// refuse writes the row of a record that can never be sent.
-func (h *handler) refuse(ctx context.Context, r *queue.Record, o *order.Order, why api.Response, l *line) (retry bool, wait time.Duration) {
+// refuseRecord writes the row of a record that can never be sent.
+func (h *handler) refuseRecord(ctx context.Context, r *queue.Record, o *order.Order, why api.Response, l *line) (retry bool, wait time.Duration) {
 	d := delivery{order: o.Refused(r), request: ledger.Request{Source: ledger.Record, RespondBy: h.processEnds(ctx)}}
 	h.identify(&d)
 	l.id, l.code, l.reason = d.request.ID, why.Code, reasonRecordRefused

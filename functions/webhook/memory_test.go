@@ -93,7 +93,7 @@ func TestNoBodyNeedsMoreThan200MB(t *testing.T) {
 		function := simlambda.New(simlambda.Config{
 			Name: "webhook", Command: []string{filepath.Join(state, "bin", "webhook")}, Env: env, Timeout: 28 * time.Second, MemoryMB: 512, Logs: &harness.Logs,
 		})
-		for range 2 { // the second runs in the memory that the first left behind
+		for range 2 { // the second runs in the memory that the first left
 			result, err := function.Invoke(t.Context(), payload)
 			// On a busy machine neither the table nor the queue may be written in time.
 			if err != nil || !strings.Contains(string(result.Payload), `"statusCode":200`) && !strings.Contains(string(result.Payload), "SVC_002") {

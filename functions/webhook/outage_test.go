@@ -25,8 +25,8 @@ const (
 	loaders = 6
 	// between is the least time from one delivery of a loader to the next.
 	between = 60 * time.Millisecond
-	// killEvery lets about half of the deliveries that take 2.5 s survive, and killLess those that
-	// take 4 s: they return 503, which the test must see.
+	// killEvery lets about half of the deliveries that last 2.5 s survive, and killLess those that
+	// last 4 s: they return 503, which the test must see.
 	killEvery = 400 * time.Millisecond
 	killLess  = 3 * killEvery
 	// apiLimit is API Gateway's own limit (AWS: HTTP API quotas, maximum integration timeout).
@@ -158,7 +158,7 @@ type attempt struct {
 	took   time.Duration
 }
 
-// outage is the real function under load, its DynamoDB behind a proxy.
+// outage is the real function under load, with a proxy before its DynamoDB.
 type outage struct {
 	t        *testing.T
 	stack    *stack.Stack

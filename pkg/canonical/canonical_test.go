@@ -167,7 +167,7 @@ func TestSpellingsOfOneContentAreEqualAndThoseOfRFC8785(t *testing.T) {
 			t.Fatalf("%q is\n%s and\n%s", v, first, second)
 		}
 		if _, whole := v.(map[string]any); !whole {
-			continue // the library takes objects and arrays only
+			continue // the library accepts objects and arrays only
 		}
 		want, err := jcs.Transform([]byte(one))
 		if err != nil || string(want) != first {

@@ -73,7 +73,7 @@ func units(quoted []byte) []uint16 {
 	return all
 }
 
-// walk yields a string's characters, with the bytes of one that is no escape, and its lone
+// walk yields a string's characters, with the bytes of one that is not an escape, and its lone
 // surrogates.
 func walk(quoted []byte, char func(r rune, written []byte), lone func(unit uint16)) {
 	for s := quoted[1 : len(quoted)-1]; len(s) > 0; {
@@ -159,8 +159,8 @@ func appendUnit(to []byte, unit uint16) []byte {
 }
 
 const (
-	// surelyExact is how many digits of any number a double holds.
-	surelyExact = 15
+	// certainlyExact is how many digits of any number a double holds.
+	certainlyExact = 15
 	// longestExponent is in digits; a number with more of them stays as it is written.
 	longestExponent = 9
 	// ECMAScript's Number::toString writes exponents outside of these (RFC 8785, 3.2.2.3).
@@ -194,7 +194,7 @@ func appendNumber(to, text []byte) []byte {
 	if len(all) == 0 {
 		return append(to, '0') // -0 too
 	}
-	if len(all) > surelyExact && point < len(all) {
+	if len(all) > certainlyExact && point < len(all) {
 		all, point = nearest(all, point)
 	}
 	if negative {
