@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -27,10 +28,7 @@ func TestClosingTheTerminalEndsEverything(t *testing.T) {
 	folder, port := clone(t), freePorts(t)
 	command := exec.Command("make", "run", fmt.Sprintf("PORT=%d", port))
 	command.Dir = folder
-	terminal, err := pty.Start(command)
-	if err != nil {
-		t.Fatal(err)
-	}
+	terminal := terminal(t, command)
 	r := &running{t: t, state: filepath.Join(folder, ".local"), port: port, command: command, ended: make(chan struct{}), env: map[string]string{}}
 	go func() { _ = command.Wait(); close(r.ended) }()
 	read := make(chan struct{})
@@ -59,6 +57,24 @@ func TestClosingTheTerminalEndsEverything(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(r.state, "env")); err == nil {
 		t.Error("the environment file is left")
 	}
+}
+
+// terminal starts a command in a terminal of its own. pty's own file is a blocking one: it is not
+// closed before what is read from it ends, which is never.
+func terminal(t *testing.T, command *exec.Cmd) *os.File {
+	t.Helper()
+	blocking, err := pty.Start(command)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd, err := syscall.Dup(int(blocking.Fd()))
+	if err == nil {
+		err = errors.Join(syscall.SetNonblock(fd, true), blocking.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return os.NewFile(uintptr(fd), "terminal")
 }
 
 func TestASecondRunInAFolderNamesItsHolderAndTouchesNothing(t *testing.T) {
