@@ -70,9 +70,9 @@ func TestClientKeysThatCannotBeReadAreLoggedWithTheirFixAndNotToldToStrangers(t 
 	w := newWorld(t)
 	good := w.env["CLIENT_KEYS_SECRET_ID"]
 	for value, says := range map[string]string{
-		"-":                            "There are no client keys.", // no value
-		"":                             "There are no client keys.",
-		" \n":                          "There are no client keys.",
+		"-":                            "No client keys are set.", // no value
+		"":                             "No client keys are set.",
+		" \n":                          "No client keys are set.",
 		clientKey:                      "The client keys are not valid JSON",
 		`{"crm":"a"`:                   "The client keys are not valid JSON",
 		`{"crm":"a"} {"shop":"b"}`:     "The client keys are not valid JSON",

@@ -71,9 +71,9 @@ func (h *handler) route(ctx context.Context, r api.Request, client string, l *li
 
 // unverified responds to a caller that is not a known client, as far as that can be known.
 func (h *handler) unverified(err error, l *line) api.Response {
-	if code, word := auth.Refusal(err); code != "" {
-		l.reason = ofRefusal[word]
-		return api.Fail(api.Code(code), "", nil)
+	if code, why := auth.Refusal(err); code != "" {
+		l.reason = ofRefusal[why]
+		return api.Fail(code, "", nil)
 	}
 	l.reason, l.err = reasonClients, err
 	put := fmt.Sprintf(`aws secretsmanager put-secret-value --secret-id %s --secret-string file:///dev/stdin, then paste {"<client>":"<48 random characters>"}, Enter, Ctrl-D.`, h.clientsSecret)
@@ -82,7 +82,7 @@ func (h *handler) unverified(err error, l *line) api.Response {
 		l.reason = reasonClientsBroken
 		l.fix = "The client keys are not valid JSON of names and keys. Put them in: " + put
 	case errors.Is(err, secret.ErrMissing):
-		l.fix = "There are no client keys. Put them in: " + put
+		l.fix = "No client keys are set. Put them in: " + put
 	default:
 		l.fix = fmt.Sprintf("The client keys cannot be read. See why: "+
 			"aws secretsmanager get-secret-value --secret-id %s --query CreatedDate", h.clientsSecret)

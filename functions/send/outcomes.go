@@ -105,10 +105,10 @@ var (
 )
 
 // ofRefusal are the reasons for which an Authorization header is refused.
-var ofRefusal = map[string]reason{
-	auth.ReasonNoToken:        telemetry.NewReason(auth.ReasonNoToken, telemetry.One("RefusedNoToken")),
-	auth.ReasonMalformedToken: telemetry.NewReason(auth.ReasonMalformedToken, telemetry.One("RefusedMalformedToken")),
-	auth.ReasonWrongToken:     telemetry.NewReason(auth.ReasonWrongToken, telemetry.One("RefusedWrongToken")),
+var ofRefusal = map[auth.Reason]reason{
+	auth.ReasonNoToken:        telemetry.NewReason(string(auth.ReasonNoToken), telemetry.One("RefusedNoToken")),
+	auth.ReasonMalformedToken: telemetry.NewReason(string(auth.ReasonMalformedToken), telemetry.One("RefusedMalformedToken")),
+	auth.ReasonWrongToken:     telemetry.NewReason(string(auth.ReasonWrongToken), telemetry.One("RefusedWrongToken")),
 }
 
 // ofGateway is the reason of a call.

@@ -67,8 +67,8 @@ func TestEachThingThatTheGatewayAndTheLedgerSayHasAnOutcome(t *testing.T) {
 		expect("note", word, ofNote[ledger.Note(word)])
 	}
 	for _, err := range []error{auth.ErrMissing, auth.ErrMalformed, auth.ErrWrong} {
-		_, word := auth.Refusal(err)
-		if got := ofRefusal[word]; word == "" || got.Word != word || len(got.Metrics) != 1 {
+		_, why := auth.Refusal(err)
+		if got := ofRefusal[why]; why == "" || got.Word != string(why) || len(got.Metrics) != 1 {
 			t.Errorf("%v is logged as %+v", err, got)
 		}
 	}

@@ -84,9 +84,9 @@ func latest(a, b time.Time) time.Time {
 }
 
 func (h *handler) refuse(err error, d *delivery) api.Response {
-	if code, word := auth.Refusal(err); code != "" {
-		d.outcome, d.reason = outcomeRefused, ofRefusal[word]
-		return api.Fail(api.Code(code), "", nil)
+	if code, why := auth.Refusal(err); code != "" {
+		d.outcome, d.reason = outcomeRefused, ofRefusal[why]
+		return api.Fail(code, "", nil)
 	}
 	d.outcome, d.reason, d.err = outcomeFailed, reasonSecret, err
 	what := ""

@@ -5,6 +5,8 @@ package auth
 import (
 	"errors"
 	"strings"
+
+	"connexease-functions/pkg/api"
 )
 
 // Why a header was refused. The response distinguishes ErrMissing, ErrMalformed
@@ -15,23 +17,26 @@ var (
 	ErrWrong     = errors.New("token is not accepted")
 )
 
-// Why a header was refused, in words for logs.
+// Reason is the stable word, for logs, for why a header was refused.
+type Reason string
+
+// The reasons of ErrMissing, ErrMalformed and ErrWrong.
 const (
-	ReasonNoToken        = "no_token"
-	ReasonMalformedToken = "malformed_token"
-	ReasonWrongToken     = "wrong_token"
+	ReasonNoToken        Reason = "no_token"
+	ReasonMalformedToken Reason = "malformed_token"
+	ReasonWrongToken     Reason = "wrong_token"
 )
 
 // Refusal returns the Gateway's code for a refused header (Connexease Gateway API: Error
 // codes) and the reason for logs; both are empty for any other error.
-func Refusal(err error) (code, reason string) {
+func Refusal(err error) (api.Code, Reason) {
 	switch {
 	case errors.Is(err, ErrMissing):
-		return "AUTH_002", ReasonNoToken
+		return api.NoToken, ReasonNoToken
 	case errors.Is(err, ErrMalformed):
-		return "AUTH_003", ReasonMalformedToken
+		return api.MalformedToken, ReasonMalformedToken
 	case errors.Is(err, ErrWrong):
-		return "AUTH_001", ReasonWrongToken
+		return api.WrongToken, ReasonWrongToken
 	}
 	return "", ""
 }

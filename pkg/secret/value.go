@@ -20,7 +20,7 @@ func NewValue(text string) Value { return Value{text} }
 // Reveal returns the text, for the one place that needs it.
 func (v Value) Reveal() string { return v.text }
 
-// Blank reports whether there is no text.
+// Blank reports whether the text is empty.
 func (v Value) Blank() bool { return v.text == "" }
 
 // Hash returns the SHA-256 of the text, for comparing in constant time at
