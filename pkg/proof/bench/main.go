@@ -1,5 +1,5 @@
-// Command bench measures both functions against the least that could do its
-// work, in one run on one machine, and prints each figure as a ratio: make bench.
+// Command bench measures both functions against the least that could do their work, in one run on
+// one machine, and prints each figure as a ratio: make bench.
 package main
 
 import (
@@ -30,17 +30,17 @@ func main() {
 	}
 }
 
-// bench is what all measurements share.
+// bench holds what all measurements share.
 type bench struct {
 	ctx    context.Context
 	stack  *stack.Stack
 	state  string
 	empty  string // path of the empty handler
 	secret string
-	logs   bytes.Buffer // of the functions; read when they have answered
+	logs   bytes.Buffer // of the functions; read after they have responded
 }
 
-// open starts a fresh stack: DynamoDB Local slows down as its stream grows.
+// open starts a fresh stack, because DynamoDB Local slows down as its stream grows.
 func open(ctx context.Context) (*bench, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -110,7 +110,7 @@ func median(all []time.Duration) time.Duration {
 	return all[len(all)/2]
 }
 
-// request is an HTTP API event with a body; headers are added to its own.
+// request returns an HTTP API event with a body; headers are added to its own.
 func request(route, token, body string, headers map[string]string) []byte {
 	method, path, _ := strings.Cut(route, " ")
 	all := map[string]string{"authorization": "Bearer " + token, "content-type": "application/json", "host": "127.0.0.1", "user-agent": "bench"}
@@ -126,7 +126,7 @@ func request(route, token, body string, headers map[string]string) []byte {
 	return e
 }
 
-// invoke fails on any answer but 200.
+// invoke fails on any response but 200.
 func (b *bench) invoke(f *simlambda.Function, payload []byte) (time.Duration, error) {
 	return b.expect(f, payload, 200)
 }
@@ -149,7 +149,7 @@ func (b *bench) emptyFunction(env map[string]string) *simlambda.Function {
 	return simlambda.New(simlambda.Config{Name: "empty", Command: []string{b.empty}, Env: all, Timeout: 10 * time.Second, MemoryMB: 512, Logs: io.Discard})
 }
 
-// stored returns what the function made of a delivery, to put the same by hand.
+// stored returns the items that the function wrote for a delivery, to put the same directly.
 func (b *bench) stored() ([]map[string]types.AttributeValue, error) {
 	var all []map[string]types.AttributeValue
 	pages := dynamodb.NewScanPaginator(b.stack.DB, &dynamodb.ScanInput{TableName: &b.stack.TableName})
@@ -173,7 +173,7 @@ func renamed(item map[string]types.AttributeValue, suffix string) map[string]typ
 	return copied
 }
 
-// first starts a process and waits for its first answer.
+// first starts a process and waits for its first response.
 func (b *bench) first(binary string, env map[string]string, event []byte) (time.Duration, error) {
 	for k, v := range b.stack.Environment() {
 		env[k] = v
@@ -183,7 +183,7 @@ func (b *bench) first(binary string, env map[string]string, event []byte) (time.
 	return b.invoke(f, event)
 }
 
-// sizes are those of the binaries that are deployed.
+// sizes prints the sizes of the deployed binaries.
 func sizes(b *bench) (string, error) {
 	var lines []string
 	for _, name := range []string{"webhook", "send"} {

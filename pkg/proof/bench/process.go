@@ -12,7 +12,7 @@ import (
 
 var highWater = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
 
-// peak returns a process's peak resident memory in MB, which Linux tells.
+// peak returns a process's peak resident memory in MB, which only Linux reports.
 func peak(pid int) (float64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -20,7 +20,7 @@ func peak(pid int) (float64, error) {
 	}
 	m := highWater.FindSubmatch(text)
 	if m == nil {
-		return 0, errors.New("the kernel tells no VmHWM")
+		return 0, errors.New("the kernel does not report VmHWM")
 	}
 	kb, err := strconv.Atoi(string(m[1]))
 	return float64(kb) / 1024, err
@@ -33,7 +33,7 @@ func (c *counter) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// zipSize returns the size of a file in a zip archive, as Lambda takes it.
+// zipSize returns the size of a file in a zip archive, as uploaded to Lambda.
 func zipSize(path string) (int64, error) {
 	f, err := os.Open(path)
 	if err != nil {

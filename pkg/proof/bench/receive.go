@@ -22,7 +22,7 @@ func (b *bench) webhook() *simlambda.Function { return b.stack.Functions["Webhoo
 
 func (b *bench) event(token, body string) []byte { return request("POST /webhook", token, body, nil) }
 
-// message is a text with an id of its own.
+// message returns a text message with an id of its own.
 func message(n int) string {
 	body, err := fixtures.Body("text")
 	if err != nil {
@@ -31,7 +31,7 @@ func message(n int) string {
 	return strings.Replace(string(body), `"id": "wamid.`, fmt.Sprintf(`"id": "wamid.N%07d`, n), 1)
 }
 
-// oneEvent takes turns, so that a noisy machine is noisy for all three.
+// oneEvent interleaves its measurements, so that a noisy machine affects all three alike.
 func oneEvent(b *bench) (string, error) {
 	empty := b.emptyFunction(nil)
 	defer func() { _ = empty.Close() }()
@@ -65,7 +65,7 @@ func oneEvent(b *bench) (string, error) {
 	return row("one event, warm, p50", median(ours), median(bare)+median(trip), "1.15 x (PutItem + empty round trip)"), nil
 }
 
-// statuses is a delivery of n statuses of about 860 bytes each.
+// statuses returns a delivery of n statuses of about 860 bytes each.
 func statuses(n, offset int) string {
 	var list []string
 	for i := range n {
@@ -74,7 +74,7 @@ func statuses(n, offset int) string {
 	return `{"object":"whatsapp_business_account","entry":[{"id":"400000000000001","changes":[{"field":"messages","value":{"messaging_product":"whatsapp","metadata":{"display_phone_number":"15550100099","phone_number_id":"300000000000001"},"statuses":[` + strings.Join(list, ",") + `]}}]}]}`
 }
 
-// bareBatches writes items as a program would that does nothing else.
+// bareBatches writes items like a program that does nothing else.
 func (b *bench) bareBatches(items []map[string]types.AttributeValue) (time.Duration, error) {
 	start := time.Now()
 	var all sync.WaitGroup
@@ -182,7 +182,7 @@ func coldStart(b *bench) (string, error) {
 			ours, bare = append(ours, o), append(bare, p)
 		}
 	}
-	return row("process start to first answer, p50", median(ours), median(bare), "1.25 x the same first calls"), nil
+	return row("process start to first response, p50", median(ours), median(bare), "1.25 x the same first calls"), nil
 }
 
 func memory(b *bench) (string, error) {
@@ -219,7 +219,7 @@ func refusal(b *bench) (string, error) {
 		}
 	}
 	after := len(b.stack.Secrets.Calls())
-	if err := b.webhook().Close(); err != nil { // every log line is there then
+	if err := b.webhook().Close(); err != nil { // every log line is written by then
 		return "", err
 	}
 	var all []time.Duration

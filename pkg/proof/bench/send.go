@@ -28,7 +28,7 @@ func hello(n int) string {
 	return fmt.Sprintf(`{"messaging_product":"whatsapp","to":"15550100001","type":"text","text":{"body":"Hello number %07d"}}`, n)
 }
 
-// sendEvent is a send over HTTP; an empty key is none.
+// sendEvent returns a send over HTTP; an empty key means none.
 func (b *bench) sendEvent(body, key string) []byte {
 	headers := map[string]string{}
 	if key != "" {
@@ -37,20 +37,20 @@ func (b *bench) sendEvent(body, key string) []byte {
 	return request(routeSend, b.stack.ClientKey(), body, headers)
 }
 
-// unlimited takes the simulated Gateway's rate limit and callbacks out of the way.
+// unlimited disables the simulated Gateway's rate limits and callbacks.
 func (b *bench) unlimited() error {
 	b.stack.Gateway.SetLimits(connexease.Limits{PerSecond: 1e6, PerMinute: 1e9})
 	return b.stack.Gateway.SetCallbacks(connexease.Callbacks{Off: true})
 }
 
-// bareSend is the least that a send can be: claim, post, outcome.
+// bareSend is the minimum of a send: claim, post, outcome.
 type bareSend struct {
 	row     map[string]types.AttributeValue
 	outcome types.AttributeValue
 	token   string
 }
 
-// bare takes a send's row apart that the function wrote.
+// bare splits a row that the function wrote into its writes.
 func (b *bench) bare() (*bareSend, error) {
 	items, err := b.stored()
 	if err != nil {
@@ -91,7 +91,7 @@ func (b *bench) do(s *bareSend, n int, key, url string) error {
 	}
 	_, err = io.Copy(io.Discard, response.Body)
 	if err = errors.Join(err, response.Body.Close()); err != nil || response.StatusCode != http.StatusOK {
-		return fmt.Errorf("the Gateway answers %d: %w", response.StatusCode, err)
+		return fmt.Errorf("the Gateway returned %d: %w", response.StatusCode, err)
 	}
 	_, err = b.stack.DB.UpdateItem(b.ctx, &dynamodb.UpdateItemInput{
 		TableName: &b.stack.TableName, Key: map[string]types.AttributeValue{"pk": row["pk"], "sk": row["sk"]},
@@ -178,10 +178,10 @@ func replay(b *bench) (string, error) {
 			ours, bare, trip = append(ours, o), append(bare, p), append(trip, t)
 		}
 	}
-	return row("a replay of a stored answer, p50", median(ours), median(bare)+median(trip), "1.15 x (failed condition + empty round trip)"), nil
+	return row("a replay of a stored response, p50", median(ours), median(bare)+median(trip), "1.15 x (failed condition + empty round trip)"), nil
 }
 
-// largest is a body with more to check than the largest public one: a full list.
+// largest returns a body with more to check than the largest public one: a full list.
 func largest() []byte {
 	var rows []string
 	for i := range 10 {
@@ -246,10 +246,10 @@ func sendColdStart(b *bench) (string, error) {
 			ours, bare = append(ours, o), append(bare, p)
 		}
 	}
-	return row("send: process start to first answer, p50", median(ours), median(bare), "1.25 x the same first calls"), nil
+	return row("send: process start to first response, p50", median(ours), median(bare), "1.25 x the same first calls"), nil
 }
 
-// sendMemory is the peak of a process that has sent single messages.
+// sendMemory measures the peak of a process that has sent single messages.
 func sendMemory(b *bench) (string, error) {
 	if err := b.unlimited(); err != nil {
 		return "", err

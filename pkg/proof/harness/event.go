@@ -12,7 +12,7 @@ import (
 	"connexease-functions/pkg/gateway"
 )
 
-// Answer is what a caller of API Gateway would see.
+// Answer is the response that a caller of API Gateway would see.
 type Answer struct {
 	Status  int               `json:"statusCode"`
 	Headers map[string]string `json:"headers"`
@@ -28,8 +28,8 @@ func (a Answer) Code() string {
 	return r.Errors.Code
 }
 
-// Event is an HTTP API event as a map, so that tests can bend it. The route is a
-// method and a path; an empty authorization is no header.
+// Event returns an HTTP API event as a map, so that tests can modify it. The route is a method and
+// a path; an empty authorization means no header.
 func Event(route, authorization, body string) map[string]any {
 	method, path, _ := strings.Cut(route, " ")
 	headers := map[string]string{"content-type": "application/json"}
@@ -77,8 +77,7 @@ func Request(t testing.TB, h Handler, timeout time.Duration, e any) (Answer, err
 	return a, nil
 }
 
-// Batch runs a handler with records of SQS, and returns the ids of those that are to
-// come again.
+// Batch runs a handler with SQS records, and returns the ids of those to be returned to the queue.
 func Batch(t testing.TB, h Handler, timeout time.Duration, records any) (again []string) {
 	t.Helper()
 	out, err := Invoke(t, h, timeout, map[string]any{"Records": records})

@@ -1,6 +1,6 @@
-// Package harness is what the tests of both functions stand on: one DynamoDB Local and
-// one Secrets Manager endpoint for a package's tests, a table for each test, a DynamoDB
-// that misbehaves on demand, and a scan of everything that was logged.
+// Package harness supports the tests of both functions: one DynamoDB Local and one Secrets Manager
+// endpoint for a package's tests, a table for each test, a DynamoDB that misbehaves on demand, and
+// a scan of everything that was logged.
 package harness
 
 import (
@@ -22,24 +22,24 @@ import (
 	"connexease-functions/pkg/table"
 )
 
-// root is the project's folder, seen from a function's.
+// root is the project's folder, relative to a function's.
 const root = "../.."
 
-// NeedsJava is why a test does not run with -short.
+// NeedsJava says why a test does not run with -short.
 const NeedsJava = "not with -short: DynamoDB Local needs Java"
 
-// Backends are those of the package whose tests run.
+// Backends are the backends of the package under test.
 var Backends *stack.Stack
 
-// Logs holds what all handlers of the run logged, for the scan at its end.
+// Logs collects the logs of all handlers of the run, for the scan at its end.
 var Logs Buffer
 
-// Run starts the backends, runs the tests, and fails when a log line of any of them
-// holds one of the leaks.
+// Run starts the backends, runs the tests, and fails if a log line of any of them matches one of
+// the leaks.
 func Run(m *testing.M, leaks []string) int {
 	flag.Parse()
 	if testing.Short() {
-		Backends = &stack.Stack{} // of nothing: NewTable skips
+		Backends = &stack.Stack{} // without a backend, as NewTable skips
 		return m.Run()
 	}
 	cache, err := os.UserCacheDir()
@@ -56,17 +56,17 @@ func Run(m *testing.M, leaks []string) int {
 	defer Backends.Close()
 	code := m.Run()
 	if found := Scan(Logs.String(), leaks); len(found) > 0 {
-		fmt.Printf("--- FAIL: the logs of all tests hold secrets or personal data: %q\n", found)
+		fmt.Printf("--- FAIL: the logs of the tests contain secrets or personal data: %q\n", found)
 		return 1
 	}
 	return code
 }
 
-// times are the only long numbers that log lines have: their digits may be anything.
-// So may those of ids, which say nothing of a person.
+// times matches the only long numbers in log lines, apart from the digits of ids: both may be
+// anything, and neither is personal data.
 var times = regexp.MustCompile(`"Timestamp":\d+|"timestamp":"[^"]*"|"(messageId|recordId|requestId)":"[^"]*"`)
 
-// Scan returns the leaks that a log holds, each with what stands around it.
+// Scan returns the leaks in a log, each with its surroundings.
 func Scan(log string, leaks []string) (found []string) {
 	log = times.ReplaceAllString(log, "")
 	for _, leak := range leaks {
@@ -77,7 +77,7 @@ func Scan(log string, leaks []string) (found []string) {
 	return found
 }
 
-// Buffer is a bytes.Buffer for several writers.
+// Buffer is a bytes.Buffer for concurrent use.
 type Buffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -90,7 +90,7 @@ func (b *Buffer) Write(p []byte) (int, error) {
 	return b.buf.Write(p)
 }
 
-// String returns all that was written.
+// String returns everything that was written.
 func (b *Buffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -127,7 +127,7 @@ func NewTable(t testing.TB) (name string) {
 // Item is an item of the table.
 type Item = table.Item
 
-// Items returns a whole table by "pk sk".
+// Items returns a whole table, keyed by "pk sk".
 func Items(t testing.TB, name string) map[string]Item {
 	t.Helper()
 	all := map[string]Item{}

@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// Fault takes a call; it returns true where it has answered. action is the operation's
+// Fault handles a call; it returns true if it has written a response. action is the operation's
 // name, such as PutItem.
 type Fault func(w http.ResponseWriter, action string, body []byte) bool
 
@@ -26,10 +26,10 @@ type Proxy struct {
 	meter  atomic.Pointer[Meter]
 }
 
-// Meter takes the capacity that one call consumed, as DynamoDB tells it.
+// Meter receives the capacity that one call consumed, as DynamoDB reports it.
 type Meter func(action string, units float64)
 
-// NewProxy stands before an AWS endpoint until the test has ended.
+// NewProxy starts a proxy in front of an AWS endpoint until the test has ended.
 func NewProxy(t testing.TB, endpoint string) *Proxy {
 	t.Helper()
 	if testing.Short() {
@@ -65,7 +65,7 @@ func NewProxy(t testing.TB, endpoint string) *Proxy {
 	return p
 }
 
-// Faulty tells whether a fault is set.
+// Faulty reports whether a fault is set.
 func (p *Proxy) Faulty() bool { return p.faults.Load() != nil }
 
 // Set sets the fault; nil ends it.
@@ -77,7 +77,7 @@ func (p *Proxy) Set(f Fault) {
 	p.faults.Store(&f)
 }
 
-// Measure tells m of each call from now on.
+// Measure calls m for each call from now on.
 func (p *Proxy) Measure(m Meter) { p.meter.Store(&m) }
 
 func (p *Proxy) measure(response *http.Response) error {
@@ -93,7 +93,7 @@ func (p *Proxy) measure(response *http.Response) error {
 	type capacity struct{ CapacityUnits float64 }
 	var one struct{ ConsumedCapacity capacity }
 	var several struct{ ConsumedCapacity []capacity } // of a batch: for each table
-	_ = json.Unmarshal(body, &one)                    // a failed condition tells none
+	_ = json.Unmarshal(body, &one)                    // a failed condition reports none
 	_ = json.Unmarshal(body, &several)
 	units := one.ConsumedCapacity.CapacityUnits
 	for _, c := range several.ConsumedCapacity {
@@ -104,8 +104,8 @@ func (p *Proxy) measure(response *http.Response) error {
 	return nil
 }
 
-// Forward passes a call on to the endpoint and returns its answer, for faults that
-// lose an answer after the call has landed.
+// Forward passes a call on to the endpoint and returns its response, for faults that lose the
+// response of a completed call.
 func Forward(endpoint, action string, body []byte) (status int, answer []byte) {
 	r, err := http.NewRequest(http.MethodPost, endpoint, bytes.NewReader(body))
 	if err != nil {
@@ -123,9 +123,9 @@ func Forward(endpoint, action string, body []byte) (status int, answer []byte) {
 	return response.StatusCode, answer
 }
 
-// Refuse answers an error as DynamoDB does.
+// Refuse writes an error as DynamoDB does.
 func Refuse(w http.ResponseWriter, status int, code string) {
 	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, `{"__type":"com.amazonaws.dynamodb.v20120810#`+code+`","message":"asked for"}`)
+	_, _ = io.WriteString(w, `{"__type":"com.amazonaws.dynamodb.v20120810#`+code+`","message":"requested"}`)
 }

@@ -13,11 +13,11 @@ import (
 	"connexease-functions/pkg/local/stack"
 )
 
-// retention is that of every queue in template.yaml.
+// retention is the retention of every queue in template.yaml.
 const retention = 14 * 24 * time.Hour
 
-// NewQueues starts an SQS endpoint with one queue, its dead letters in "dead", and a
-// proxy before it, until the test has ended.
+// NewQueues starts an SQS endpoint with one queue, its dead-letter queue "dead", and a proxy in
+// front of it, until the test has ended.
 func NewQueues(t testing.TB, now func() time.Time, name string, visibility time.Duration) (*simsqs.Server, *Proxy) {
 	t.Helper()
 	queues := simsqs.New(now)
@@ -35,15 +35,15 @@ func NewQueues(t testing.TB, now func() time.Time, name string, visibility time.
 	return queues, NewProxy(t, server.URL)
 }
 
-// SQS returns a client of an SQS endpoint on this machine.
+// SQS returns a client for an SQS endpoint on this machine.
 func SQS(endpoint string) *sqs.Client {
 	return sqs.New(sqs.Options{
 		Region: stack.Region, BaseEndpoint: &endpoint, Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
 	})
 }
 
-// Receive takes up to ten messages. Where the answer to a receive was lost, and the client
-// has asked again, the messages that it took are made visible at once.
+// Receive receives up to ten messages. Messages of a receive whose response was lost, so that the
+// client repeated it, are made visible at once.
 func Receive(t testing.TB, queues *simsqs.Server, client *sqs.Client, name string) []types.Message {
 	t.Helper()
 	url := queues.URL(name)

@@ -9,17 +9,17 @@ import (
 	"strings"
 )
 
-// generator makes patterns and events of few names and values, so that they often meet.
+// generator makes patterns and events from few names and values, so that they often match.
 type generator struct {
 	*rand.Rand
-	operators map[string]int // how often each was made
+	operators map[string]int // how often each kind was generated
 }
 
 var (
 	names = []string{"a", "b", "c", "a.b", "d"}
 	strs  = []string{"", "a", "ab", "abc", "b", "ba", "aab", "A", "AB", "a*b", "*", `a\b`, `\`, "axb", `"a`, `a"`, "5", "true", "ß", "SS", "ss", "ſ", "K", "k", "é", "É", "İ", "i̇", "ﬁ", "FI", "Σ", "ς", "σ", "😀", "??", "ŉ", "日本"}
 	nums  = []string{"0", "-0", "-0.0", "1", "1.0", "1e0", "5", "5.0", "300", "3e2", "3E+2", "-1", "-1.5", "0.1", "1e-7", "9007199254740992", "1e308", "0.30000000000000004", "0e5", "100000000000000000000"}
-	// Event Ruler compares these by their digits alone, and takes them nowhere but as plain values.
+	// Event Ruler compares these by their digits alone, and accepts them only as plain values.
 	longNums = []string{"9007199254740993", "123456789012345678901", "1e400", "5.00000000000000000001"}
 	wilds    = []string{"*", "a*", "*a", "a*b", "*b*", "a*b*", "*a*b", `a\*b`, `a\\b`, `\*`, `\\`, `*\**`, "é*", "*é", "", "ab"}
 	badWilds = []string{"**", "a**b", `a\b`, `\`, `a\`, `a*\`, `\***`}
@@ -56,7 +56,7 @@ func (g *generator) num() string {
 	return pick(g, nums)
 }
 
-// plain is a value that is neither an object nor a list.
+// plain returns a value that is neither an object nor a list.
 func (g *generator) plain() string {
 	switch g.IntN(10) {
 	case 0:
@@ -67,7 +67,7 @@ func (g *generator) plain() string {
 	return g.str()
 }
 
-// name returns a name and whether it is one of addresses.
+// name returns a name and whether its values are addresses.
 func (g *generator) name() (string, bool) {
 	switch g.IntN(40) {
 	case 0:
@@ -83,7 +83,7 @@ func (g *generator) operator(name, argument string) string {
 	return `{` + quote(name) + `:` + argument + `}`
 }
 
-// element is one member of a leaf's list.
+// element returns one element of a leaf's list.
 func (g *generator) element(addresses bool) string {
 	text := g.str
 	if addresses {
@@ -150,7 +150,7 @@ func (g *generator) numeric() string {
 	return fmt.Sprintf("[%s,%s,%s,%s]", quote(pick(g, []string{">", ">="})), g.num(), quote(pick(g, []string{"<", "<="})), g.num())
 }
 
-// odd is what is mostly refused.
+// odd returns values that are mostly refused.
 func (g *generator) odd(text func() string) string {
 	switch g.IntN(10) {
 	case 0:
@@ -226,7 +226,7 @@ func (g *generator) eventValue(depth int, addresses bool) string {
 			return "[" + g.many(0, 3, func() string { return g.eventValue(depth-1, addresses) }) + "]"
 		}
 	}
-	if addresses { // Event Ruler takes a number for hexadecimal digits of an address
+	if addresses { // Event Ruler reads a number as hexadecimal digits of an address
 		return quote(pick(g, ips))
 	}
 	return g.plain()

@@ -63,7 +63,7 @@ func askSQS(ctx context.Context, s *side) {
 	send("send a control character", &sqs.SendMessageInput{MessageBody: aws.String("a\x01b")})
 	send("send with too long a delay", &sqs.SendMessageInput{MessageBody: aws.String("x"), DelaySeconds: 901})
 	send("send with a deduplication id", &sqs.SendMessageInput{MessageBody: aws.String("x"), MessageDeduplicationId: aws.String("once")})
-	for { // what only one of them took
+	for { // messages that only one of them received
 		got, err := s.sqs.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: out})
 		if err != nil || len(got.Messages) == 0 {
 			break
@@ -182,7 +182,7 @@ func askSecrets(ctx context.Context, s *side) {
 	get("get the first by its id", "key", func(in *secretsmanager.GetSecretValueInput) { in.VersionId = &a })
 	get("get by an id that does not exist", "key", func(in *secretsmanager.GetSecretValueInput) { in.VersionId = &c })
 	put("put a pending one", "three", c, "AWSPENDING")
-	get("get the current one beside a pending one", "key", nil)
+	get("get the current one alongside a pending one", "key", nil)
 	get("get the pending one", "key", stage("AWSPENDING"))
 	get("get by a stage that does not exist", "key", stage("nothing"))
 	_, err := s.secrets.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: aws.String("none"), SecretString: aws.String("x")})

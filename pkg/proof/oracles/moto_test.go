@@ -31,7 +31,7 @@ import (
 	simsqs "connexease-functions/pkg/local/sim/sqs"
 )
 
-// side is one of the two that are compared: its clients, and what they saw.
+// side is one of the two compared services: its clients, and what they saw.
 type side struct {
 	t       *testing.T
 	sqs     *sqs.Client
@@ -41,7 +41,7 @@ type side struct {
 	seen    map[string]string
 }
 
-// newSide has a client for each service's address.
+// newSide returns a side with a client for each service's address.
 func newSide(t *testing.T, queues, secrets, events string) *side {
 	key := credentials.NewStaticCredentialsProvider("local", "local", "")
 	return &side{
@@ -53,7 +53,7 @@ func newSide(t *testing.T, queues, secrets, events string) *side {
 	}
 }
 
-// saw notes what a step showed: the error's code, or what parts says of the answer.
+// saw records the result of a step: the error's code, or the parts of the response.
 func (s *side) saw(step string, err error, parts ...any) {
 	s.t.Helper()
 	if _, twice := s.seen[step]; twice {
@@ -65,7 +65,7 @@ func (s *side) saw(step string, err error, parts ...any) {
 	case errors.As(err, &api):
 		s.seen[step] = "error " + strings.TrimPrefix(api.ErrorCode(), "AWS.SimpleQueueService.")
 	case err != nil:
-		s.seen[step] = "no answer: " + err.Error()
+		s.seen[step] = "no response: " + err.Error()
 	default:
 		s.seen[step] = strings.TrimSpace(fmt.Sprintln(parts...))
 	}
@@ -74,7 +74,7 @@ func (s *side) saw(step string, err error, parts ...any) {
 // moto starts moto's server, and returns its address.
 func moto(t *testing.T) string {
 	t.Helper()
-	// The server takes a port by number only: one that was free a moment ago.
+	// The server needs a port number: one that was free a moment ago.
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -104,7 +104,7 @@ func moto(t *testing.T) string {
 			ended <- err
 			t.Fatalf("moto ended: %v\n%s", err, log.String())
 		case <-late:
-			t.Fatal("moto does not answer")
+			t.Fatal("moto does not respond")
 		case <-tick.C:
 		}
 		if c, err := net.Dial("tcp", address); err == nil {
@@ -116,8 +116,9 @@ func moto(t *testing.T) string {
 
 func keys[V any](m map[string]V) string { return strings.Join(slices.Sorted(maps.Keys(m)), ",") }
 
-// differences are the steps at which moto is not as AWS documents it, each with the page or the
-// error of AWS that says so. A step that is no longer different fails, so the list stays true.
+// differences lists the steps at which moto deviates from AWS's documentation, each with the page
+// or the error of AWS that says so. A step that no longer differs fails the test, so the list stays
+// correct.
 var differences = map[string]string{
 	"send nothing":                          "AWS: SendMessage, MessageBody: the minimum size is one character",
 	"send a control character":              "AWS: SendMessage, InvalidMessageContents",
@@ -132,7 +133,7 @@ var differences = map[string]string{
 	"events of over a megabyte":             "AWS: PutEvents, the size of a request",
 }
 
-func TestSimulatorsAnswerAsMotoDoes(t *testing.T) {
+func TestSimulatorsRespondAsMotoDoes(t *testing.T) {
 	queues, secrets, bus := simsqs.New(time.Now), simsecrets.New(time.Now), simeventbridge.New("EventBus", time.Now)
 	defer bus.Close()
 	listen := func(h http.Handler) string {
@@ -191,5 +192,5 @@ func TestSimulatorsAnswerAsMotoDoes(t *testing.T) {
 	t.Logf("%d steps, %d of them different for a reason", len(ours.names), len(differences))
 }
 
-// nameOf is what is left of a queue's URL, whose host and account differ.
+// nameOf returns the name in a queue's URL, as host and account differ.
 func nameOf(url *string) string { return path.Base(aws.ToString(url)) }

@@ -21,7 +21,7 @@ type rulerCase struct {
 	Events  []string `json:"events"`
 }
 
-// tools is the folder that make oracles installed the tools in.
+// tools is the folder in which make oracles installed the tools.
 func tools(t *testing.T) string {
 	t.Helper()
 	dir := os.Getenv("ORACLES")
@@ -31,7 +31,7 @@ func tools(t *testing.T) string {
 	return dir
 }
 
-// ruler asks Event Ruler, and returns a line for each case.
+// ruler runs Event Ruler, and returns a line for each case.
 func ruler(t *testing.T, cases []rulerCase) []string {
 	t.Helper()
 	var in bytes.Buffer
@@ -43,7 +43,7 @@ func ruler(t *testing.T, cases []rulerCase) []string {
 		in.Write(append(line, '\n'))
 	}
 	java := "java"
-	if home := os.Getenv("JAVA_HOME"); home != "" { // Maven goes by it, too
+	if home := os.Getenv("JAVA_HOME"); home != "" { // Maven uses it too
 		java = filepath.Join(home, "bin", "java")
 	}
 	command := exec.CommandContext(t.Context(), java, "-cp", filepath.Join(tools(t), "jars", "*"), filepath.Join("testdata", "Oracle.java"))
@@ -58,12 +58,12 @@ func ruler(t *testing.T, cases []rulerCase) []string {
 		lines = append(lines, scanner.Text())
 	}
 	if len(lines) != len(cases) {
-		t.Fatalf("%d answers to %d cases", len(lines), len(cases))
+		t.Fatalf("%d results for %d cases", len(lines), len(cases))
 	}
 	return lines
 }
 
-// ours answers as Oracle.java does.
+// ours returns lines like Oracle.java's.
 func ours(c rulerCase) string {
 	p, err := eventpattern.ParsePattern(c.Pattern)
 	if err != nil {
@@ -76,19 +76,19 @@ func ours(c rulerCase) string {
 	return b.String()
 }
 
-// Two faults of Event Ruler are known and not copied: its documentation says otherwise.
+// Two bugs of Event Ruler are known and not copied, because its documentation says otherwise.
 //   - A later member of $or that shares a value with an earlier one of the same paths is dropped
 //     whole: {"$or": [{"b": ["y"]}, {"b": ["y", "x"]}]} does not match {"b": "x"}.
 //   - A wildcard with two stars and an equals-ignore-case in one list match what neither does:
 //     {"b": [{"wildcard": "*a*b"}, {"equals-ignore-case": "ß"}]} matches {"b": "x"}.
 //
-// excused reports whether answers differ as those faults make them.
+// excused reports whether those bugs explain a difference.
 func excused(pattern, theirs, our string) bool {
 	return strings.Contains(pattern, `"$or"`) && covers(our, theirs) ||
 		strings.Contains(pattern, `"wildcard"`) && strings.Contains(pattern, `"equals-ignore-case"`) && covers(theirs, our)
 }
 
-// covers reports whether more has a match wherever fewer has one.
+// covers reports whether more matches wherever fewer does.
 func covers(more, fewer string) bool {
 	for i := range fewer {
 		if fewer[i] > more[i] {
@@ -98,7 +98,7 @@ func covers(more, fewer string) bool {
 	return true
 }
 
-// mostExcused is how many patterns in ten thousand may meet those faults.
+// mostExcused is how many patterns in ten thousand may hit those bugs.
 const mostExcused = 5
 
 func compare(t *testing.T, cases []rulerCase) (refused, matched, unmatched int) {
@@ -122,7 +122,7 @@ func compare(t *testing.T, cases []rulerCase) (refused, matched, unmatched int) 
 		}
 	}
 	if different > 0 || known > 1+len(cases)*mostExcused/10_000 {
-		t.Errorf("%d of %d patterns differ, and %d by known faults of Event Ruler", different, len(cases), known)
+		t.Errorf("%d of %d patterns differ, and %d by known bugs of Event Ruler", different, len(cases), known)
 	}
 	return refused, matched, unmatched
 }

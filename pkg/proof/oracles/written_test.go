@@ -30,8 +30,8 @@ func documents(t *testing.T) map[string][]string {
 	return all
 }
 
-// patternsIn returns the event patterns of a piece of a template: texts of a pipe's filters, and
-// the objects of rules.
+// patternsIn returns the event patterns of a part of a template: strings of a pipe's filters, and
+// objects of rules.
 func patternsIn(t *testing.T, text string) (all []string) {
 	t.Helper()
 	var n yaml.Node
@@ -65,7 +65,7 @@ func patternsIn(t *testing.T, text string) (all []string) {
 	return all
 }
 
-// streamRecords are records of the table's stream, of every kind and change.
+// streamRecords returns records of the table's stream, of every kind and change.
 func streamRecords() (all []string) {
 	for _, name := range []string{"INSERT", "MODIFY", "REMOVE"} {
 		for _, kind := range []string{"message", "status", "event", "quarantine", "part", "send"} {

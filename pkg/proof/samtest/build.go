@@ -17,7 +17,7 @@ import (
 
 const x86 = "x86_64"
 
-// machines are the processors by SAM's names for them.
+// machines maps SAM's names of processors to ELF's.
 var machines = map[string]elf.Machine{"arm64": elf.EM_AARCH64, x86: elf.EM_X86_64}
 
 // goArch is Go's name for a processor of SAM's.
@@ -37,8 +37,8 @@ func (p *project) functions() ([]template.Function, error) {
 	return t.Functions()
 }
 
-// bootstraps reads the binaries of a build, by function, and refuses what would not run
-// in Lambda: another processor, or a binary that needs the libc of where it was built.
+// bootstraps reads the binaries of a build, by function, and refuses those that would not run in
+// Lambda: for a different processor, or with a dependency on the libc of the build machine.
 func (p *project) bootstraps(build, arch string) (map[string][]byte, error) {
 	functions, err := p.functions()
 	if err != nil {
@@ -62,7 +62,7 @@ func (p *project) bootstraps(build, arch string) (map[string][]byte, error) {
 	return all, nil
 }
 
-// isStatic refuses a binary for another processor, or one that needs a libc.
+// isStatic refuses a binary for a different processor, or one that needs a libc.
 func isStatic(binary []byte, arch string) error {
 	file, err := elf.NewFile(bytes.NewReader(binary))
 	if err != nil {
@@ -79,10 +79,10 @@ func isStatic(binary []byte, arch string) error {
 	return nil
 }
 
-// changed is put into the binaries by a change in pkg/: only what is in them counts.
+// changed ends up in the binaries through a change in pkg/.
 const changed = "A_CHANGE_IN_PKG_THAT_REACHED_THE_BINARY"
 
-// proveDeployed does in a copy what whoever deploys does in the checkout.
+// proveDeployed does in a copy what a deployment does in the checkout.
 func (p *project) proveDeployed(ctx context.Context, s *sam, done *steps) error {
 	copied, err := p.copy()
 	if err != nil {
@@ -138,8 +138,8 @@ func (p *project) proveDeployed(ctx context.Context, s *sam, done *steps) error 
 	return nil
 }
 
-// copy makes a checkout of what is built, so that the user's own .aws-sam and bin stay
-// as they are.
+// copy copies the sources to a new checkout, so that the user's own .aws-sam and bin stay
+// unchanged.
 func (p *project) copy() (folder string, err error) {
 	if folder, err = os.MkdirTemp("", "connexease-sam-"); err != nil {
 		return "", err
@@ -166,9 +166,9 @@ func (p *project) copy() (folder string, err error) {
 	return folder, nil
 }
 
-// endpoints are what a function in a container needs beside the template's own: SAM
-// passes on only those variables that the template declares, and the deployed template
-// declares none of these.
+// endpoints lists the variables that a function in a container needs besides the template's own:
+// SAM passes on only variables that the template declares, and the deployed template declares none
+// of these.
 var endpoints = []string{"AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL_SQS"}
 
 // localTemplate returns template.yaml for this machine's processor, with the endpoints
@@ -196,7 +196,7 @@ func localTemplate(source []byte, arch string) (text []byte, runtime string, err
 	return text, runtime, err
 }
 
-// member returns the node of a mapping, made where there is none.
+// member returns a member of a mapping, and creates it if it is absent.
 func member(n *yaml.Node, name string) *yaml.Node {
 	if n.Kind == 0 {
 		n.Kind = yaml.MappingNode
@@ -211,7 +211,7 @@ func member(n *yaml.Node, name string) *yaml.Node {
 	return value
 }
 
-// builtTemplate is what sam local runs.
+// builtTemplate returns the template that sam local runs.
 func (p *project) builtTemplate() string { return filepath.Join(p.state, "build", "template.yaml") }
 
 // buildLocal builds for this machine.

@@ -12,18 +12,18 @@ import (
 	"time"
 )
 
-// engine is a container engine that answers.
+// engine is a running container engine.
 type engine struct {
 	host     string   // its address, for DOCKER_HOST
-	daemon   *process // nil where it ran already
-	folder   string   // of the daemon that was started here
-	bridge   bool     // whether starting it made the bridge's interface
-	standIns []string // images that were made here
+	daemon   *process // nil if it was already running
+	folder   string   // folder of the daemon that was started here
+	bridge   bool     // whether starting it created the bridge's interface
+	standIns []string // images that were created here
 }
 
-// findEngine takes the engine that answers. Where none does, it starts one that
-// touches nothing of the machine but the bridge's interface: no rules, no forwarding, a
-// folder and a socket of its own.
+// findEngine returns the running engine. If there is none, it starts one that changes nothing on
+// the machine except the bridge's interface: no rules, no forwarding, a folder and a socket of its
+// own.
 func findEngine(ctx context.Context, log string) (*engine, error) {
 	e, runs, err := lookForEngine(ctx)
 	if err != nil || runs {
@@ -32,14 +32,14 @@ func findEngine(ctx context.Context, log string) (*engine, error) {
 	return startEngine(ctx, log)
 }
 
-// lookForEngine says which engine answers, or that one can be started, or what to install.
+// lookForEngine reports the running engine, or that one can be started, or what to install.
 func lookForEngine(ctx context.Context) (e *engine, runs bool, err error) {
 	if _, err := exec.LookPath("docker"); err != nil {
-		return nil, false, errors.New("there is no docker command, so SAM has no containers to run in. " + mendEngine)
+		return nil, false, errors.New("there is no docker command, so SAM has no containers to run in. " + fixEngine)
 	}
 	e = &engine{host: os.Getenv("DOCKER_HOST")}
 	if e.host == "" {
-		// The engine that docker uses, which SAM would not find: it knows no contexts.
+		// The engine that docker uses. SAM would not find it, as it does not support contexts.
 		e.host, _ = output(ctx, "", os.Environ(), "docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}")
 		e.host = strings.TrimSpace(e.host)
 	}
@@ -48,19 +48,19 @@ func lookForEngine(ctx context.Context) (e *engine, runs bool, err error) {
 		return e, true, nil
 	}
 	if _, err := exec.LookPath("dockerd"); err != nil || os.Geteuid() != 0 {
-		return nil, false, fmt.Errorf("no container engine answers, and SAM has no containers to run in. %s\n%w", mendEngine, answers)
+		return nil, false, fmt.Errorf("no container engine responds, and SAM has no containers to run in. %s\n%w", fixEngine, answers)
 	}
 	return e, false, nil
 }
 
-const mendEngine = "Fix it with: start Docker (Docker Desktop, colima, systemctl start docker), or as root: apt-get install docker.io; the test starts it itself then"
+const fixEngine = "Fix it with: start Docker (Docker Desktop, colima, systemctl start docker), or as root: apt-get install docker.io; the test starts it itself then"
 
 // bridgeInterface is Docker's default.
 const bridgeInterface = "/sys/class/net/docker0"
 
 func startEngine(ctx context.Context, log string) (_ *engine, err error) {
 	e := &engine{}
-	// Not below the checkout: a socket's path has 107 bytes at the most.
+	// Not below the checkout: a socket's path has at most 107 bytes.
 	if e.folder, err = os.MkdirTemp("", "sam-engine-"); err != nil {
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func startEngine(ctx context.Context, log string) (_ *engine, err error) {
 	return e, nil
 }
 
-// stop removes what was made here, and ends the engine where it was started here.
+// stop removes what was created here, and ends the engine if it was started here.
 func (e *engine) stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
@@ -99,7 +99,7 @@ func (e *engine) stop() {
 			_, _ = output(ctx, "", os.Environ(), "ip", "link", "delete", filepath.Base(bridgeInterface))
 		}
 		if err := os.RemoveAll(e.folder); err != nil {
-			fmt.Fprintln(os.Stderr, "What the engine kept could not be removed:", err)
+			fmt.Fprintln(os.Stderr, "The engine's data could not be removed:", err)
 		}
 		return
 	}
@@ -108,7 +108,7 @@ func (e *engine) stop() {
 	}
 }
 
-// environment tells docker and SAM which engine it is.
+// environment returns the variables that point docker and SAM to the engine.
 func (e *engine) environment() map[string]string {
 	if e.host == "" {
 		return nil // their own default
@@ -124,20 +124,20 @@ func (e *engine) docker(ctx context.Context, args ...string) (string, error) {
 func (e *engine) answers(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	// Not info, which succeeds with half an answer.
+	// Not info, which succeeds with half a response.
 	_, err := e.docker(ctx, "version", "--format", "{{.Server.Version}}")
 	return err
 }
 
-// removeContainers ends those of SAM's that run what was built in a folder. It is an
-// error where one stays.
+// removeContainers removes SAM's containers that run binaries of a folder. It returns an error if
+// one remains.
 func (e *engine) removeContainers(built string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	list := func() (ids []string, err error) {
 		text, err := e.docker(ctx, "ps", "--all", "--no-trunc", "--filter", "label=sam.cli.container.type=lambda", "--format", "{{.ID}} {{.Mounts}}")
 		for line := range strings.Lines(text) {
-			// Docker Desktop puts its own folder before a path.
+			// Docker Desktop prefixes paths with its own folder.
 			if id, mounts, _ := strings.Cut(line, " "); strings.Contains(mounts, built+string(filepath.Separator)) {
 				ids = append(ids, id)
 			}
@@ -150,20 +150,20 @@ func (e *engine) removeContainers(built string) error {
 	}
 	_, removed := e.docker(ctx, append([]string{"rm", "--force", "--volumes"}, ids...)...)
 	if ids, err = list(); len(ids) > 0 {
-		return fmt.Errorf("containers %s stay: %w", strings.Join(ids, ", "), removed)
+		return fmt.Errorf("containers %s remain: %w", strings.Join(ids, ", "), removed)
 	}
 	return err
 }
 
-// pullLimit bounds the base image's way here: 60 MB. A registry that is out of reach
-// is told in seconds.
+// pullLimit bounds the download of the base image: 60 MB. An unreachable registry fails within
+// seconds.
 const pullLimit = 2 * time.Minute
 
 const standIn = "connexease-functions/stand-in"
 
-// base makes SAM's base image available, and returns what tells SAM of it. Where no
-// registry can be reached and the engine does not have the image, a stand-in takes its
-// place, under a name of its own: static binaries need nothing of the real one.
+// base makes SAM's base image available, and returns the arguments with which SAM uses it. If no
+// registry can be reached and the engine does not have the image, a stand-in under a name of its
+// own replaces it: static binaries need nothing of the real one.
 func (e *engine) base(ctx context.Context, image, arch string) (args []string, what string, err error) {
 	args = []string{"--skip-pull-image"}
 	pulling, cancel := context.WithTimeout(ctx, pullLimit)
@@ -181,14 +181,14 @@ func (e *engine) base(ctx context.Context, image, arch string) (args []string, w
 	if err := writeStandIn(archive, arch); err != nil {
 		return nil, "", fmt.Errorf("%w\n%w", err, pulled)
 	}
-	// SAM builds its image with the emulator beside the base, in the same repository.
+	// SAM builds its image with the emulator alongside the base, in the same repository.
 	e.standIns = []string{standIn + ":rapid-" + arch, name}
 	_, err = e.docker(ctx, "import", "--change", "ENV LAMBDA_TASK_ROOT=/var/task LAMBDA_RUNTIME_DIR=/var/runtime",
 		"--change", "WORKDIR /var/task", archive, name)
-	return append(args, "--invoke-image", name), "a stand-in base image, as no registry is reached", err
+	return append(args, "--invoke-image", name), "a stand-in base image, as no registry can be reached", err
 }
 
-// writeStandIn makes an image's file system of what SAM's build of it runs.
+// writeStandIn writes an image's file system with what SAM's build runs.
 func writeStandIn(path, arch string) error {
 	var binary []byte
 	busybox, err := exec.LookPath("busybox")
@@ -199,7 +199,7 @@ func writeStandIn(path, arch string) error {
 		err = isStatic(binary, arch)
 	}
 	if err != nil {
-		return fmt.Errorf("neither SAM's base image nor a static busybox can be had (%w). Fix it with: apt-get install busybox-static", err)
+		return fmt.Errorf("neither SAM's base image nor a static busybox is available (%w). Fix it with: apt-get install busybox-static", err)
 	}
 	file, err := os.Create(path)
 	if err != nil {

@@ -15,27 +15,25 @@ import (
 	"connexease-functions/pkg/local/stack"
 )
 
-// local is what runs: backends, engine, and SAM's API in front of the functions'
-// containers.
+// local holds what runs: backends, engine, and SAM's API in front of the functions' containers.
 type local struct {
 	project *project
 	sam     *sam
 	env     map[string]string // of the backends
 	engine  *engine
-	args    []string // of every sam local command, after its template
+	args    []string // arguments of every sam local command, after its template
 	api     *process
 }
 
-// startLocal starts everything in order, proves what is to be proven or waits for
-// Ctrl-C, and ends it in reverse.
+// startLocal starts everything in order, runs the proofs or waits for Ctrl-C, and ends everything
+// in reverse order.
 func (p *project) startLocal(ctx context.Context, s *sam, done *steps, serve bool) (err error) {
 	e, err := findEngine(ctx, filepath.Join(p.state, "dockerd.log"))
 	if err != nil {
 		return err
 	}
 	defer e.stop()
-	// A warm start leaves its containers behind when it is ended, and so does a run of
-	// this command that was killed.
+	// Warm containers outlive sam local, and a killed run of this command leaves them behind.
 	built := filepath.Dir(p.builtTemplate())
 	if err := e.removeContainers(built); err != nil {
 		return err
@@ -46,7 +44,7 @@ func (p *project) startLocal(ctx context.Context, s *sam, done *steps, serve boo
 	if err != nil {
 		return err
 	}
-	found := "the container engine that runs here"
+	found := "the running container engine"
 	if e.daemon != nil {
 		found = "a container engine of its own"
 	}
@@ -71,7 +69,7 @@ func (p *project) startLocal(ctx context.Context, s *sam, done *steps, serve boo
 	return l.prove(ctx, done)
 }
 
-// base makes the image available that SAM builds its own on.
+// base makes the image available on which SAM builds its own.
 func (l *local) base(ctx context.Context, e *engine) (args []string, what string, err error) {
 	source, err := os.ReadFile(filepath.Join(l.project.root, "template.yaml"))
 	if err != nil {
@@ -88,7 +86,7 @@ func (l *local) base(ctx context.Context, e *engine) (args []string, what string
 	return e.base(ctx, image, l.project.arch)
 }
 
-// startBackends runs the command that README names, built: go run passes no signal on.
+// startBackends runs README's command, but as a built binary, because go run passes no signal on.
 func (l *local) startBackends(ctx context.Context) (*process, error) {
 	p := l.project
 	binary := filepath.Join(p.state, "local")
@@ -123,7 +121,7 @@ func (l *local) startBackends(ctx context.Context) (*process, error) {
 
 var exported = regexp.MustCompile(`(?m)^export (\w+)='(.*)'$`)
 
-// samEnvironment holds the backends' region and credentials, which SAM hands on to the
+// samEnvironment returns the backends' region and credentials, which SAM passes on to the
 // functions, the engine's address, and a folder for the locks that SAM leaves behind.
 func (l *local) samEnvironment() map[string]string {
 	env := map[string]string{"TMPDIR": filepath.Join(l.project.state, "tmp")}
@@ -144,7 +142,7 @@ func (l *local) startAPI(ctx context.Context) error {
 		if err := l.api.running(); err != nil {
 			return err
 		}
-		// Both functions, without a word that they would act on.
+		// Reaches both functions, without a valid token.
 		for _, path := range []string{"/webhook", "/v1/wa/message"} {
 			a, err := l.request(ctx, http.MethodPost, l.env["API_URL"]+path, "{}", nil)
 			if err != nil {

@@ -1,7 +1,6 @@
-// Command samtest proves with the official SAM CLI what is deployed: it validates and
-// builds template.yaml, and runs the functions in SAM's own containers against the
-// laptop's backends. make sam-test runs it; with -serve it is sam local start-api for
-// people (make sam-local).
+// Command samtest tests with the official SAM CLI what is deployed: it validates and builds
+// template.yaml, and runs the functions in SAM's own containers against the laptop's backends. make
+// sam-test runs it; with -serve it runs sam local start-api for interactive use (make sam-local).
 package main
 
 import (
@@ -24,13 +23,13 @@ import (
 	"connexease-functions/pkg/local/parent"
 )
 
-// limit bounds the whole test, its first downloads included: 4 minutes on two cores.
+// limit bounds the whole test, including its first downloads: 4 minutes on two cores.
 const limit = 15 * time.Minute
 
 func main() {
-	serve := flag.Bool("serve", false, "start the API for people, until Ctrl-C")
-	port := flag.Int("port", 0, "port of the API; the backends' control address has the next one; 0 takes free ones")
-	starter := flag.Int("parent", 0, "process id of the parent with which this one ends")
+	serve := flag.Bool("serve", false, "start the API for interactive use, until Ctrl-C")
+	port := flag.Int("port", 0, "port of the API; the backends' control address has the next one; 0 picks free ones")
+	starter := flag.Int("parent", 0, "process id of the parent; this process ends with it")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
@@ -42,7 +41,7 @@ func main() {
 	}
 }
 
-// checkNeeds says what is not installed, before minutes of downloads and builds.
+// checkNeeds returns an error for missing tools, before minutes of downloads and builds.
 func checkNeeds(ctx context.Context) error {
 	_, _, engine := lookForEngine(ctx)
 	if _, err := output(ctx, "", os.Environ(), "python3", "-c", "import ensurepip"); err != nil && ctx.Err() == nil {
@@ -51,10 +50,10 @@ func checkNeeds(ctx context.Context) error {
 	return engine
 }
 
-// project is where everything is.
+// project holds the folders and ports of a run.
 type project struct {
 	root  string // the checkout
-	state string // folder for what is generated, built and logged
+	state string // folder for generated files, binaries and logs
 	cache string // folder that outlives the checkout
 	arch  string // of this machine, as SAM names it
 	port  int    // of the API
@@ -140,8 +139,7 @@ func newProject(serve bool) (*project, error) {
 	return p, nil
 }
 
-// clear removes what an earlier run left, which tells nothing of this one, and keeps
-// others out of the folder meanwhile.
+// clear removes what an earlier run left behind, and locks the folder.
 func (p *project) clear() (unlock func(), err error) {
 	if err := os.MkdirAll(p.state, 0o755); err != nil {
 		return nil, err
@@ -155,7 +153,7 @@ func (p *project) clear() (unlock func(), err error) {
 	if err == nil {
 		err = os.RemoveAll(p.state)
 	} else {
-		err = fmt.Errorf("the same runs already in this folder: %w", err)
+		err = fmt.Errorf("a run already uses this folder: %w", err)
 	}
 	if err == nil {
 		err = os.MkdirAll(filepath.Join(p.state, "tmp"), 0o755)
@@ -167,8 +165,8 @@ func (p *project) clear() (unlock func(), err error) {
 	return unlock, nil
 }
 
-// freePorts returns the first of two free ports in a row, below those that systems give
-// to outgoing connections: among those another process would get one meanwhile.
+// freePorts returns the first of two consecutive free ports, below those that systems assign to
+// outgoing connections, which a different process could get meanwhile.
 func freePorts() (int, error) {
 	for range 50 {
 		port := 20000 + rand.IntN(12000)
@@ -182,10 +180,10 @@ func freePorts() (int, error) {
 			return port, next.Close()
 		}
 	}
-	return 0, fmt.Errorf("there are no two free ports in a row")
+	return 0, fmt.Errorf("there are no two consecutive free ports")
 }
 
-// steps prints a line for each thing that was proven.
+// steps prints a line for each proven statement.
 type steps struct{ last time.Time }
 
 func (s *steps) done(format string, args ...any) {
@@ -199,7 +197,7 @@ func (p *project) printLogs(w io.Writer) {
 	logs, _ := filepath.Glob(filepath.Join(p.state, "*.log"))
 	for _, log := range logs {
 		if filepath.Base(log) == "dockerd.log" && len(logs) > 1 {
-			continue // the engine did what it had to do
+			continue // the engine's log is of no interest
 		}
 		if text, err := os.ReadFile(log); err == nil && len(text) > 0 {
 			fmt.Fprintf(w, "--- the end of %s\n%s\n", log, lastLines(string(text), 25))
@@ -212,8 +210,7 @@ func lastLines(text string, n int) string {
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }
 
-// until repeats a check until it holds or cannot hold any more, and returns what it said
-// last.
+// until repeats a check until it succeeds or can no longer succeed, and returns its last error.
 func until(ctx context.Context, limit time.Duration, check func(context.Context) error) error {
 	within, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

@@ -16,9 +16,9 @@ import (
 
 var ofMake = []string{"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "LAMBDA_ARCH", "ARTIFACTS_DIR"}
 
-// environment is this process's own with more, and without the user's AWS settings and
-// those of the make that called: no AWS account must be met by chance, and builds are
-// to be those of a fresh shell.
+// environment returns this process's environment with additions, but without the user's AWS
+// settings and those of the calling make: no AWS account must be reached by accident, and builds
+// must be like those of a fresh shell.
 func environment(more map[string]string) []string {
 	var env []string
 	for _, pair := range os.Environ() {
@@ -36,14 +36,14 @@ func environment(more map[string]string) []string {
 	return env
 }
 
-// output runs a command to its end and returns what it wrote to standard output. The
-// error holds the end of what it wrote to standard error.
+// output runs a command and returns its standard output. The error holds the end of its standard
+// error.
 func output(ctx context.Context, folder string, env []string, name string, args ...string) (string, error) {
 	c := exec.CommandContext(ctx, name, args...)
 	c.Dir, c.Env = folder, env
 	var out, errs bytes.Buffer
 	c.Stdout, c.Stderr = &out, &errs
-	// A group of its own: Ctrl-C ends it through the context, in order.
+	// A process group of its own: Ctrl-C ends it through the context, in order.
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGTERM) }
 	c.WaitDelay = 20 * time.Second
@@ -53,11 +53,11 @@ func output(ctx context.Context, folder string, env []string, name string, args 
 	return out.String(), nil
 }
 
-// process runs beside the test.
+// process is a child process that runs alongside the test.
 type process struct {
 	command *exec.Cmd
 	ended   chan struct{}
-	group   bool // whether its children are to be told to end, too
+	group   bool // whether to signal its children too
 }
 
 // launch starts a process that writes to a log.
@@ -78,8 +78,8 @@ func launch(log, folder string, env []string, group bool, name string, args ...s
 	return p, nil
 }
 
-// errFinal ends an until: it cannot get better.
-var errFinal = errors.New("no use to wait")
+// errFinal ends an until: the check can no longer succeed.
+var errFinal = errors.New("waiting is useless")
 
 // running returns an error once the process has ended.
 func (p *process) running() error {
@@ -91,7 +91,7 @@ func (p *process) running() error {
 	}
 }
 
-// stop ends the process, at last by force, and waits for it.
+// stop ends the process, by force if necessary, and waits for it.
 func (p *process) stop() {
 	pid := p.command.Process.Pid
 	target := pid
@@ -105,7 +105,7 @@ func (p *process) stop() {
 		case <-time.After(30 * time.Second):
 		}
 	}
-	// Children that are left end with it; of a group that is empty, nothing does.
+	// Ends remaining children too; for an empty group it does nothing.
 	_ = syscall.Kill(-pid, syscall.SIGKILL)
 	<-p.ended
 }

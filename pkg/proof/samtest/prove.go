@@ -28,15 +28,15 @@ type answer struct {
 	body   string
 }
 
-// want refuses an answer of another status, or one that lacks a text.
+// want returns an error if the response has a different status, or lacks a text.
 func (a answer) want(status int, text string) error {
 	if a.status != status || !strings.Contains(a.body, text) {
-		return fmt.Errorf("answered %d %s, want %d with %s", a.status, a.body, status, text)
+		return fmt.Errorf("returned %d %s, want %d with %s", a.status, a.body, status, text)
 	}
 	return nil
 }
 
-// read puts the body into a struct.
+// read decodes the body into a struct.
 func (a answer) read(into any) error {
 	if err := a.want(http.StatusOK, ""); err != nil {
 		return err
@@ -44,7 +44,7 @@ func (a answer) read(into any) error {
 	return json.Unmarshal([]byte(a.body), into)
 }
 
-// A request of a function that is cut off takes its timeout of 28 s in SAM.
+// A request whose function is cut off takes its timeout of 28 s in SAM.
 var client = &http.Client{Timeout: 40 * time.Second}
 
 func (l *local) request(ctx context.Context, method, url, body string, headers map[string]string) (answer, error) {
@@ -69,7 +69,7 @@ func bearer(token string) map[string]string {
 	return map[string]string{"Authorization": "Bearer " + token}
 }
 
-// prove holds the functions in SAM's containers to what they do in AWS.
+// prove checks that the functions in SAM's containers behave as in AWS.
 func (l *local) prove(ctx context.Context, done *steps) error {
 	started := time.Now()
 	for _, proof := range []func(context.Context) (string, error){
@@ -95,7 +95,7 @@ func (l *local) stored(ctx context.Context, kind string) (int, error) {
 	return items.Count, a.read(&items)
 }
 
-// deliver posts a fixture to the webhook, and returns how many messages that stored.
+// deliver posts a fixture to the webhook, and returns how many messages it stored.
 func (l *local) deliver(ctx context.Context, fixture, token string) (answer, int, error) {
 	before, err := l.stored(ctx, "message")
 	if err != nil {
@@ -114,7 +114,7 @@ func (l *local) deliver(ctx context.Context, fixture, token string) (answer, int
 }
 
 func (l *local) webhook(ctx context.Context) (string, error) {
-	what := "a webhook's body is answered 200, and its row is in DynamoDB"
+	what := "a webhook's body gets 200, and its row is in DynamoDB"
 	a, rows, err := l.deliver(ctx, "text", l.env["WEBHOOK_SECRET"])
 	if err == nil {
 		err = a.want(http.StatusOK, `{"isSuccess":true,"data":{"events":1}}`)
@@ -126,7 +126,7 @@ func (l *local) webhook(ctx context.Context) (string, error) {
 }
 
 func (l *local) wrongToken(ctx context.Context) (string, error) {
-	what := "a wrong token is answered 401 AUTH_001 by both functions, and nothing is stored or sent"
+	what := "a wrong token gets 401 AUTH_001 from both functions, and nothing is stored or sent"
 	a, rows, err := l.deliver(ctx, "image", "wrong")
 	if err == nil {
 		err = a.want(http.StatusUnauthorized, "AUTH_001")
@@ -148,7 +148,7 @@ func message(to string) string {
 	return fmt.Sprintf(`{"messaging_product":"whatsapp","to":%q,"type":"text","text":{"body":"Hello"}}`, to)
 }
 
-// left checks how often a message to a number has left through the simulated Gateway.
+// left checks how often a message to a number was sent through the simulated Gateway.
 func (l *local) left(ctx context.Context, to string, times int) error {
 	a, err := l.request(ctx, http.MethodGet, l.env["CONTROL_URL"]+"/gateway/messages", "", nil)
 	if err != nil {
@@ -167,12 +167,12 @@ func (l *local) left(ctx context.Context, to string, times int) error {
 		}
 	}
 	if n != times {
-		return fmt.Errorf("the simulated Gateway took the message to %s %d times, want %d", to, n, times)
+		return fmt.Errorf("the simulated Gateway accepted the message to %s %d times, want %d", to, n, times)
 	}
 	return nil
 }
 
-// read waits until a message's callbacks have come through the webhook.
+// read waits until a message's callbacks have arrived through the webhook.
 func (l *local) read(ctx context.Context, query string) error {
 	return until(ctx, 30*time.Second, func(ctx context.Context) error {
 		a, err := l.request(ctx, http.MethodGet, l.env["API_URL"]+"/v1/wa/message"+query, "", bearer(l.env["CLIENT_KEY"]))
@@ -184,7 +184,7 @@ func (l *local) read(ctx context.Context, query string) error {
 }
 
 func (l *local) send(ctx context.Context) (string, error) {
-	what := "a send is answered 200, its callbacks come through the webhook, its look-up says read; a replay is the same answer and sends nothing"
+	what := "a send gets 200, its callbacks arrive through the webhook, its look-up says read; a replay returns the same response and sends nothing"
 	const to = "15550100011"
 	headers := bearer(l.env["CLIENT_KEY"])
 	headers["Idempotency-Key"] = "sam-test"
@@ -200,7 +200,7 @@ func (l *local) send(ctx context.Context) (string, error) {
 		return what, err
 	}
 	if id := first.header.Get("Message-Id"); !strings.HasPrefix(id, "msg_") {
-		return what, fmt.Errorf("the answer's Message-Id is %q", id)
+		return what, fmt.Errorf("the response's Message-Id is %q", id)
 	}
 	if err := l.read(ctx, "/"+first.header.Get("Message-Id")); err != nil {
 		return what, err
@@ -211,11 +211,11 @@ func (l *local) send(ctx context.Context) (string, error) {
 	}
 	switch {
 	case first.header.Get("Idempotent-Replayed") != "":
-		err = errors.New("the first answer says that it is a replay")
+		err = errors.New("the first response claims to be a replay")
 	case second.header.Get("Idempotent-Replayed") != "true":
-		err = errors.New("the second answer does not say Idempotent-Replayed: true")
+		err = errors.New("the second response does not say Idempotent-Replayed: true")
 	case second.body != first.body:
-		err = fmt.Errorf("the replay is %s, the first answer %s", second.body, first.body)
+		err = fmt.Errorf("the replay is %s, the first response %s", second.body, first.body)
 	}
 	return what, errors.Join(err, l.left(ctx, to, 1))
 }
@@ -223,8 +223,8 @@ func (l *local) send(ctx context.Context) (string, error) {
 // documented is the template that go run ./pkg/local -backends writes for sam local.
 func (l *local) documented() string { return filepath.Join(l.project.state, "sam-template.yaml") }
 
-// invoke runs the send function once with an event, in a container of its own, and
-// returns its answer.
+// invoke runs the send function once with an event, in a container of its own, and returns its
+// response.
 func (l *local) invoke(ctx context.Context, name string, event any) (string, error) {
 	return l.invokeWith(ctx, l.documented(), name, event)
 }
@@ -243,7 +243,7 @@ func (l *local) invokeWith(ctx context.Context, template, name string, event any
 }
 
 func (l *local) sqsEvent(ctx context.Context) (string, error) {
-	what := "sam local invoke with an SQS event, twice: its message leaves once, its look-up by the record's id says read"
+	what := "sam local invoke with an SQS event, twice: its message is sent once, its look-up by the record's id says read"
 	const to, id = "15550100012", "5a3d0c5e-0b5c-4f8e-9f1c-0d2f6f1c7a10"
 	body, err := json.Marshal(map[string]any{"message": json.RawMessage(message(to)), "reader": "default"})
 	if err != nil {
@@ -262,7 +262,7 @@ func (l *local) sqsEvent(ctx context.Context) (string, error) {
 	for range 2 {
 		a, err := l.invoke(ctx, "sqs", event)
 		if err == nil && a != `{"batchItemFailures":[]}` && a != `{"batchItemFailures": []}` {
-			err = fmt.Errorf("the function's answer is %s", a)
+			err = fmt.Errorf("the function's response is %s", a)
 		}
 		if err != nil {
 			return what, err
@@ -275,7 +275,7 @@ func (l *local) sqsEvent(ctx context.Context) (string, error) {
 }
 
 func (l *local) eventBridgeEvent(ctx context.Context) (string, error) {
-	what := "sam local invoke with an EventBridge event: the event is in the outbound queue, as it was"
+	what := "sam local invoke with an EventBridge event: the event is in the outbound queue, unchanged"
 	event := map[string]any{
 		"version": "0", "id": "17793124-05d4-b198-2fde-7ededc63b103", "detail-type": "Order Shipped", "source": "shop",
 		"account": "123456789012", "time": time.Now().UTC().Format(time.RFC3339), "region": "us-east-1", "resources": []string{},
@@ -283,7 +283,7 @@ func (l *local) eventBridgeEvent(ctx context.Context) (string, error) {
 	}
 	a, err := l.invoke(ctx, "eventbridge", event)
 	if err == nil && !strings.Contains(a, "queued") {
-		err = fmt.Errorf("the function's answer is %s", a)
+		err = fmt.Errorf("the function's response is %s", a)
 	}
 	if err != nil {
 		return what, err
@@ -314,8 +314,8 @@ func (l *local) eventBridgeEvent(ctx context.Context) (string, error) {
 	return what, nil
 }
 
-// withoutEndpoints takes from the template what the deployed one does not declare: with the same
-// variables file, SAM drops them then, and the function would call AWS.
+// withoutEndpoints removes the variables that the deployed template does not declare: SAM then
+// ignores them in the variables file, and the function would call AWS.
 func (l *local) withoutEndpoints(ctx context.Context) (string, error) {
 	what := "sam local invoke with a template that declares no endpoints: the function refuses to run"
 	source, err := os.ReadFile(l.documented())
@@ -343,7 +343,7 @@ func (l *local) withoutEndpoints(ctx context.Context) (string, error) {
 		}
 	}
 	if taken == 0 {
-		return what, errors.New("there was none to take away")
+		return what, errors.New("there was none to remove")
 	}
 	text, err := json.Marshal(doc)
 	if err != nil {
@@ -359,13 +359,13 @@ func (l *local) withoutEndpoints(ctx context.Context) (string, error) {
 		said += err.Error()
 	}
 	if !strings.Contains(said, "Runtime.ExitError") {
-		return what, fmt.Errorf("the answer is %s", said)
+		return what, fmt.Errorf("the response is %s", said)
 	}
 	return what, nil
 }
 
-// frozenClock delivers once more: SAM gives every request the time and the id of its
-// own start, and a budget that were counted from there would have run out.
+// frozenClock delivers once more: SAM stamps every request with the time and the id of its own
+// start, and a budget counted from there would have run out.
 func (l *local) frozenClock(ctx context.Context, started time.Time) (string, error) {
 	age := 6 * time.Second // over the Gateway's own limit of 5 s
 	select {
@@ -373,7 +373,7 @@ func (l *local) frozenClock(ctx context.Context, started time.Time) (string, err
 		return "", context.Cause(ctx)
 	case <-time.After(time.Until(started.Add(age))):
 	}
-	what := fmt.Sprintf("a body is stored all the same when SAM's clock has stood still for %.0f s", time.Since(started).Seconds())
+	what := fmt.Sprintf("a body is stored even if SAM's timestamp is %.0f s old", time.Since(started).Seconds())
 	a, rows, err := l.deliver(ctx, "video", l.env["WEBHOOK_SECRET"])
 	if err == nil {
 		err = a.want(http.StatusOK, `"events":1`)

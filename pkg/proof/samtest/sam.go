@@ -10,15 +10,15 @@ import (
 	"strings"
 )
 
-// samVersion is that of the official SAM CLI on PyPI, aws-sam-cli.
+// samVersion is the version of the official SAM CLI on PyPI, aws-sam-cli.
 const samVersion = "1.170.0"
 
 // sam is an installed SAM CLI.
 type sam struct{ python string }
 
-// installSAM puts the SAM CLI in a venv of its own, where the cache lacks it. It is run
-// as a module: the venv is built under another name and moved when it is whole, and
-// scripts of a venv know where they were built.
+// installSAM installs the SAM CLI in a venv of its own, if the cache lacks it. It runs as a module,
+// because the venv is built under a temporary name and moved when complete, and a venv's scripts
+// contain the path where they were built.
 func installSAM(ctx context.Context, cache string) (*sam, error) {
 	folder := filepath.Join(cache, "aws-sam-cli-"+samVersion)
 	s := &sam{python: filepath.Join(folder, "bin", "python3")}
@@ -45,7 +45,7 @@ func installSAM(ctx context.Context, cache string) (*sam, error) {
 	if _, err := output(ctx, "", os.Environ(), filepath.Join(venv, "bin", "python3"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "aws-sam-cli=="+samVersion); err != nil {
 		return nil, err
 	}
-	// What is in the way does not work; another run may have been first.
+	// A folder in the way does not work, or a different run was first.
 	if s.works(ctx) != nil {
 		_ = os.Rename(folder, filepath.Join(temporary, "damaged"))
 	}
@@ -58,7 +58,7 @@ func installSAM(ctx context.Context, cache string) (*sam, error) {
 func (s *sam) works(ctx context.Context) error {
 	text, err := s.run(ctx, "", nil, "--version")
 	if err == nil && !strings.Contains(text, samVersion) {
-		err = fmt.Errorf("the SAM CLI says it is %s", strings.TrimSpace(text))
+		err = fmt.Errorf("the SAM CLI reports version %s", strings.TrimSpace(text))
 	}
 	return err
 }
@@ -82,7 +82,8 @@ func (s *sam) run(ctx context.Context, folder string, env map[string]string, arg
 	return text, nil
 }
 
-// baseImage asks SAM for the name of the image that it builds a runtime's containers on.
+// baseImage returns the name of the image on which SAM builds a runtime's containers, as SAM
+// reports it.
 func (s *sam) baseImage(ctx context.Context, runtime, arch string) (string, error) {
 	text, err := output(ctx, "", s.environment(nil), s.python, "-c", `import sys
 from samcli.local.docker.lambda_image import LambdaImage, Runtime

@@ -54,7 +54,7 @@ func functions(t *testing.T, path string) []template.Function {
 	return all
 }
 
-func TestWhatIsNotInstalledIsSaidBeforeAnythingIsMade(t *testing.T) {
+func TestMissingToolsAreReportedBeforeAnythingIsCreated(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	t.Chdir(t.TempDir())
 	err := run(t.Context(), false, 0)
@@ -62,6 +62,6 @@ func TestWhatIsNotInstalledIsSaidBeforeAnythingIsMade(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	if left, err := os.ReadDir("."); err != nil || len(left) != 0 {
-		t.Errorf("it made %v, %v", left, err)
+		t.Errorf("it created %v, %v", left, err)
 	}
 }

@@ -19,11 +19,11 @@ import (
 // receiptLimit is how long callbacks may take to be stored after the load.
 const receiptLimit = 30 * time.Second
 
-// report prints what the load was, and how fast it was answered.
+// report prints the load and the latencies.
 func (s *soak) report() {
 	seconds := s.length.Seconds()
 	n := sum(s.answers)
-	s.say("%d deliveries (%.1f a second), answers %v, %d of them repeats; %d more with bad tokens", n, float64(n)/seconds, s.answers, s.repeats, len(s.refused))
+	s.say("%d deliveries (%.1f a second), responses %v, %d of them repeats; %d more with bad tokens", n, float64(n)/seconds, s.answers, s.repeats, len(s.refused))
 	s.say("  200s: %s", percentiles(s.deliveries))
 	s.say("%d messages to send (%.1f a second)", len(s.messages), float64(len(s.messages))/seconds)
 	s.say("  200s over HTTP, repeats included: %s", percentiles(s.sends))
@@ -50,8 +50,8 @@ func percentiles(all []time.Duration) string {
 	return fmt.Sprintf("p50 %v, p95 %v, p99 %v, max %v", at(0.5), at(0.95), at(0.99), at(1))
 }
 
-// identity tells one update from all others without the table's own keys: the audit must
-// not take over a mistake in them.
+// identity identifies an update without the table's own keys: the audit must not copy a mistake in
+// them.
 func identity(kind, account, number, name, sum string) string {
 	return strings.Join([]string{kind, account, number, name, sum}, "\n")
 }
@@ -68,14 +68,14 @@ func identities(n int) (all []string) {
 	return all
 }
 
-// stored is what the table has.
+// stored is the content of the table.
 type stored struct {
 	updates  map[string]int // by identity
 	statuses map[string]int // of the simulated Gateway's callbacks, by wamid and status
 	sends    int
 	parts    int      // that are there
-	promised int      // that heads name
-	events   []string // keys of the items that make an event
+	promised int      // that heads refer to
+	events   []string // keys of the items that become an event
 }
 
 func (s *soak) read(ctx context.Context) (t stored, err error) {
@@ -133,22 +133,22 @@ func (s *soak) audit(ctx context.Context) error {
 			foreign++
 		}
 	}
-	s.say("%d updates were answered 200: %d are missing, %d are there more than once, %d are there that nobody was told of", len(expected), missing, doubled, foreign)
+	s.say("%d updates got 200: %d are missing, %d are duplicated, %d are stored that did not get 200", len(expected), missing, doubled, foreign)
 	if missing+doubled+foreign > 0 {
 		s.fault("the table is not what was delivered")
 	}
 	if t.parts != t.promised {
-		s.fault("%d parts of payloads are there, %d should be", t.parts, t.promised)
+		s.fault("%d parts of payloads are stored, %d should be", t.parts, t.promised)
 	}
 	if t.sends != len(s.messages) {
-		s.fault("the ledger has %d messages, %d were to be sent", t.sends, len(s.messages))
+		s.fault("the ledger has %d messages, %d should be sent", t.sends, len(s.messages))
 	}
 	s.auditCallbacks(t)
 	s.auditBus(ctx, t)
 	return nil
 }
 
-// auditCallbacks looks for each status that the Gateway was answered 200 for.
+// auditCallbacks looks for each status whose callback got 200.
 func (s *soak) auditCallbacks(t stored) {
 	told, refused, wrong := 0, 0, 0
 	for _, m := range s.stack.Gateway.Messages() {
@@ -167,15 +167,15 @@ func (s *soak) auditCallbacks(t stored) {
 			}
 		}
 	}
-	s.say("%d statuses of sent messages were answered 200: %d are not there once", told, wrong)
+	s.say("%d statuses of sent messages got 200: %d are not stored exactly once", told, wrong)
 	s.say("  %d were refused: the simulated Gateway uses a new webhook secret at once, before every process knows it", refused)
 	if wrong > 0 {
-		s.fault("statuses are lost or doubled")
+		s.fault("statuses are lost or duplicated")
 	}
 }
 
-// auditSends compares what the Gateway took with what the ledger says. A message that the
-// ledger calls unknown has not left, or no callback of it was taken.
+// auditSends compares what the Gateway accepted with the ledger. A message whose outcome the ledger
+// calls unknown was not sent, or none of its callbacks was accepted.
 func (s *soak) auditSends(ctx context.Context) error {
 	waiting, cancel := context.WithTimeout(ctx, receiptLimit)
 	defer cancel()
@@ -208,31 +208,31 @@ func (s *soak) auditSends(ctx context.Context) error {
 				return err
 			}
 			if why == "" {
-				s.fault("%s is unknown for no reason", m.id)
+				s.fault("%s is unknown without a reason", m.id)
 			}
 			words += " for " + why
 			if len(left) == 1 {
 				words += " and every callback refused"
 			}
 		}
-		states[fmt.Sprintf("%s, left %d times", words, len(left))]++
+		states[fmt.Sprintf("%s, sent %d times", words, len(left))]++
 		switch {
 		case len(left) > 1:
-			s.fault("%s left %d times", m.id, len(left))
+			s.fault("%s was sent %d times", m.id, len(left))
 		case len(left) == 1 && f.State == ledger.Unknown && !slices.ContainsFunc(left[0].Callbacks, answered):
 		case len(left) == 1 && f.State != ledger.Accepted:
-			s.fault("%s left and is %s", m.id, f.State)
+			s.fault("%s was sent and is %s", m.id, f.State)
 		case len(left) == 0 && f.State != ledger.Unknown:
-			s.fault("%s did not leave and is %s", m.id, f.State)
+			s.fault("%s was not sent and is %s", m.id, f.State)
 		}
 	}
-	s.say("Messages by what the ledger says and the Gateway took: %v", states)
+	s.say("Messages by the ledger's state and how often the Gateway accepted them: %v", states)
 	return nil
 }
 
 func answered(c connexease.Callback) bool { return c.Answer == http.StatusOK }
 
-// callbacksAreDue reports whether the Gateway still has some to send: each message comes
+// callbacksAreDue reports whether the Gateway still has callbacks to send: each message is called
 // back as sent, delivered and read, twice each.
 func (s *soak) callbacksAreDue() bool {
 	const each = 6

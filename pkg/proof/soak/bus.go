@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// heard counts the bus's events by the key of their item, sends apart: each of their
-// settled attempts has one.
+// heard counts the bus's events by the key of their item, and sends separately, as each settled
+// attempt has one.
 type heard struct {
 	mu     sync.Mutex
 	events map[string]int
 	missed error
 }
 
-// follow listens until ctx ends.
+// follow reads the bus until ctx ends.
 func (s *soak) follow(ctx context.Context) {
 	for seen := 0; ; {
 		events, now, err := s.stack.Bus.Next(ctx, seen)
@@ -58,7 +58,7 @@ func (h *heard) count(items []string) (missing, doubled, foreign int) {
 	return missing, doubled, foreign
 }
 
-// auditBus waits until the pipe has told everything, and looks whether it did so once.
+// auditBus waits until the pipe has published everything, and checks that it did so once.
 func (s *soak) auditBus(ctx context.Context, t stored) {
 	waiting, cancel := context.WithTimeout(ctx, receiptLimit)
 	defer cancel()
@@ -72,8 +72,8 @@ func (s *soak) auditBus(ctx context.Context, t stored) {
 		}
 		missing, doubled, foreign = s.heard.count(t.events)
 	}
-	s.say("%d items have an event on the bus: %d events are missing, %d came more than once, %d are of no item", len(t.events), missing, doubled, foreign)
+	s.say("%d items have an event on the bus: %d events are missing, %d were repeated, %d belong to no item", len(t.events), missing, doubled, foreign)
 	if missing+doubled+foreign > 0 || s.heard.missed != nil {
-		s.fault("the bus has not each item's event once: %v", s.heard.missed)
+		s.fault("the bus does not have each item's event exactly once: %v", s.heard.missed)
 	}
 }

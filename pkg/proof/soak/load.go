@@ -21,18 +21,17 @@ import (
 const (
 	loaders  = 4
 	interval = 130 * time.Millisecond // of each
-	// burst is how many deliveries come at once: as many as the simulator has processes.
+	// burst is how many deliveries arrive at once: as many as the simulator has processes.
 	burst = 10
-	// largeEvery is how many deliveries have one among them that is stored in parts.
+	// largeEvery makes one delivery in this many large enough to be stored in parts.
 	largeEvery = 200
-	// redeliveries bounds how often a delivery that was not taken comes again.
+	// redeliveries bounds how often a delivery that was not accepted is repeated.
 	redeliveries = 10
-	// rotationWait is how long README says to wait before a new secret is used.
+	// rotationWait is how long, according to README, to wait before a new secret is used.
 	rotationWait = 6 * time.Minute
 )
 
-// gatewayFaults are what the Gateway does to a tenth of all requests, of which half have
-// left by then.
+// gatewayFaults hit a tenth of all requests, half of them after the message was sent.
 var gatewayFaults = connexease.Faults{
 	{Kind: connexease.Slow, Share: 0.02, DelayMS: 400},
 	{Kind: connexease.ResetBefore, Share: 0.01},
@@ -44,7 +43,7 @@ var gatewayFaults = connexease.Faults{
 	{Kind: connexease.RateLimit, Share: 0.01},
 }
 
-// load runs everything until the length is over.
+// load runs everything for the soak's length.
 func (s *soak) load(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, s.length)
 	defer cancel()
@@ -59,12 +58,12 @@ func (s *soak) load(ctx context.Context) {
 	all.Go(func() { s.rotate(ctx) })
 	all.Go(func() { s.watch(ctx) })
 	all.Wait()
-	for _, n := range s.held { // what waited comes last, the oldest at any place
+	for _, n := range s.held { // held deliveries come last, in any order
 		s.deliver(n)
 	}
 }
 
-// one is a loader's next delivery.
+// one makes a loader's next delivery.
 func (s *soak) one() {
 	switch draw := rand.IntN(100); {
 	case draw < 5:
@@ -97,7 +96,7 @@ func (s *soak) earlier() (n int, ok bool) {
 	return s.accepted[rand.IntN(len(s.accepted))], true
 }
 
-// release returns a delivery that was held.
+// release returns a held delivery.
 func (s *soak) release() (n int, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -118,7 +117,7 @@ func (s *soak) burst() {
 	all.Wait()
 }
 
-// body is that of a delivery: a number suffices to make it again for the audit.
+// body returns a delivery's body: its number suffices to recreate it for the audit.
 func body(n int) []byte {
 	if n%largeEvery == 0 {
 		return fixtures.Unique([]byte(`{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages","value":{"metadata":{"phone_number_id":"2"},"messages":[{"id":"wamid.","from":"15550100001","timestamp":"1764000000","type":"text","text":{"body":"`+
@@ -129,8 +128,8 @@ func body(n int) []byte {
 	return fixtures.Unique(text, n)
 }
 
-// deliver posts a delivery as the Gateway does, and again where it was answered 503: a
-// machine that is too slow for the budget may answer that, and claims nothing by it.
+// deliver posts a delivery as the Gateway does, and repeats it after a 503, which is right where
+// the machine is too slow for the budget.
 func (s *soak) deliver(n int) {
 	text := body(n)
 	for range redeliveries {
@@ -155,15 +154,15 @@ func (s *soak) deliver(n int) {
 			return
 		case http.StatusServiceUnavailable:
 		default:
-			s.fault("a delivery was answered %d %s", status, code)
+			s.fault("a delivery returned %d %s", status, code)
 			return
 		}
 	}
-	s.fault("a delivery was not taken in %d tries", redeliveries)
+	s.fault("a delivery was not accepted in %d tries", redeliveries)
 }
 
-// mayBeEarly reports whether a refusal may be that of a new credential. README says to wait
-// until every process knows it; a short soak does not, and goes on with the old one then.
+// mayBeEarly reports whether a refusal may be due to a new credential. README says to wait until
+// every process knows it; a short soak does not, and continues with the old one then.
 func (s *soak) mayBeEarly(c credential) bool {
 	if !c.switched {
 		return false
@@ -174,18 +173,18 @@ func (s *soak) mayBeEarly(c credential) bool {
 	return true
 }
 
-// deliverBadly posts a delivery that must be refused and stay nowhere.
+// deliverBadly posts a delivery that must be refused and leave no trace.
 func (s *soak) deliverBadly(n int) {
 	bad := []string{"", "Bearer wrong", "Basic " + s.webhook.now, "Bearer"}[rand.IntN(4)]
 	if status, _ := s.post("/webhook", bad, body(n)); status != http.StatusUnauthorized {
-		s.fault("a bad token was answered %d", status)
+		s.fault("a bad token returned %d", status)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.refused = append(s.refused, n)
 }
 
-// post returns the status of the answer and the code of its error; 0 without an answer.
+// post returns the status of the response and the code of its error; 0 without a response.
 func (s *soak) post(path, authorization string, text []byte) (status int, code string) {
 	r, err := http.NewRequest(http.MethodPost, s.stack.APIURL+path, bytes.NewReader(text))
 	if err != nil {
@@ -201,7 +200,7 @@ func (s *soak) post(path, authorization string, text []byte) (status int, code s
 	}
 	defer func() { _ = response.Body.Close() }()
 	var answer gateway.Response
-	_ = json.NewDecoder(response.Body).Decode(&answer) // API Gateway's own answers have no code
+	_ = json.NewDecoder(response.Body).Decode(&answer) // API Gateway's own responses have no code
 	_, _ = io.Copy(io.Discard, response.Body)
 	if answer.Errors != nil {
 		code = answer.Errors.Code
@@ -209,8 +208,8 @@ func (s *soak) post(path, authorization string, text []byte) (status int, code s
 	return response.StatusCode, code
 }
 
-// rotate gives the webhook secret and the client key new values early on, and uses them
-// as late as README says, or as a short soak allows.
+// rotate gives the webhook secret and the client key new values early on, and uses them after the
+// time that README says, or that a short soak allows.
 func (s *soak) rotate(ctx context.Context) {
 	wait := min(rotationWait, s.length*6/10)
 	steps := []struct {
@@ -245,7 +244,7 @@ func (s *soak) rotate(ctx context.Context) {
 	}
 }
 
-// renew puts a new value beside the one in use.
+// renew puts a new value alongside the one in use.
 func (s *soak) renew(name string, value func(next string) string, c *credential) {
 	next := stack.NewSecret(48)
 	s.mu.Lock()

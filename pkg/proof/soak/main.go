@@ -1,5 +1,5 @@
-// Command soak runs the whole product on this machine under mixed load for a while, and
-// then audits that nothing was lost, doubled or left behind: make soak.
+// Command soak runs the whole product on this machine under mixed load for a while, and then audits
+// that nothing was lost, duplicated or left behind: make soak.
 package main
 
 import (
@@ -33,7 +33,7 @@ func main() {
 	}
 }
 
-// logged keeps what the functions say, for whoever looks for the cause of a fault.
+// logged keeps the functions' logs, to find the cause of a fault.
 func logged(ctx context.Context, length time.Duration) error {
 	const name = ".local/soak.log"
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
@@ -58,7 +58,7 @@ type soak struct {
 	saying sync.Mutex
 	out    io.Writer
 	stack  *stack.Stack
-	state  string // folder of what is built
+	state  string // folder for binaries
 	client *http.Client
 	began  time.Time
 	length time.Duration
@@ -67,16 +67,16 @@ type soak struct {
 	mu         sync.Mutex
 	webhook    credential
 	sender     credential
-	accepted   []int          // deliveries that were answered 200
-	refused    []int          // those with a bad token
-	held       []int          // those that wait, so that they come out of order
+	accepted   []int          // deliveries that got 200
+	refused    []int          // deliveries with a bad token
+	held       []int          // held deliveries, so that they arrive out of order
 	answers    map[string]int // to deliveries with a good token, by status and code
-	repeats    int            // deliveries of what had been accepted
+	repeats    int            // repeats of accepted deliveries
 	early      int            // refusals of a new credential that a process did not know yet
 	deliveries []time.Duration
 	sends      []time.Duration
 	messages   []sent
-	faults     []string // what should never have happened
+	faults     []string // faults found so far
 	samples    []sample
 	pids       map[int]bool
 
@@ -85,13 +85,13 @@ type soak struct {
 	stop      context.CancelFunc // ends the listening
 }
 
-// credential is a token in use, and after a rotation the other one that is accepted too.
+// credential is a token in use and, after a rotation, the other one that is accepted too.
 type credential struct {
 	now, other string
 	switched   bool // now is the new one
 }
 
-// run returns an error where the load could not be made, or the audit found something.
+// run returns an error if the load could not be generated, or the audit found a fault.
 func run(ctx context.Context, root string, length time.Duration, out, logs io.Writer) error {
 	if length < shortest {
 		return fmt.Errorf("a soak lasts at least %v", shortest)
@@ -104,7 +104,7 @@ func run(ctx context.Context, root string, length time.Duration, out, logs io.Wr
 	s.say("Load for %v on %s ...", length, s.stack.APIURL)
 	s.load(ctx)
 	if ctx.Err() != nil {
-		return errors.New("the soak was ended before its time")
+		return errors.New("the soak was interrupted")
 	}
 	if err := s.settle(ctx); err != nil {
 		return err
@@ -172,7 +172,7 @@ func (s *soak) say(format string, values ...any) {
 	_, _ = fmt.Fprintf(s.out, format+"\n", values...)
 }
 
-// fault remembers what should never have happened. The first of them suffice.
+// fault records a fault. It keeps the first few only.
 func (s *soak) fault(format string, values ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -182,8 +182,7 @@ func (s *soak) fault(format string, values ...any) {
 	}
 }
 
-// every calls do at about this interval until ctx ends. The spread keeps loaders from
-// marching in step.
+// every calls do at about this interval until ctx ends. The jitter keeps loaders out of step.
 func every(ctx context.Context, interval time.Duration, do func()) {
 	for {
 		timer := time.NewTimer(interval/2 + rand.N(interval))

@@ -19,9 +19,9 @@ import (
 )
 
 const (
-	// mostSends keeps both ways together below what the simulated Gateway remembers.
+	// mostSends keeps the total of both ways below what the simulated Gateway remembers.
 	mostSends = 4500
-	// tries is how often a caller repeats at once before it comes back at the end.
+	// tries is how often a caller repeats at once before it tries again at the end.
 	tries = 6
 	// sourceSQS is the scope of keys on the queue.
 	sourceSQS = "sqs"
@@ -31,7 +31,7 @@ const (
 
 func (s *soak) sendInterval() time.Duration { return max(250*time.Millisecond, s.length/mostSends) }
 
-// sent is a message that was to be sent.
+// sent is a message to be sent.
 type sent struct {
 	n       int
 	key, id string
@@ -39,7 +39,7 @@ type sent struct {
 	prefer  string
 }
 
-// add takes a message in by its scope.
+// add records a message by its scope.
 func (s *soak) add(scope string) sent {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -57,7 +57,7 @@ func message(n int) string {
 	return fmt.Sprintf(`{"messaging_product":"whatsapp","to":"1555020%04d","type":"text","text":{"body":"Soak %d"}}`, n%10_000, n)
 }
 
-// sendHTTP sends as a caller who repeats until it knows, and now and then once more.
+// sendHTTP sends like a caller that repeats until it knows the outcome, and sometimes once more.
 func (s *soak) sendHTTP() {
 	m := s.add("http/default")
 	start := time.Now()
@@ -77,7 +77,7 @@ func (s *soak) sendHTTP() {
 	}
 }
 
-// send posts a message and returns the status of its answer.
+// send posts a message and returns the status of the response.
 func (s *soak) send(m sent) (status int) {
 	s.mu.Lock()
 	token := s.sender
@@ -95,7 +95,7 @@ func (s *soak) send(m sent) (status int) {
 		}
 		response, err := s.client.Do(r)
 		if err != nil {
-			s.fault("a send has no answer: %v", err)
+			s.fault("a send got no response: %v", err)
 			return 0
 		}
 		_, _ = io.Copy(io.Discard, response.Body)
@@ -119,11 +119,11 @@ func (s *soak) sendQueue() {
 	m := s.add(sourceSQS)
 	text := fmt.Sprintf(`{"message":%s,"idempotencyKey":%q,"reader":"default"}`, message(m.n), m.key)
 	if _, err := s.queueClient().SendMessage(context.Background(), &sqs.SendMessageInput{QueueUrl: &s.stack.QueueURL, MessageBody: &text}); err != nil {
-		s.fault("the queue does not take a message: %v", err)
+		s.fault("the queue does not accept a message: %v", err)
 	}
 }
 
-// settle lets the queues drain and the callers ask until every message has an end.
+// settle lets the queues drain and the callers repeat until every message has an outcome.
 func (s *soak) settle(ctx context.Context) error {
 	if err := s.stack.Gateway.SetFaults(nil); err != nil {
 		return err
@@ -145,7 +145,7 @@ func (s *soak) settle(ctx context.Context) error {
 				continue
 			case ledger.Released, ledger.None:
 				if m.http {
-					s.send(m) // nothing has left, so its caller tries again
+					s.send(m) // nothing was sent, so its caller tries again
 				}
 			}
 			still = append(still, m)
@@ -162,7 +162,7 @@ func (s *soak) settle(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			for _, m := range open {
-				s.fault("%s has no end", m.id)
+				s.fault("%s has no outcome", m.id)
 			}
 			for _, name := range s.stack.QueueNames {
 				if d := s.stack.Queues.Depth(name); !s.stack.Queues.Idle(name) {
@@ -175,14 +175,14 @@ func (s *soak) settle(ctx context.Context) error {
 	}
 }
 
-// fold is what the ledger knows of a message.
+// fold returns what the ledger knows of a message.
 func (s *soak) fold(ctx context.Context, id string) (ledger.Folded, error) {
 	now := time.Now()
 	row, _, statuses, err := s.table().LookUp(ctx, id)
 	return ledger.Fold(now, row, statuses), err
 }
 
-// reason is why nobody knows whether a message left; empty where the ledger does not say.
+// reason says why it is unknown whether a message was sent; empty if the ledger does not say.
 func (s *soak) reason(ctx context.Context, id string) (string, error) {
 	row, _, _, err := s.table().LookUp(ctx, id)
 	if err != nil || row == nil {

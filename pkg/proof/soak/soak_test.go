@@ -21,7 +21,7 @@ func TestAShortSoakIsClean(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"WebhookSecret has a new value", "ClientKeysSecret has a new value", "are in use", "p99", "accepted, left 1 times", "0 are missing, 0 are there more than once", "0 events are missing, 0 came more than once", "0 of them still run", "The audit is clean."} {
+	for _, want := range []string{"WebhookSecret has a new value", "ClientKeysSecret has a new value", "are in use", "p99", "accepted, left 1 times", "0 are missing, 0 are there more than once", "0 events are missing, 0 were repeated", "0 of them still run", "The audit is clean."} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in the report", want)
 		}
@@ -50,33 +50,33 @@ func TestTheAuditFindsWhatIsLostDoubledOrLeftBehind(t *testing.T) {
 	}
 	find("", func() error { return s.audit(t.Context()) })
 
-	// An item whose event was told twice, and one whose event never came.
+	// An item with a repeated event, and one without its event.
 	for key := range s.heard.events {
 		s.heard.events[key]++
-		find("each item's event once", func() error { return s.audit(t.Context()) })
+		find("each item's event exactly once", func() error { return s.audit(t.Context()) })
 		s.heard.events[key]--
 		break
 	}
-	// An update that was answered 200 and is not there.
+	// A missing update of a delivery that got 200.
 	s.accepted = append(s.accepted, 99_999_999)
 	find("the table is not what was delivered", func() error { return s.audit(t.Context()) })
 	s.accepted = s.accepted[:len(s.accepted)-1]
-	// One that is there, and nobody was told 200.
+	// A stored update of a delivery that did not get 200.
 	first := s.accepted[0]
 	s.accepted = slices.DeleteFunc(s.accepted, func(n int) bool { return n == first })
 	find("the table is not what was delivered", func() error { return s.audit(t.Context()) })
 	s.accepted = append(s.accepted, first)
-	// One that is there twice.
+	// A duplicate update.
 	again := whatsapp.Split(body(first))
 	again[0].Key = whatsapp.Key{Field: "again", Message: "again", Number: "again", Status: "again", Hash: "again"}
 	if r := s.table().Put(t.Context(), again[:1], time.Now()); r.Err != nil {
 		t.Fatal(r.Err)
 	}
 	find("the table is not what was delivered", func() error { return s.audit(t.Context()) })
-	// A message that nobody has sent, and a status of it.
+	// A message that was not sent, and a status of it.
 	s.messages = append(s.messages, sent{id: "msg_abcdefghijklmnopqrstuvwxyz"})
-	find("did not leave and is none", func() error { return s.auditSends(t.Context()) })
-	find("statuses are lost or doubled", func() error { s.auditCallbacks(stored{}); return nil })
+	find("was not sent and is none", func() error { return s.auditSends(t.Context()) })
+	find("statuses are lost or duplicated", func() error { s.auditCallbacks(stored{}); return nil })
 
 	s.stack.Close()
 	s.pids[os.Getpid()] = true
@@ -90,7 +90,7 @@ func TestTheAuditFindsWhatIsLostDoubledOrLeftBehind(t *testing.T) {
 	}
 }
 
-func TestASoakThatIsEndedEarlyIsNoCleanOne(t *testing.T) {
+func TestASoakThatIsInterruptedFails(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
 	if err := run(ctx, root, 20*time.Second, &bytes.Buffer{}, nil); err == nil {
@@ -101,7 +101,7 @@ func TestASoakThatIsEndedEarlyIsNoCleanOne(t *testing.T) {
 	}
 }
 
-// writer shows each line in the test's log as it comes.
+// writer copies each line to the test's log at once.
 type writer struct {
 	t    *testing.T
 	next *bytes.Buffer

@@ -14,12 +14,12 @@ import (
 	"time"
 )
 
-// flatness: the last third of a run may need this much more memory than the first, in
-// which Go's heap is still on its way to what the load needs.
+// flatness: the last third of a run may need this much more memory than the first, in which Go's
+// heap still grows to what the load needs.
 const (
 	flatRatio = 1.25
 	flatMore  = 8.0 // MB
-	// memoryRows is about how many lines the report has of it.
+	// memoryRows is about how many lines of the report show memory.
 	memoryRows = 10
 )
 
@@ -33,8 +33,8 @@ type sample struct {
 
 var resident = regexp.MustCompile(`VmRSS:\s+(\d+) kB`)
 
-// rss is a process's resident memory in MB; 0 where the kernel does not tell, or the
-// process has ended.
+// rss returns a process's resident memory in MB; 0 if the kernel does not report it, or the process
+// has ended.
 func rss(pid int) float64 {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -73,10 +73,10 @@ func (s *soak) watch(ctx context.Context) {
 	})
 }
 
-// memory prints the samples and looks for growth.
+// memory prints the samples and checks for growth.
 func (s *soak) memory() {
 	if runtime.GOOS != "linux" {
-		s.say("Memory is told on Linux only.")
+		s.say("Memory is measured on Linux only.")
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.stack.Functions)) {
@@ -104,7 +104,7 @@ func (s *soak) memory() {
 	}
 }
 
-// typical is the median of the largest process.
+// typical returns the median of the largest process.
 func typical(all []sample) float64 {
 	var values []float64
 	for _, one := range all {
@@ -114,7 +114,7 @@ func typical(all []sample) float64 {
 	return values[len(values)/2]
 }
 
-// leaked looks for processes that outlived the stack.
+// leaked finds processes that outlived the stack.
 func (s *soak) leaked() {
 	if db := s.stack.Database; db != nil {
 		s.pids[db.PID()] = true

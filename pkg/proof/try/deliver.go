@@ -19,16 +19,16 @@ import (
 	"connexease-functions/pkg/whatsapp"
 )
 
-// verdict is what became of a body.
+// verdict is the result of a body.
 type verdict int
 
 const (
 	kept    verdict = iota
-	refused         // a send whose faults are said, which spent nothing
+	refused         // a send that was refused with its faults, at no cost
 	lost
 )
 
-// result is what is printed of a body.
+// result is what is printed for a body.
 type result struct {
 	status  int
 	verdict verdict
@@ -43,7 +43,7 @@ func (r *result) add(format string, args ...any) {
 	r.lines = append(r.lines, fmt.Sprintf(format, args...))
 }
 
-// lose notes what was lost.
+// lose records what was lost.
 func (r *result) lose(format string, args ...any) {
 	r.verdict = lost
 	r.add("LOST: "+format, args...)
@@ -73,7 +73,7 @@ func receive(ctx context.Context, s *stack.Stack, body []byte) (*result, error) 
 	return r, nil
 }
 
-// send sends a body, and looks at what has left.
+// send sends a body, and checks what the Gateway received.
 func send(ctx context.Context, s *stack.Stack, body []byte) (*result, error) {
 	before := len(s.Gateway.Messages())
 	r, answer, err := post(ctx, s.APIURL+"/v1/wa/message", s.ClientKey(), body)
@@ -103,12 +103,12 @@ func send(ctx context.Context, s *stack.Stack, body []byte) (*result, error) {
 		return r, nil
 	}
 	if !sameBody(body, messages[0].Body) {
-		r.lose("it left as %s", messages[0].Body)
+		r.lose("it was sent as %s", messages[0].Body)
 	}
 	summary, _ := whatsapp.Check(body)
 	switch {
 	case summary.Receipt && len(items) == 0:
-		r.add("a receipt: it left, and has no row")
+		r.add("a receipt: it was sent, and has no row")
 	case summary.Receipt || len(items) != 1:
 		r.lose("it has %d rows", len(items))
 	case !sameBody(body, []byte(items[0].Text("payload"))):
@@ -117,8 +117,8 @@ func send(ctx context.Context, s *stack.Stack, body []byte) (*result, error) {
 	return r, nil
 }
 
-// sameBody reports whether a text is the body as it was given, but for white space and for opaque
-// data of ours at its end.
+// sameBody reports whether a text equals the given body, except for white space and our opaque data
+// at its end.
 func sameBody(given, text []byte) bool {
 	var want bytes.Buffer
 	if json.Compact(&want, given) != nil {
@@ -164,7 +164,7 @@ func stored(ctx context.Context, s *stack.Stack) ([]table.Item, error) {
 	return all, nil
 }
 
-// empty removes what was stored, so that the next body has the table to itself.
+// empty removes all items, so that the next body has the table to itself.
 func empty(ctx context.Context, s *stack.Stack) error {
 	var keys [][2]string
 	err := rows(s).Scan(ctx, table.Selection{}, func(it table.Item) {
@@ -179,7 +179,7 @@ func empty(ctx context.Context, s *stack.Stack) error {
 	return err
 }
 
-// shown is an item in one line.
+// shown returns an item on one line.
 func shown(it table.Item) string {
 	var parts []string
 	for _, name := range []string{"kind", "direction", "type", "field", "status", "contact", "reason", "text"} {

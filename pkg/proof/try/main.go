@@ -1,5 +1,5 @@
-// Command try delivers every JSON body of a folder to a laptop stack of its own, webhook bodies and
-// sends, and prints what was stored of each. It fails where something was lost: make try
+// Command try delivers every JSON body of a folder, webhook bodies and sends, to a laptop stack of
+// its own, and prints what was stored for each. It fails if anything was lost: make try
 // BODIES=folder.
 package main
 
@@ -24,7 +24,7 @@ import (
 
 func main() {
 	folder := flag.String("bodies", "", "folder with the bodies, *.json at any depth")
-	starter := flag.Int("parent", 0, "process id of the parent with which this one ends")
+	starter := flag.Int("parent", 0, "process id of the parent; this process ends with it")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
@@ -56,7 +56,7 @@ func run(ctx context.Context, folder string) error {
 		return err
 	}
 	defer s.Close()
-	// What comes back of a send would be stored beside it.
+	// Callbacks of a send would be stored alongside it.
 	if err := s.Gateway.SetCallbacks(connexease.Callbacks{Off: true}); err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func run(ctx context.Context, folder string) error {
 	return nil
 }
 
-// find returns the bodies of a folder.
+// find returns the paths of a folder's bodies.
 func find(folder string) (files []string, err error) {
 	if folder == "" {
 		return nil, errors.New("Name a folder of JSON bodies: make try BODIES=folder")
@@ -108,7 +108,7 @@ func find(folder string) (files []string, err error) {
 	return files, err
 }
 
-// isSend tells a message that is sent from a webhook's body, which has entries.
+// isSend reports whether a body is a message to send: a webhook's body has entries.
 func isSend(body []byte) bool {
 	var o map[string]json.RawMessage
 	if json.Unmarshal(bytes.TrimSpace(body), &o) != nil {

@@ -1,5 +1,5 @@
-// Command empty is what the functions are measured against: a handler that does
-// nothing, or, on demand, the same calls of AWS as a first request makes.
+// Command empty is the baseline for the functions: a handler that does nothing or, on demand, the
+// same AWS calls as a first request.
 package main
 
 import (
@@ -44,7 +44,7 @@ func main() {
 	lambda.Start(h)
 }
 
-// caller makes the calls of AWS and the Gateway that a first request makes.
+// caller makes the calls to AWS and the Gateway that a first request makes.
 type caller struct {
 	db      *dynamodb.Client
 	secrets *secretsmanager.Client
@@ -112,7 +112,7 @@ func (c *caller) send(ctx context.Context) error {
 	}
 	answer, err := io.ReadAll(response.Body)
 	if err = errors.Join(err, response.Body.Close()); err != nil || response.StatusCode != http.StatusOK {
-		return fmt.Errorf("the Gateway answers %d: %w", response.StatusCode, err)
+		return fmt.Errorf("the Gateway returned %d: %w", response.StatusCode, err)
 	}
 	_, err = c.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: name, Key: map[string]types.AttributeValue{"pk": c.item["pk"], "sk": c.item["sk"]},
