@@ -25,6 +25,9 @@ func TestTheBoundsOfTheREADMEsAreThoseOfTheCode(t *testing.T) {
 		"ledger.MaxValidFor":     fmt.Sprintf("1 to %d (%s)", int(ledger.MaxValidFor.Seconds()), days(ledger.MaxValidFor)),
 		"ledger.DefaultValidFor": fmt.Sprintf("default %d", int(ledger.DefaultValidFor.Seconds())),
 		"table.MaxSend":          fmt.Sprintf("at most %d KiB", table.MaxSend>>10),
+		"keyCooldown":            "at most once " + map[time.Duration]string{time.Minute: "a minute"}[keyCooldown],
+		"a revoked key":          fmt.Sprintf("it is refused within %d minutes", int(secret.DefaultLimits.TTL.Minutes())),
+		"a rotated secret":       fmt.Sprintf("wait %d minutes", int(secret.DefaultLimits.TTL.Minutes())+1),
 		"secret.DefaultLimits":   fmt.Sprintf("reads them at most once in %d minutes", int(secret.DefaultLimits.TTL.Minutes())),
 		"largestAnswer":          fmt.Sprintf("over %d kB is kept as its id alone", largestAnswer>>10),
 	} {

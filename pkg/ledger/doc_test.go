@@ -4,9 +4,14 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"connexease-functions/pkg/proof/docs"
 )
 
 // The steps, states and actions are a contract between packages: each says where it is defined what it means.
@@ -62,5 +67,28 @@ func TestWhatIsExportedIsDocumentedWhereItIsDefined(t *testing.T) {
 	}
 	if seen < 70 {
 		t.Errorf("only %d names were looked at", seen)
+	}
+}
+
+// The diagram in CONTRIBUTING is drawn by hand; its states and steps are those of the code.
+func TestTheDiagramOfStatesHasTheCodesStatesAndSteps(t *testing.T) {
+	drawn := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^ +(\S+) --> (\S+): (.*)$`).FindAllStringSubmatch(docs.Block(t, "mermaid", "stateDiagram"), -1) {
+		drawn[m[1]], drawn[m[2]] = true, true
+		for _, word := range strings.FieldsFunc(m[3], func(r rune) bool { return r == ',' || r == ' ' }) {
+			if strings.HasPrefix(word, "claim") || strings.HasPrefix(word, "queue") {
+				drawn[word] = true
+			}
+		}
+	}
+	want := map[string]bool{"[*]": true}
+	for _, state := range []State{Queued, InFlight, Accepted, Rejected, Expired, Released, Unknown} {
+		want[string(state)] = true
+	}
+	for _, step := range []Step{Queue0, Claim0, Claim1, ClaimN, QueueN} {
+		want[string(step)] = true
+	}
+	if !maps.Equal(drawn, want) {
+		t.Errorf("drawn are %v, want %v", slices.Sorted(maps.Keys(drawn)), slices.Sorted(maps.Keys(want)))
 	}
 }
