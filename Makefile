@@ -5,7 +5,7 @@
 export GOWORK = off
 export GOFLAGS = -buildvcs=false
 unexport GOOS GOARCH
-.PHONY: help run listen test test-short try lint lint-template fuzz bench oracles trigger build sam-test sam-local soak check erase redrive replay delete clean
+.PHONY: help run listen test test-short try lint lint-template fuzz bench oracles trigger build sam-test sam-local soak check erase export upgrade redrive replay delete clean
 
 PORT ?= 8080
 # Folder of a laptop stack's environment file and logs; a second stack needs another one.
@@ -200,6 +200,12 @@ smoke: needs-go ## try a stack as its users do: webhook, sends, queue, bus and p
 
 erase: needs-go ## remove a person from the table (STACK=name or local CONTACT=15550100001 OTHERS=1 YES=1)
 	@$(call ops,erase -contact "$(CONTACT)" $(if $(OTHERS),-others) $(GIVEN))
+
+export: needs-go ## write all that the table has of a person to files in .local (STACK=name or local CONTACT=15550100001)
+	@$(call ops,export -contact "$(CONTACT)" $(if $(OUT),-out "$(OUT)"))
+
+upgrade: needs-go ## count items of the form before, and rewrite them in place (STACK=name or local APPLY=1)
+	@$(call ops,upgrade $(GIVEN))
 
 redrive: needs-go ## list, show and run again what could not be stored or sent (STACK=name or local SHOW=key PICK=key|all|reason=...|queue APPLY=1)
 	@$(call ops,redrive -show "$(SHOW)" -pick "$(PICK)" $(GIVEN))

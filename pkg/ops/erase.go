@@ -5,14 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
-	"strings"
 	"sync"
 
 	"github.com/spf13/cobra"
 
 	"connexease-functions/pkg/table"
-	"connexease-functions/pkg/whatsapp"
 )
 
 func init() { register(eraseCommand) }
@@ -56,7 +53,7 @@ func (p *program) erase(ctx context.Context, contact string, others bool) error 
 	if err != nil {
 		return why(err)
 	}
-	own, shared, err := p.ofPerson(ctx, db, names)
+	own, shared, err := p.ofPerson(ctx, db, names, key)
 	if err != nil {
 		return err
 	}
@@ -83,59 +80,6 @@ func (p *program) erase(ctx context.Context, contact string, others bool) error 
 	}
 	p.printf("%d items were removed%s. The event archive, queues and logs were not looked into.\n", items, more)
 	return nil
-}
-
-// ofPerson returns the items that are a person's, and those that name the person and others.
-func (p *program) ofPerson(ctx context.Context, db *table.Table, names []string) (own, shared []table.Item, err error) {
-	var split []table.Item // their payloads are in parts
-	sort := func(it table.Item, payload []byte) bool {
-		mentioned, others := whatsapp.Mentions(payload, names)
-		card, _ := whatsapp.Mentions([]byte(it.Text("contact_payload")), names)
-		key := table.Item{"pk": it["pk"], "sk": it["sk"]} // all that is needed of it
-		if it["parts"] != nil {
-			key["parts"] = it["parts"]
-		}
-		switch {
-		case isAbout(it, names) || card:
-			own = append(own, key)
-		case mentioned && (others || it.Text("contact") != ""):
-			shared = append(shared, key)
-		case mentioned:
-			own = append(own, key)
-		default:
-			return false
-		}
-		return true
-	}
-	// Parts of large payloads know only the key of their head.
-	err = p.scan(ctx, db, table.Selection{}, func(it table.Item) {
-		if !it.IsPart() && !sort(it, []byte(it.Text("payload"))) && len(it.PartKeys()) > 0 {
-			split = append(split, it)
-		}
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, it := range split {
-		payload, err := db.Payload(ctx, it)
-		if err != nil {
-			return nil, nil, why(err)
-		}
-		sort(it, payload)
-	}
-	return own, shared, nil
-}
-
-// isAbout reports whether an item's keys or attributes say that it is about a person.
-func isAbout(it table.Item, names []string) bool {
-	pk, sk := it.Key()
-	if strings.HasPrefix(pk, "contact#") { // an alias
-		return slices.Contains(names, strings.TrimPrefix(pk, "contact#")) || slices.Contains(names, strings.TrimPrefix(sk, "alias#"))
-	}
-	return slices.ContainsFunc([]string{"contact", "user_id", "thread_id", "group_id"}, func(name string) bool {
-		value := it.Text(name)
-		return value != "" && (slices.Contains(names, value) || slices.Contains(names, whatsapp.Canonical(value)))
-	})
 }
 
 // scan reads the whole table, and shows how far it is.

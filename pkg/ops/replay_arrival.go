@@ -87,7 +87,7 @@ func (a *arrivals) read(ctx context.Context, client *dynamodbstreams.Client, str
 		none++
 		for _, record := range out.Records {
 			none = 0
-			if record.EventName == streams.OperationTypeRemove {
+			if record.EventName == streams.OperationTypeRemove || record.Dynamodb.NewImage[table.Upgraded] != nil {
 				continue
 			}
 			pk, _ := record.Dynamodb.Keys["pk"].(*streams.AttributeValueMemberS)

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	bus "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 
+	"connexease-functions/pkg/events"
 	"connexease-functions/pkg/local/sim/pipes"
 	"connexease-functions/pkg/table"
 )
@@ -176,6 +177,9 @@ func inserted(item table.Item) ([]byte, error) {
 		case *types.AttributeValueMemberBOOL:
 			image[name] = map[string]bool{"BOOL": v.Value}
 		}
+	}
+	if item.Text("kind") == "send" && item["outcome"] != nil && item["detail_type"] == nil { // it was upgraded since
+		image["detail_type"] = map[string]string{"S": events.Outcome}
 	}
 	return json.Marshal(map[string]any{"eventName": "INSERT", "dynamodb": map[string]any{"NewImage": image}})
 }

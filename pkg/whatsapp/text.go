@@ -159,3 +159,10 @@ func errorTitle(errors raw) string {
 	}
 	return ""
 }
+
+// Readable returns the whole of what a person would read of an update or of a message that was
+// sent.
+func Readable(payload []byte) string {
+	f := readFacts(compacted(payload))
+	return first(readable(f.kind, f.contents), f.detail, errorTitle(f.errors))
+}

@@ -1,0 +1,168 @@
+package table
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"connexease-functions/pkg/whatsapp"
+)
+
+// Items of earlier versions are read as they are, and can be brought to what today's code makes
+// of their payloads. No write here is one of which the pipe makes an event: it takes inserts
+// that have a detail_type, and any write of a send that has one.
+
+// Change is what makes an item of an earlier version one of today's. The zero value is of an
+// item that is one already.
+type Change struct {
+	set    item
+	remove []string
+}
+
+// Empty reports whether there is nothing to change.
+func (c Change) Empty() bool { return len(c.set)+len(c.remove) == 0 }
+
+// factNames are the attributes that are read out of a payload. Keys, payloads, expiry and the
+// ledger are never changed.
+var factNames = []string{
+	"detail_type", "direction", "type", "thread_id", "contact", "user_id", "group_id", "phone_number_id", "display_phone_number", "wamid", "status",
+	"error_code", "text", "line", "reply_to", "media_id", "referral", "timestamp", "timeline_pk", "timeline_sk",
+}
+
+// sendNames are those of a send.
+var sendNames = []string{"contact", "user_id", "group_id", "text", "reply_to", "media_id", "timeline_pk"}
+
+// KeyOf returns the key of an event's item.
+func KeyOf(e *whatsapp.Event) (pk, sk string) { return keys(e) }
+
+// Outdated compares an item with the event that today's code makes of its payload.
+func (t *Table) Outdated(it Item, e *whatsapp.Event) Change {
+	pk, sk := it.Key()
+	received, stamp := t.Received(it), it.Number("timestamp")
+	today := dayOf(received)
+	timeless := e.Time == 0 && whatsapp.Milliseconds(e.EntryTime) == 0
+	if timeless && stamp != 0 { // the day of receipt, which the expiry might give wrongly
+		today = dayOf(time.Unix(stamp, 0))
+	}
+	now := t.item(row{pk: pk, sk: sk, parts: int(it.Number("parts")), sum: it.Text("payload_sha256")}, e, today)
+	if timeless && stamp == 0 && received.IsZero() { // nobody knows when
+		for _, name := range []string{"timestamp", "timeline_pk", "timeline_sk"} {
+			delete(now, name)
+		}
+	}
+	return difference(it, now, factNames)
+}
+
+// OutdatedSend compares a send with what today's code says of its message.
+func (t *Table) OutdatedSend(it Item, about About) Change {
+	s := it.Send()
+	if s == nil {
+		return Change{}
+	}
+	c := difference(it, sendItem(s, about), sendNames)
+	if !c.Empty() && it["detail_type"] != nil {
+		// With it, this write would be another event of the outcome.
+		c.remove = append(c.remove, "detail_type")
+	}
+	return c
+}
+
+func difference(before, now item, names []string) Change {
+	c := Change{set: item{}}
+	for _, name := range names {
+		switch {
+		case now[name] == nil && before[name] != nil:
+			c.remove = append(c.remove, name)
+		case now[name] != nil && !reflect.DeepEqual(before[name], now[name]):
+			c.set[name] = now[name]
+		}
+	}
+	return c
+}
+
+// Upgraded is the attribute that says when an item was upgraded, until it is written again: that
+// is when it was changed, and not when it arrived.
+const Upgraded = "upgraded"
+
+func upgraded() types.AttributeValue { return num(time.Now().Unix()) }
+
+// Change changes an item in place, if it is still there.
+func (t *Table) Change(ctx context.Context, it Item, c Change) error {
+	e := expression{names: map[string]string{}, values: item{}}
+	set, remove := []string{e.path(Upgraded) + " = " + e.value(Upgraded, upgraded())}, []string{}
+	for _, name := range slices.Sorted(maps.Keys(c.set)) {
+		set = append(set, e.path(name)+" = "+e.value(name, c.set[name]))
+	}
+	for _, name := range c.remove {
+		remove = append(remove, e.path(name))
+	}
+	text := "SET " + strings.Join(set, ", ")
+	if len(remove) > 0 {
+		text += " REMOVE " + strings.Join(remove, ", ")
+	}
+	condition := "attribute_exists(" + e.path("pk") + ")"
+	_, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &t.name, Key: item{"pk": it["pk"], "sk": it["sk"]}, UpdateExpression: &text, ConditionExpression: &condition,
+		ExpressionAttributeNames: e.names, ExpressionAttributeValues: e.used(),
+	})
+	return unlessRefused(err)
+}
+
+// Replace puts items under the keys that today's code gives to an item's payload, and removes
+// the item. The new ones are inserted without a detail_type, which they get afterwards, so that
+// no rule takes old updates for new ones. Interrupted, it is done again.
+func (t *Table) Replace(ctx context.Context, before Item, events []whatsapp.Event) error {
+	received := t.Received(before)
+	if received.IsZero() {
+		received = time.Unix(before.Number("timestamp"), 0)
+	}
+	for i := range events {
+		for _, r := range rows(i, &events[i]) {
+			it := t.item(r, &events[i], dayOf(received))
+			kind := it["detail_type"]
+			delete(it, "detail_type")
+			it[Upgraded] = upgraded()
+			_, err := t.client.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.name, Item: it, ConditionExpression: aws.String("attribute_not_exists(pk)")})
+			if err = unlessRefused(err); err == nil && kind != nil {
+				err = t.Change(ctx, it, Change{set: item{"detail_type": kind}})
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return t.Remove(ctx, before)
+}
+
+// AddAlias writes that two names are one person's, unless the table says so for at least as
+// long already.
+func (t *Table) AddAlias(ctx context.Context, p whatsapp.Pair, received time.Time) error {
+	for _, r := range aliasRows(0, p) {
+		in := &dynamodb.PutItemInput{TableName: &t.name, Item: t.aliasItem(r.pk, r.sk, dayOf(received)), ConditionExpression: aws.String("attribute_not_exists(pk)")}
+		if until := in.Item["expires_at"]; until != nil {
+			*in.ConditionExpression += " OR expires_at < :until"
+			in.ExpressionAttributeValues = item{":until": until}
+		}
+		if _, err := t.client.PutItem(ctx, in); unlessRefused(err) != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unlessRefused is an error, unless it only says that a condition did not hold.
+func unlessRefused(err error) error {
+	var refused *types.ConditionalCheckFailedException
+	if errors.As(err, &refused) {
+		return nil
+	}
+	return err
+}
