@@ -15,7 +15,16 @@ import (
 
 const root = "../../.."
 
+// needsJava skips what starts the whole stack.
+func needsJava(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("not with -short: DynamoDB Local needs Java")
+	}
+}
+
 func TestAShortSoakIsClean(t *testing.T) {
+	needsJava(t)
 	var out bytes.Buffer
 	err := run(t.Context(), root, 20*time.Second, &writer{t: t, next: &out}, nil)
 	if err != nil {
@@ -29,6 +38,7 @@ func TestAShortSoakIsClean(t *testing.T) {
 }
 
 func TestTheAuditFindsWhatIsLostDoubledOrLeftBehind(t *testing.T) {
+	needsJava(t)
 	s, err := open(t.Context(), root, shortest, &bytes.Buffer{}, nil)
 	if err != nil {
 		t.Fatal(err)
