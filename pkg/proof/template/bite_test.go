@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"go.yaml.in/yaml/v3"
@@ -14,29 +15,49 @@ import (
 	"connexease-functions/pkg/proof/docs"
 )
 
-// project reads the project's template, after an edit of its YAML tree if there is one.
-func project(t *testing.T, edit func(root *yaml.Node)) *proof {
-	t.Helper()
+// read is the project, read once.
+var read = sync.OnceValues(func() (*proof, error) {
 	s, err := readSource()
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	tpl, err := template.Load("../../../template.yaml", nil)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	samconfig, err := os.ReadFile("../../../samconfig.toml")
 	if err != nil {
-		t.Fatal(err)
-	}
-	if edit != nil {
-		edit(tpl.Root())
+		return nil, err
 	}
 	makefile, err := os.ReadFile("../../../Makefile")
+	return &proof{tpl, s, string(samconfig), string(makefile), "", testsOf}, err
+})
+
+// project returns the project, with a template of its own after an edit of its YAML tree if there
+// is one.
+func project(t *testing.T, edit func(root *yaml.Node)) *proof {
+	t.Helper()
+	p, err := read()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &proof{tpl, s, string(samconfig), string(makefile), docs.Text(t), testsOf}
+	edited := *p
+	edited.Template = p.Clone()
+	edited.readmes = readmes(t)
+	if edit != nil {
+		edit(edited.Root())
+	}
+	return &edited
+}
+
+var allReadmes string
+
+func readmes(t *testing.T) string {
+	t.Helper()
+	if allReadmes == "" {
+		allReadmes = docs.Text(t)
+	}
+	return allReadmes
 }
 
 // testsOf returns the source of a package's tests.
