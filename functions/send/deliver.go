@@ -16,8 +16,8 @@ import (
 	"connexease-functions/pkg/whatsapp"
 )
 
-// delivery is one order's way through the function, and what came of it. Each source reads and checks
-// its orders; from there this file has the whole path: key, claim, post, settle.
+// delivery is one order's way through the function, and what came of it. Each source reads and
+// checks its orders; from there this file has the whole path: key, claim, post, settle.
 type delivery struct {
 	order   order.Order
 	request ledger.Request

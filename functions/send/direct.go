@@ -9,8 +9,8 @@ import (
 	"connexease-functions/pkg/order"
 )
 
-// serveDirect serves another function, or a state of Step Functions. The result is the unified response
-// with the message's id added; a failure is a Lambda error named as in api.Failure.
+// serveDirect serves another function, or a state of Step Functions. The result is the unified
+// response with the message's id added; a failure is a Lambda error named as in api.Failure.
 func (h *handler) serveDirect(ctx context.Context, payload []byte) ([]byte, error) {
 	l := h.begin(sourceDirect)
 	o, refused := order.FromEnvelope(payload)

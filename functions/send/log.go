@@ -72,7 +72,8 @@ func (l *line) delivered(d *delivery) {
 	}
 }
 
-// summarise writes the line. The last outcome is its word; each counts, and the gravest gives the level.
+// summarise writes the line. The last outcome is its word; each counts, and the gravest gives the
+// level.
 func (h *handler) summarise(ctx context.Context, l *line, r api.Response) {
 	l.code = cmp.Or(l.code, r.Code)
 	level := slog.LevelInfo

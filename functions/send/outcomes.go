@@ -9,8 +9,8 @@ import (
 	"connexease-functions/pkg/telemetry"
 )
 
-// What a line can say, in one table: an outcome or a reason, the least level of its line, and what it
-// counts.
+// What a line can say, in one table: an outcome or a reason, the least level of its line, and what
+// it counts.
 type (
 	outcome = telemetry.Outcome
 	reason  = telemetry.Reason
@@ -29,7 +29,8 @@ var (
 	recordsWithoutRow = telemetry.One("RecordsWithoutRow")
 	queueUnavailable  = telemetry.One("QueueUnavailable")
 	secretUnavailable = telemetry.One("SecretUnavailable")
-	// gatewayRefusedKey counts calls that were refused for this installation's own key, with any outcome.
+	// gatewayRefusedKey counts calls that were refused for this installation's own key, with any
+	// outcome.
 	gatewayRefusedKey = telemetry.One("GatewayRefusedKey")
 )
 
@@ -43,7 +44,8 @@ var (
 	outcomeSettled       = telemetry.NewOutcome("settled", info) // by an earlier attempt
 	outcomeExpired       = telemetry.NewOutcome("expired", info, recordsExpired)
 	outcomeLater         = telemetry.NewOutcome("later", warn, telemetry.One("RecordsLater"))
-	// outcomeRateLimited is a released send for which the Gateway, or Meta through it, asked to slow down.
+	// outcomeRateLimited is a released send for which the Gateway, or Meta through it, asked to
+	// slow down.
 	outcomeRateLimited = telemetry.NewOutcome(string(gateway.Released), info, notSent, telemetry.One("RateLimited"))
 )
 
@@ -89,8 +91,8 @@ var ofNote = map[ledger.Note]outcome{
 
 // Why a request or record was not sent, beyond what the Gateway and the ledger say.
 var (
-	// reasonInvalid: the request is refused for what it is. The Gateway's refusal of a message has a
-	// reason of its own.
+	// reasonInvalid: the request is refused for what it is. The Gateway's refusal of a message has
+	// a reason of its own.
 	reasonInvalid       = telemetry.NewReason("invalid_request", telemetry.One("RefusedMessage"))
 	reasonAPIKey        = telemetry.NewReason("api_key_unavailable", secretUnavailable)
 	reasonClients       = telemetry.NewReason("clients_unavailable", secretUnavailable)
@@ -99,8 +101,8 @@ var (
 	reasonNoSuchMessage = telemetry.NewReason("no_such_message")
 	reasonRecordRefused = telemetry.NewReason("record_refused")
 	reasonPanic         = telemetry.NewReason("panic")
-	// reasonPaused: a record is delayed without a call, because the Gateway, or Meta through it, has
-	// just asked for a pause. It is counted apart from the calls that were refused.
+	// reasonPaused: a record is delayed without a call, because the Gateway, or Meta through it,
+	// has just asked for a pause. It is counted apart from the calls that were refused.
 	reasonPaused = telemetry.NewReason(string(gateway.ReasonRateLimited), telemetry.One("RecordsDeferred"))
 )
 

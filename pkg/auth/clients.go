@@ -12,11 +12,11 @@ import (
 	"connexease-functions/pkg/secret"
 )
 
-// ErrClients says that the secret with the client keys is not the JSON that it should
-// be. What it holds is never quoted.
+// ErrClients says that the secret with the client keys does not have the form that it
+// must have. Its content is never quoted.
 var ErrClients = errors.New(`client keys are not JSON of the form {"name": "key", "other": ["new key", "old key"]}`)
 
-// clientName bounds a client's name: it stands in logs and items.
+// clientName bounds a client's name: it appears in logs and items.
 const clientName = 64
 
 // ValidClient reports whether a name is 1 to 64 letters, digits, dots, hyphens and
@@ -27,9 +27,9 @@ func ValidClient(name string) bool {
 }
 
 // Clients loads the current version of the secret that names each client's keys:
-// one, or several while they rotate. Only the current version counts, so that a key
+// one, or several during a rotation. Only the current version counts, so that a key
 // that is removed is refused once the cache has expired. It returns ErrClients for
-// anything but names with keys, and for a key under two names.
+// anything but names with keys, and for a key with two names.
 func Clients(source secret.Source) func(context.Context) ([]Credential, error) {
 	return func(ctx context.Context) ([]Credential, error) {
 		v, err := source.Fetch(ctx, secret.Current)
@@ -58,7 +58,7 @@ func readClients(text string) ([]Credential, error) {
 			return nil, ErrClients
 		}
 		if !ValidClient(name) || names[name] {
-			return nil, fmt.Errorf("%w: a name is not valid, or there twice", ErrClients)
+			return nil, fmt.Errorf("%w: a name is not valid, or appears twice", ErrClients)
 		}
 		names[name] = true
 		list, ok := value.([]any)
@@ -68,7 +68,7 @@ func readClients(text string) ([]Credential, error) {
 		for _, one := range list {
 			key, ok := one.(string)
 			if !ok || keys[key] || secret.CheckBare(key) != nil {
-				return nil, fmt.Errorf("%w: a key cannot stand in a header, or is there twice", ErrClients)
+				return nil, fmt.Errorf("%w: a key cannot be sent in a header, or appears twice", ErrClients)
 			}
 			keys[key] = true
 			c, err := NewCredential(name, secret.NewValue(key), time.Time{})

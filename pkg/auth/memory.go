@@ -10,7 +10,7 @@ import (
 // far fewer in.
 const mostRefused = 256
 
-// memory holds the hashes of tokens that a fresh reading refused a moment ago.
+// memory holds the hashes of tokens that were just refused by a freshly read secret.
 type memory struct {
 	keep time.Duration
 

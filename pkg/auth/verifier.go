@@ -37,9 +37,9 @@ type Verifier struct {
 	now         func() time.Time
 }
 
-// Early refreshes: a token that nobody has seen before may make a process read the secret
-// before its time, five times at once and once a second after that. One that a fresh reading
-// refused buys nothing for half a minute, so that a caller with an old key, however often it
+// Early refreshes: an unknown token may make a process read the secret
+// early, five times at once and once a second after that. A token that a freshly read secret
+// refused causes no read for half a minute, so that a caller with an old key, however often it
 // repeats, does not delay another's new one.
 const (
 	earlyBurst = 5
@@ -48,7 +48,7 @@ const (
 )
 
 // NewVerifier returns a Verifier. A token that matches nothing refreshes the credentials
-// early, so that a rotated one works at once; bad tokens buy a bounded number of calls.
+// early, so that a rotated one works at once; bad tokens cause a bounded number of calls.
 func NewVerifier(credentials *Credentials, now func() time.Time) *Verifier {
 	return &Verifier{
 		credentials: credentials, early: secret.NewCooldown(earlyEvery, earlyBurst, now),
@@ -115,7 +115,7 @@ const (
 )
 
 // Rotating loads a secret's current version, and its previous one until grace has
-// passed since the current one was created. Outside of that time it costs one
+// passed since the current one was created. Outside that time it makes one
 // call. A previous version that cannot be read is an error while it counts,
 // because valid requests would be refused without it.
 func Rotating(source secret.Source, grace time.Duration, now func() time.Time) func(context.Context) ([]Credential, error) {
@@ -136,7 +136,7 @@ func Rotating(source secret.Source, grace time.Duration, now func() time.Time) f
 		}
 		previous, err := secret.FetchBare(ctx, source, secret.Previous)
 		if errors.Is(err, secret.ErrMissing) || errors.Is(err, secret.ErrUnusable) {
-			return accepted, nil // nobody can have been using it
+			return accepted, nil // no caller can have been using it
 		}
 		if err != nil {
 			return nil, err

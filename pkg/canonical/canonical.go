@@ -10,10 +10,10 @@ import (
 	"unicode/utf8"
 )
 
-// ErrNotJSON says that a text is not one JSON value.
+// ErrNotJSON reports input that is not exactly one JSON value.
 var ErrNotJSON = errors.New("not a JSON value")
 
-// MostDuplicates bounds what Parse reports of a text's duplicate members.
+// MostDuplicates bounds how many duplicate members Parse reports.
 const MostDuplicates = 100
 
 // Value is a JSON value as it was written.
@@ -35,7 +35,7 @@ type member struct {
 // JSON differ about which of them counts. A name that is not a plain word is * in a path, because
 // it may be anything. It returns ErrNotJSON.
 func Parse(text []byte) (v Value, duplicates []string, err error) {
-	if !json.Valid(text) { // bounds the depth, too
+	if !json.Valid(text) { // also bounds the depth
 		return Value{}, nil, ErrNotJSON
 	}
 	p := &parser{text: text, reported: map[string]bool{}}
@@ -52,7 +52,7 @@ func (v Value) IsString() bool { return v.kind == '"' }
 // IsNumber reports whether v is a number.
 func (v Value) IsNumber() bool { return v.kind == '0' }
 
-// Present reports whether v is there at all and is not null.
+// Present reports whether v exists and is not null.
 func (v Value) Present() bool { return v.kind != 0 && v.kind != 'n' }
 
 // Get returns an object's member of that name, which must be plain ASCII without quotes and
@@ -81,7 +81,7 @@ func (v Value) Elements() []Value { return v.elements }
 // IsArray reports whether v is an array.
 func (v Value) IsArray() bool { return v.kind == '[' }
 
-// Text returns what a string says, with U+FFFD for what is not Unicode, or a number as it is
+// Text returns a string's content, with U+FFFD for what is not Unicode, or a number as it is
 // written; empty for any other value.
 func (v Value) Text() string {
 	switch {
@@ -103,7 +103,7 @@ type step struct {
 	index int // of an element; -1 for a member
 }
 
-// parser walks a text that json.Valid has accepted.
+// parser walks input that json.Valid has accepted.
 type parser struct {
 	text       []byte
 	at         int
@@ -162,7 +162,7 @@ func (p *parser) quoted() []byte {
 	return p.text[start:p.at]
 }
 
-// fewMembers is up to where comparing names one by one is cheaper than a map.
+// fewMembers is the number of members up to which comparing names one by one is cheaper than a map.
 const fewMembers = 8
 
 func (p *parser) object() Value {
@@ -261,7 +261,7 @@ func (p *parser) report() {
 	}
 }
 
-// plain reports whether a name is a word as those of documented members, and not, for instance,
+// plain reports whether a name is a word like those of documented members, and not, for instance,
 // a phone number.
 func plain(name string) bool {
 	if name == "" || len(name) > longestName {

@@ -159,9 +159,9 @@ func appendUnit(to []byte, unit uint16) []byte {
 }
 
 const (
-	// certainlyExact is how many digits of any number a double holds.
+	// certainlyExact is the number of digits that a double holds of any number.
 	certainlyExact = 15
-	// longestExponent is in digits; a number with more of them stays as it is written.
+	// longestExponent is in digits; a number whose exponent has more stays as it is written.
 	longestExponent = 9
 	// ECMAScript's Number::toString writes exponents outside of these (RFC 8785, 3.2.2.3).
 	leastPlain, mostPlain = -5, 21

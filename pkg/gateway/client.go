@@ -24,7 +24,7 @@ const (
 	maxResponse = 1 << 20 // bytes; real responses have a few hundred
 	maxHeader   = 64 << 10
 
-	// A frozen Lambda environment wakes with connections that the other side has
+	// A frozen Lambda environment wakes with connections that the other side
 	// closed long ago, and a message written to one of them has an unknown outcome.
 	idleTimeout = 4 * time.Second
 	// Until a connection is obtained nothing has left, so giving up early is free.
@@ -47,7 +47,7 @@ type Result struct {
 	Err          error // why no connection was obtained; nil otherwise. Holds no credential and no content
 }
 
-// Client posts messages to the Gateway. It repeats nothing by itself: the Gateway has
+// Client posts messages to the Gateway. It never retries by itself: the Gateway has
 // no idempotency key, so a repeat can be a second message.
 type Client struct {
 	endpoint  string
@@ -94,7 +94,7 @@ func (c *Client) Close() {
 	}
 }
 
-// Send posts a message once; ctx bounds the whole of it. isFake asks for the sandbox,
+// Send posts a message once; ctx bounds all of it. isFake selects the sandbox,
 // mmlite for the marketing messages lite route.
 func (c *Client) Send(ctx context.Context, apiKey string, body []byte, isFake, mmlite bool) Result {
 	return c.post(ctx, apiKey, body, isFake, mmlite, false)
@@ -140,7 +140,7 @@ func (c *Client) post(ctx context.Context, apiKey string, body []byte, isFake, m
 func (c *Client) read(ctx context.Context, response *http.Response, receipt bool) Result {
 	r := Result{Status: response.StatusCode, Header: rateHeaders(response.Header)}
 	if r.Status < http.StatusOK {
-		// What follows a 101 is the bare connection, which no context ends.
+		// What follows a 101 is the bare connection, which no context closes.
 		r.State, r.Reason = Classify(r.Status, Facts{})
 		return r
 	}
@@ -258,7 +258,7 @@ func query(isFake, mmlite bool) string {
 	return ""
 }
 
-// ValidKey reports whether an API key can stand in a header: visible ASCII, not empty.
+// ValidKey reports whether an API key can be sent in a header: visible ASCII, not empty.
 func ValidKey(key string) bool {
 	for i := range len(key) {
 		if key[i] <= ' ' || key[i] > '~' {

@@ -2,12 +2,13 @@ package gateway
 
 import "net/http"
 
-// State is what is known of a send, or of one attempt to send. Package ledger shares it, and adds the
-// states that only a whole message has. The words are stored in ledgers: they never change.
+// State is what is known of a send, or of one attempt to send. Package ledger shares it, and adds
+// the states that only a whole message has. The words are stored in ledgers: they never change.
 type State string
 
 const (
-	// Accepted: the Gateway accepted the message, by its own response or, in the ledger, by a receipt.
+	// Accepted: the Gateway accepted the message, by its own response or, in the ledger, by a
+	// receipt.
 	Accepted State = "accepted"
 	// Rejected: it was refused for good; the same message is never sent again.
 	Rejected State = "rejected"
@@ -35,7 +36,7 @@ const (
 	ReasonNoGateway       Reason = "no_gateway"       // 404, 405, 410, 421 in a different shape: some other server responded
 	ReasonMetaLimited     Reason = "meta_limited"     // GW_001 with a code by which Meta says "not now" to the number or account
 	ReasonPairLimited     Reason = "pair_limited"     // the same to this pair of numbers only
-	ReasonBadKey          Reason = "bad_api_key"      // the API key cannot stand in a header: not a byte has left
+	ReasonBadKey          Reason = "bad_api_key"      // the API key cannot be sent in a header: not a byte has left
 	ReasonTimeout         Reason = "timeout"          // the context's deadline, after a connection was obtained
 	ReasonCanceled        Reason = "canceled"         // the context was cancelled, after a connection was obtained
 	ReasonBroken          Reason = "connection_lost"  // after a connection was obtained

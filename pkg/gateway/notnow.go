@@ -22,7 +22,7 @@ const (
 	NumberPause = time.Second
 )
 
-// notNow are Meta's codes by which nothing was sent and a repeat is right (WhatsApp Cloud
+// notNow are Meta's codes with which nothing was sent and a retry is right (WhatsApp Cloud
 // API: Error codes, "Throttling errors"): of the app, the account, the number's throughput,
 // the pair, and the registration. 131048 and 131049 are about the customer's trust, and stay
 // refusals.
@@ -30,10 +30,10 @@ var notNow = []int{4, 80007, 130429, pairLimit, 133016}
 
 var inText = regexp.MustCompile(`\(#([0-9]{1,9})\)`)
 
-// metaNotNow returns the code by which Meta says "not now" in a refusal of the Gateway; 0
-// without one, and where a different code of Meta's stands in it too. Where the Gateway puts
-// the code is not public, so both ways of known wrappers count: "(#131056)" in the words, and
-// a member code, or error.code, anywhere below params.
+// metaNotNow returns the code by which Meta says "not now" in a refusal of the Gateway; 0 without
+// one, and where a different code of Meta's is in it too. Where the Gateway puts the code is not
+// public, so both places that known wrappers use count: "(#131056)" in the words, and a member
+// code, or error.code, anywhere below params.
 func metaNotNow(description string, params json.RawMessage) int {
 	var found []int
 	add := func(code int) {

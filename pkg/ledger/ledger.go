@@ -37,7 +37,8 @@ const (
 	// its receipts would call a message unknown that is known to have left.
 	receiptDays = 7
 
-	// MaxMaybeSent is after how many attempts that may have sent the message "resend" sends no more.
+	// MaxMaybeSent is after how many attempts that may have sent the message "resend" sends no
+	// more.
 	MaxMaybeSent = 3
 	// KeptReleased is how many released attempts a row keeps, the newest ones: days of
 	// rate limiting must not outgrow an item (400 kB).

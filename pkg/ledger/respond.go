@@ -51,8 +51,8 @@ const (
 	NoteNoRow Note = "no row"
 	// NoteNotQueued: a queue record names a row that was never queued. The record is acknowledged.
 	NoteNotQueued Note = "not queued"
-	// NoteKeyReused: a queue record's key belongs to a different request; the record is to be stored
-	// as refused under its own SQS message id.
+	// NoteKeyReused: a queue record's key belongs to a different request; the record is to be
+	// stored as refused under its own SQS message id.
 	NoteKeyReused Note = "key reused"
 	// NoteHeld: the outcome is unknown and the message is not sent again.
 	NoteHeld Note = "held"

@@ -7,10 +7,11 @@ import "time"
 type Step string
 
 const (
-	// Queue0 makes the row of a new key, queued and without an attempt. It requires that there is no row.
+	// Queue0 makes the row of a new key, queued and without an attempt. It requires that there is
+	// no row.
 	Queue0 Step = "queue0"
-	// Claim0 makes the row of a new key with its first attempt: from here on this visit alone may post
-	// the message. It requires that there is no row.
+	// Claim0 makes the row of a new key with its first attempt: from here on this visit alone may
+	// post the message. It requires that there is no row.
 	Claim0 Step = "claim0"
 	// Claim1 adds the first attempt to a row that was queued. It requires that the row was never
 	// written since, and that the message is still valid.
@@ -18,15 +19,17 @@ const (
 	// ClaimN adds a further attempt to a row whose attempts allow one, as a visit has read it. It
 	// requires that the row has not been written since.
 	ClaimN Step = "claimN"
-	// QueueN queues a row again, as a visit has read it, with a new validity. It requires that the row
-	// has not been written since.
+	// QueueN queues a row again, as a visit has read it, with a new validity. It requires that the
+	// row has not been written since.
 	QueueN Step = "queueN"
-	// Settle writes the outcome of the visit's own attempt. It requires only that this attempt has none.
+	// Settle writes the outcome of the visit's own attempt. It requires only that this attempt has
+	// none.
 	Settle Step = "outcome"
 	// VoidOwn withdraws a claim whose write had no response, and for which nothing was posted: its
 	// attempt, if it is there, becomes Released.
 	VoidOwn Step = "void"
-	// RefuseRecord makes the row of a queue record that can never be sent; no visit writes it. See Refused.
+	// RefuseRecord makes the row of a queue record that can never be sent; no visit writes it. See
+	// Refused.
 	RefuseRecord Step = "refuse"
 )
 

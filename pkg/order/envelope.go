@@ -19,8 +19,8 @@ const (
 // ruleContact is what an envelope's contact must be: nothing is sent to other names.
 const ruleContact = "a phone number or a business-scoped user id"
 
-// FromEnvelope reads a direct invocation. It returns a response instead where it is refused. A key is
-// required of all but receipts, because Lambda and Step Functions repeat a call silently.
+// FromEnvelope reads a direct invocation. It returns a response instead where it is refused. A key
+// is required of all but receipts, because Lambda and Step Functions repeat a call silently.
 func FromEnvelope(payload []byte) (Order, *api.Response) {
 	o := Order{Scope: ScopeDirect}
 	f := faults{}

@@ -10,8 +10,8 @@ import (
 	"connexease-functions/pkg/ledger"
 )
 
-// FromHTTP reads a client's request, whose body is the message itself. It returns a response instead
-// where the request is refused.
+// FromHTTP reads a client's request, whose body is the message itself. It returns a response
+// instead where the request is refused.
 func FromHTTP(r api.Request, client string) (Order, *api.Response) {
 	o := Order{Client: client, Scope: ClientScope(client), Async: prefersAsync(r.Header("prefer"))}
 	body, err := r.Body()

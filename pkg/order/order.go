@@ -1,5 +1,5 @@
-// Package order reads what a caller asks to have sent: over HTTP, in a queue record, or in an envelope.
-// It does no I/O, so that every rule about a request can be tested by its JSON alone.
+// Package order reads what a caller asks to have sent: over HTTP, in a queue record, or in an
+// envelope. It does no I/O, so that every rule about a request can be tested by its JSON alone.
 package order
 
 import (

@@ -1,4 +1,4 @@
-// Package queue is SQS as the functions meet it: records that a mapping brings, and
+// Package queue is SQS as the functions use it: records that a mapping delivers, and
 // messages that they send.
 package queue
 
@@ -26,7 +26,7 @@ type Queue struct {
 // New returns the queue of that URL.
 func New(cfg aws.Config, url string) Queue { return Queue{sqs.NewFromConfig(cfg), url} }
 
-// Send puts a message on the queue. An error does not say that it is not there.
+// Send puts a message on the queue. After an error it may be there all the same.
 func (q Queue) Send(ctx context.Context, body string) error {
 	_, err := q.client.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &q.url, MessageBody: &body})
 	return err
@@ -41,7 +41,7 @@ func (q Queue) Delay(ctx context.Context, r *Record, d time.Duration) error {
 	return err
 }
 
-// Record is one of an event (AWS: Using Lambda with Amazon SQS).
+// Record is one record of an event (AWS: Using Lambda with Amazon SQS).
 type Record struct {
 	ID         string `json:"messageId"`
 	Handle     string `json:"receiptHandle"`
@@ -51,7 +51,7 @@ type Record struct {
 	} `json:"attributes"`
 }
 
-// Sent returns when the record was put on the queue, and now where it does not say.
+// Sent returns when the record was put on the queue, or now where the record does not say.
 func (r *Record) Sent(now time.Time) time.Time {
 	if n, err := strconv.ParseInt(r.Attributes.Sent, 10, 64); err == nil && n > 0 {
 		return time.UnixMilli(n)
@@ -59,7 +59,7 @@ func (r *Record) Sent(now time.Time) time.Time {
 	return now
 }
 
-// ErrNotSQS says that an event's Records are of another service, or none.
+// ErrNotSQS reports an event whose Records are missing, or those of a different service.
 var ErrNotSQS = errors.New("the event has no Records of SQS")
 
 // Read reads the value of an event's member Records. All of them must be of SQS.
@@ -69,7 +69,7 @@ func Read(records json.RawMessage) ([]Record, error) {
 		return nil, ErrNotSQS
 	}
 	for _, m := range marks {
-		var source string // however it is written
+		var source string // in any notation
 		if json.Unmarshal(m["eventSource"], &source) != nil || source != "aws:sqs" {
 			return nil, ErrNotSQS
 		}

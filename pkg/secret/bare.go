@@ -7,7 +7,7 @@ import (
 	"fmt"
 )
 
-// ErrUnusable says that a secret can never stand in a header as it is. What it holds is
+// ErrUnusable says that a secret can never be sent in a header as it is. Its content is
 // never quoted.
 var ErrUnusable = errors.New("secret cannot be used")
 
@@ -17,7 +17,7 @@ var (
 	ErrJSON       = fmt.Errorf("%w: it is JSON, as the console's key/value form makes it, where the bare value is wanted", ErrUnusable)
 )
 
-// CheckBare returns nil for a text that can stand in a header as a token: visible ASCII,
+// CheckBare returns nil for a string that can be sent in a header as a token: visible ASCII,
 // and not a JSON object, array or string. It returns ErrMissing, ErrCharacters or ErrJSON.
 func CheckBare(text string) error {
 	if text == "" {

@@ -10,14 +10,14 @@ import (
 // Limits of a Cache. All are above zero.
 type Limits struct {
 	TTL      time.Duration // how long a value is fresh; up to a tenth less at random
-	MaxStale time.Duration // how long after its TTL a value still serves while loading fails
+	MaxStale time.Duration // how long after its TTL a value is still used while loading fails
 	Wait     time.Duration // how long a caller with a stale value waits for a fresh one
-	Retry    time.Duration // pause after a failed load; at most a second where no value can serve
+	Retry    time.Duration // pause after a failed load; at most a second where no value can be used
 	Load     time.Duration // how long one load may last
 }
 
-// DefaultLimits have a changed secret everywhere within six minutes, and keep a
-// day's outage of Secrets Manager away from the callers.
+// With DefaultLimits a changed secret is in use everywhere within six minutes, and a
+// day's outage of Secrets Manager does not reach the callers.
 var DefaultLimits = Limits{
 	TTL: 5 * time.Minute, MaxStale: 24 * time.Hour, Wait: 500 * time.Millisecond,
 	Retry: 15 * time.Second, Load: 3 * time.Second,
@@ -33,7 +33,7 @@ type Cache[T any] struct {
 	mu      sync.Mutex
 	value   T
 	have    bool
-	began   time.Time // the load that brought value
+	began   time.Time // the load that returned value
 	expires time.Time
 	failed  time.Time
 	err     error
@@ -46,7 +46,7 @@ func NewCache[T any](load func(context.Context) (T, error), limits Limits, now f
 }
 
 // Get returns the value and for how long it has been past its TTL: zero where it
-// is fresh. Where no value can serve it returns the last load's error, or the
+// is fresh. Where no value can be used, it returns the last load's error, or the
 // context's.
 func (c *Cache[T]) Get(ctx context.Context) (value T, stale time.Duration, err error) {
 	c.mu.Lock()
@@ -84,7 +84,7 @@ func (c *Cache[T]) Refresh(ctx context.Context) (value T, stale time.Duration, e
 	return c.wait(ctx, flight)
 }
 
-// Began returns when the load began that brought the value; zero before the first.
+// Began returns when the load began that returned the value; zero before the first.
 func (c *Cache[T]) Began() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -107,7 +107,7 @@ func (c *Cache[T]) usable(now time.Time) bool {
 	return c.have && now.Before(c.expires.Add(c.limits.MaxStale))
 }
 
-// result returns the value where it may serve, else the reason why there is none.
+// result returns the value where it may be used, else why there is none.
 func (c *Cache[T]) result(now time.Time, late error) (value T, stale time.Duration, err error) {
 	switch {
 	case c.usable(now):

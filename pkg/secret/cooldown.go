@@ -6,7 +6,7 @@ import (
 )
 
 // Cooldown lets something happen a few times at once and then once in a time: bad tokens
-// and refused keys must buy no calls.
+// and refused keys must not cause calls.
 type Cooldown struct {
 	every time.Duration
 	burst int

@@ -64,7 +64,7 @@ func (m Manager) Fetch(ctx context.Context, stage string) (Version, error) {
 }
 
 // Name returns the secret's name from its name or ARN, for commands that people
-// run: an ARN names the account too.
+// run: an ARN contains the account too.
 func Name(id string) string {
 	if !strings.HasPrefix(id, "arn:") {
 		return id

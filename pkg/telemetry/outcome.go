@@ -3,8 +3,8 @@ package telemetry
 import "log/slog"
 
 // Outcome is what became of a request or record: its word in the log, the least level of its line,
-// and what it counts. A function keeps its outcomes in one table of variables, so that a misspelt one
-// does not compile.
+// and what it counts. A function keeps its outcomes in one table of variables, so that a misspelt
+// one does not compile.
 type Outcome struct {
 	Word    string
 	Level   slog.Level

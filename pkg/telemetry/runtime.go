@@ -6,9 +6,9 @@ import (
 	"log"
 )
 
-// TakeStandardLog makes the standard logger write only what the Lambda runtime library logs
-// of an invocation that failed. Others use it too: net/http quotes bytes of a peer, which may
-// hold personal data.
+// TakeStandardLog makes the standard logger write only what the Lambda runtime library logs of an
+// invocation that failed. Other libraries write to it too: net/http quotes bytes of a peer, which
+// may hold personal data.
 func TakeStandardLog(out io.Writer) {
 	log.SetFlags(0)
 	log.SetOutput(runtimeOnly{out})
