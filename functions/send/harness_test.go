@@ -16,6 +16,7 @@ import (
 	simsqs "connexease-functions/pkg/local/sim/sqs"
 	"connexease-functions/pkg/proof/harness"
 	"connexease-functions/pkg/telemetry"
+	"connexease-functions/pkg/whatsapp"
 )
 
 func TestMain(m *testing.M) {
@@ -138,6 +139,7 @@ type seen struct {
 		Status string
 		Errors json.RawMessage
 	}
+	Failures []whatsapp.Failure
 }
 
 func (w *world) lookUp(id string) seen {

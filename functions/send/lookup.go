@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"connexease-functions/pkg/api"
+	"connexease-functions/pkg/gateway"
 	"connexease-functions/pkg/ledger"
 	"connexease-functions/pkg/order"
 	"connexease-functions/pkg/whatsapp"
@@ -34,6 +35,8 @@ type view struct {
 	Answer      *viewAnswer `json:"answer,omitempty"` // the Gateway's response, or what the message was refused with
 	Statuses    []viewState `json:"statuses"`
 	Attempts    int         `json:"attempts"`
+	// Failures are Meta's error codes, of statuses and refusals, in words.
+	Failures []whatsapp.Failure `json:"failures,omitempty"`
 }
 
 type viewAnswer struct {
@@ -131,6 +134,8 @@ func describe(row *ledger.Send, kind string, f ledger.Folded, receipts []ledger.
 		}
 		if f.State != ledger.Accepted {
 			v.Reason = string(o.Reason)
+			v.fail(gateway.MetaCodes(o.Body)...)
+			v.Explanation = strings.Join(append([]string{v.Explanation}, v.advice()...), " ")
 		}
 	}
 	if f.State == ledger.Unknown {
@@ -150,44 +155,9 @@ func describe(row *ledger.Send, kind string, f ledger.Folded, receipts []ledger.
 	if len(reported) > 0 {
 		folded := whatsapp.Fold(reported)
 		v.Status, v.Failed = folded.State, folded.Failed
-		v.Explanation = strings.Join(explain(folded, receipts), " ")
+		v.Explanation = strings.Join(v.explain(folded, receipts), " ")
 	}
 	return v
-}
-
-// explain says in words what the statuses say.
-func explain(f whatsapp.Folded, receipts []ledger.Status) []string {
-	words := []string{map[string]string{
-		"": "The Gateway accepted it.", "sent": "WhatsApp sent it.", "delivered": "It was delivered.", "read": "It was read.", "played": "It was played.",
-	}[f.State]}
-	if !f.Failed {
-		return words
-	}
-	words = append(words, "WhatsApp could not deliver it, at least on one device.")
-	seen := map[string]bool{}
-	for _, r := range receipts {
-		var errors []struct {
-			Title   string `json:"title"`
-			Message string `json:"message"`
-			Data    struct {
-				Details string `json:"details"`
-			} `json:"error_data"`
-		}
-		_ = json.Unmarshal(r.Errors, &errors) // what cannot be read is left out
-		for _, e := range errors {
-			for _, text := range []string{e.Data.Details, e.Message, e.Title} {
-				if text == "" {
-					continue
-				}
-				if text = strings.TrimSuffix(text, ".") + "."; !seen[text] {
-					seen[text] = true
-					words = append(words, text)
-				}
-				break
-			}
-		}
-	}
-	return words
 }
 
 func timeOf(t time.Time) *time.Time {

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"encoding/json"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -30,14 +31,43 @@ var notNow = []int{4, 80007, 130429, pairLimit, 133016}
 
 var inText = regexp.MustCompile(`\(#([0-9]{1,9})\)`)
 
-// metaNotNow returns the code by which Meta says "not now" in a refusal of the Gateway; 0 without
-// one, and where a different code of Meta's is in it too. Where the Gateway puts the code is not
-// public, so both places that known wrappers use count: "(#131056)" in the words, and a member
-// code, or error.code, anywhere below params.
+// metaNotNow returns the code by which Meta says "not now" in a refusal of the Gateway; 0
+// without one, and where a different code of Meta's is in it too.
 func metaNotNow(description string, params json.RawMessage) int {
-	var found []int
+	code := 0
+	for _, n := range metaCodes(description, params) {
+		switch {
+		case !slices.Contains(notNow, n):
+			return 0
+		case code != pairLimit: // the longest pause counts
+			code = n
+		}
+	}
+	return code
+}
+
+// MetaCodes returns the codes of Meta's in a response of the Gateway, without repeats; none in
+// anything but a refusal by Meta.
+func MetaCodes(response []byte) []int {
+	var r struct {
+		Errors struct {
+			Code        string          `json:"code"`
+			Description string          `json:"description"`
+			Params      json.RawMessage `json:"params"`
+		} `json:"errors"`
+	}
+	if json.Unmarshal(response, &r) != nil || r.Errors.Code != upstream {
+		return nil
+	}
+	return metaCodes(r.Errors.Description, r.Errors.Params)
+}
+
+// metaCodes finds Meta's codes. Where the Gateway puts them is not public, so both places that known
+// wrappers use count: "(#131056)" in the words, and a member code, or error.code, anywhere below
+// params.
+func metaCodes(description string, params json.RawMessage) (found []int) {
 	add := func(code int) {
-		if code < 400 || code > 599 || slices.Contains(notNow, code) { // else an HTTP status
+		if (code < 400 || code > 599) && !slices.Contains(found, code) { // else an HTTP status
 			found = append(found, code)
 		}
 	}
@@ -57,14 +87,14 @@ func metaNotNow(description string, params json.RawMessage) int {
 				walk(one)
 			}
 		case map[string]any:
-			for name, one := range v {
+			for _, name := range slices.Sorted(maps.Keys(v)) {
 				if name == "code" || name == "error.code" {
-					if n, ok := number(one); ok {
+					if n, ok := number(v[name]); ok {
 						add(n)
 						continue
 					}
 				}
-				walk(one)
+				walk(v[name])
 			}
 		}
 	}
@@ -73,16 +103,7 @@ func metaNotNow(description string, params json.RawMessage) int {
 	if json.Unmarshal(params, &p) == nil {
 		walk(p)
 	}
-	code := 0
-	for _, n := range found {
-		switch {
-		case !slices.Contains(notNow, n):
-			return 0
-		case code != pairLimit: // the longest pause counts
-			code = n
-		}
-	}
-	return code
+	return found
 }
 
 func number(v any) (int, bool) {
