@@ -68,11 +68,11 @@ func (v *Variables) Err() error {
 	return fmt.Errorf("configuration: %s", strings.Join(v.faults, "; "))
 }
 
-// endpoints are the variables that keep a function which sam local runs away from AWS.
+// endpoints lists the variables that keep a function in sam local away from AWS.
 var endpoints = []string{"AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL_SQS"}
 
-// local refuses to run in sam local without endpoints of its own: SAM hands on the credentials of
-// whoever runs it, and drops the endpoints where a template does not declare them.
+// local returns an error in sam local without endpoints of its own: SAM passes on the user's
+// credentials, and drops endpoints that the template does not declare.
 func local(lookup func(string) string) error {
 	if lookup("AWS_SAM_LOCAL") == "" {
 		return nil

@@ -24,7 +24,7 @@ func TestEachKindOfFaultNamesItsVariable(t *testing.T) {
 		"an address, http":    {"http://127.0.0.1:1", func(v *config.Variables) { v.Address("V") }, ""},
 		"an address, not set": {"", func(v *config.Variables) { v.Address("V") }, "configuration: V is not set"},
 		"no scheme":           {"host/path", func(v *config.Variables) { v.Address("V") }, url},
-		"another scheme":      {"ftp://host", func(v *config.Variables) { v.Address("V") }, url},
+		"different scheme":    {"ftp://host", func(v *config.Variables) { v.Address("V") }, url},
 		"no host":             {"https:///path", func(v *config.Variables) { v.Address("V") }, url},
 		"not a URL":           {"https://ho st", func(v *config.Variables) { v.Address("V") }, url},
 		"a number":            {"0", func(v *config.Variables) { v.Number("V", 24, 720) }, ""},

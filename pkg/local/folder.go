@@ -10,9 +10,10 @@ import (
 	"syscall"
 )
 
-// take locks the folder of a stack's state for the life of this process, or says which run already
-// holds it. Two runs would truncate each other's log and remove each other's environment file.
-func take(state string, port int) error {
+// lockFolder locks the folder of a stack's state for the life of this process, or says which run
+// already holds it. Two runs would truncate each other's log and remove each other's environment
+// file.
+func lockFolder(state string, port int) error {
 	if err := os.MkdirAll(state, 0o755); err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ import (
 
 func main() {
 	port := flag.String("port", "8080", "port of the API on 127.0.0.1; the control address has the next one")
-	backends := flag.Bool("backends", false, "start all but the functions, for sam local")
+	backends := flag.Bool("backends", false, "start everything but the functions, for sam local")
 	database := flag.String("dynamodb", "", "endpoint of a DynamoDB to use instead of starting DynamoDB Local")
 	state := flag.String("state", ".local", "folder for the environment file, logs and binaries")
 	forward := flag.String("forward", "", "HTTP address that each event is posted to")
@@ -64,7 +64,7 @@ func run(givenPort string, backends bool, database, givenState, forward string, 
 	if err != nil {
 		return fmt.Errorf("there is no folder to cache in: %w", err)
 	}
-	if err := take(state, port); err != nil {
+	if err := lockFolder(state, port); err != nil {
 		return err
 	}
 	controlListener, err := stack.Listen(port+1, port)
@@ -145,7 +145,7 @@ func printReady(s *stack.Stack, controlURL, state string, backends bool) {
 
   sam local invoke SendFunction --event event.json --template-file %[1]s/%[2]s --env-vars %[1]s/%[3]s --add-host %[4]s:host-gateway
 
-Docker must run before this does. Ctrl-C ends the backends.
+Docker must be running first. Ctrl-C ends the backends.
 `, state, samTemplate, samVariables, stack.ContainerHost)
 		return
 	}
@@ -154,30 +154,30 @@ Ready. In another terminal, in this folder:
 
   . %[4]s/env
 
-A message comes in:
+Receive a message:
 
   curl -X POST $API_URL/webhook -H "Authorization: Bearer $WEBHOOK_SECRET" -d @pkg/local/fixtures/data/text.json
 
-One goes out, to a simulated Gateway; run it twice and it is sent once:
+Send one through the simulated Gateway; run it twice and it is sent once:
 
   curl -X POST $API_URL/v1/wa/message -H "Authorization: Bearer $CLIENT_KEY" -H "Idempotency-Key: first" -d '%[1]s'
 
-The same by the queue, and what became of it ({id} is in the answer):
+Send one through the queue, and look it up ({id} is in the response):
 
   curl -X POST $API_URL/v1/wa/message -H "Authorization: Bearer $CLIENT_KEY" -H "Idempotency-Key: second" -H "Prefer: respond-async" -d '%[1]s'
   curl $API_URL/v1/wa/message/{id} -H "Authorization: Bearer $CLIENT_KEY"
 
-Everything that is stored, and what the Gateway took:
+Everything that is stored, and what the Gateway accepted:
 
   curl $CONTROL_URL/items
   curl $CONTROL_URL/gateway/messages
 
-Events as they come, on the bus that your rules will listen to (make run FORWARD=http://... posts each):
+Events as they arrive on the bus that your rules will use (make run FORWARD=http://... posts each):
 
   make listen
 
-DynamoDB Local listens on every address of this machine, all else on 127.0.0.1 only: in a network
-that you do not trust, let a firewall keep others from port %[5]s.
+DynamoDB Local listens on every address of this machine, everything else on 127.0.0.1 only: in a network
+that you do not trust, block port %[5]s with a firewall.
 
 API %[2]s   control %[3]s   function logs %[4]s/functions.log   Ctrl-C ends everything.
 

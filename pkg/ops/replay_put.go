@@ -146,7 +146,7 @@ func (r *replay) choose(ctx context.Context, c choice) (all []stored, known *arr
 			failed = err
 			return
 		}
-		if !r.pipe.Takes(record) { // parts, sends without an outcome, items of earlier versions
+		if !r.pipe.Matches(record) { // parts, sends without an outcome, items of earlier versions
 			return
 		}
 		if bounded && !known.takes(it, since, until) {

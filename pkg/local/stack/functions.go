@@ -35,7 +35,7 @@ func (s *Stack) build(ctx context.Context, f template.Function, system, binary s
 	build := exec.CommandContext(ctx, "go", "build", "-v", "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-ldflags", "-s -w",
 		"-o", binary, "./"+f.Folder)
 	build.Dir = s.options.Root
-	// Of this module, whatever go run was started with.
+	// From this module, regardless of the environment of go run.
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+system, "GOARCH="+runtime.GOARCH, "GOWORK=off", "GOFLAGS=-buildvcs=false")
 	var out built
 	build.Stdout, build.Stderr = &out, &out

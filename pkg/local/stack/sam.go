@@ -13,16 +13,16 @@ import (
 	"strings"
 )
 
-// ContainerHost is what containers call the machine that they run on.
+// ContainerHost is the host name of this machine, as seen from containers.
 const ContainerHost = "host.docker.internal"
 
-// unknownService is an address that no server has: a service of AWS that the stack does not have
-// must not be reached in its own place.
+// unknownService is an address without a server: calls to an AWS service that the stack lacks must
+// not reach AWS.
 const unknownService = "http://127.0.0.1:1"
 
-// SAMVariables returns the functions' environments by logical id, as sam local's --env-vars takes
-// them and as containers see this machine. Everything in them is of this stack, credentials and
-// region included.
+// SAMVariables returns the functions' environments by logical id, in the form of sam local's
+// --env-vars and with addresses as seen from containers. Everything in them belongs to this stack,
+// including credentials and region.
 func (s *Stack) SAMVariables() map[string]map[string]string {
 	all := map[string]map[string]string{}
 	for _, f := range s.functions {

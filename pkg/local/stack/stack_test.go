@@ -230,7 +230,7 @@ func main() {
 		var event events.SQSEvent
 		if json.Unmarshal(raw, &event) != nil || event.Records == nil {
 			if strings.Contains(string(raw), "fail") {
-				return nil, errors.New("told to fail")
+				return nil, errors.New("asked to fail")
 			}
 			return map[string]string{"queue": os.Getenv("QUEUE"), "arn": os.Getenv("QUEUE_ARN"), "gateway": os.Getenv("GATEWAY"), "sqs": os.Getenv("AWS_ENDPOINT_URL_SQS")}, nil
 		}

@@ -251,13 +251,13 @@ var edits = []edit{
 	{"Resources/Dashboard/Properties/DashboardBody", `!Sub '{"widgets": [{"properties": {"metrics": [["Connexease", "Message", "FunctionName", "${WebhookFunction}"]]}}]}'`, "metrics", "does not write it"},
 	{"Resources/Dashboard/Properties/DashboardBody", `!Sub '{"widgets": '`, "dashboard", "is not JSON"},
 	{"Resources/QueryUsage", "", "queries", "there is no query QueryUsage"},
-	{"Resources/QueryUnknownSends/Properties/Name", "!Sub \"${AWS::StackName}/Unknown\"", "readme", "there is no saved query unknown sends"},
+	{"Resources/QueryUnknownSends/Properties/Name", "!Sub \"${AWS::StackName}/Unknown\"", "readme", "unknown saved query: unknown sends"},
 	{"Resources/AlarmTopicPolicy", "", "topic", "CloudWatch may not publish"},
 	{"Resources/AlarmMail", "", "topic", "AlarmMail: Type"},
 	{"Resources/SendFunction/Properties/EventInvokeConfig/MaximumRetryAttempts", "", "redriven", "MaximumRetryAttempts"},
 	{"Resources/InvocationsFailed/Properties/AlarmDescription", "requestPayload is the event, to be put on ${OutboundQueue}.", "redriven", "must not go"},
-	{"Resources/InvocationsFailed", "", "readme", "there is no alarm InvocationsFailed"},
-	{"Parameters/QueueAgeMinutes", "", "readme", "there is no parameter QueueAgeMinutes"},
+	{"Resources/InvocationsFailed", "", "readme", "unknown alarm: InvocationsFailed"},
+	{"Parameters/QueueAgeMinutes", "", "readme", "unknown parameter: QueueAgeMinutes"},
 	{"Parameters/RetentionDays/Default", "30", "readme", "the default of RetentionDays is \"30\""},
 	{"Outputs/PutGatewayKey/Value", "aws secretsmanager put-secret-value --secret-string sk_live", "readme", "a secret is on the command line"},
 	{"Resources/OverflowQueue/Properties/RedriveAllowPolicy", "", "queues", "OverflowQueue: Properties/RedriveAllowPolicy"},
@@ -325,7 +325,7 @@ var edits = []edit{
 	{"Resources/EventsNotGoingOut/Properties/Dimensions/0/Value", "!Ref EventBus", "metrics", "PipeName=${EventBus} does not exist"},
 	{"Outputs/EventBusName", "", "outputs", "there is no output EventBusName"},
 	// Overrides in samconfig.toml of parameters that do not exist.
-	{"Parameters/LogRetentionDays", "", "samconfig", "there is no parameter LogRetentionDays"},
+	{"Parameters/LogRetentionDays", "", "samconfig", "unknown parameter LogRetentionDays"},
 }
 
 func TestEveryEditOfTheTemplateIsReported(t *testing.T) {
@@ -344,7 +344,7 @@ func TestAnIncompleteEnvironmentIsReported(t *testing.T) {
 	for _, c := range []struct{ old, new, says string }{
 		{"stack_name = \"connexease-prod\"\n", "", "default: deploy has other settings than prod"},
 		{"connexease-staging", "connexease-prod", "is missing or a different environment's"},
-		{"RetentionDays=90 ", "Retention=90 ", "there is no parameter Retention"},
+		{"RetentionDays=90 ", "Retention=90 ", "unknown parameter Retention"},
 		{"LogRetentionDays=14", "LogRetentionDays=15", "is not an allowed value"},
 		{"RetentionDays=365", "RetentionDays=-1", "is too small"},
 		{"[staging.build.parameters]\ncached = false", "[staging.build.parameters]\ncached = true", "staging: build is"},

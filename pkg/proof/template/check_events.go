@@ -97,7 +97,7 @@ func (p *proof) filtersTake(pipe template.Pipe) (faults []string) {
 				}
 				text, _ := json.Marshal(record)
 				want := detailType != "" && (name == "INSERT" || name == "MODIFY" && kind == "send")
-				if made.Takes(text) != want {
+				if made.Matches(text) != want {
 					faults = append(faults, fmt.Sprintf("%s of kind %q with detail type %q: it is accepted: %t", name, kind, detailType, !want))
 				}
 			}
@@ -112,7 +112,7 @@ func (p *proof) filtersTake(pipe template.Pipe) (faults []string) {
 		}
 		text := fmt.Sprintf(`{"eventName":"INSERT","dynamodb":{"NewImage":{"kind":{"S":%q},"detail_type":{"S":%q}}}}`, kind, name)
 		e, err := made.Entry([]byte(text))
-		if !made.Takes([]byte(text)) || err != nil || e.DetailType != name {
+		if !made.Matches([]byte(text)) || err != nil || e.DetailType != name {
 			faults = append(faults, fmt.Sprintf("%s is not accepted, or is named %q: %v", name, e.DetailType, err))
 		}
 	}

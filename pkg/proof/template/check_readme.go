@@ -48,7 +48,7 @@ func codes(cell string) (all []string) {
 func both(what string, written, real []string) (faults []string) {
 	for _, name := range written {
 		if !slices.Contains(real, name) {
-			faults = append(faults, fmt.Sprintf("README: there is no %s %s", what, name))
+			faults = append(faults, fmt.Sprintf("README names an unknown %s: %s", what, name))
 		}
 	}
 	for _, name := range real {
@@ -126,7 +126,7 @@ func (p *proof) savedQueries() (faults []string) {
 	}
 	for _, m := range named {
 		if !slices.Contains(names, strings.ToLower(m[1])) {
-			faults = append(faults, "README: there is no saved query "+m[1])
+			faults = append(faults, "README names an unknown saved query: "+m[1])
 		}
 	}
 	return faults

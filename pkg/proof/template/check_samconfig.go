@@ -81,7 +81,7 @@ func samconfigIsComplete(p *proof) (faults []string) {
 			name, value, _ := strings.Cut(pair, "=")
 			n := find(p.Root(), "Parameters", name)
 			if n == nil {
-				fault("%s: there is no parameter %s", environment, name)
+				fault("%s: unknown parameter %s", environment, name)
 			} else if why := allows(n, value); why != "" {
 				fault("%s: %s %s", environment, pair, why)
 			}

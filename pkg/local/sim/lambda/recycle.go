@@ -88,7 +88,7 @@ func (a *InvokeAPI) showConfiguration(w http.ResponseWriter, r *http.Request) {
 	}
 	f.mu.Unlock()
 	w.Header()["Content-Type"] = jsonType
-	_ = json.NewEncoder(w).Encode(c) // a caller that is gone is no concern of the function's
+	_ = json.NewEncoder(w).Encode(c) // the caller may have gone
 }
 
 // named returns the function named by a request.

@@ -99,8 +99,8 @@ func known(variable string) bool {
 	return IsPath(variable) || slices.Contains([]string{"aws.pipes.pipe-arn", "aws.pipes.pipe-name", "aws.pipes.event.json", "aws.pipes.event.ingestion-time"}, variable)
 }
 
-// Takes reports whether a record passes the filter.
-func (p *Pipe) Takes(record []byte) bool {
+// Matches reports whether a record passes the filter.
+func (p *Pipe) Matches(record []byte) bool {
 	return len(p.filters) == 0 || slices.ContainsFunc(p.filters, func(f *eventpattern.Pattern) bool { return f.Match(record) })
 }
 
@@ -145,7 +145,7 @@ func (p *Pipe) Entry(record []byte) (Entry, error) {
 // a record may overtake an earlier one that was refused.
 func (p *Pipe) Move(ctx context.Context, records []Record) error {
 	for _, r := range records {
-		if !p.Takes(r.Body) {
+		if !p.Matches(r.Body) {
 			continue
 		}
 		err := p.put(ctx, r)
