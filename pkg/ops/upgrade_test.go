@@ -283,7 +283,7 @@ func eventsAfter(t *testing.T, name string, skip int) (taken []string) {
 			none++
 			for _, r := range out.Records {
 				none = 0
-				if n++; n > skip && pipe.Takes(record(t, r)) {
+				if n++; n > skip && pipe.Matches(record(t, r)) {
 					taken = append(taken, fmt.Sprint(r.EventName, r.Dynamodb.Keys))
 				}
 			}
