@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"connexease-functions/pkg/api"
@@ -178,7 +177,7 @@ func (h *handler) post(ctx context.Context, d *delivery, send *ledger.Send, with
 	if r.NotConnected {
 		d.err = r.Err
 	}
-	if pausesAll(r) && waits > 0 {
+	if r.PausesAll() && waits > 0 {
 		h.pause.extend(h.now().Add(r.RetryAfter))
 	}
 	return outcomeOf(r), r.RetryAfter
@@ -206,7 +205,7 @@ func (h *handler) call(ctx context.Context, key *secret.Value, patience time.Dur
 		r := send(ctx, key.Reveal())
 		wait := time.Duration(0)
 		switch {
-		case refusesKey(r) && !changed:
+		case r.RefusesKey() && !changed:
 			replacement, is := h.apiKey.replacement(ctx, *key)
 			if !is {
 				return r
@@ -244,31 +243,6 @@ func (h *handler) rememberAlias(ctx context.Context, d *delivery) {
 	writing, cancel := context.WithDeadline(ctx, h.until(d, aliasLimit))
 	defer cancel()
 	_ = h.table.PutAlias(writing, names, h.now())
-}
-
-// slowsDown reports whether the Gateway, or Meta through it, asks to slow down.
-func slowsDown(r gateway.Result) bool {
-	return r.Status == http.StatusTooManyRequests || metaLimited(r)
-}
-
-func metaLimited(r gateway.Result) bool {
-	return r.Reason == gateway.ReasonMetaLimited || r.Reason == gateway.ReasonPairLimited
-}
-
-// pausesAll reports whether every other message would be refused too. A pair's limit
-// concerns one customer only.
-func pausesAll(r gateway.Result) bool {
-	return r.Status == http.StatusTooManyRequests || r.Reason == gateway.ReasonMetaLimited
-}
-
-// refusesKey reports whether the Gateway refuses this installation's own key. Its other
-// 401, for the WhatsApp account's credentials, has a different code.
-func refusesKey(r gateway.Result) bool {
-	if r.Status != http.StatusUnauthorized {
-		return false
-	}
-	e := r.Response.Errors
-	return e == nil || e.Code == "" || strings.HasPrefix(e.Code, "AUTH_")
 }
 
 // outcomeOf is what the ledger keeps of a response.

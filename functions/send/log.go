@@ -50,12 +50,12 @@ func (l *line) delivered(d *delivery) {
 		switch {
 		case d.order.Summary.Receipt:
 			l.add(ofReceipt(r.State))
-		case slowsDown(*r):
+		case r.SlowsDown():
 			l.add(outcomeRateLimited)
 		default:
 			l.add(ofCall[r.State])
 		}
-		if refusesKey(*r) {
+		if r.RefusesKey() {
 			l.also = append(l.also, gatewayRefusedKey)
 		}
 		l.reason = ofGateway(r.Reason)

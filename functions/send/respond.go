@@ -28,7 +28,7 @@ func (h *handler) respond(d *delivery) api.Response {
 	switch decided := d.end.Response; decided.Kind {
 	case ledger.Own:
 		r = h.own(d.result)
-		if decided.RetryAfter > 0 && slowsDown(*d.result) {
+		if decided.RetryAfter > 0 && d.result.SlowsDown() {
 			r.Headers["retry-after"] = seconds(decided.RetryAfter)
 		}
 	case ledger.Stored:
@@ -78,7 +78,7 @@ func (h *handler) own(g *gateway.Result) api.Response {
 		return api.Fail(api.NotReached, "", nil)
 	case g.Reason == gateway.ReasonNoGateway:
 		return api.Fail(api.NotReached, fmt.Sprintf("The server at the Gateway's address responds %d in a shape that is not the Gateway's. Nothing was sent. Check the parameter GatewayUrl.", g.Status), nil)
-	case refusesKey(*g):
+	case g.RefusesKey():
 		r = api.Fail(api.APIKeyRefused, "", nil)
 	default:
 		r = api.Pass(g.State, g.Status, g.Body, g.Wamid)
@@ -86,10 +86,10 @@ func (h *handler) own(g *gateway.Result) api.Response {
 	for name, values := range g.Header {
 		r.Headers[strings.ToLower(name)] = strings.Join(values, ",")
 	}
-	if slowsDown(*g) && g.RetryAfter > 0 {
+	if g.SlowsDown() && g.RetryAfter > 0 {
 		r.Headers["retry-after"] = seconds(g.RetryAfter)
 	}
-	if metaLimited(*g) {
+	if g.LimitedByMeta() {
 		r.Failure = api.RateLimited
 	}
 	return r

@@ -31,22 +31,6 @@ const (
 	connectTimeout = 5 * time.Second
 )
 
-// Result is what a send came to. Its State is never empty.
-type Result struct {
-	State  State
-	Reason Reason
-
-	Status     int           // HTTP status; 0 without a response
-	Header     http.Header   // the response's rate headers and Retry-After, nothing else
-	Body       []byte        // the response as it arrived, at most 1 MiB of it
-	Response   Response      // what of Body could be read
-	Wamid      string        // WhatsApp message id, only with Accepted
-	RetryAfter time.Duration // as the response asks; 0 to one hour
-
-	NotConnected bool  // definitely not a byte has left
-	Err          error // why no connection was obtained; nil otherwise. Holds no credential and no content
-}
-
 // Client posts messages to the Gateway. It never retries by itself: the Gateway has
 // no idempotency key, so a repeat can be a second message.
 type Client struct {
