@@ -229,7 +229,7 @@ func (l *local) invoke(ctx context.Context, name string, event any) (string, err
 	return l.invokeWith(ctx, l.documented(), name, event)
 }
 
-func (l *local) invokeWith(ctx context.Context, template, name string, event any) (string, error) {
+func (l *local) invokeWith(ctx context.Context, template, name string, event any, more ...string) (string, error) {
 	text, err := json.Marshal(event)
 	if err != nil {
 		return "", err
@@ -238,7 +238,7 @@ func (l *local) invokeWith(ctx context.Context, template, name string, event any
 	if err := os.WriteFile(path, text, 0o600); err != nil {
 		return "", err
 	}
-	out, err := l.sam.run(ctx, l.project.root, l.samEnvironment(), append([]string{"local", "invoke", "SendFunction", "--event", path, "--template-file", template}, l.args...)...)
+	out, err := l.sam.run(ctx, l.project.root, l.samEnvironment(), append([]string{"local", "invoke", "SendFunction", "--event", path, "--template-file", template}, append(more, l.args...)...)...)
 	return lastLines(out, 1), err
 }
 
@@ -353,15 +353,17 @@ func (l *local) withoutEndpoints(ctx context.Context) (string, error) {
 	if err := os.WriteFile(path, text, 0o600); err != nil {
 		return what, err
 	}
-	a, err := l.invokeWith(ctx, path, "refused", map[string]any{})
-	said := a
+	// SAM succeeds with an empty response where a function does not start.
+	log := filepath.Join(l.project.state, "refused.log")
+	a, err := l.invokeWith(ctx, path, "refused", map[string]any{}, "--log-file", log)
 	if err != nil {
-		said += err.Error()
+		return what, err
 	}
-	if !strings.Contains(said, "Runtime.ExitError") {
-		return what, fmt.Errorf("the response is %s", said)
+	said, err := os.ReadFile(log)
+	if err == nil && !strings.Contains(string(said), "would call AWS from sam local") {
+		err = fmt.Errorf("the answer is %q, the log %s", a, said)
 	}
-	return what, nil
+	return what, err
 }
 
 // frozenClock delivers once more: SAM stamps every request with the time and the id of its own
