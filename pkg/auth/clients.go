@@ -9,12 +9,13 @@ import (
 	"strings"
 	"time"
 
+	"connexease-functions/pkg/api"
 	"connexease-functions/pkg/secret"
 )
 
 // ErrClients says that the secret with the client keys does not have the form that it
 // must have. Its content is never quoted.
-var ErrClients = errors.New(`client keys are not JSON of the form {"name": "key", "other": ["new key", "old key"]}`)
+var ErrClients = errors.New(`client keys are not JSON of the form {"name": "key", "other": ["new key", "old key"], "third": {"keys": ["key"]}}`)
 
 // clientName bounds a client's name: it appears in logs and items.
 const clientName = 64
@@ -53,7 +54,7 @@ func readClients(text string) ([]Credential, error) {
 			return nil, ErrClients
 		}
 		name, _ := token.(string) // an object's members begin with their names
-		var value any
+		var value json.RawMessage
 		if err := decoder.Decode(&value); err != nil {
 			return nil, ErrClients
 		}
@@ -61,9 +62,9 @@ func readClients(text string) ([]Credential, error) {
 			return nil, fmt.Errorf("%w: a name is not valid, or appears twice", ErrClients)
 		}
 		names[name] = true
-		list, ok := value.([]any)
-		if !ok {
-			list = []any{value}
+		list, err := keysOf(value)
+		if err != nil {
+			return nil, err
 		}
 		for _, one := range list {
 			key, ok := one.(string)
@@ -85,4 +86,45 @@ func readClients(text string) ([]Credential, error) {
 		return nil, ErrClients
 	}
 	return all, nil
+}
+
+// keysOf reads a client's entry: a key, several, or an object of keys and choices. The choices
+// sender (which number) and read (which conversations) are checked, so that nothing that is
+// written today means something else once they are in use.
+func keysOf(entry json.RawMessage) ([]any, error) {
+	members, repeated := api.Members(entry)
+	keys := entry
+	if members != nil {
+		var sender, read string
+		for name, value := range members {
+			var err error
+			switch name {
+			case "keys":
+			case "sender":
+				if err = json.Unmarshal(value, &sender); err == nil && !ValidClient(sender) {
+					err = ErrClients
+				}
+			case "read":
+				if err = json.Unmarshal(value, &read); err == nil && read != "all" && read != "own" {
+					err = ErrClients
+				}
+			default:
+				err = ErrClients
+			}
+			if err != nil {
+				return nil, fmt.Errorf("%w: an entry has keys, sender and read alone", ErrClients)
+			}
+		}
+		if keys = members["keys"]; len(repeated) > 0 || keys == nil {
+			return nil, fmt.Errorf("%w: an entry has no keys, or a member twice", ErrClients)
+		}
+	}
+	var value any
+	if err := json.Unmarshal(keys, &value); err != nil {
+		return nil, ErrClients
+	}
+	if list, ok := value.([]any); ok {
+		return list, nil
+	}
+	return []any{value}, nil
 }

@@ -207,12 +207,27 @@ func TestOneClientsKeyIsNoOthers(t *testing.T) {
 	}
 }
 
+func TestAClientsEntryMayBeAnObject(t *testing.T) {
+	v := newVault(t)
+	v.Put(secretName, `{"crm":["crm-key"],"shop":{"keys":["new-key","old-key"],"sender":"shop","read":"all"},"own":{"read":"own","keys":"own-key"}}`)
+	process := auth.NewVerifier(secret.NewCache(auth.Clients(v.source), secret.DefaultLimits, v.now), v.now)
+	for token, want := range map[string]string{"crm-key": "crm", "new-key": "shop", "old-key": "shop", "own-key": "own", "shop": "wrong", "all": "wrong"} {
+		if got := says(t, process, token); got != want {
+			t.Errorf("%s is %s, want %s", token, got, want)
+		}
+	}
+}
+
 func TestClientKeysThatAreNoneRefuseNobodyAsWrong(t *testing.T) {
 	for what, text := range map[string]string{
 		"not JSON": "x", "a list": `["k"]`, "a number": `{"crm":1}`, "a key twice": `{"crm":"k","shop":"k"}`, "a key twice in a list": `{"crm":["k","k"]}`,
 		"a name twice": `{"crm":"k","crm":"l"}`, "an empty key": `{"crm":""}`, "an empty key in a list": `{"crm":["k",""]}`, "white space": `{"crm":" k"}`,
 		"no name": `{"":"k"}`, "a name with a space": `{"c r m":"k"}`, "a long name": `{"` + strings.Repeat("n", 65) + `":"k"}`,
 		"more than an object": `{"crm":"k"} {}`, "an object that does not end": `{"crm":"k"`, "an object of keys": `{"crm":{"a":"k"}}`,
+		"an entry without keys": `{"crm":{"sender":"shop"}}`, "a null for keys": `{"crm":{"keys":null}}`, "keys in keys": `{"crm":{"keys":{"keys":"k"}}}`,
+		"a member twice": `{"crm":{"keys":"k","keys":"l"}}`, "a misspelt member": `{"crm":{"keys":"k","senders":"shop"}}`, "a sender that is no name": `{"crm":{"keys":"k","sender":"a b"}}`,
+		"a sender that is a number": `{"crm":{"keys":"k","sender":1}}`, "no sender": `{"crm":{"keys":"k","sender":null}}`, "another read": `{"crm":{"keys":"k","read":"some"}}`,
+		"a key twice in an entry": `{"crm":{"keys":["k"]},"shop":"k"}`,
 	} {
 		v := newVault(t)
 		v.Put(secretName, text)

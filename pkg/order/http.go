@@ -10,8 +10,8 @@ import (
 	"connexease-functions/pkg/ledger"
 )
 
-// FromHTTP reads a client's request, whose body is the message itself. It returns a response
-// instead where the request is refused.
+// FromHTTP reads a client's request, whose body is the message itself or an envelope: a message
+// never has a member message. It returns a response instead where the request is refused.
 func FromHTTP(r api.Request, client string) (Order, *api.Response) {
 	o := Order{Client: client, Scope: ClientScope(client), Async: prefersAsync(r.Header("prefer"))}
 	body, err := r.Body()
@@ -22,10 +22,26 @@ func FromHTTP(r api.Request, client string) (Order, *api.Response) {
 		return o, refuse(api.MalformedRequest, "")
 	}
 	f := faults{}
-	if refused := o.message(body, f); refused != nil {
+	read := o.message
+	members, _ := api.Members(body)
+	enveloped := members["message"] != nil
+	if enveloped {
+		read = o.envelope
+	}
+	if refused := read(body, f); refused != nil {
 		return o, refused
 	}
+	if o.Client != client {
+		f.add("reader", "absent, or your own name: over HTTP the client that sends may look the message up")
+		o.Client = client
+	}
 	checkSpelling(r, f)
+	// said adds a fault where the query or a header says something else than the envelope.
+	said := func(place, member string, same bool) {
+		if enveloped && given(members[member]) && !same {
+			f.add(place, "the same as the envelope's "+member+", or absent")
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(r.Query)) {
 		is := strings.EqualFold(r.Query[name], "true")
 		if name != "is_fake" && name != "mmlite" {
@@ -36,17 +52,30 @@ func FromHTTP(r api.Request, client string) (Order, *api.Response) {
 			f.add(name, "true or false")
 		}
 		if name == "is_fake" {
+			said(name, "isFake", is == o.IsFake)
 			o.IsFake = is
 		} else {
+			said(name, "mmlite", is == o.MMLite)
 			o.MMLite = is
 		}
 	}
-	o.setOnUnknown(strings.ToLower(r.Header("on-unknown")), "On-Unknown", f)
-	o.setValidFor(r.Header("valid-for"), "Valid-For", f)
+	if choice := strings.ToLower(r.Header("on-unknown")); choice != "" {
+		said("On-Unknown", "onUnknown", choice == string(o.OnUnknown))
+		o.setOnUnknown(choice, "On-Unknown", f)
+	}
+	if seconds := r.Header("valid-for"); seconds != "" {
+		before := o.ValidFor
+		o.setValidFor(seconds, "Valid-For", f)
+		said("Valid-For", "validFor", before == o.ValidFor)
+	}
+	key, keyed := r.HasHeader("idempotency-key")
+	if keyed {
+		said("Idempotency-Key", keyMember, key == o.Key)
+	}
 	if refused := f.verdict(); refused != nil {
 		return o, refused
 	}
-	if key, there := r.HasHeader("idempotency-key"); there {
+	if keyed {
 		if !ledger.ValidKey(key) {
 			return o, refuse(api.MalformedKey, "")
 		}
