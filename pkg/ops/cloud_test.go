@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// cloud is CloudFormation with one stack, demo. Once it is deleted, only its id finds it.
+// cloud simulates CloudFormation with one stack, demo. Once it is deleted, only its id finds it.
 type cloud struct {
 	parameters, outputs map[string]string
 	resources           map[string][2]string // physical id and type, by logical id
@@ -26,7 +26,7 @@ type cloud struct {
 
 const stackID = "arn:aws:cloudformation:us-east-1:1:stack/demo/1"
 
-// inTheCloud makes this process's environment that of somebody with a stack in AWS.
+// inTheCloud sets this process's environment to that of a user with a stack in AWS.
 func (c *cloud) inTheCloud(t *testing.T) {
 	t.Helper()
 	server := httptest.NewServer(c)
@@ -54,7 +54,7 @@ func escaped(s string) string {
 func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if target := r.Header.Get("X-Amz-Target"); target != "" { // SQS and DynamoDB, as JSON
+	if target := r.Header.Get("X-Amz-Target"); target != "" { // SQS and DynamoDB, in JSON
 		c.json(w, r, target[strings.LastIndex(target, ".")+1:])
 		return
 	}

@@ -13,14 +13,13 @@ import (
 	"golang.org/x/term"
 )
 
-// console is where a command reads and writes: results to out, and what a script does not
-// want among them to messages.
+// console is a command's input and output: results go to out, everything else to messages.
 type console struct {
 	in            *bufio.Reader
 	out, messages io.Writer
-	terminal      bool          // messages go to a person's screen
-	patience      time.Duration // before progress is shown
-	interval      time.Duration // between two lines of progress that go to no terminal
+	terminal      bool          // messages go to a terminal
+	patience      time.Duration // time before progress is shown
+	interval      time.Duration // time between two lines of progress without a terminal
 }
 
 func newConsole(in io.Reader, out, messages io.Writer) *console {
@@ -42,18 +41,18 @@ func (p *program) confirm(question, name string) bool {
 	return p.typed() == name
 }
 
-// typed returns a line of what was typed; empty at its end.
+// typed returns a line of input; empty at its end.
 func (c *console) typed() string {
 	text, _ := c.in.ReadString('\n')
 	return strings.TrimSpace(text)
 }
 
-// progress shows how far something has come once it takes longer than patience: a bar on a
-// terminal, a line now and then elsewhere.
+// progress shows the progress of a step that takes longer than patience: a bar on a terminal, a
+// line now and then elsewhere.
 type progress struct {
 	console *console
 	what    string
-	total   int64 // 0: nobody knows
+	total   int64 // 0: unknown
 
 	mu    sync.Mutex
 	done  int64
@@ -123,11 +122,11 @@ func (p *progress) bar() *progressbar.ProgressBar {
 func (p *progress) move(bar *progressbar.ProgressBar) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.total > 0 && p.done > p.total { // the total was about right
+	if p.total > 0 && p.done > p.total { // the total is an estimate
 		p.total = p.done
 		bar.ChangeMax64(p.total)
 	}
-	_ = bar.Set64(p.done) // what cannot be drawn harms nothing
+	_ = bar.Set64(p.done) // a failure to draw does no harm
 }
 
 func (p *progress) line() {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// lines is a writer for several goroutines.
+// lines is a writer for concurrent use.
 type lines struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -20,11 +20,11 @@ func (l *lines) Write(b []byte) (int, error) {
 	return l.text.Write(b)
 }
 
-func TestProgressIsShownOfWhatTakesLongerThanTwoSeconds(t *testing.T) {
+func TestProgressIsShownForStepsLongerThanTwoSeconds(t *testing.T) {
 	for name, c := range map[string]struct {
 		lasts time.Duration
 		total int64
-		want  string // of what goes to no terminal
+		want  string // of output without a terminal
 	}{
 		"short":         {1900 * time.Millisecond, 10, ""},
 		"long":          {3 * time.Second, 10, "Reading: 3 of about 10\n"},
@@ -61,7 +61,7 @@ func TestProgressIsShownOfWhatTakesLongerThanTwoSeconds(t *testing.T) {
 	}
 }
 
-func TestOneDashIsAsGoodAsTwo(t *testing.T) {
+func TestFlagsAcceptOneDashOrTwo(t *testing.T) {
 	got := strings.Join(long([]string{"redrive", "-stack", "a", "--yes", "-pick=all", "-5m", "-", "-h", "--", "-stack"}), " ")
 	if want := "redrive --stack a --yes --pick=all -5m - -h -- -stack"; got != want {
 		t.Errorf("%s, want %s", got, want)

@@ -24,23 +24,23 @@ func deleteCommand(p *program) *cobra.Command {
 	var withTable string
 	c := &cobra.Command{
 		Use:   "delete -stack NAME",
-		Short: "Delete a deployed stack; its table only where that is named too",
-		Long: "Delete a deployed stack, after saying what goes and what stays and asking for its name to be\n" +
+		Short: "Delete a deployed stack; its table only if that is named too",
+		Long: "Delete a deployed stack, after showing what goes and what stays and asking for its name to be\n" +
 			"typed. The table stays, with every message in it, until its own name is typed; with -yes it\n" +
 			"goes only where -with-table names it. Deleting needs the permissions of every service of the\n" +
 			"stack as well, as deploying it does.",
 		RunE: func(c *cobra.Command, _ []string) error { return p.delete(c.Context(), withTable) },
 	}
-	c.Flags().StringVar(&withTable, "with-table", "", "name of the table that is deleted with the stack")
+	c.Flags().StringVar(&withTable, "with-table", "", "name of the table to delete with the stack")
 	return needs(c, "cloudformation:DeleteStack sqs:GetQueueAttributes dynamodb:UpdateTable dynamodb:DescribeTable dynamodb:DeleteTable")
 }
 
-// poll is how often AWS is asked how far it is.
+// poll is how often AWS is asked for its progress.
 var poll = 3 * time.Second
 
 func (p *program) delete(ctx context.Context, withTable string) error {
 	if p.stack == local {
-		return errors.New("say which deployed stack: -stack (STACK= for make). The laptop's ends with Ctrl-C, and make clean removes what it left")
+		return errors.New("name a deployed stack: -stack (STACK= for make). The laptop's ends with Ctrl-C, and make clean removes what it left behind")
 	}
 	t, err := p.find(ctx)
 	if err != nil {
@@ -73,7 +73,7 @@ func (p *program) delete(ctx context.Context, withTable string) error {
 	return nil
 }
 
-// of are the physical ids of the resources of a type.
+// of returns the physical ids of the resources of a type.
 func (t *target) of(kind string) (all []string) {
 	for _, id := range slices.Sorted(maps.Keys(t.kinds)) {
 		if t.kinds[id] == kind && t.resources[id] != "" {
@@ -84,7 +84,7 @@ func (t *target) of(kind string) (all []string) {
 }
 
 func (p *program) saysWhatGoes(ctx context.Context, t *target, tables []string) error {
-	p.printf("The stack %s has %d resources. Deleted with it are its functions, API, secrets, logs, alarms, and its queues:\n", t.name, len(t.resources))
+	p.printf("The stack %s has %d resources. Its functions, API, secrets, logs and alarms are deleted with it, and its queues:\n", t.name, len(t.resources))
 	for _, queue := range t.of("AWS::SQS::Queue") {
 		out, err := t.sqs().GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &queue, AttributeNames: depths})
 		if err != nil {
@@ -92,7 +92,7 @@ func (p *program) saysWhatGoes(ctx context.Context, t *target, tables []string) 
 		}
 		p.printf("  %d messages in %s\n", depth(out), path.Base(queue))
 	}
-	p.printf("Kept are the table with all messages, and what SAM uploaded to its bucket:\n")
+	p.printf("The table with all messages is kept, and what SAM uploaded to its bucket:\n")
 	for _, name := range tables {
 		p.printf("  %s\n", name)
 	}
@@ -107,22 +107,22 @@ func (p *program) deleteStack(ctx context.Context, t *target) error {
 	shown := p.progress("Deleting resources", int64(len(t.resources)))
 	defer shown.end()
 	for {
-		// By its name a stack that is gone cannot be found.
+		// A deleted stack cannot be found by its name.
 		out, err := client.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &t.id})
 		if err != nil {
-			return fmt.Errorf("the stack is being deleted, but it is not known how far: %w", why(err))
+			return fmt.Errorf("the stack is being deleted, but its progress is unknown: %w", why(err))
 		}
 		switch status := out.Stacks[0].StackStatus; {
 		case status == types.StackStatusDeleteComplete:
 			return nil
 		case status != types.StackStatusDeleteInProgress:
-			return fmt.Errorf("it was not deleted whole (%s): %s", status, aws.ToString(out.Stacks[0].StackStatusReason))
+			return fmt.Errorf("it was not deleted completely (%s): %s", status, aws.ToString(out.Stacks[0].StackStatusReason))
 		}
 		gone := int64(0)
 		for pages := cloudformation.NewListStackResourcesPaginator(client, &cloudformation.ListStackResourcesInput{StackName: &t.id}); pages.HasMorePages(); {
 			page, err := pages.NextPage(ctx)
 			if err != nil {
-				break // this is only for the progress
+				break // only for the progress
 			}
 			for _, r := range page.StackResourceSummaries {
 				if r.ResourceStatus == types.ResourceStatusDeleteComplete || r.ResourceStatus == types.ResourceStatusDeleteSkipped {

@@ -5,20 +5,20 @@ import (
 	"testing"
 )
 
-func TestDeletingAStackRemovesOnlyWhatWasNamed(t *testing.T) {
+func TestDeleteRemovesOnlyWhatWasNamed(t *testing.T) {
 	for name, c := range map[string]struct {
 		typed          string
 		more           []string
 		stack, deleted bool // the stack, the table
 	}{
 		"nothing typed":             {"\n", nil, false, false},
-		"another name":              {"demo2\n", nil, false, false},
+		"a different name":          {"demo2\n", nil, false, false},
 		"the stack":                 {"demo\n\n", nil, true, false},
-		"yes is no name":            {"demo\nyes\n", nil, true, false},
+		"yes is not a name":         {"demo\nyes\n", nil, true, false},
 		"stack and table":           {"demo\ndemo-EventsTable-1\n", nil, true, true},
 		"a script's":                {"", []string{"-yes"}, true, false},
 		"a script's with the table": {"", []string{"-yes", "-with-table", "demo-EventsTable-1"}, true, true},
-		"another table":             {"", []string{"-yes", "-with-table", "another"}, false, false},
+		"different table":           {"", []string{"-yes", "-with-table", "another"}, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cloud := &cloud{resources: map[string][2]string{
@@ -30,7 +30,7 @@ func TestDeletingAStackRemovesOnlyWhatWasNamed(t *testing.T) {
 			if cloud.called("DeleteStack") != c.stack || cloud.called("DeleteTable") != c.deleted || (err == nil) != c.stack {
 				t.Errorf("calls: %v, %v", cloud.calls, err)
 			}
-			if name != "another table" && (!strings.Contains(out, "3 messages in demo-Outbound") || !strings.Contains(out, "demo-EventsTable-1")) {
+			if name != "different table" && (!strings.Contains(out, "3 messages in demo-Outbound") || !strings.Contains(out, "demo-EventsTable-1")) {
 				t.Errorf("says %s", out)
 			}
 			if c.stack && !strings.Contains(out, "Deleted.\n") {

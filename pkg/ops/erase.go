@@ -28,18 +28,18 @@ func eraseCommand(p *program) *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error { return p.erase(c.Context(), contact, others) },
 	}
 	c.Flags().StringVar(&contact, "contact", "", "phone number in any form, or a user or group id")
-	c.Flags().BoolVar(&others, "others", false, "remove items that name other people too")
+	c.Flags().BoolVar(&others, "others", false, "also remove items that name other people")
 	return needs(c, "dynamodb:DescribeTable dynamodb:Scan dynamodb:Query dynamodb:GetItem dynamodb:DeleteItem")
 }
 
 var contactForm = regexp.MustCompile(`^[A-Za-z0-9.@_+() =/-]+$`)
 
-// parallel bounds the deletions under way.
+// parallel bounds the concurrent deletions.
 const parallel = 8
 
 func (p *program) erase(ctx context.Context, contact string, others bool) error {
 	if !contactForm.MatchString(contact) {
-		return errors.New("say whom: -contact (CONTACT= for make) with a phone number, or a user or group id")
+		return errors.New("name a person: -contact (CONTACT= for make) with a phone number, or a user or group id")
 	}
 	t, err := p.find(ctx)
 	if err != nil {
@@ -66,7 +66,7 @@ func (p *program) erase(ctx context.Context, contact string, others bool) error 
 		items += 1 + len(it.PartKeys())
 	}
 	if items == 0 && kept == 0 {
-		return fmt.Errorf("the table %s has nothing of %s", db.Name(), contact)
+		return fmt.Errorf("the table %s has no items of %s", db.Name(), contact)
 	}
 	more := ""
 	if kept > 0 {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestErasingAContactRemovesAllOfItAndNothingElse(t *testing.T) {
+func TestErasingAContactRemovesAllItsItemsAndNothingElse(t *testing.T) {
 	r := start(t)
 	r.trigger("batch")
 	r.trigger("status-contact")
@@ -74,6 +74,6 @@ func TestErasingAPersonLeavesNoByteOfAnyName(t *testing.T) {
 		t.Errorf("%v %s: %q are left", err, out, left())
 	}
 	if r.items("?contact=15550100001").Count == 0 {
-		t.Error("another person is erased too")
+		t.Error("a different person is erased too")
 	}
 }

@@ -29,7 +29,7 @@ const (
 	days = 365 // RetentionDays's default
 )
 
-// needsJava is why a test does not run with -short.
+// needsJava says why a test does not run with -short.
 const needsJava = "not with -short: DynamoDB Local needs Java"
 
 var backends *stack.Stack
@@ -66,7 +66,7 @@ func TestMain(m *testing.M) {
 	}())
 }
 
-// world is a table and what .local/env says of it, its DynamoDB behind a proxy.
+// world is a table with its .local/env, and its DynamoDB behind a proxy.
 type world struct {
 	t        *testing.T
 	table    string
@@ -130,7 +130,7 @@ func newTable(t *testing.T) string {
 	return *tables[0].TableName
 }
 
-// put writes events as a delivery of ten days ago did.
+// put writes events like a delivery of ten days ago.
 func put(t *testing.T, name string, events ...whatsapp.Event) {
 	t.Helper()
 	at := time.Now().AddDate(0, 0, -10)
@@ -139,7 +139,7 @@ func put(t *testing.T, name string, events ...whatsapp.Event) {
 	}
 }
 
-// ops runs the program as make does, and returns what it wrote.
+// ops runs the program as make does, and returns its output.
 func ops(t *testing.T, state, stack, typed string, arguments ...string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
@@ -151,10 +151,10 @@ func ops(t *testing.T, state, stack, typed string, arguments ...string) (string,
 	return out.String(), err
 }
 
-// used has the IAM actions that commands used on stacks that are not the laptop's.
+// used collects the IAM actions that commands used on deployed stacks.
 var used sync.Map
 
-// undeclared are the actions that the help of their command does not have.
+// undeclared collects the actions that the help of their command lacks.
 func undeclared() (all []string) {
 	declared := map[string]string{}
 	for _, add := range commands {
@@ -186,7 +186,7 @@ func (w *world) ok(arguments ...string) string {
 	return out
 }
 
-// items returns a whole table by "pk sk".
+// items returns a whole table, keyed by "pk sk".
 func items(t *testing.T, name string) map[string]item {
 	t.Helper()
 	all := map[string]item{}
@@ -203,7 +203,7 @@ type item = table.Item
 
 func str(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
 
-// proxied is a table that repeats nothing and meets the proxy's faults.
+// proxied returns a table without retries that meets the proxy's faults.
 func (w *world) proxied() *table.Table {
 	w.t.Helper()
 	return table.New(dynamodb.New(dynamodb.Options{

@@ -1,5 +1,5 @@
-// Command ops is what the operator of a stack runs, on the laptop's stack or on a deployed
-// one: ops <command> -stack NAME. The Makefile has a target for each command.
+// Command ops is the operator's program for a stack, on the laptop or deployed: ops <command>
+// -stack NAME. The Makefile has a target for each command.
 package main
 
 import (
@@ -28,7 +28,7 @@ func main() {
 	}
 }
 
-// sentence is an error as a line of its own.
+// sentence returns an error as a line of its own.
 func sentence(err error) string {
 	text := err.Error()
 	return strings.ToUpper(text[:1]) + text[1:]
@@ -43,12 +43,12 @@ type program struct {
 	stack    string // local, or the name of a deployed stack
 	state    string // folder of the laptop's stack
 	template string // path of template.yaml
-	yes      bool   // nothing is asked
-	// watch is called with each IAM action that is used, such as dynamodb:Scan; may be nil.
+	yes      bool   // ask nothing
+	// watch is called with each IAM action in use, such as dynamodb:Scan; may be nil.
 	watch func(action string)
 }
 
-// commands make the commands. A command is one file: its init adds it here.
+// commands holds the commands' constructors. Each command's file adds its own in init.
 var commands []func(*program) *cobra.Command
 
 func register(c func(*program) *cobra.Command) { commands = append(commands, c) }
@@ -65,7 +65,7 @@ func (p *program) run(ctx context.Context, arguments []string) error {
 	flags.StringVar(&p.stack, "stack", local, "name of a deployed stack, or local")
 	flags.StringVar(&p.state, "state", ".local", "folder of the laptop's stack")
 	flags.StringVar(&p.template, "template", "template.yaml", "path of template.yaml")
-	flags.BoolVar(&p.yes, "yes", set("YES"), "ask nothing: do what was asked for (or YES=1)")
+	flags.BoolVar(&p.yes, "yes", set("YES"), "do not ask for confirmation (or YES=1)")
 	for _, add := range commands {
 		root.AddCommand(add(p))
 	}
@@ -83,7 +83,7 @@ func set(name string) bool {
 
 var oneDash = regexp.MustCompile(`^-[a-z]{2}`)
 
-// long gives each flag its second dash: -stack is the same as --stack.
+// long adds a second dash to each flag, so that -stack is the same as --stack.
 func long(arguments []string) []string {
 	all := slices.Clone(arguments)
 	for i, a := range all {
@@ -100,7 +100,7 @@ func long(arguments []string) []string {
 // permissions is the annotation that holds a command's IAM actions.
 const permissions = "permissions"
 
-// discovery are the IAM actions with which every command finds what a stack has.
+// discovery lists the IAM actions with which every command finds a stack's resources.
 const discovery = "cloudformation:DescribeStacks cloudformation:ListStackResources"
 
 // needs adds the IAM actions that a command uses on a deployed stack to its help.

@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// TestABuildThatFailsRunsNothingOld has a program of an earlier build for each target, and a
+// TestAFailedBuildDoesNotRunAnOldBinary has a binary of an earlier build for each target, and a
 // compiler that fails.
-func TestABuildThatFailsRunsNothingOld(t *testing.T) {
+func TestAFailedBuildDoesNotRunAnOldBinary(t *testing.T) {
 	if testing.Short() {
 		t.Skip("not with -short: it runs make many times")
 	}
@@ -60,7 +60,7 @@ func TestABuildThatFailsRunsNothingOld(t *testing.T) {
 	}
 }
 
-func TestEachCommandHasATargetAndSaysWhatItNeeds(t *testing.T) {
+func TestEachCommandHasATargetAndDocumentsItsPermissions(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(root, "Makefile"))
 	if err != nil {
 		t.Fatal(err)

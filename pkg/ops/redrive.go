@@ -20,21 +20,21 @@ func redriveCommand(p *program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "redrive -stack NAME|local",
 		Short: "List, show and run again what could not be stored or sent",
-		Long: `List what could not be stored or sent, without anything that a customer wrote. It reads the
+		Long: `List what could not be stored or sent, without any customer's content. It reads the
 whole table.
 
   -show KEY      shows one quarantined body (event#quarantine#...) or send (msg_...) whole
   -pick KEY      runs a quarantined body through the code of this folder; so do
   -pick all      all of them, and
   -pick reason=R those that were quarantined for a reason
-  -pick QUEUE    runs again what is in a queue of what was given up:
+  -pick QUEUE    runs the messages of a dead-letter queue again:
     FailedInvocations    direct invocations are invoked again with their payload; only
                          EventBridge events are put on the outbound queue
-    OutboundDeadLetters  records go back on the outbound queue under the keys that they had
-    OverflowDeadLetters  events go back on the overflow queue
+    OutboundDeadLetters  records return to the outbound queue under their original keys
+    OverflowDeadLetters  events return to the overflow queue
 
 Without -apply, -pick only says what it would do. None of it sends a message a second time: what
-was sent is known by its key.`,
+was sent is recognised by its key.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			switch {
 			case show != "" && pick != "":
@@ -58,8 +58,8 @@ was sent is known by its key.`,
 		},
 	}
 	c.Flags().StringVar(&show, "show", "", "key of a quarantined body or a send: prints it whole")
-	c.Flags().StringVar(&pick, "pick", "", "what is run again: a key, all, reason=<reason>, or a queue's name")
-	c.Flags().BoolVar(&apply, "apply", set("APPLY"), "do it; without, only say what would be done (or APPLY=1)")
+	c.Flags().StringVar(&pick, "pick", "", "what to run again: a key, all, reason=<reason>, or a queue's name")
+	c.Flags().BoolVar(&apply, "apply", set("APPLY"), "apply the changes; without it, only say what would be done (or APPLY=1)")
 	return needs(c, "dynamodb:DescribeTable dynamodb:Scan dynamodb:Query dynamodb:GetItem dynamodb:PutItem dynamodb:BatchWriteItem dynamodb:DeleteItem "+
 		"sqs:GetQueueAttributes sqs:ReceiveMessage sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:SendMessage lambda:InvokeFunction")
 }
@@ -69,14 +69,14 @@ type redrive struct {
 	*program
 	target *target
 	table  *table.Table
-	items  *table.Table // as the webhook function has it
+	items  *table.Table // configured as in the webhook function
 	dead   []deadQueue
 }
 
-// deadQueue is a queue of what was given up.
+// deadQueue is a dead-letter queue, or the queue of failed invocations.
 type deadQueue struct {
 	name, url string
-	of        string // the queue whose dead letters it has; empty: it has failed invocations
+	of        string // its source queue; empty: it has failed invocations
 }
 
 func (p *program) redrive(ctx context.Context) (*redrive, error) {
@@ -110,7 +110,7 @@ func (r *redrive) queue(name string) *deadQueue {
 	return &r.dead[i]
 }
 
-// deadQueues are the template's queues of what was given up, by their names.
+// deadQueues returns the template's dead-letter queues and the queue of failed invocations.
 func deadQueues(tpl *template.Template) (all []deadQueue, err error) {
 	queues, err := tpl.Queues()
 	if err != nil {

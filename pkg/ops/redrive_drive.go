@@ -12,11 +12,11 @@ import (
 	"connexease-functions/pkg/whatsapp"
 )
 
-// putLimit bounds the writes of one body. Nobody waits for it.
+// putLimit bounds the writes of one body; no caller waits for it.
 const putLimit = time.Minute
 
-// pick runs the chosen bodies through today's code, and without apply only says what
-// that would write.
+// pick runs the chosen bodies through today's code; without apply it only says what that would
+// write.
 func (r *redrive) pick(ctx context.Context, which string, apply bool) error {
 	all, _, err := r.bodies(ctx)
 	if err != nil {
@@ -47,7 +47,7 @@ func (r *redrive) pick(ctx context.Context, which string, apply bool) error {
 	}
 	switch {
 	case apply:
-		r.printf("%d of %d quarantined bodies were written and are quarantined no longer.\n", moved, len(chosen))
+		r.printf("%d of %d quarantined bodies were written and are no longer quarantined.\n", moved, len(chosen))
 	case moved > 0:
 		r.printf("%d of %d quarantined bodies would be written. Nothing was changed; APPLY=1 writes them.\n", moved, len(chosen))
 	default:
@@ -56,8 +56,8 @@ func (r *redrive) pick(ctx context.Context, which string, apply bool) error {
 	return nil
 }
 
-// drive runs one body again; ok says that today's code can store it, and with apply that
-// it has.
+// drive runs one body again; ok reports that today's code can store it or, with apply, has stored
+// it.
 func (r *redrive) drive(ctx context.Context, q quarantined, apply bool) (ok bool, err error) {
 	head, payload, err := r.read(ctx, q.key, headKey)
 	if err != nil {
@@ -83,7 +83,7 @@ func (r *redrive) drive(ctx context.Context, q quarantined, apply bool) (ok bool
 	case len(result.Unsaved) > 0:
 		return false, fmt.Errorf("%d of its %d events could not be written: %w", len(result.Unsaved), len(events), result.Err)
 	case result.Quarantined > 0:
-		// An update that was refused again is kept under the very key that it has already.
+		// An update that was refused again stays under the key that it already has.
 		r.printf("%s stays: DynamoDB refuses %d of its %d events\n", q.key, result.Quarantined, len(events))
 		return false, nil
 	}
@@ -94,14 +94,14 @@ func (r *redrive) drive(ctx context.Context, q quarantined, apply bool) (ok bool
 	return true, nil
 }
 
-// rewritten is what today's code makes of a quarantined payload; stays says why it makes
-// nothing of it.
+// rewritten returns the events that today's code makes of a quarantined payload; stays says why
+// there are none.
 func rewritten(head table.Item, payload []byte) (events []whatsapp.Event, stays string) {
 	if head.Text("reason") == whatsapp.ReasonRefused {
 		if e, ok := rebuild(head, payload); ok {
 			return []whatsapp.Event{e}, ""
 		}
-		return nil, "what belongs beside it is not known well enough to store it as a delivery would"
+		return nil, "its surroundings are not known well enough to store it like a delivery"
 	}
 	events = whatsapp.Split(payload)
 	if len(events) == 1 && events[0].Kind == whatsapp.KindQuarantine {
@@ -110,7 +110,7 @@ func rewritten(head table.Item, payload []byte) (events []whatsapp.Event, stays 
 	return events, ""
 }
 
-// describe counts events by kind and type. What a stranger could have named is no word.
+// describe counts events by kind and type, leaving out anything that a stranger could have named.
 func describe(events []whatsapp.Event) string {
 	counts := map[string]int{}
 	for _, e := range events {

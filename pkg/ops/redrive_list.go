@@ -19,7 +19,7 @@ import (
 	"connexease-functions/pkg/table"
 )
 
-// lookUpLimit bounds one look-up with its repeats.
+// lookUpLimit bounds one look-up, including its retries.
 const lookUpLimit = 10 * time.Second
 
 const (
@@ -28,14 +28,14 @@ const (
 	sendKey       = "send"
 )
 
-// quarantined is what the list says of a body. Its payload is read when it is asked for.
+// quarantined is a body's entry in the list. Its payload is read only on demand.
 type quarantined struct {
 	key, reason string
-	received    time.Time // the day; zero where the item does not say
+	received    time.Time // day of receipt; zero if the item does not say
 	bytes       int
 }
 
-// bodies returns what is quarantined, and the ids of sends that nobody accepted so far.
+// bodies returns the quarantined bodies, and the ids of sends that were not accepted so far.
 func (r *redrive) bodies(ctx context.Context) (all []quarantined, sends []string, err error) {
 	parts := map[string]int{} // bytes, by key
 	err = r.scan(ctx, r.table, table.Selection{
@@ -63,7 +63,7 @@ func (r *redrive) bodies(ctx context.Context) (all []quarantined, sends []string
 	return all, sends, err
 }
 
-// accepted reports whether one of a send's own outcomes says so, which saves its look-up.
+// accepted reports whether one of a send's own outcomes is accepted, which saves its look-up.
 func accepted(s *ledger.Send) bool {
 	for _, a := range s.Attempts {
 		if a.Outcome != nil && a.Outcome.State == ledger.Accepted {
@@ -73,7 +73,7 @@ func accepted(s *ledger.Send) bool {
 	return false
 }
 
-// list prints what could not be stored or sent, without anything that a customer wrote.
+// list prints what could not be stored or sent, without any customer's content.
 func (r *redrive) list(ctx context.Context) error {
 	all, sends, err := r.bodies(ctx)
 	if err != nil {
@@ -87,13 +87,13 @@ func (r *redrive) list(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.printf("Messages that were refused, expired, or of which nobody knows: %d\n%s", len(lines), strings.Join(lines, ""))
+	r.printf("Messages that were refused, expired, or have an unknown outcome: %d\n%s", len(lines), strings.Join(lines, ""))
 	r.printf("Given up:\n")
 	for _, q := range r.dead {
 		r.printf("  %-22s %s\n", q.name, r.depth(ctx, q.url))
 	}
 	r.printf("SHOW=<key> shows one whole. PICK=<key>, all or reason=<reason> says what today's code makes of a quarantined body; APPLY=1 with it writes that.\n")
-	r.printf("PICK=<queue> says how what was given up would be run again; APPLY=1 with it does that.\n")
+	r.printf("PICK=<queue> says how its messages would be run again; APPLY=1 with it does that.\n")
 	return nil
 }
 
@@ -104,7 +104,7 @@ func day(at time.Time) string {
 	return at.Format(time.DateOnly)
 }
 
-// failed has a line for each send that ended without being accepted.
+// failed returns a line for each send that ended without being accepted.
 func (r *redrive) failed(ctx context.Context, sends []string) (lines []string, err error) {
 	now := time.Now()
 	shown := r.progress("Looking sends up", int64(len(sends)))
@@ -133,7 +133,7 @@ func (r *redrive) failed(ctx context.Context, sends []string) (lines []string, e
 	return lines, nil
 }
 
-// reason is that of a failed send: the Gateway's code, or a stable word of ours.
+// reason returns the reason of a failed send: the Gateway's code, or a stable word of ours.
 func reason(row *ledger.Send, f ledger.Folded) string {
 	o := f.Outcome
 	if f.State == ledger.Unknown {
@@ -160,8 +160,8 @@ func reason(row *ledger.Send, f ledger.Folded) string {
 
 var wordForm = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,40}$`)
 
-// word lets nothing through that a stranger could have made a terminal obey, or that
-// could be somebody's name or number.
+// word passes only harmless words: not control characters for a terminal, nor possible names or
+// numbers of persons.
 func word(s string) string {
 	if !wordForm.MatchString(s) || strings.Trim(s, "0123456789.-") == "" {
 		return "-"
@@ -169,7 +169,7 @@ func word(s string) string {
 	return s
 }
 
-// depth is how many messages a queue holds.
+// depth returns how many messages a queue holds.
 func (r *redrive) depth(ctx context.Context, url string) string {
 	if url == "" {
 		return "not in this stack"
@@ -181,7 +181,7 @@ func (r *redrive) depth(ctx context.Context, url string) string {
 	return strconv.Itoa(depth(out))
 }
 
-// depths are the attributes that together are how many messages a queue holds.
+// depths lists the attributes that add up to the number of a queue's messages.
 var depths = []sqstypes.QueueAttributeName{
 	sqstypes.QueueAttributeNameApproximateNumberOfMessages, sqstypes.QueueAttributeNameApproximateNumberOfMessagesNotVisible,
 }

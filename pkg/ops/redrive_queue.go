@@ -18,15 +18,14 @@ import (
 const (
 	// atOnce is how many messages are received together (AWS: ReceiveMessage).
 	atOnce = 10
-	// hidden is for how long a received message is nobody else's: more than ten invocations of
-	// the send function take.
+	// hidden is how long a received message is hidden from other readers: longer than ten
+	// invocations of the send function take.
 	hidden = 15 * time.Minute
-	// putBack bounds what is done after the command was ended.
+	// putBack bounds the clean-up after the command was interrupted.
 	putBack = 10 * time.Second
 )
 
-// plan is what is to be done with a message of a queue of what was given up: one of stays,
-// invoke and body is set.
+// plan says what to do with a dead-lettered message: one of stays, invoke and body is set.
 type plan struct {
 	kind   string // in words
 	stays  string // why nothing is done
@@ -49,8 +48,8 @@ func (p plan) was() string {
 	return "was put on " + p.queue
 }
 
-// again runs again what is in a queue of what was given up, each message under the key that
-// it had, and takes out what was run. Without apply it only says what it would do.
+// again runs the messages of a dead-letter queue again, each under its original key, and deletes
+// those that were run. Without apply it only says what it would do.
 func (r *redrive) again(ctx context.Context, q deadQueue, apply bool) (err error) {
 	if q.url == "" {
 		return fmt.Errorf("the stack %s has no %s", r.target.name, q.name)
@@ -62,7 +61,7 @@ func (r *redrive) again(ctx context.Context, q deadQueue, apply bool) (err error
 	}
 	shown := r.progress("Reading "+q.name, int64(depth(out)))
 	defer shown.end()
-	var left []string // receipts of what stays
+	var left []string // receipt handles of messages that stay
 	defer func() { err = errors.Join(err, r.putBack(ctx, q, left)) }()
 	seen, ran := map[string]bool{}, 0
 	for {
@@ -76,7 +75,7 @@ func (r *redrive) again(ctx context.Context, q deadQueue, apply bool) (err error
 			break
 		}
 		for n, m := range received.Messages {
-			if seen[*m.MessageId] { // it took longer than a message is hidden
+			if seen[*m.MessageId] { // it took longer than messages are hidden
 				left = append(left, *m.ReceiptHandle)
 				continue
 			}
@@ -98,14 +97,14 @@ func (r *redrive) again(ctx context.Context, q deadQueue, apply bool) (err error
 		}
 	}
 	if apply {
-		r.printf("%d of %d messages of %s were run again and are out of it.\n", ran, len(seen), q.name)
+		r.printf("%d of %d messages of %s were run again and deleted from it.\n", ran, len(seen), q.name)
 	} else {
 		r.printf("%d of %d messages of %s would be run again. Nothing was changed; APPLY=1 does it.\n", ran, len(seen), q.name)
 	}
 	return nil
 }
 
-// one runs one message again; done says that it was, or that it would be.
+// one runs one message again; done reports that it was run, or would be.
 func (r *redrive) one(ctx context.Context, q deadQueue, m sqstypes.Message, apply bool) (done bool, err error) {
 	plan := r.plan(q, *m.MessageId, *m.Body)
 	switch {
@@ -121,7 +120,7 @@ func (r *redrive) one(ctx context.Context, q deadQueue, m sqstypes.Message, appl
 			return false, err
 		}
 		if refused != "" {
-			r.printf("%s  %s  stays: the function says %s\n", *m.MessageId, plan.kind, refused)
+			r.printf("%s  %s  stays: the function returned %s\n", *m.MessageId, plan.kind, refused)
 			return false, nil
 		}
 	default:
@@ -134,13 +133,13 @@ func (r *redrive) one(ctx context.Context, q deadQueue, m sqstypes.Message, appl
 		}
 	}
 	if _, err := r.target.sqs().DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &q.url, ReceiptHandle: m.ReceiptHandle}); err != nil {
-		return false, fmt.Errorf("it %s, but cannot be taken out: %w", plan.was(), err)
+		return false, fmt.Errorf("it %s, but cannot be deleted: %w", plan.was(), err)
 	}
 	r.printf("%s  %s  %s\n", *m.MessageId, plan.kind, plan.was())
 	return true, nil
 }
 
-// invoke invokes the send function and waits for its answer; refused is its error's name.
+// invoke invokes the send function and waits for its response; refused is its error's name.
 func (r *redrive) invoke(ctx context.Context, payload []byte) (refused string, err error) {
 	name := sendID
 	if !r.target.local() {
@@ -151,23 +150,23 @@ func (r *redrive) invoke(ctx context.Context, payload []byte) (refused string, e
 		return "", err
 	}
 	var failed struct{ ErrorType string }
-	_ = json.Unmarshal(out.Payload, &failed) // without a name it is still an error
+	_ = json.Unmarshal(out.Payload, &failed) // an error, even without a name
 	return word(failed.ErrorType), nil
 }
 
-// putBack shows everybody again what stays in the queue.
+// putBack makes the messages that stay in the queue visible again.
 func (r *redrive) putBack(ctx context.Context, q deadQueue, receipts []string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), putBack)
 	defer cancel()
 	for _, receipt := range receipts {
 		if _, err := r.target.sqs().ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{QueueUrl: &q.url, ReceiptHandle: &receipt}); err != nil {
-			return fmt.Errorf("messages that stay in %s are hidden for another %v: %w", q.name, hidden, why(err))
+			return fmt.Errorf("messages that stay in %s are hidden for up to %v: %w", q.name, hidden, why(err))
 		}
 	}
 	return nil
 }
 
-// plan says what running a message again means.
+// plan decides how to run a message again.
 func (r *redrive) plan(q deadQueue, id, body string) plan {
 	switch q.of {
 	case "":
@@ -180,10 +179,10 @@ func (r *redrive) plan(q deadQueue, id, body string) plan {
 
 const outboundQueue = "OutboundQueue"
 
-// failedInvocation plans for what Lambda says of an asynchronous invocation that failed (AWS:
-// Capturing records of Lambda asynchronous invocations). A direct invocation has its key in
-// the scope of direct invocations, so it must be invoked: on the queue it would be another
-// message. An event has its key in its own scope wherever it comes in.
+// failedInvocation plans for Lambda's record of a failed asynchronous invocation (AWS: Capturing
+// records of Lambda asynchronous invocations). The key of a direct invocation counts in the scope
+// of direct invocations, so it must be invoked: on the queue it would be a different message. An
+// event's key has its own scope, regardless of the source.
 func (r *redrive) failedInvocation(body string) plan {
 	var record struct {
 		RequestContext struct{ FunctionArn string }
@@ -193,7 +192,7 @@ func (r *redrive) failedInvocation(body string) plan {
 		return plan{kind: "other", stays: "it is not the record of a failed invocation"}
 	}
 	if name := functionName(record.RequestContext.FunctionArn); r.target.local() && name != sendID || !r.target.local() && name != r.target.resources[sendID] {
-		return plan{kind: "other", stays: "it is an invocation of another function"}
+		return plan{kind: "other", stays: "it is an invocation of a different function"}
 	}
 	payload := members(record.RequestPayload)
 	event, direct := isEvent(payload), payload["message"] != nil
@@ -206,7 +205,8 @@ func (r *redrive) failedInvocation(body string) plan {
 	return plan{kind: "other", stays: "it is neither a direct invocation nor an EventBridge event"}
 }
 
-// functionName is the name in an ARN, such as arn:aws:lambda:eu-central-1:1:function:name:$LATEST.
+// functionName returns the name in an ARN, such as
+// arn:aws:lambda:eu-central-1:1:function:name:$LATEST.
 func functionName(arn string) string {
 	_, name, _ := strings.Cut(arn, ":function:")
 	name, _, _ = strings.Cut(name, ":")
@@ -217,9 +217,8 @@ func isEvent(m map[string]json.RawMessage) bool {
 	return m["detail-type"] != nil && m["source"] != nil && m["detail"] != nil
 }
 
-// underItsKey is the body of a record that the send function takes for the same message as the
-// record with that id of SQS: on the queue again it gets another id, which must not become
-// its key.
+// underItsKey returns a body that the send function treats as the same message as the record with
+// this SQS id. Back on the queue the record gets a new id, which must not become its key.
 func underItsKey(body, id string) string {
 	m := members([]byte(body))
 	if m == nil || len(m) == 1 && m["id"] != nil {
@@ -243,7 +242,7 @@ func underItsKey(body, id string) string {
 	envelope["idempotencyKey"], _ = json.Marshal(id)
 	var text strings.Builder
 	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false) // the message stays as it is
+	encoder.SetEscapeHTML(false) // the message stays unchanged
 	if encoder.Encode(envelope) != nil {
 		return body
 	}

@@ -29,7 +29,7 @@ func (r *running) target() *target {
 	return found
 }
 
-// enqueue puts a message into a queue and returns its id.
+// enqueue puts a message on a queue and returns its id.
 func (r *running) enqueue(queue, body string) string {
 	r.t.Helper()
 	at := r.target()
@@ -44,7 +44,7 @@ func (r *running) enqueue(queue, body string) string {
 	return *out.MessageId
 }
 
-// depth is how many messages a queue has.
+// depth returns how many messages a queue has.
 func (r *running) depth(queue string) (n int) {
 	r.t.Helper()
 	var all struct{ Queues map[string]map[string]any }
@@ -60,7 +60,7 @@ func (r *running) depth(queue string) (n int) {
 	return n
 }
 
-// sent counts what the Gateway has of each text.
+// sent counts the Gateway's messages by text.
 func (r *running) sent() map[string]int {
 	r.t.Helper()
 	var all struct {
@@ -87,7 +87,7 @@ func envelope(text string) string {
 	return fmt.Sprintf(`{"idempotencyKey":"order-%[1]s","message":{"messaging_product":"whatsapp","to":"15550100001","type":"text","text":{"body":"%[1]s"}}}`, text)
 }
 
-// project is a folder with what make needs of the project, and a .local of its own.
+// project creates a folder with the parts of the project that make needs, and a .local of its own.
 func project(t *testing.T) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -103,9 +103,9 @@ func project(t *testing.T) string {
 	return folder
 }
 
-// TestTheAlarmsOwnWordsSendNothingTwice does what InvocationsFailed and README say: direct
-// invocations that failed, one of which has left, an event, and what is neither.
-func TestTheAlarmsOwnWordsSendNothingTwice(t *testing.T) {
+// TestTheAlarmsCommandsSendNothingTwice follows InvocationsFailed and README with failed direct
+// invocations, one of which was sent, an event, and records that are neither.
+func TestTheAlarmsCommandsSendNothingTwice(t *testing.T) {
 	template, err := os.ReadFile(filepath.Join(root, "template.yaml"))
 	if err != nil {
 		t.Fatal(err)
@@ -132,7 +132,7 @@ func TestTheAlarmsOwnWordsSendNothingTwice(t *testing.T) {
 		return string(out)
 	}
 
-	r.try("PUT", r.env["CONTROL_URL"]+"/gateway/callbacks", `{"off":true}`) // nothing says that it left
+	r.try("PUT", r.env["CONTROL_URL"]+"/gateway/callbacks", `{"off":true}`) // nothing shows that it was sent
 	invoke := func(payload string) {
 		t.Helper()
 		out, err := r.target().lambda().Invoke(t.Context(), &awslambda.InvokeInput{
@@ -166,7 +166,7 @@ func TestTheAlarmsOwnWordsSendNothingTwice(t *testing.T) {
 	if got := r.sent(); len(got) != 1 || r.depth("FailedInvocations") != 5 {
 		t.Errorf("the dry run changed something: %v, %d are left", got, r.depth("FailedInvocations"))
 	}
-	for range 2 { // once is what it says; twice must do no harm
+	for range 2 { // the alarm says to run it once; twice must do no harm
 		out = follow(" APPLY=1")
 		r.until("the queue is empty", func() bool { return r.depth(outboundQueue) == 0 })
 		if got := r.sent(); got["left"] != 1 || got["kept"] != 1 || got["event"] != 1 || len(got) != 3 {
@@ -180,7 +180,7 @@ func TestTheAlarmsOwnWordsSendNothingTwice(t *testing.T) {
 		t.Errorf("a number is printed: %s", out)
 	}
 
-	// A status says that it left: the record has done its work.
+	// A status shows that it was sent: the record has served its purpose.
 	var all struct {
 		Messages []struct {
 			Wamid string
@@ -197,7 +197,7 @@ func TestTheAlarmsOwnWordsSendNothingTwice(t *testing.T) {
 	}
 }
 
-func TestDeadLettersGoBackUnderTheKeysThatTheyHad(t *testing.T) {
+func TestDeadLetteredRecordsReturnUnderTheirOriginalKeys(t *testing.T) {
 	r := start(t)
 	bare := `{"messaging_product":"whatsapp","to":"15550100001","type":"text","text":{"body":"<bare> & so"}}`
 	id := r.enqueue("OutboundDeadLetters", bare)
@@ -221,7 +221,7 @@ func TestDeadLettersGoBackUnderTheKeysThatTheyHad(t *testing.T) {
 		"an event": ledger.ID("event/shop", "event-2"),
 	} {
 		if !keys[want] {
-			t.Errorf("%s has another key than before", name)
+			t.Errorf("%s has a different key than before", name)
 		}
 	}
 	if got := r.sent(); got["<bare> & so"] != 1 {
@@ -229,7 +229,7 @@ func TestDeadLettersGoBackUnderTheKeysThatTheyHad(t *testing.T) {
 	}
 }
 
-func TestOverflowDeadLettersAreWritten(t *testing.T) {
+func TestDeadLetteredOverflowEventsAreWritten(t *testing.T) {
 	r := start(t)
 	body, err := os.ReadFile(filepath.Join(root, "functions/webhook/testdata/overflow-1.json"))
 	if err != nil {

@@ -9,10 +9,10 @@ import (
 	"connexease-functions/pkg/whatsapp"
 )
 
-// rebuild makes an event of an update that DynamoDB refused: its payload is the update
-// alone, and what belonged to it is stored alongside. Which list it was in is not said, so
-// each is tried, and the one that gives the same facts was it. ok is false where none
-// does, or where DynamoDB had refused the facts too, so that they were left out.
+// rebuild recreates the event of an update that DynamoDB refused: its payload is the update alone,
+// with its surroundings stored alongside. The list that it came from is not recorded, so each is
+// tried until one yields the same facts. ok is false if none does, or if DynamoDB had refused the
+// facts too, so that they were left out.
 func rebuild(head table.Item, payload []byte) (e whatsapp.Event, ok bool) {
 	if !json.Valid(payload) || head.Text("field")+head.Text("waba_id")+head.Text("phone_number_id") == "" {
 		return e, false
@@ -29,7 +29,7 @@ func rebuild(head table.Item, payload []byte) (e whatsapp.Event, ok bool) {
 	return e, false
 }
 
-// member is one of a JSON object.
+// member is a member of a JSON object.
 type member struct {
 	name string
 	text []byte
@@ -52,8 +52,8 @@ func list(text []byte) []byte {
 	return []byte("[" + string(text) + "]")
 }
 
-// quote writes a string as WhatsApp does, without escapes for HTML: the account's id is
-// part of some hashes as it came. An empty one becomes nothing.
+// quote encodes a string as WhatsApp does, without escapes for HTML, because some hashes include
+// the account's id in its original form. An empty string yields nothing.
 func quote(s string) []byte {
 	if s == "" {
 		return nil
@@ -65,7 +65,7 @@ func quote(s string) []byte {
 	return bytes.TrimSpace(b.Bytes())
 }
 
-// values are the values of a change that may have held the update.
+// values returns the values of a change that may have contained the update.
 func values(head table.Item, payload []byte) [][]byte {
 	number := object(member{"display_phone_number", quote(head.Text("display_phone_number"))}, member{"phone_number_id", quote(head.Text("phone_number_id"))})
 	if len(number) == len("{}") {
@@ -82,7 +82,7 @@ func values(head table.Item, payload []byte) [][]byte {
 	if kind := head.Text("type"); kind != "" {
 		all = append(all, in(kind, payload))
 	}
-	return append(all, payload) // an account's value is one event as a whole
+	return append(all, payload) // an account's value is a single event
 }
 
 func body(head table.Item, value []byte) []byte {

@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-// show prints one item whole, what a customer wrote included: that is what was asked for.
+// show prints one item whole. That includes what a customer wrote, because the user asked for it.
 func (r *redrive) show(ctx context.Context, key string) error {
 	sk := headKey
 	if strings.HasPrefix(key, "msg_") {
@@ -33,7 +33,7 @@ func (r *redrive) show(ctx context.Context, key string) error {
 	return nil
 }
 
-// printable is a text as it is, unless it has what a terminal would obey: then it is
+// printable returns a text unchanged, unless it has control characters for a terminal: then it is
 // quoted as in Go.
 func printable(text []byte) string {
 	s := string(text)

@@ -20,7 +20,7 @@ import (
 	"connexease-functions/pkg/whatsapp"
 )
 
-// compact is a fixture as an older splitter would have quarantined it: without white space.
+// compact returns a fixture as an older version would have quarantined it: without white space.
 func compact(t *testing.T, name string) []byte {
 	t.Helper()
 	text, err := fixtures.Body(name)
@@ -34,13 +34,13 @@ func compact(t *testing.T, name string) []byte {
 	return b.Bytes()
 }
 
-// large is a notification of so many bytes.
+// large returns a notification of about n bytes.
 func large(bytes int) []byte {
 	return []byte(`{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages","value":{"metadata":{"phone_number_id":"2"},"messages":[{"id":"wamid.LARGE","from":"15550100001","timestamp":"1764000000","type":"text","text":{"body":"` +
 		strings.Repeat("é", bytes/2) + `"}}]}}]}]}`)
 }
 
-func TestABodyThatTodaysCodeUnderstandsIsWrittenAsADeliveryWouldHaveBeen(t *testing.T) {
+func TestABodyThatTodaysCodeUnderstandsIsWrittenLikeADelivery(t *testing.T) {
 	bodies := map[string][]byte{"large": large(3_000_000)}
 	for _, name := range []string{"batch", "text", "status-read", "account-update", "history", "unexpected-extras"} {
 		bodies[name] = compact(t, name)
@@ -69,7 +69,7 @@ func TestABodyThatTodaysCodeUnderstandsIsWrittenAsADeliveryWouldHaveBeen(t *test
 	}
 }
 
-func TestWhatIsStillNotUnderstoodStaysAsItIs(t *testing.T) {
+func TestABodyThatIsStillNotUnderstoodStaysUnchanged(t *testing.T) {
 	w := newWorld(t)
 	put(t, w.table, whatsapp.Split([]byte("no JSON of 15550100001\x1b[2J"))...)
 	put(t, w.table, whatsapp.Split(compact(t, "dashboard-test"))...)
@@ -85,12 +85,12 @@ func TestWhatIsStillNotUnderstoodStaysAsItIs(t *testing.T) {
 	}
 	for _, bad := range [][]string{{"-pick", "15550100001"}, {"-apply"}, {"-show", "a", "-pick", "all"}, {"more"}, {"-pick", "OutboundQueue"}, {"-show", "event#quarantine#0"}, {"-pick", "event#quarantine#0"}} {
 		if out, err := w.run(bad...); err == nil || !reflect.DeepEqual(items(t, w.table), before) {
-			t.Errorf("%v is no error: %s", bad, out)
+			t.Errorf("%v is not an error: %s", bad, out)
 		}
 	}
 }
 
-func TestAnUpdateThatDynamoDBRefusedIsWrittenOnceItDoesNot(t *testing.T) {
+func TestARefusedUpdateIsWrittenOnceDynamoDBAcceptsIt(t *testing.T) {
 	w, direct := newWorld(t), newTable(t)
 	text := compact(t, "batch")
 	put(t, direct, whatsapp.Split(text)...)
@@ -115,9 +115,9 @@ func TestAnUpdateThatDynamoDBRefusedIsWrittenOnceItDoesNot(t *testing.T) {
 	}
 }
 
-// TestWhatBelongsBesideARefusedUpdateIsPutTogetherAgain refuses every update of every
-// fixture. What has lost its surroundings stays; nothing is stored as something else.
-func TestWhatBelongsBesideARefusedUpdateIsPutTogetherAgain(t *testing.T) {
+// TestARefusedUpdateIsRebuiltWithItsSurroundings refuses every update of every fixture. Updates
+// without their surroundings stay; none is stored differently.
+func TestARefusedUpdateIsRebuiltWithItsSurroundings(t *testing.T) {
 	w, direct := newWorld(t), newTable(t)
 	written, stay := 0, map[string]int{}
 	for n, name := range fixtures.UniqueNames() {
@@ -151,7 +151,7 @@ func TestWhatBelongsBesideARefusedUpdateIsPutTogetherAgain(t *testing.T) {
 			t.Errorf("%s was not there before", key)
 		}
 	}
-	t.Logf("%d updates were put together again; those that stay: %v", written, stay)
+	t.Logf("%d updates were rebuilt; those that stay: %v", written, stay)
 	for what, n := range stay {
 		if !strings.HasPrefix(what, "event ") {
 			t.Errorf("%d of %s stay", n, what)
@@ -159,7 +159,7 @@ func TestWhatBelongsBesideARefusedUpdateIsPutTogetherAgain(t *testing.T) {
 	}
 }
 
-func TestATableThatGoesAwayInTheMiddleLosesNothing(t *testing.T) {
+func TestAnOutageOfTheTableHalfwayLosesNothing(t *testing.T) {
 	for name, text := range map[string][]byte{"many updates": compact(t, "batch"), "parts": large(900_000)} {
 		direct := newTable(t)
 		put(t, direct, whatsapp.Split(text)...)
@@ -205,7 +205,7 @@ func TestATableThatGoesAwayInTheMiddleLosesNothing(t *testing.T) {
 	}
 }
 
-func TestAPayloadWhosePartsAreNotWhatTheyWereIsNotWritten(t *testing.T) {
+func TestAPayloadWithChangedPartsIsNotWritten(t *testing.T) {
 	w := newWorld(t)
 	text := large(900_000)
 	put(t, w.table, whatsapp.Quarantine(text, whatsapp.ReasonNotNotification))
@@ -249,7 +249,7 @@ func (w *world) send(key string, validUntil time.Time, outcome item) string {
 	return id
 }
 
-func TestTheListHasWhatFailedAndWhyAndNobodysNumber(t *testing.T) {
+func TestTheListShowsFailuresWithReasonsAndWithoutNumbers(t *testing.T) {
 	w := newWorld(t)
 	put(t, w.table, whatsapp.Split(compact(t, "text"))...)
 	put(t, w.table, whatsapp.Quarantine(large(900_000), whatsapp.ReasonTooMany))
@@ -289,7 +289,7 @@ func TestTheListHasWhatFailedAndWhyAndNobodysNumber(t *testing.T) {
 	}
 }
 
-func TestWhatATerminalWouldObeyIsQuoted(t *testing.T) {
+func TestControlCharactersForATerminalAreQuoted(t *testing.T) {
 	for in, want := range map[string]string{"a\nb\tç": "a\nb\tç", "\x1b[2J": `"\x1b[2J"`, "\xff": `"\xff"`} {
 		if got := printable([]byte(in)); got != want {
 			t.Errorf("%q is printed as %q", in, got)
@@ -317,7 +317,7 @@ func TestADeployedStackIsFoundByCloudFormation(t *testing.T) {
 	}
 	w.stack = "other"
 	if out, err := w.run(); err == nil || !strings.Contains(err.Error(), "other") {
-		t.Errorf("another stack: %v %s", err, out)
+		t.Errorf("a different stack: %v %s", err, out)
 	}
 	w.stack = "demo"
 	w.ok("-pick", "all", "-apply")

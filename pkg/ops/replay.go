@@ -17,7 +17,7 @@ import (
 
 func init() { register(replayCommand) }
 
-// choice says which events; what is empty chooses all.
+// choice selects events; empty fields select all.
 type choice struct {
 	Key          string `json:"key,omitempty"` // pk of an item
 	Since, Until int64  // epoch seconds of the arrival; 0: without bound
@@ -26,7 +26,7 @@ type choice struct {
 	Number       string `json:"number,omitempty"` // phone_number_id
 }
 
-// mostRate is far below what a bus takes in any region (Amazon EventBridge quotas).
+// mostRate, per second, is far below a bus's quota in any region (Amazon EventBridge quotas).
 const mostRate = 400
 
 func replayCommand(p *program) *cobra.Command {
@@ -38,10 +38,10 @@ func replayCommand(p *program) *cobra.Command {
 		Long: `Put stored events on the event bus again, oldest first, each marked with detail.replay. Without
 -apply it only counts them. It reads the whole table.
 
--since and -until are about when an event arrived. The table's stream says that of the last
-24 hours, to the minute; of what is older the item says the day, so all of a day is chosen or none of it. With
-RetentionDays=0 not even that is stored, and the time of the update counts; the output says so.
-A replay that was ended goes on where it was when the same command is given.`,
+-since and -until refer to an event's arrival. The table's stream knows it for the last
+24 hours, to the minute. An older item knows the day only, so a day is selected whole or not at all. With
+RetentionDays=0 not even the day is stored, and the time of the update counts; the output says so.
+An interrupted replay resumes where it stopped when the same command is run again.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			r.asked = strings.Join([]string{r.choice.Key, since, until, r.choice.Kind, r.choice.Contact, r.choice.Number, p.stack}, "\n")
 			var err error
@@ -65,7 +65,7 @@ A replay that was ended goes on where it was when the same command is given.`,
 	flags.StringVar(&r.choice.Contact, "contact", "", "contact of the events")
 	flags.StringVar(&r.choice.Number, "number", "", "phone number id of the events")
 	flags.IntVar(&r.rate, "rate", 50, "events a second, 1 to "+strconv.Itoa(mostRate))
-	flags.BoolVar(&r.apply, "apply", set("APPLY"), "put them on the bus; without, only count them (or APPLY=1)")
+	flags.BoolVar(&r.apply, "apply", set("APPLY"), "put them on the bus; without it, only count them (or APPLY=1)")
 	return needs(c, "dynamodb:DescribeTable dynamodb:Scan dynamodb:ListStreams dynamodb:DescribeStream dynamodb:GetShardIterator dynamodb:GetRecords events:PutEvents")
 }
 
@@ -75,7 +75,7 @@ type replay struct {
 	choice choice
 	rate   int // events a second
 	apply  bool
-	asked  string // the choice as it was given: an age is another time in each run
+	asked  string // the choice as given: an age means a different time in each run
 
 	target *target
 	table  *table.Table
@@ -83,7 +83,7 @@ type replay struct {
 	pipe   *pipes.Pipe // template.yaml's: a replay is the event that the pipe made
 }
 
-// saved is the file that says how far an unfinished replay came.
+// saved returns the file with the position of an unfinished replay.
 func (r *replay) saved() string { return filepath.Join(r.state, "replay.json") }
 
 func (r *replay) find(ctx context.Context) (err error) {
@@ -111,7 +111,7 @@ func (r *replay) find(ctx context.Context) (err error) {
 	return err
 }
 
-// parseTime reads a time, an age or epoch seconds; 0 for nothing.
+// parseTime parses a time, an age or epoch seconds; 0 for an empty string.
 func parseTime(text string) (int64, error) {
 	if text == "" {
 		return 0, nil

@@ -14,26 +14,26 @@ import (
 )
 
 const (
-	// kept is for how long a stream has its records (AWS: Change data capture for DynamoDB
-	// Streams, data retention limit).
+	// kept is how long a stream keeps its records (AWS: Change data capture for DynamoDB Streams,
+	// data retention limit).
 	kept = 24 * time.Hour
-	// slack is more than the clocks of this machine and of DynamoDB differ.
+	// slack is more than the difference between the clocks of this machine and of DynamoDB.
 	slack = 10 * time.Minute
-	// rounded is by how much a record's time may be rounded down: DynamoDB has documented the
-	// second and the minute, and DynamoDB Local has the minute.
+	// rounded is how much a record's time may be rounded down: DynamoDB has documented seconds and
+	// minutes, and DynamoDB Local rounds to minutes.
 	rounded = time.Minute - time.Second
-	// quiet is how many answers without records in a row are the end of an open shard. A single
-	// one says nothing: GetRecords may return none where more follow.
+	// quiet is how many consecutive empty responses mean the end of an open shard. A single one
+	// does not: GetRecords may return no records although more follow.
 	quiet = 10
 )
 
-// arrivals knows when items came.
+// arrivals knows when items arrived.
 type arrivals struct {
 	table   *table.Table
 	exact   map[[2]string]time.Time // by key, of the stream
-	horizon time.Time               // what is not in the stream came before that; zero: it could not be read
+	horizon time.Time               // items not in the stream arrived before that; zero: the stream could not be read
 
-	byStream, byDay, byUpdate int // how many choices came of what
+	byStream, byDay, byUpdate int // number of choices by day and by update
 }
 
 // readArrivals reads the table's stream.
@@ -67,14 +67,14 @@ func (r *replay) readArrivals(ctx context.Context) (*arrivals, error) {
 	return a, nil
 }
 
-// read notes the records of a shard.
+// read records the arrivals of a shard.
 func (a *arrivals) read(ctx context.Context, client *dynamodbstreams.Client, stream, shard *string, shown *progress) error {
 	first, err := client.GetShardIterator(ctx, &dynamodbstreams.GetShardIteratorInput{
 		StreamArn: stream, ShardId: shard, ShardIteratorType: streams.ShardIteratorTypeTrimHorizon,
 	})
 	var gone *streams.ResourceNotFoundException
 	if errors.As(err, &gone) {
-		return nil // it was trimmed meanwhile
+		return nil // it may have been trimmed meanwhile
 	}
 	if err != nil {
 		return err
@@ -106,8 +106,8 @@ func (a *arrivals) read(ctx context.Context, client *dynamodbstreams.Client, str
 	return nil
 }
 
-// takes reports whether an item came in a time; until is zero for no bound. What is known by
-// the day alone is taken where any of that day is in the time.
+// takes reports whether an item arrived in a period; until is zero for no bound. An item whose day
+// alone is known is selected if any of that day is in the period.
 func (a *arrivals) takes(it table.Item, since, until time.Time) bool {
 	pk, sk := it.Key()
 	first, count := a.exact[[2]string{pk, sk}], &a.byStream
@@ -122,9 +122,9 @@ func (a *arrivals) takes(it table.Item, since, until time.Time) bool {
 	return true
 }
 
-// estimate is when an item came that the stream does not have: between first and last.
+// estimate returns the bounds, first and last, of the arrival of an item that the stream lacks.
 func (a *arrivals) estimate(it table.Item) (first, last time.Time, count *int) {
-	if s := it.Send(); s != nil { // a send's event is that it was settled
+	if s := it.Send(); s != nil { // the event of a send is its outcome
 		for _, attempt := range s.Attempts {
 			if attempt.Outcome != nil && attempt.Outcome.At.After(first) {
 				first = attempt.Outcome.At
@@ -144,12 +144,12 @@ func (a *arrivals) estimate(it table.Item) (first, last time.Time, count *int) {
 	return first, last, &a.byDay
 }
 
-// says how what was chosen is known.
+// says prints how the arrival of selected events is known.
 func (r *replay) says(a *arrivals) {
 	if a.byDay > 0 {
-		r.printf("%d of them are chosen by the day on which they arrived: the table does not know the hour of what is older than a day.\n", a.byDay)
+		r.printf("%d of them are selected by their day of arrival: the table does not know the hour of items older than a day.\n", a.byDay)
 	}
 	if a.byUpdate > 0 {
-		r.printf("%d of them are chosen by the time of the update: with RetentionDays=0 the table does not know when they arrived.\n", a.byUpdate)
+		r.printf("%d of them are selected by the time of the update: with RetentionDays=0 the table does not know when they arrived.\n", a.byUpdate)
 	}
 }

@@ -30,20 +30,20 @@ const (
 	tries = 5
 )
 
-// stored is an event as it is in the table.
+// stored is an event of the table.
 type stored struct {
 	at     int64
 	pk, sk string
 	entry  pipes.Entry
 }
 
-// position is what an unfinished replay leaves behind, so that the same command goes on
-// where it ended, under the same id.
+// position is saved by an unfinished replay, so that the same command resumes where it stopped,
+// under the same id.
 type position struct {
 	ID     string `json:"id"`
 	Asked  string `json:"asked"`
 	Choice choice `json:"choice"`
-	PK     string `json:"pk"` // of the last event that the bus has
+	PK     string `json:"pk"` // of the last event that was put on the bus
 	SK     string `json:"sk"`
 	At     int64  `json:"at"`
 	Done   int    `json:"done"`
@@ -64,16 +64,16 @@ func (r *replay) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.printf("%d events of the table %s are chosen.\n", len(all), r.table.Name())
+	r.printf("%d events of the table %s are selected.\n", len(all), r.table.Name())
 	r.says(known)
 	if !r.apply {
-		r.printf("Nothing was put on the bus %s: say APPLY=1 for that.\n", r.bus)
+		r.printf("Nothing was put on the bus %s: APPLY=1 does it.\n", r.bus)
 		return nil
 	}
 	total := len(all)
 	if at.Done > 0 {
 		all = slices.DeleteFunc(all, func(s stored) bool { return compare(s, stored{at: at.At, pk: at.PK, sk: at.SK}) <= 0 })
-		r.printf("Going on after %d.\n", at.Done)
+		r.printf("Resuming after %d.\n", at.Done)
 		total = at.Done + len(all)
 	}
 	r.printf("Their mark is detail.replay = %q.\n", at.ID)
@@ -83,7 +83,7 @@ func (r *replay) run(ctx context.Context) error {
 	defer tick.Stop()
 	for chunk := range slices.Chunk(all, perCall) {
 		if err := r.put(ctx, chunk, at.ID); err != nil {
-			return errors.Join(fmt.Errorf("after %d of %d: %w. The same command goes on from there", at.Done, total, why(err)), at.save(r.saved()))
+			return errors.Join(fmt.Errorf("after %d of %d: %w. The same command resumes from there", at.Done, total, why(err)), at.save(r.saved()))
 		}
 		last := chunk[len(chunk)-1]
 		at.Done, at.At, at.PK, at.SK = at.Done+len(chunk), last.at, last.pk, last.sk
@@ -94,7 +94,7 @@ func (r *replay) run(ctx context.Context) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("after %d of %d: %w. The same command goes on from there", at.Done, total, ctx.Err())
+			return fmt.Errorf("after %d of %d: %w. The same command resumes from there", at.Done, total, ctx.Err())
 		}
 	}
 	r.printf("%d events are on the bus %s.\n", at.Done, r.bus)
@@ -115,12 +115,12 @@ func (p position) save(path string) error {
 	return os.WriteFile(path, text, 0o600)
 }
 
-// compare orders by the time of the updates.
+// compare orders events by the time of the updates.
 func compare(a, b stored) int {
 	return cmp.Or(cmp.Compare(a.at, b.at), strings.Compare(a.pk, b.pk), strings.Compare(a.sk, b.sk))
 }
 
-// choose reads the table and makes of each chosen item the event that the pipe makes.
+// choose reads the table and turns each chosen item into the event that the pipe makes.
 func (r *replay) choose(ctx context.Context, c choice) (all []stored, known *arrivals, err error) {
 	known = &arrivals{}
 	bounded := c.Since != 0 || c.Until != 0
@@ -164,8 +164,8 @@ func (r *replay) choose(ctx context.Context, c choice) (all []stored, known *arr
 	return all, known, errors.Join(err, failed)
 }
 
-// inserted is the record of the stream that said that an item was inserted: of its
-// attributes those that the pipe reads, which are of these types.
+// inserted returns the stream record of an item's insertion, with the attributes that the pipe
+// reads, which have these types.
 func inserted(item table.Item) ([]byte, error) {
 	image := map[string]any{}
 	for name, v := range item {
@@ -193,7 +193,7 @@ func (c choice) takes(it table.Item) bool {
 	return true
 }
 
-// put hands events to the bus, and those again that it did not accept.
+// put puts events on the bus, and retries those that it did not accept.
 func (r *replay) put(ctx context.Context, chunk []stored, id string) error {
 	var entries []bus.PutEventsRequestEntry
 	for _, s := range chunk {
@@ -209,7 +209,7 @@ func (r *replay) put(ctx context.Context, chunk []stored, id string) error {
 			var left []bus.PutEventsRequestEntry
 			for i, result := range out.Entries {
 				if result.ErrorCode != nil {
-					left, err = append(left, entries[i]), fmt.Errorf("the bus says %s", *result.ErrorCode)
+					left, err = append(left, entries[i]), fmt.Errorf("the bus returned %s", *result.ErrorCode)
 				}
 			}
 			if err == nil {

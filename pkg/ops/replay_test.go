@@ -12,7 +12,7 @@ import (
 	"connexease-functions/pkg/whatsapp"
 )
 
-// marks counts the events of the bus by the mark of their replay, empty for none.
+// marks counts the events of the bus by their replay's mark, empty for none.
 func (r *running) marks() (marks map[string]int, all int) {
 	r.t.Helper()
 	var answer struct {
@@ -26,7 +26,7 @@ func (r *running) marks() (marks map[string]int, all int) {
 	return marks, len(answer.Events)
 }
 
-func TestAReplayCountsThenMarksAndGoesOnWhereItEnded(t *testing.T) {
+func TestAReplayCountsThenMarksAndResumesWhereItStopped(t *testing.T) {
 	r := start(t)
 	const deliveries = 30
 	for range deliveries {
@@ -43,7 +43,7 @@ func TestAReplayCountsThenMarksAndGoesOnWhereItEnded(t *testing.T) {
 		t.Errorf("counting put events on the bus: %v", marks)
 	}
 
-	// Ended in the middle: ten a second, so the third batch is two seconds away.
+	// Interrupted halfway: at ten a second, the third batch is two seconds away.
 	slow := r.command("replay", "-kind", "message", "-rate", "10", "-since", "48h", "-apply")
 	if err := slow.Start(); err != nil {
 		t.Fatal(err)
@@ -55,7 +55,7 @@ func TestAReplayCountsThenMarksAndGoesOnWhereItEnded(t *testing.T) {
 		t.Error("a replay that was ended says that it is done")
 	}
 	out, err = r.command("replay", "-kind", "message", "-rate", "400", "-since", "48h", "-apply").CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "Going on after ") || !strings.Contains(string(out), fmt.Sprintf("%d events are on the bus", deliveries)) {
+	if err != nil || !strings.Contains(string(out), "Resuming after ") || !strings.Contains(string(out), fmt.Sprintf("%d events are on the bus", deliveries)) {
 		t.Errorf("%s %v", out, err)
 	}
 	marks, _ := r.marks()
@@ -65,11 +65,11 @@ func TestAReplayCountsThenMarksAndGoesOnWhereItEnded(t *testing.T) {
 	}
 	for _, n := range marks {
 		if n != deliveries {
-			t.Errorf("%d events came again, want %d", n, deliveries)
+			t.Errorf("%d events were replayed, want %d", n, deliveries)
 		}
 	}
 	if _, err := os.Stat(filepath.Join(r.state, "replay.json")); err == nil {
-		t.Error("a replay that is done left its progress behind")
+		t.Error("a finished replay left its progress behind")
 	}
 
 	one := r.items("?kind=status").Items[0]["pk"].(string)
@@ -84,10 +84,10 @@ func TestAReplayCountsThenMarksAndGoesOnWhereItEnded(t *testing.T) {
 	}
 }
 
-func TestSinceIsAboutTheArrivalWhereTheTableKnowsIt(t *testing.T) {
+func TestSinceMeansTheArrivalWhereTheTableKnowsIt(t *testing.T) {
 	r := start(t)
 	began := time.Now().Add(-2 * time.Second)
-	r.trigger("text") // its own time is long ago
+	r.trigger("text") // the update's own time is long ago
 	r.trigger("status-read")
 	r.until("the stream has them", func() bool { _, all := r.marks(); return all == 2 })
 	count := func(want int, arguments ...string) string {
@@ -98,8 +98,8 @@ func TestSinceIsAboutTheArrivalWhereTheTableKnowsIt(t *testing.T) {
 		}
 		return out
 	}
-	if out := count(2, "-since", "24h"); strings.Contains(out, "chosen by") {
-		t.Errorf("what the stream knows is %s", out)
+	if out := count(2, "-since", "24h"); strings.Contains(out, "selected by") {
+		t.Errorf("the stream's knowledge is %s", out)
 	}
 	count(2, "-since", began.Format(time.RFC3339))
 	count(0, "-since", time.Now().Add(time.Hour).Format(time.RFC3339))
@@ -108,8 +108,8 @@ func TestSinceIsAboutTheArrivalWhereTheTableKnowsIt(t *testing.T) {
 	count(1, "-since", "1h", "-kind", "message")
 }
 
-// TestOfWhatIsOlderThanTheStreamTheDayIsKnown has a table whose stream has nothing of it.
-func TestOfWhatIsOlderThanTheStreamTheDayIsKnown(t *testing.T) {
+// TestItemsOlderThanTheStreamAreChosenByDay uses a table whose stream does not have its items.
+func TestItemsOlderThanTheStreamAreChosenByDay(t *testing.T) {
 	w := newWorld(t)
 	today := time.Now().UTC().Truncate(24 * time.Hour)
 	a := &arrivals{table: table.New(backends.DB, w.table, days), horizon: time.Now().Add(-24 * time.Hour)}
@@ -140,18 +140,19 @@ func TestOfWhatIsOlderThanTheStreamTheDayIsKnown(t *testing.T) {
 			t.Errorf("%s: %v, %d by the day", name, got, a.byDay)
 		}
 	}
-	// Yesterday's arrivals of the last 24 hours are in the stream, so one that is not came before.
+	// The stream has yesterday's arrivals of the last 24 hours, so an item that it lacks arrived
+	// before.
 	if a.takes(stored(today.AddDate(0, 0, -1)), a.horizon.Add(2*time.Second), time.Time{}) {
-		t.Error("what came more than a day ago is said to have come within a day")
+		t.Error("an item that arrived more than a day ago counts as one of the last day")
 	}
 	forever := &arrivals{table: table.New(backends.DB, w.table, 0)}
 	if !forever.takes(old, time.Unix(old.Number("timestamp"), 0), time.Time{}) || forever.byUpdate != 1 {
-		t.Error("a table that keeps for ever does not say that it uses the time of the update")
+		t.Error("for a table that keeps items forever, replay does not say that it uses the time of the update")
 	}
 	var out strings.Builder
 	r := &replay{program: &program{console: newConsole(strings.NewReader(""), &out, &out)}}
 	r.says(&arrivals{byDay: 3, byUpdate: 4})
-	if text := out.String(); !strings.Contains(text, "3 of them") || !strings.Contains(text, "by the day") || !strings.Contains(text, "4 of them") || !strings.Contains(text, "RetentionDays=0") {
+	if text := out.String(); !strings.Contains(text, "3 of them") || !strings.Contains(text, "by their day") || !strings.Contains(text, "4 of them") || !strings.Contains(text, "RetentionDays=0") {
 		t.Errorf("says %s", text)
 	}
 }

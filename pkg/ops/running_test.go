@@ -43,7 +43,7 @@ var (
 	binaries string // folder, which TestMain makes
 )
 
-// running is the laptop's stack as make run starts it, with its functions.
+// running is the laptop's stack as started by make run, with its functions.
 type running struct {
 	t       *testing.T
 	state   string
@@ -68,7 +68,7 @@ func freePorts(t *testing.T) int {
 			return port
 		}
 	}
-	t.Fatal("there are no two free ports in a row")
+	t.Fatal("there are no two consecutive free ports")
 	return 0
 }
 
@@ -118,7 +118,7 @@ func (r *running) until(what string, is func() bool) {
 	}
 }
 
-// try returns the body of an answer, or nothing.
+// try returns the body of a response, or "".
 func (r *running) try(method, url, body string) string {
 	request, err := http.NewRequest(method, url, strings.NewReader(body))
 	if err != nil {
@@ -141,7 +141,7 @@ func (r *running) json(method, path, body string, into any) {
 	}
 }
 
-// trigger delivers a fixture as it is, with its old times and ids.
+// trigger delivers a fixture unchanged, with its old times and ids.
 func (r *running) trigger(name string) {
 	r.t.Helper()
 	var d struct {
@@ -171,7 +171,7 @@ func (r *running) ops(typed, command string, arguments ...string) (string, error
 	return ops(r.t, r.state, local, typed, append([]string{command}, arguments...)...)
 }
 
-// command is the program as a process of its own, in a folder of its own.
+// command returns the program as a process of its own, in a folder of its own.
 func (r *running) command(arguments ...string) *exec.Cmd {
 	r.t.Helper()
 	path, err := filepath.Abs(filepath.Join(root, "template.yaml"))

@@ -24,11 +24,11 @@ func smokeCommand(p *program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "smoke -stack NAME|local",
 		Short: "Try a stack as its users do",
-		Long: `Try a stack as its users do: an event comes in, is stored, and is on the event bus; a message goes
+		Long: `Try a stack as its users do: an event is received, stored, and published on the event bus; a message goes
 out over HTTP, through the outbound queue, and by a rule of the bus. Messages go to the Gateway's
 sandbox (is_fake). Each line says ok, or what to do. No secret is printed.
 
-The rule of the bus is one of its own, and it and the events are removed again. Not tried: the
+Its temporary rule of the bus and its events are removed at the end. Not tried: the
 mails of alarms.`,
 		RunE: func(c *cobra.Command, _ []string) error { return p.smoke(c.Context()) },
 	}
@@ -40,12 +40,12 @@ const (
 	requestLimit = 35 * time.Second
 	answerLimit  = 1 << 20
 	cleanLimit   = 30 * time.Second
-	aClient      = "default" // the first client's name, which both stacks have
+	aClient      = "default" // name of the first client, on the laptop and in AWS
 	recipient    = "15550100001"
 )
 
-// How long a message may take over the queue, and an event to a rule: a new rule of AWS's
-// needs some time before it is one.
+// How long a message may take through the queue, and an event to a rule: a new rule in AWS takes
+// effect after some time.
 const (
 	queueLimit = time.Minute
 	ruleLimit  = 3 * time.Minute
@@ -53,7 +53,7 @@ const (
 	emitEvery  = 15 * time.Second
 )
 
-// smoke is one try of a stack.
+// smoke is one run of the command.
 type smoke struct {
 	*program
 	target        *target
@@ -61,7 +61,7 @@ type smoke struct {
 	client        *http.Client
 	webhook, send string // addresses
 	secret, key   string // bearer tokens
-	mark          string // in everything that it leaves
+	mark          string // in everything that the run creates
 	failed        bool
 }
 
@@ -96,7 +96,7 @@ func (p *program) smoke(ctx context.Context) error {
 		s.queue(ctx)
 		s.events(ctx)
 	} else {
-		s.off("the queue, the bus and the pipe are not tried: what comes of them is a message that is sent")
+		s.off("the queue, the bus and the pipe are not tried, because they need a message to be sent")
 	}
 	s.clean(ctx)
 	if s.failed {
@@ -110,7 +110,7 @@ func (s *smoke) addresses(ctx context.Context) error {
 	t := s.target
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	s.client = &http.Client{Timeout: requestLimit, Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
-		return http.ErrUseLastResponse // a redirect is no answer of the stack's
+		return http.ErrUseLastResponse // a redirect does not come from the stack
 	}}
 	if t.local() {
 		transport.Proxy = nil
@@ -142,15 +142,15 @@ func (s *smoke) addresses(ctx context.Context) error {
 		return err
 	}
 	if s.key = firstKey(text); s.key == "" {
-		return errors.New(`there is no client named default. Give it a key in the client keys: {"default":"..."}`)
+		return errors.New(`the client keys have no client named default. Add a key for it: {"default":"..."}`)
 	}
 	return nil
 }
 
-// firstKey is the key of the first client: a text, or the first of a list.
+// firstKey returns the key of the first client: a string, or the first of a list.
 func firstKey(secret string) string {
 	var clients map[string]json.RawMessage
-	_ = json.Unmarshal([]byte(secret), &clients) // without members there is no key
+	_ = json.Unmarshal([]byte(secret), &clients) // an object without members has no key
 	var one string
 	var several []string
 	if json.Unmarshal(clients[aClient], &one) != nil && json.Unmarshal(clients[aClient], &several) == nil && len(several) > 0 {
@@ -159,19 +159,19 @@ func firstKey(secret string) string {
 	return one
 }
 
-// reply is what came of a request. Its word says what that means: nothing may be concluded
-// from an answer that never came.
+// reply is the result of a request. Its String distinguishes a missing response, from which nothing
+// may be concluded.
 type reply struct {
-	status int // 0: there was no answer
+	status int // 0: no response
 	body   string
 	err    error
 }
 
 func (r reply) String() string {
 	if r.status == 0 {
-		return "gets no answer: " + why(r.err).Error()
+		return "gets no response: " + why(r.err).Error()
 	}
-	return strings.TrimSpace(fmt.Sprintf("is answered %d: %.300s", r.status, strings.Join(strings.Fields(r.body), " ")))
+	return strings.TrimSpace(fmt.Sprintf("returns %d: %.300s", r.status, strings.Join(strings.Fields(r.body), " ")))
 }
 
 func (s *smoke) request(ctx context.Context, method, address, token, key, body string) reply {
@@ -196,7 +196,7 @@ func (s *smoke) request(ctx context.Context, method, address, token, key, body s
 	return reply{status: response.StatusCode, body: string(text)}
 }
 
-// status is a notification of a status that nobody else has.
+// status returns a notification of a unique status.
 func (s *smoke) status(wamid string, at time.Time) string {
 	return fmt.Sprintf(`{"object":"whatsapp_business_account","entry":[{"id":"smoke","changes":[{"field":"messages","value":{"messaging_product":"whatsapp",`+
 		`"metadata":{"phone_number_id":"smoke"},"statuses":[{"id":%q,"status":"sent","timestamp":"%d"}]}}]}]}`, wamid, at.Unix())
@@ -208,17 +208,17 @@ func (s *smoke) message() string {
 
 const webhookLogs = "look at the webhook function's log group"
 
-// receives tries the way in; false says that nothing answers, so that nothing else can be tried.
+// receives tries receiving; false means that nothing responds, so that nothing else can be tried.
 func (s *smoke) receives(ctx context.Context) bool {
 	switch r := s.request(ctx, http.MethodPost, s.webhook, s.secret, "", s.status(s.mark, time.Now())); {
 	case r.status == 0 && s.target.local():
-		s.bad(fmt.Sprintf("the stack is not running: nothing answers at %s", s.webhook), "make run, in another terminal")
+		s.bad(fmt.Sprintf("the stack is not running: nothing responds at %s", s.webhook), "make run, in another terminal")
 		return false
 	case r.status == 0:
-		s.bad("an event "+r.String(), "the network between this machine and the stack, or the stack's API, is gone: "+s.webhook)
+		s.bad("an event "+r.String(), "the network between this machine and the stack, or the stack's API, is not available: "+s.webhook)
 		return false
 	case r.status != http.StatusOK:
-		s.bad("an event "+r.String(), "if it is SVC_001 run the command in it; else "+webhookLogs)
+		s.bad("an event "+r.String(), "for SVC_001, run the command in the response; otherwise "+webhookLogs)
 		return true
 	}
 	s.ok("an event with the webhook secret is accepted")
@@ -227,7 +227,7 @@ func (s *smoke) receives(ctx context.Context) bool {
 	case err != nil:
 		s.bad("the table cannot be read: "+why(err).Error(), "your own credentials need dynamodb:Query for this")
 	case len(rows) != 1:
-		s.bad(fmt.Sprintf("the table %s has %d items of it, not one", s.table.Name(), len(rows)), webhookLogs)
+		s.bad(fmt.Sprintf("the table %s has %d items for it, not one", s.table.Name(), len(rows)), webhookLogs)
 	default:
 		s.ok("it is in the table")
 	}
@@ -239,17 +239,17 @@ func (s *smoke) refuses(ctx context.Context) {
 	case r.status == http.StatusUnauthorized:
 		s.ok("a wrong token is refused")
 	case r.status/100 == 2:
-		s.bad("a wrong token "+r.String(), "do not connect this endpoint: it lets everybody in")
+		s.bad("a wrong token "+r.String(), "do not connect this endpoint: it accepts everyone")
 	case r.status == 0:
-		s.bad("a wrong token "+r.String(), "the stack answered before, so run this again")
+		s.bad("a wrong token "+r.String(), "the stack responded before, so run this again")
 	default:
-		s.bad("a wrong token "+r.String()+", which is not the refusal 401", "nobody was let in; "+webhookLogs)
+		s.bad("a wrong token "+r.String()+", which is not the refusal 401", "it was not accepted; "+webhookLogs)
 	}
 }
 
 const sendLogs = "look at the send function's log group"
 
-// sends tries the way out over HTTP.
+// sends tries sending over HTTP.
 func (s *smoke) sends(ctx context.Context) bool {
 	post := func() reply {
 		return s.request(ctx, http.MethodPost, s.send+"?is_fake=true", s.key, s.mark, s.message())
@@ -258,24 +258,24 @@ func (s *smoke) sends(ctx context.Context) bool {
 	case http.StatusOK:
 		s.ok("a message is sent in the Gateway's sandbox")
 	case http.StatusServiceUnavailable:
-		s.bad("a message "+r.String(), "run the command in the answer; SVC_003: put an API key that the Gateway accepts")
+		s.bad("a message "+r.String(), "run the command in the response; for SVC_003, put an API key that the Gateway accepts")
 		return false
 	default:
-		s.bad("a message "+r.String(), "the code is explained in README.md; a 402 is the Gateway's balance")
+		s.bad("a message "+r.String(), "README.md explains the code; 402 means that the Gateway's balance is too low")
 		return false
 	}
 	again := post()
 	var answer struct {
 		Data struct{ Messages []struct{ ID string } }
 	}
-	_ = json.Unmarshal([]byte(again.body), &answer) // without an id the look-up fails, and says so
+	_ = json.Unmarshal([]byte(again.body), &answer) // without an id the look-up fails, and reports it
 	wamid := ""
 	if len(answer.Data.Messages) > 0 {
 		wamid = answer.Data.Messages[0].ID
 	}
-	r := s.await(ctx, "Waiting for the index", "?wamid="+wamid, queueLimit, nil) // the index follows the table
+	r := s.await(ctx, "Waiting for the index", "?wamid="+wamid, queueLimit, nil) // the index lags behind the table
 	if seen(r) {
-		s.ok("it is looked up, and a repeat did not send it again")
+		s.ok("its look-up works, and a repeat did not send it again")
 	} else {
 		s.bad("its look-up "+r.String(), sendLogs)
 	}
@@ -293,8 +293,8 @@ func seen(r reply) bool {
 	return r.status == http.StatusOK && json.Unmarshal([]byte(r.body), &answer) == nil && answer.Data.State == "accepted" && answer.Data.Attempts == 1
 }
 
-// await looks a message up until it was accepted, or time is over. meanwhile is called now
-// and then; nil for nothing.
+// await looks a message up until it was accepted or time runs out. It calls meanwhile now and then,
+// unless it is nil.
 func (s *smoke) await(ctx context.Context, what, which string, limit time.Duration, meanwhile func()) reply {
 	shown := s.progress(what, 0)
 	defer shown.end()
@@ -317,12 +317,12 @@ func (s *smoke) await(ctx context.Context, what, which string, limit time.Durati
 	}
 }
 
-// envelope is a message as the queue has it.
+// envelope returns a message in the queue's format.
 func (s *smoke) envelope(key string) string {
 	return fmt.Sprintf(`{"idempotencyKey":"%s","reader":%q,"isFake":true,"message":%s}`, key, aClient, s.message())
 }
 
-// queued is the address of the message that the queue has under a key.
+// queued returns the look-up address of a queued message with a key.
 func queued(key string) string { return "/" + ledger.ID("sqs", key) }
 
 func (s *smoke) queue(ctx context.Context) {
@@ -336,7 +336,7 @@ func (s *smoke) queue(ctx context.Context) {
 		return
 	}
 	if r := s.await(ctx, "Waiting for the outbound queue", queued(key), queueLimit, nil); seen(r) {
-		s.ok("a message is sent by the outbound queue")
+		s.ok("a message is sent through the outbound queue")
 	} else {
 		s.bad("a message of the outbound queue: its look-up "+r.String(), sendLogs)
 	}
@@ -361,11 +361,11 @@ func (s *smoke) clean(ctx context.Context) {
 			n++
 		}
 		if err != nil {
-			s.bad("its events cannot be removed again: "+why(err).Error(), "your own credentials need dynamodb:DeleteItem for this; they do no harm")
+			s.bad("its events cannot be removed: "+why(err).Error(), "your own credentials need dynamodb:DeleteItem for this; they do no harm")
 			return
 		}
 	}
 	if n > 0 {
-		s.ok("its events are removed again")
+		s.ok("its events are removed")
 	}
 }

@@ -13,7 +13,7 @@ import (
 	bus "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 )
 
-// What the ids of the events end in that a rule looks for.
+// Suffixes of the ids of the events that the rule matches.
 const (
 	busSuffix  = "-bus"
 	pipeSuffix = "-pipe"
@@ -21,23 +21,23 @@ const (
 
 const targetID = "outbound"
 
-// events tries the bus and the pipe as rules of users do: a rule, for as long as it takes,
-// makes a message of an event and puts it on the outbound queue.
+// events tries the bus and the pipe as users' rules do: a temporary rule turns an event into a
+// message and puts it on the outbound queue.
 func (s *smoke) events(ctx context.Context) {
 	remove, err := s.rule(ctx)
 	if err != nil {
-		s.bad("a rule of the event bus cannot be made: "+why(err).Error(), "your own credentials need events:PutRule and events:PutTargets for this")
+		s.bad("a rule of the event bus cannot be created: "+why(err).Error(), "your own credentials need events:PutRule and events:PutTargets for this")
 		return
 	}
 	defer func() {
 		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanLimit)
 		defer cancel()
 		if err := remove(ending); err != nil {
-			s.bad("the rule "+s.ruleName()+" cannot be removed again: "+why(err).Error(), "remove it in the console of EventBridge; it does no harm")
+			s.bad("the rule "+s.ruleName()+" cannot be removed: "+why(err).Error(), "remove it in the EventBridge console; it does no harm")
 		}
 	}()
 	var refused error
-	r := s.await(ctx, "Waiting for a rule of the bus", queued(s.mark+busSuffix), ruleLimit, func() { refused = s.emit(ctx) })
+	r := s.await(ctx, "Waiting for the rule of the bus", queued(s.mark+busSuffix), ruleLimit, func() { refused = s.emit(ctx) })
 	switch {
 	case seen(r):
 		s.ok("an event on the bus becomes a message, by a rule")
@@ -45,11 +45,11 @@ func (s *smoke) events(ctx context.Context) {
 		s.bad("the event bus does not accept an event: "+why(refused).Error(), "your own credentials need events:PutEvents for this")
 		return
 	default:
-		s.bad("an event on the bus: the look-up of the message that a rule makes of it "+r.String(), "look at the rule's metrics in CloudWatch, and at the outbound queue's policy")
+		s.bad("an event on the bus: the look-up of the message that a rule makes from it "+r.String(), "look at the rule's metrics in CloudWatch, and at the outbound queue's policy")
 		return
 	}
 	if s.target.parameters["EventsOut"] == "no" {
-		s.off("the pipe: the stack has EventsOut=no, so what is stored does not become an event")
+		s.off("the pipe: the stack has EventsOut=no, so stored items do not become events")
 		return
 	}
 	delivered := reply{}
@@ -58,17 +58,17 @@ func (s *smoke) events(ctx context.Context) {
 	})
 	switch {
 	case seen(r):
-		s.ok("an event that is stored is on the bus, by the pipe")
+		s.ok("a stored event is on the bus, through the pipe")
 	case delivered.status != http.StatusOK:
 		s.bad("an event for the pipe "+delivered.String(), webhookLogs)
 	default:
-		s.bad("an event that is stored does not reach the bus", "look at the pipe's state and log group; what it gave up is in EventDeadLetters")
+		s.bad("a stored event does not reach the bus", "look at the pipe's state and log group; records that it gave up are in EventDeadLetters")
 	}
 }
 
 func (s *smoke) ruleName() string { return "connexease-" + s.mark }
 
-// rule makes a rule that puts a message on the outbound queue for each of the two events.
+// rule creates a rule that puts a message on the outbound queue for each of the two events.
 func (s *smoke) rule(ctx context.Context) (remove func(context.Context) error, err error) {
 	pattern, err := json.Marshal(map[string]any{"detail": map[string]any{"wamid": []string{s.mark + busSuffix, s.mark + pipeSuffix}}})
 	if err != nil {
@@ -86,7 +86,7 @@ func (s *smoke) rule(ctx context.Context) (remove func(context.Context) error, e
 		return errors.Join(first, second)
 	}
 	_, err = client.PutRule(ctx, &eventbridge.PutRuleInput{
-		Name: &name, EventBusName: &on, EventPattern: aws.String(string(pattern)), Description: aws.String("A try of the stack, removed when it ends."),
+		Name: &name, EventBusName: &on, EventPattern: aws.String(string(pattern)), Description: aws.String("Temporary rule of a smoke test of the stack."),
 	})
 	if err != nil {
 		return nil, err
@@ -103,7 +103,7 @@ func (s *smoke) rule(ctx context.Context) (remove func(context.Context) error, e
 	return remove, nil
 }
 
-// localRule makes the rule at the laptop's control address.
+// localRule creates the rule through the laptop's control address.
 func (s *smoke) localRule(ctx context.Context, pattern []byte, paths map[string]string, input string) (remove func(context.Context) error, err error) {
 	address := s.target.env["CONTROL_URL"] + "/rules/" + s.ruleName()
 	body, err := json.Marshal(map[string]any{

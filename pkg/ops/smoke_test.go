@@ -21,7 +21,7 @@ func TestSmokeSaysOkOrWhatToDo(t *testing.T) {
 	if err != nil || strings.Count(out, "ok  ") != 9 || !strings.HasSuffix(out, "All is well.\n") {
 		t.Errorf("%v\n%s", err, out)
 	}
-	for _, want := range []string{"outbound queue", "on the bus", "by the pipe", "removed again"} {
+	for _, want := range []string{"outbound queue", "on the bus", "through the pipe", "its events are removed"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in\n%s", want, out)
 		}
@@ -42,7 +42,7 @@ func TestSmokeSaysOkOrWhatToDo(t *testing.T) {
 	if r.json("GET", "/gateway/messages", "", &sent); len(sent.Messages) != 4 {
 		t.Errorf("%d messages were sent, want 4", len(sent.Messages))
 	}
-	// The Gateway's key is no key of the Gateway any more.
+	// The Gateway no longer accepts the stack's key.
 	if text := r.try("PUT", r.env["CONTROL_URL"]+"/gateway/faults", `[{"kind":"answer","status":401,"body":"{\"isSuccess\":false,\"errors\":{\"code\":\"AUTH_001\"}}"}]`); text == "" {
 		t.Fatal("no faults")
 	}
@@ -52,19 +52,19 @@ func TestSmokeSaysOkOrWhatToDo(t *testing.T) {
 	}
 }
 
-// TestEachOutcomeOfSmokeHasItsOwnWord answers in the place of the API.
-func TestEachOutcomeOfSmokeHasItsOwnWord(t *testing.T) {
+// TestEachOutcomeOfSmokeHasItsOwnMessage responds instead of the API.
+func TestEachOutcomeOfSmokeHasItsOwnMessage(t *testing.T) {
 	w := newWorld(t)
 	for name, c := range map[string]struct {
-		event, wrong int // answers to the event and to the wrong token; 0: the connection is cut
+		event, wrong int // statuses of the event and of the wrong token; 0: the connection is cut
 		want, never  string
 	}{
-		"everybody is let in":   {200, 200, "lets everybody in", "nobody was let in"},
-		"nobody is let in":      {503, 503, "is answered 503", "everybody"},
-		"a redirect":            {302, 302, "is answered 302", "everybody"},
-		"cut at the wrong one":  {200, 0, "gets no answer", "everybody"},
-		"nothing answers":       {0, 0, "not running", "everybody"},
-		"another refusal":       {200, 403, "not the refusal 401", "everybody"},
+		"everybody is let in":   {200, 200, "accepts everyone", "it was not accepted"},
+		"nothing is accepted":   {503, 503, "returns 503", "everybody"},
+		"a redirect":            {302, 302, "returns 302", "everybody"},
+		"cut at the wrong one":  {200, 0, "gets no response", "everybody"},
+		"nothing responds":      {0, 0, "not running", "everybody"},
+		"a different refusal":   {200, 403, "not the refusal 401", "everybody"},
 		"refused as it must be": {200, 401, "ok      a wrong token is refused", "everybody"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -94,7 +94,7 @@ func TestEachOutcomeOfSmokeHasItsOwnWord(t *testing.T) {
 	}
 }
 
-func TestWhatIsGoneIsNotRunning(t *testing.T) {
+func TestAKilledStackIsNotRunning(t *testing.T) {
 	empty := t.TempDir()
 	for _, command := range []string{"smoke", "redrive", "replay"} {
 		if out, err := ops(t, empty, local, "", command); err == nil || out != "Nothing runs here. Start it with: make run\n" {
@@ -119,9 +119,9 @@ func TestWhatIsGoneIsNotRunning(t *testing.T) {
 	}
 }
 
-// TestLocalCommandsTrustNothingOfTheEnvironment has a proxy, a profile that is not there, no
-// temporary folder, and addresses of another place.
-func TestLocalCommandsTrustNothingOfTheEnvironment(t *testing.T) {
+// TestLocalCommandsIgnoreTheEnvironment sets a proxy, a missing profile, no temporary folder, and
+// foreign addresses.
+func TestLocalCommandsIgnoreTheEnvironment(t *testing.T) {
 	r := start(t)
 	r.trigger("text")
 	var mu sync.Mutex
@@ -161,8 +161,8 @@ func TestLocalCommandsTrustNothingOfTheEnvironment(t *testing.T) {
 	}
 }
 
-// TestSmokeOfADeployedStack has CloudFormation and EventBridge's rules of its own, in front of
-// the laptop's services.
+// TestSmokeOfADeployedStack simulates CloudFormation and EventBridge's rules in front of the
+// laptop's services.
 func TestSmokeOfADeployedStack(t *testing.T) {
 	r := start(t)
 	var named, removed []string

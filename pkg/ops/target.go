@@ -44,12 +44,12 @@ const (
 	sendID      = "SendFunction"
 )
 
-// target is a stack, found.
+// target is a stack that was found.
 type target struct {
 	name       string
-	env        map[string]string // what .local/env says, of the laptop's stack; nil of a deployed one
+	env        map[string]string // content of .local/env for the laptop's stack; nil for a deployed one
 	cfg        aws.Config
-	id         string            // of a deployed stack: its ARN, under which it can be found once it is deleted
+	id         string            // ARN of a deployed stack, by which it can be found even once it is deleted
 	resources  map[string]string // physical ids of a deployed stack, by logical id
 	kinds      map[string]string // types of those
 	outputs    map[string]string
@@ -57,7 +57,7 @@ type target struct {
 	tpl        *template.Template
 }
 
-// find finds the stack that was named.
+// find finds the named stack.
 func (p *program) find(ctx context.Context) (*target, error) {
 	t := &target{name: p.stack}
 	var err error
@@ -82,8 +82,8 @@ const (
 // assignment is a line of .local/env.
 var assignment = regexp.MustCompile(`(?m)^export (\w+)='((?:[^'\n]|'\\'')*)'$`)
 
-// findLocal reads where the laptop's stack is. Neither profiles nor addresses of the
-// environment count, so that nothing of it ever reaches AWS.
+// findLocal reads the addresses of the laptop's stack. It ignores profiles and addresses of the
+// environment, so that no call ever reaches AWS.
 func (t *target) findLocal(ctx context.Context, state string) error {
 	text, err := os.ReadFile(filepath.Join(state, "env"))
 	if errors.Is(err, os.ErrNotExist) {
@@ -108,7 +108,7 @@ func (t *target) findLocal(ctx context.Context, state string) error {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("the laptop's stack is not running: nothing answers at %s. %s", t.env["AWS_ENDPOINT_URL_DYNAMODB"], startIt)
+		return fmt.Errorf("the laptop's stack is not running: nothing responds at %s. %s", t.env["AWS_ENDPOINT_URL_DYNAMODB"], startIt)
 	}
 	t.cfg = aws.Config{
 		Region:      t.env["AWS_REGION"],
@@ -120,14 +120,14 @@ func (t *target) findLocal(ctx context.Context, state string) error {
 
 func (t *target) findDeployed(ctx context.Context, watch func(*middleware.Stack) error) error {
 	if os.Getenv("AWS_ENDPOINT_URL_DYNAMODB") != "" && os.Getenv("AWS_ACCESS_KEY_ID") == local {
-		return fmt.Errorf("this shell has the laptop's addresses, from .local/env: ask for %s in another one", t.name)
+		return fmt.Errorf("this shell has the laptop's addresses, from .local/env: run this for %s in a different one", t.name)
 	}
 	var err error
 	if t.cfg, err = awsconfig.LoadDefaultConfig(ctx); err != nil {
 		return fmt.Errorf("AWS configuration: %w", why(err))
 	}
 	if t.cfg.Region == "" {
-		return errors.New("no AWS region is set. Say which, as in: AWS_REGION=eu-central-1")
+		return errors.New("no AWS region is set. Set one, such as AWS_REGION=eu-central-1")
 	}
 	t.cfg.APIOptions = append(t.cfg.APIOptions, watch)
 	client := cloudformation.NewFromConfig(t.cfg)
@@ -158,7 +158,7 @@ func (t *target) findDeployed(ctx context.Context, watch func(*middleware.Stack)
 	return nil
 }
 
-// watched hands the IAM action of each call to watch.
+// watched passes the IAM action of each call to watch.
 func (p *program) watched(stack *middleware.Stack) error {
 	if p.watch == nil {
 		return nil
@@ -170,7 +170,7 @@ func (p *program) watched(stack *middleware.Stack) error {
 	}), middleware.Before)
 }
 
-// action is the name that IAM has for an operation (AWS: Service Authorization Reference).
+// action returns IAM's name for an operation (AWS: Service Authorization Reference).
 func action(service, operation string) string {
 	prefix := strings.ToLower(strings.ReplaceAll(service, " ", ""))
 	switch prefix {
@@ -184,7 +184,7 @@ func action(service, operation string) string {
 	return prefix + ":" + operation
 }
 
-// why is an error without what only AWS's support would read.
+// why returns an error without the details that only AWS's support needs.
 func why(err error) error {
 	var api smithy.APIError
 	if errors.As(err, &api) {
@@ -193,8 +193,8 @@ func why(err error) error {
 	return errors.New(strings.Join(strings.Fields(err.Error()), " "))
 }
 
-// at is the address of a service of the laptop's; nil for AWS's own. One that the laptop does
-// not have goes nowhere.
+// at returns the address of a service of the laptop's stack; nil for AWS's own. For a service that
+// the laptop lacks, it is an address without a server.
 func (t *target) at(service string) *string {
 	if !t.local() {
 		return nil
@@ -265,7 +265,7 @@ func (t *target) tableName() (string, error) {
 	return name, nil
 }
 
-// table is for reading: its client repeats calls on its own.
+// table returns a table for reading, whose client retries calls.
 func (t *target) table() (*table.Table, error) {
 	name, err := t.tableName()
 	if err != nil {
@@ -278,7 +278,8 @@ func (t *target) table() (*table.Table, error) {
 	return table.New(t.dynamodb(), name, days), nil
 }
 
-// writer is the table as the webhook function has it: what repeats calls is the table.
+// writer returns the table as configured in the webhook function: pkg/table retries, its client
+// does not.
 func (t *target) writer() (*table.Table, error) {
 	reader, err := t.table()
 	if err != nil {
@@ -288,7 +289,7 @@ func (t *target) writer() (*table.Table, error) {
 	return table.New(t.dynamodb(func(o *dynamodb.Options) { o.Retryer = aws.NopRetryer{} }), reader.Name(), days), err
 }
 
-// days is for how many days the stack keeps its events.
+// days returns for how many days the stack keeps its events.
 func (t *target) days() (int, error) {
 	text, name := t.parameters[retentionID], retentionID
 	if t.local() {
@@ -310,8 +311,8 @@ func (t *target) days() (int, error) {
 	return n, nil
 }
 
-// queue returns the address of a queue by its logical name; empty where the stack, which was
-// deployed before the template had it, has none.
+// queue returns the address of a queue by its logical name; empty if the stack was deployed before
+// the template had the queue.
 func (t *target) queue(ctx context.Context, name string) (string, error) {
 	if !t.local() {
 		return t.resources[name], nil
