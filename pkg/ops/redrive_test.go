@@ -269,7 +269,7 @@ func TestTheListShowsFailuresWithReasonsAndWithoutNumbers(t *testing.T) {
 	out := w.ok()
 	for _, want := range []string{
 		"Quarantined bodies: 1\n", "too_many_updates  received " + time.Now().UTC().AddDate(0, 0, -10).Format(time.DateOnly), fmt.Sprint(len(large(900_000)), " bytes"),
-		"nobody knows: 4\n", rejected + "  rejected", "HTTP 400 MSG_009", unknown + "  unknown", "timeout", ended + "  unknown", "process_ended", expired + "  expired", "rate_limited",
+		"an unknown outcome: 4\n", rejected + "  rejected", "HTTP 400 MSG_009", unknown + "  unknown", "timeout", ended + "  unknown", "process_ended", expired + "  expired", "rate_limited",
 		"OutboundDeadLetters    2\n", "OverflowDeadLetters    0\n", "FailedInvocations      0\n",
 	} {
 		if !strings.Contains(out, want) {
