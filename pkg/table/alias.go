@@ -13,22 +13,22 @@ import (
 	"connexease-functions/pkg/whatsapp"
 )
 
-// A person may have several names: a number in two forms, a user id, a new number. An item
-// under each name tells the other, so that reading begins with either.
+// A person may have several names: a number in two forms, a user id, a new number. An item under
+// each name holds the other, so that reading can begin with either.
 
 const (
 	contactPrefix = "contact#"
 	groupPrefix   = "group#"
 	aliasPrefix   = "alias#"
 	kindAlias     = "alias"
-	// mostNames bounds the names of one person that are followed.
+	// mostNames bounds the number of a person's names that are followed.
 	mostNames = 32
-	// mostPairs bounds the pairs that a process remembers to have written.
+	// mostPairs bounds the written pairs that a process remembers.
 	mostPairs = 4096
 )
 
-// aliasMemory is what a process has written of a day: names are proven by every message, and
-// written once. The zero value is empty.
+// aliasMemory remembers the pairs that a process has written on a day: every message proves names,
+// but they are written once. The zero value is empty.
 type aliasMemory struct {
 	mu    sync.Mutex
 	day   time.Time
@@ -47,7 +47,7 @@ func (m *aliasMemory) unwritten(day time.Time, pairs []whatsapp.Pair) (left []wh
 	return left
 }
 
-// wrote remembers pairs. A full memory begins again: what is written twice changes nothing.
+// wrote remembers pairs. A full memory is cleared, because writing a pair twice changes nothing.
 func (m *aliasMemory) wrote(day time.Time, pairs ...whatsapp.Pair) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -61,7 +61,7 @@ func (m *aliasMemory) wrote(day time.Time, pairs ...whatsapp.Pair) {
 	}
 }
 
-// aliasRows are the two items of a pair, still to be made.
+// aliasRows returns the rows of a pair's two items.
 func aliasRows(event int, p whatsapp.Pair) []row {
 	return []row{
 		{event: event, alias: true, pk: contactPrefix + p[0], sk: aliasPrefix + p[1]},
@@ -69,7 +69,7 @@ func aliasRows(event int, p whatsapp.Pair) []row {
 	}
 }
 
-// aliasItem has nothing that depends on what proved it.
+// aliasItem returns an item without anything that depends on the update that proved the names.
 func (t *Table) aliasItem(pk, sk string, today time.Time) item {
 	it := item{"pk": str(pk), "sk": str(sk), "kind": str(kindAlias)}
 	if t.retentionDays > 0 {
@@ -78,8 +78,8 @@ func (t *Table) aliasItem(pk, sk string, today time.Time) item {
 	return it
 }
 
-// PutAlias writes that two names are one person's, unless this process has done so today. It
-// tries until ctx ends.
+// PutAlias writes that two names belong to one person, unless this process has done so today. It
+// retries until ctx ends.
 func (t *Table) PutAlias(ctx context.Context, p whatsapp.Pair, at time.Time) error {
 	today := dayOf(at)
 	if len(t.aliases.unwritten(today, []whatsapp.Pair{p})) == 0 {
@@ -99,9 +99,8 @@ func (t *Table) PutAlias(ctx context.Context, p whatsapp.Pair, at time.Time) err
 	return nil
 }
 
-// Names returns all names of a person of whom one is known, at most 32: the canonical form of
-// that one, the name as it was given where that differs (earlier versions stored it), and
-// whatever aliases lead to.
+// Names returns all names of a person with a known name, at most 32: its canonical form, the given
+// form where that differs (earlier versions stored it), and all names to which aliases lead.
 func (t *Table) Names(ctx context.Context, name string) ([]string, error) {
 	names := []string{whatsapp.Canonical(name)}
 	if names[0] != name {

@@ -19,12 +19,12 @@ const (
 	// callTimeout bounds one call, so that a connection that died silently leaves
 	// time for another try.
 	callTimeout = 1900 * time.Millisecond
-	// leastCall is the least time in which a call may succeed; with less left there
-	// is no sense in waiting for one more.
+	// leastCall is the least time in which a call may succeed; with less time left, another try is
+	// pointless.
 	leastCall = 20 * time.Millisecond
 )
 
-// ErrUnprocessed says that DynamoDB kept handing items back until time ran out.
+// ErrUnprocessed means that DynamoDB kept returning items unprocessed until time ran out.
 var ErrUnprocessed = errors.New("items were left unprocessed")
 
 // batch writes up to 25 rows.
@@ -65,7 +65,7 @@ func (w *writer) batch(ctx context.Context, all []row) {
 		return
 	}
 	if invalid(err) {
-		// One of them is the culprit, and DynamoDB does not say which.
+		// One of them is invalid, and DynamoDB does not say which.
 		for _, r := range pending {
 			w.single(ctx, r)
 		}
@@ -86,7 +86,7 @@ func (w *writer) single(ctx context.Context, r row) {
 		return
 	}
 	if r.alias {
-		return // names that the table cannot have: the event itself is there
+		return // names that the table cannot store; the event itself is stored
 	}
 	e := w.events[r.event]
 	if e.Kind == whatsapp.KindQuarantine || r.part > 0 {
@@ -96,7 +96,7 @@ func (w *writer) single(ctx context.Context, r row) {
 	bare := whatsapp.Quarantine(e.Payload, whatsapp.ReasonRefused)
 	full := e
 	full.Kind, full.Reason, full.Key = bare.Kind, bare.Reason, bare.Key
-	if err = w.quarantine(ctx, &full); invalid(err) { // the culprit is one of the facts
+	if err = w.quarantine(ctx, &full); invalid(err) { // one of the facts is invalid
 		err = w.quarantine(ctx, &bare)
 	}
 	if err != nil {
@@ -124,9 +124,8 @@ func (w *writer) put(ctx context.Context, it item) error {
 	})
 }
 
-// attempts calls until call says that no other try is wanted, the error is final,
-// or another wait and call would not fit before ctx ends. retried is told of each
-// further try.
+// attempts calls call until it wants no further try, the error is final, or another wait and call
+// would not fit before ctx ends. It calls retried for each further try.
 func attempts(ctx context.Context, retried func(), call func(context.Context) (again bool, err error)) error {
 	for wait := firstWait; ; wait = min(2*wait, maxWait) {
 		one, cancel := context.WithTimeout(ctx, callTimeout)
@@ -135,7 +134,7 @@ func attempts(ctx context.Context, retried func(), call func(context.Context) (a
 		if !again || final(err) {
 			return err
 		}
-		pause := wait/2 + rand.N(wait/2) // #nosec G404 -- spreads repeats, keeps nothing secret
+		pause := wait/2 + rand.N(wait/2) // #nosec G404 -- spreads retries, not used for security
 		if end, ok := ctx.Deadline(); ok && time.Until(end) < pause+leastCall {
 			return err
 		}
@@ -150,7 +149,7 @@ func attempts(ctx context.Context, retried func(), call func(context.Context) (a
 	}
 }
 
-// invalid reports whether DynamoDB refused what was sent, and will every time.
+// invalid reports whether DynamoDB refused a request that it will always refuse.
 func invalid(err error) bool {
 	var api smithy.APIError
 	if !errors.As(err, &api) {
@@ -163,7 +162,7 @@ func invalid(err error) bool {
 	return false
 }
 
-// final reports whether another try would end the same way.
+// final reports whether a retry would fail the same way.
 func final(err error) bool {
 	var api smithy.APIError
 	if invalid(err) {

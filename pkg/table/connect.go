@@ -9,9 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 )
 
-// Connect opens the connection that the first write will use. It asks for the
-// endpoint's root, which needs no permission and costs nothing; whatever comes back
-// is of no interest.
+// Connect opens the connection that the first write will use. It requests the endpoint's root,
+// which needs no permission and costs nothing, and ignores the response.
 func (t *Table) Connect(ctx context.Context) {
 	o := t.client.Options()
 	endpoint, err := o.EndpointResolverV2.ResolveEndpoint(ctx, dynamodb.EndpointParameters{

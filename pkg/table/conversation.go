@@ -11,8 +11,8 @@ import (
 	"connexease-functions/pkg/whatsapp"
 )
 
-// Conversation returns what the timeline's index has of a person under all of their names, or
-// of a group, in order.
+// Conversation returns the timeline's items of a person under all of their names, or of a group, in
+// order.
 func (t *Table) Conversation(ctx context.Context, name string) ([]Item, error) {
 	names, err := t.Names(ctx, name)
 	if err != nil {
@@ -40,11 +40,12 @@ func (t *Table) Conversation(ctx context.Context, name string) ([]Item, error) {
 	return all, nil
 }
 
-// second is as much of timeline_sk as WhatsApp's own times have.
+// second returns timeline_sk up to the second, the resolution of WhatsApp's times.
 const second = len("2006-01-02T15:04:05")
 
-// Order sorts items of one or several timelines by time. Of one second, a status comes after
-// its message, an edit or a revocation after what it changes, and all else by id.
+// Order sorts items of one or several timelines by time. Within one second, a status comes after
+// its message, an edit or a revocation after the message that it changes, and all else is ordered
+// by id.
 func Order(items []Item) {
 	at := func(i Item) string {
 		sk := i.Text("timeline_sk")

@@ -16,9 +16,9 @@ func TestAConversationsOrderDoesNotDependOnItsTimelines(t *testing.T) {
 	}
 	want := []Item{
 		line("message", "text", "5.000", "z", ""),
-		line("message", "edit", "6.000", "a", "elsewhere"), // not of this second: by its id
+		line("message", "edit", "6.000", "a", "elsewhere"), // of a different second: by its id
 		line("message", "text", "6.000", "m", ""),
-		line("message", "text", "6.000", "n", "m"), // an answer is no change
+		line("message", "text", "6.000", "n", "m"), // a reply is not a change
 		line("message", "text", "6.500", "b", ""),
 		line("message", "edit", "6.000", "c", "m"),
 		line("status", "", "6.000", "m", ""),
@@ -37,7 +37,7 @@ func TestAConversationsOrderDoesNotDependOnItsTimelines(t *testing.T) {
 	}
 }
 
-func TestTheMemoryOfAliasesIsOfADayAndBounded(t *testing.T) {
+func TestTheMemoryOfAliasesLastsADayAndIsBounded(t *testing.T) {
 	var m aliasMemory
 	today := time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
 	p := whatsapp.Pair{"1", "2"}

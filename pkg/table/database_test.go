@@ -25,7 +25,7 @@ type call struct {
 	body   string
 }
 
-// in returns the request's members; a test reads what it is about.
+// in returns the request's members.
 func (c call) in(t testing.TB, into any) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(c.body), into); err != nil {
@@ -33,12 +33,12 @@ func (c call) in(t testing.TB, into any) {
 	}
 }
 
-// reply is what DynamoDB returns. A zero reply is an empty success.
+// reply is a response of DynamoDB. A zero reply is an empty success.
 type reply struct {
 	status int
 	body   string
 	lost   bool // the connection breaks; the request may have been carried out
-	silent bool // nothing comes until the caller gives up
+	silent bool // no response until the caller gives up
 }
 
 var (
@@ -50,8 +50,8 @@ var (
 	silent    = reply{silent: true}
 )
 
-// database is DynamoDB at the edge of the process: it keeps every request as it was sent,
-// and replies as the test says. Without a network its time is that of testing/synctest.
+// database simulates DynamoDB without a network, so that testing/synctest controls its time: it
+// records every request unchanged, and replies as the test says.
 type database struct {
 	reply func(n int, c call) reply // n counts from 0
 
@@ -97,7 +97,8 @@ func (d *database) seen() []call {
 	return slices.Clone(d.calls)
 }
 
-// replies returns these in turn, the last of them from then on; none are successes.
+// replies returns the given replies in turn and then repeats the last; without any, it returns
+// successes.
 func replies(all ...reply) func(int, call) reply {
 	return func(n int, _ call) reply {
 		if len(all) == 0 {

@@ -14,7 +14,7 @@ import (
 	"connexease-functions/pkg/whatsapp"
 )
 
-// hostile are texts that end a string of JSON, or make it none.
+// hostile lists texts that end a JSON string, or make it invalid.
 var hostile = []string{`x","pk":"y`, `x\`, `\u0022`, "x\ny", "x\x00y", "x\x7fy", "x\u0085y", "x\xffy", `"`, `\"`}
 
 func TestEveryAttributeOfThePipesTemplateGoesThroughTheGate(t *testing.T) {
@@ -36,7 +36,7 @@ func TestEveryAttributeOfThePipesTemplateGoesThroughTheGate(t *testing.T) {
 	}
 }
 
-func TestNothingThatThePipeInterpolatesEndsItsString(t *testing.T) {
+func TestNoInterpolatedValueEndsItsString(t *testing.T) {
 	check := func(it item) {
 		t.Helper()
 		for _, name := range append([]string{"sent_wamid"}, interpolated...) {

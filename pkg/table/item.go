@@ -1,5 +1,5 @@
-// Package table is the DynamoDB table: how events become items, and how items are
-// written so that nothing is lost and a repeat changes nothing.
+// Package table implements the DynamoDB table: how events become items, and how items are written
+// so that nothing is lost and a repeat changes nothing.
 package table
 
 import (
@@ -17,22 +17,22 @@ import (
 )
 
 const (
-	// maxPayload is the largest payload, in bytes, that stays in its event's item:
-	// DynamoDB takes 400 KB, keys and all other attributes included. A multiple of
-	// three, so that the base64 of binary parts can be joined.
+	// maxPayload is the largest payload, in bytes, that stays in its event's item: DynamoDB accepts
+	// 400 KB, including keys and all other attributes. A multiple of three, so that the base64 of
+	// binary parts can be joined.
 	maxPayload = 349_998
 )
 
 type item = map[string]types.AttributeValue
 
-// row is an item that is still to be made: only its key is there, so that a large
-// delivery is not in memory twice.
+// row is an item that is not built yet: it holds only the key, so that a large delivery is not in
+// memory twice.
 type row struct {
 	event  int // index of its event
 	part   int // 1 to n for a part of a payload; 0 for the event itself
 	parts  int // how many parts the payload has; 0 for a payload in one piece
 	pk, sk string
-	sum    string // SHA-256 of the payload, where the event does not have it
+	sum    string // SHA-256 of the payload, if the event does not have it
 	alias  bool   // not the event itself, but one of the names that it proves
 }
 
@@ -52,7 +52,7 @@ func keys(e *whatsapp.Event) (pk, sk string) {
 	}
 }
 
-// rows returns the rows of an event: one, or its parts and then itself.
+// rows returns the rows of an event: one, or those of its parts and then its own.
 func rows(index int, e *whatsapp.Event) []row {
 	pk, sk := keys(e)
 	if len(e.Payload) <= maxPayload {
@@ -84,7 +84,7 @@ func partBounds(payload []byte) []int {
 	return append(bounds, len(payload))
 }
 
-// item makes a row's item. today is the start of the UTC day of receipt.
+// item builds a row's item. today is the start of the UTC day of receipt.
 func (t *Table) item(r row, e *whatsapp.Event, today time.Time) item {
 	if r.alias {
 		return t.aliasItem(r.pk, r.sk, today)
@@ -180,9 +180,9 @@ func (t *Table) days(e *whatsapp.Event) int {
 // time order.
 const timelineTime = "2006-01-02T15:04:05.000Z"
 
-// happened returns when an update happened, in Unix milliseconds: the time that it has, else
-// its entry's, else the day of its receipt, so that a repeat of that day changes nothing. A
-// body in quarantine has none.
+// happened returns when an update happened, in Unix milliseconds: its own time, else its entry's,
+// else the day of its receipt, so that a repeat on that day changes nothing. A quarantined body has
+// none.
 func happened(e *whatsapp.Event, today time.Time) int64 {
 	switch {
 	case e.Time != 0 || e.Kind == whatsapp.KindQuarantine:
@@ -193,9 +193,9 @@ func happened(e *whatsapp.Event, today time.Time) int64 {
 	return today.UnixMilli()
 }
 
-// timeline adds the keys of the index that shows a conversation in order: messages
-// and whatever else has a group or a contact under that, account events under the
-// account. A status has no line of its own.
+// timeline adds the keys of the index that shows a conversation in order: messages and other events
+// with a group or a contact under that, account events under the account. A status has no entry of
+// its own.
 func timeline(it item, e *whatsapp.Event, at int64) {
 	if e.Kind != whatsapp.KindMessage && e.Kind != whatsapp.KindEvent {
 		return
@@ -222,7 +222,7 @@ func num(n int64) types.AttributeValue {
 	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
 }
 
-// payload is text where it can be: people read it.
+// payload returns the payload as a string if possible, because people read it.
 func payload(b []byte, text bool) types.AttributeValue {
 	if text {
 		return &types.AttributeValueMemberS{Value: string(b)}

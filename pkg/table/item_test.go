@@ -13,7 +13,7 @@ import (
 	"connexease-functions/pkg/whatsapp"
 )
 
-// itemsOf returns what is written of an event.
+// itemsOf returns the items of an event.
 func itemsOf(t *testing.T, e whatsapp.Event) (all []stored) {
 	t.Helper()
 	tbl, d := serve(replies())
@@ -76,14 +76,14 @@ func TestATimelineHasMessagesAndAccountEventsInTheOrderOfTheirTimes(t *testing.T
 	}
 }
 
-func TestALinesTextCanStandBetweenQuotesInJSON(t *testing.T) {
+func TestALinesTextIsSafeBetweenQuotesInJSON(t *testing.T) {
 	it := itemsOf(t, whatsapp.Event{Kind: whatsapp.KindMessage, Text: "a\"b\\c\nd\te é"})[0]
 	if it["line"].S != "a'b/c d e é" || it["text"].S != "a\"b\\c\nd\te é" {
 		t.Errorf("%q of %q", it["line"].S, it["text"].S)
 	}
 }
 
-func TestAPayloadIsCutBetweenCharactersAndItsPartsAreTheWhole(t *testing.T) {
+func TestAPayloadIsCutBetweenCharactersAndItsPartsAddUpToIt(t *testing.T) {
 	for what, payload := range map[string]string{
 		"the most of one item": strings.Repeat("x", 349_998), "one byte more": strings.Repeat("x", 349_999),
 		"two bytes each": strings.Repeat("é", 400_000), "three bytes each": "x" + strings.Repeat("€", 300_000), "four bytes each": "xy" + strings.Repeat("😀", 300_000),

@@ -32,10 +32,10 @@ func detailType(e *whatsapp.Event) string {
 	return events.Received
 }
 
-// line makes of a text what can stand between quotes in any JSON as it is: a pipe's
-// template escapes nothing (Amazon EventBridge: "Amazon EventBridge Pipes input
-// transformation", common issues), so a customer's quote would end the text and begin
-// members of the event. The payload has the text itself. It does not get longer.
+// line makes a text safe between quotes in JSON without escaping: a pipe's template escapes nothing
+// (Amazon EventBridge: "Amazon EventBridge Pipes input transformation", common issues), so a
+// customer's quote would end the string and could begin members of the event. The payload has the
+// original text. The result is not longer.
 func line(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -50,16 +50,16 @@ func line(text string) string {
 	}, text)
 }
 
-// interpolated are the attributes that a pipe's template puts between quotes. pk, sk and
-// sent_wamid are as well: keys are made of identifiers that are plain, and sent_wamid is only
-// set where it is.
+// interpolated lists the attributes that a pipe's template places between quotes. It also places
+// pk, sk and sent_wamid there: keys consist of plain identifiers, and sent_wamid is only set if it
+// is plain.
 var interpolated = []string{
 	"kind", "direction", "type", "field", "contact", "phone_number_id", "display_phone_number", "waba_id", "wamid", "message_id",
 	"status", "outcome", "error_code", "reason", "client", "line", "thread_id", "group_id", "media_id", "reply_to", "user_id",
 }
 
-// gate makes every interpolated attribute of an item one that can stand between quotes. Every
-// item goes through it, whoever its values are from: the Gateway's too.
+// gate makes every interpolated attribute of an item safe between quotes. Every item passes it,
+// including those with values from the Gateway.
 func gate(it item) {
 	for _, name := range interpolated {
 		if v, is := it[name].(*types.AttributeValueMemberS); is && !plain(v.Value) {
@@ -68,19 +68,19 @@ func gate(it item) {
 	}
 }
 
-// plain reports whether an identifier can stand between quotes as it is.
+// plain reports whether an identifier is safe between quotes.
 func plain(id string) bool { return utf8.ValidString(id) && line(id) == id }
 
-// settled returns what an outcome puts beside the ledger for the pipe: only outcomes that
-// may be final make an event. None of it is in an index, but error_code, which only a
-// refusal has: that has no id of WhatsApp, so it costs no more than an acceptance.
+// settled returns the attributes that an outcome adds to the ledger's for the pipe: only outcomes
+// that may be final become an event. None is in an index except error_code, which only a refusal
+// has: a refusal has no WhatsApp id, so it costs no more than an acceptance.
 func settled(o *ledger.Outcome) map[string]string {
 	if o == nil || o.State != ledger.Accepted && o.State != ledger.Rejected && o.State != ledger.Unknown {
 		return nil
 	}
 	all := map[string]string{"detail_type": events.Outcome, "outcome": string(o.State)}
 	if o.State == ledger.Accepted {
-		return all // the first kB of a row is the cheap one
+		return all // more would cost a further write unit
 	}
 	if o.State == ledger.Unknown && o.Reason != "" {
 		all["reason"] = line(string(o.Reason))
@@ -92,5 +92,5 @@ func settled(o *ledger.Outcome) map[string]string {
 	return all
 }
 
-// ofOutcome are the attributes that settled sets, for the write that takes them away.
+// ofOutcome lists the attributes that settled sets, for the write that removes them.
 var ofOutcome = []string{"detail_type", "outcome", "reason"}

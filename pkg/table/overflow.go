@@ -18,8 +18,8 @@ import (
 // 1 MiB, less room for attributes that tracing may add).
 const MaxMessage = 1<<20 - 4<<10
 
-// overflow is a message of the overflow queue: events that the table could not take in
-// time. Messages wait for days, so a later version of this code must read them.
+// overflow is a message of the overflow queue: events that could not be written to the table in
+// time. Messages wait for days, so later versions of this code must be able to read them.
 type overflow struct {
 	Received int64            `json:"received"` // Unix milliseconds
 	Events   []whatsapp.Event `json:"events,omitempty"`
@@ -27,7 +27,7 @@ type overflow struct {
 	Part     *part            `json:"part,omitempty"`
 }
 
-// part is one of a payload that is too large for an item.
+// part is a part of a payload that is too large for an item.
 type part struct {
 	PK      string `json:"pk"`
 	SK      string `json:"sk"`
@@ -43,9 +43,9 @@ type head struct {
 	Sum   string         `json:"sha256"`
 }
 
-// Pack puts events into messages of at most MaxMessage bytes, in ASCII: SQS refuses
-// some characters that payloads may have. An event with a payload too large for one
-// item has a message for each part and one for itself.
+// Pack puts events into messages of at most MaxMessage bytes, in ASCII: SQS refuses some characters
+// that payloads may have. An event with a payload too large for one item gets a message for each
+// part and one for itself.
 func (t *Table) Pack(events []whatsapp.Event, received time.Time) ([]string, error) {
 	var all []string
 	add := func(o overflow) error {
@@ -112,7 +112,7 @@ func (t *Table) packParts(e *whatsapp.Event, rs []row, received time.Time, add f
 	return nil
 }
 
-// ascii escapes whatever is no ASCII in JSON.
+// ascii escapes all characters outside ASCII in JSON.
 func ascii(text []byte) string {
 	out := make([]byte, 0, len(text))
 	for len(text) > 0 {
@@ -131,9 +131,9 @@ func ascii(text []byte) string {
 	return string(out)
 }
 
-// Drain writes what an overflow message holds, as Put would have. A head is written
-// only once all its parts are there, because it promises them. The error says why the
-// message must come again; events is how many are durable without one.
+// Drain writes the events of an overflow message, as Put would have. A head is written only once
+// all its parts are there, because it promises them. An error says why the message must be returned
+// to the queue; without one, events is how many are durable.
 func (t *Table) Drain(ctx context.Context, body []byte) (events int, err error) {
 	var o overflow
 	if err := json.Unmarshal(body, &o); err != nil {

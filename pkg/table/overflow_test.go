@@ -12,7 +12,7 @@ import (
 	"connexease-functions/pkg/whatsapp"
 )
 
-// packed packs events, and holds every message to what SQS accepts.
+// packed packs events, and checks that SQS accepts every message.
 func packed(t *testing.T, events ...whatsapp.Event) []string {
 	t.Helper()
 	tbl, d := serve(replies())
@@ -84,7 +84,7 @@ func TestMessagesHoldAllEventsWithinSQSsLimit(t *testing.T) {
 	}
 }
 
-func TestAMessageIsDoneOnlyWhenEachOfItsEventsIsWritten(t *testing.T) {
+func TestAMessageIsDoneOnlyOnceEachOfItsEventsIsWritten(t *testing.T) {
 	large := packed(t, inbound("large", large(2)))
 	several := packed(t, inbound("m", "{}"), inbound("n", "{}"), inbound("o", "{}"))[0]
 	for what, c := range map[string]struct {
@@ -112,10 +112,10 @@ func TestAMessageIsDoneOnlyWhenEachOfItsEventsIsWritten(t *testing.T) {
 	}
 }
 
-// cancelled is DynamoDB's reply to a transaction one of whose conditions does not hold.
+// cancelled is DynamoDB's reply to a transaction with a failed condition.
 var cancelled = reply{status: 400, body: `{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","message":"no","CancellationReasons":[{"Code":"ConditionalCheckFailed"},{"Code":"None"}]}`}
 
-// handBack hands one event of a batch back, and denies it when it comes alone.
+// handBack leaves one event of a batch unprocessed, and refuses it when it is written alone.
 func handBack(wamid string) func(c call) reply {
 	return func(c call) reply {
 		var in struct {
@@ -140,7 +140,7 @@ func handBack(wamid string) func(c call) reply {
 	}
 }
 
-func TestAHeadIsDrainedOnlyWithEveryPartThere(t *testing.T) {
+func TestAHeadIsDrainedOnlyOnceEveryPartIsThere(t *testing.T) {
 	for _, parts := range []int{2, 3, 9} {
 		messages := packed(t, inbound("m", large(parts)))
 		if len(messages) != parts+1 {

@@ -18,35 +18,35 @@ type Table struct {
 	aliases       aliasMemory
 }
 
-// New returns the table of that name. retentionDays is how long events live, in
-// days; 0 means for ever. The client must not repeat calls on its own: the table
-// does, within the caller's deadline.
+// New returns the table with a name. retentionDays is how long events are kept, in days; 0 means
+// forever. The client must not retry calls on its own: the table does, within the caller's
+// deadline.
 func New(client *dynamodb.Client, name string, retentionDays int) *Table {
 	return &Table{client: client, name: name, retentionDays: retentionDays}
 }
 
-// Result says what became of the events of one Put.
+// Result counts what became of the events of one Put.
 type Result struct {
-	Merged      int              // events that had the key of another one of the same Put
+	Merged      int              // events that had the key of a different one of the same Put
 	Quarantined int              // events that DynamoDB refused, kept as quarantine items
 	Retries     int              // calls beyond the first of each batch
 	Unsaved     []whatsapp.Event // events of which not every item is known to be written
-	Err         error            // the last error behind Unsaved, for its code
+	Err         error            // the last error that caused Unsaved, for its code
 }
 
 const (
 	batchSize = 25 // AWS: BatchWriteItem
-	// batchBytes bounds what one call carries; DynamoDB takes 16 MB, but a call
-	// that large takes most of the time that a delivery has.
+	// batchBytes bounds the size of one call; DynamoDB accepts 16 MB, but a call that large takes
+	// most of the time that a delivery has.
 	batchBytes = 1 << 20
-	// parallel bounds the calls under way: enough to hide the network's delay, few
-	// enough that their items fit in memory together.
+	// parallel bounds the concurrent calls: enough to hide the network's latency, few enough that
+	// their items fit in memory together.
 	parallel = 8
 )
 
-// Put writes every event that was received at a time, whose day says when it expires.
-// When it returns, each event is either durable or in Unsaved. Events with equal keys
-// are merged, the last one's facts staying. ctx bounds the whole of it.
+// Put writes events. The day of their receipt decides when they expire. When it returns, each event
+// is either durable or in Unsaved. Events with equal keys are merged, and the facts of the last one
+// win. ctx bounds the whole call.
 func (t *Table) Put(ctx context.Context, events []whatsapp.Event, received time.Time) Result {
 	var res Result
 	w := writer{table: t, events: events, lost: make(map[int]bool), today: dayOf(received)}
@@ -57,7 +57,7 @@ func (t *Table) Put(ctx context.Context, events []whatsapp.Event, received time.
 		for _, r := range rows(i, &events[i]) {
 			key := [2]string{r.pk, r.sk}
 			if at, ok := byKey[key]; ok {
-				// What one of them knows and the other does not is kept.
+				// Facts that only one of them has are kept.
 				if events[i].ContactPayload != nil || events[kept[at].event].ContactPayload == nil {
 					kept[at].event = i
 				}
@@ -79,7 +79,7 @@ func (t *Table) Put(ctx context.Context, events []whatsapp.Event, received time.
 			}
 		}
 	}
-	// A head that is there promises all its parts, so heads come after them.
+	// A stored head promises all its parts, so heads are written after them.
 	var plain, heads []row
 	for _, r := range kept {
 		if r.parts > 0 && r.part == 0 {

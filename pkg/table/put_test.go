@@ -51,7 +51,7 @@ func inbound(id, payload string) whatsapp.Event {
 	}
 }
 
-// large is a payload of so many parts.
+// large returns a payload of n parts.
 func large(parts int) string { return strings.Repeat("x", (parts-1)*350_000+1000) }
 
 func unsaved(r table.Result) (ids []string) {
@@ -119,7 +119,7 @@ func TestAHeadIsNotWrittenWhenAPartOfItIsLost(t *testing.T) {
 	}
 }
 
-func TestOnlyWhatIsNotKnownToBeWrittenIsUnsaved(t *testing.T) {
+func TestOnlyEventsNotKnownToBeWrittenAreUnsaved(t *testing.T) {
 	var events []whatsapp.Event
 	for n := range 60 {
 		events = append(events, inbound(fmt.Sprintf("m-%02d", n), "{}"))
@@ -163,7 +163,7 @@ func TestOnlyWhatIsNotKnownToBeWrittenIsUnsaved(t *testing.T) {
 	}
 }
 
-func TestACallThatGetsNoAnswerLeavesTimeForAnother(t *testing.T) {
+func TestACallWithoutAResponseLeavesTimeForAnother(t *testing.T) {
 	for what, first := range map[string]reply{"silence": silent, "throttling": throttled, "a broken connection": lost, "a server error": broken} {
 		for _, events := range [][]whatsapp.Event{{inbound("m", "{}")}, {inbound("m", "{}"), inbound("n", "{}")}} {
 			synctest.Test(t, func(t *testing.T) {
@@ -180,7 +180,7 @@ func TestACallThatGetsNoAnswerLeavesTimeForAnother(t *testing.T) {
 	}
 }
 
-func TestATableThatIsAwayIsTriedUntilTheCallersTimeEnds(t *testing.T) {
+func TestAnUnavailableTableIsRetriedUntilTheDeadline(t *testing.T) {
 	for what, always := range map[string]reply{"silence": silent, "throttling": throttled, "a broken connection": lost, "a server error": broken} {
 		synctest.Test(t, func(t *testing.T) {
 			tbl, d := serve(replies(always))
@@ -196,14 +196,14 @@ func TestATableThatIsAwayIsTriedUntilTheCallersTimeEnds(t *testing.T) {
 	}
 }
 
-func TestWhatNoRepeatCanChangeIsNotRepeated(t *testing.T) {
+func TestFinalErrorsAreNotRetried(t *testing.T) {
 	tbl, d := serve(replies(denied))
 	if r := tbl.Put(t.Context(), []whatsapp.Event{inbound("m", "{}")}, received); len(r.Unsaved) != 1 || r.Retries != 0 || len(d.seen()) != 1 {
 		t.Errorf("%+v after %d calls", r, len(d.seen()))
 	}
 }
 
-func TestOneItemThatDynamoDBRefusesIsQuarantinedAndHarmsNoOther(t *testing.T) {
+func TestARefusedItemIsQuarantinedAndDoesNotFailOthers(t *testing.T) {
 	tbl, d := serve(func(_ int, c call) reply {
 		for _, it := range c.puts(t) {
 			if it["wamid"].S == "bad" && it["kind"].S == "message" {
@@ -227,7 +227,7 @@ func TestOneItemThatDynamoDBRefusesIsQuarantinedAndHarmsNoOther(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeQuarantinedEitherIsUnsaved(t *testing.T) {
+func TestAnEventThatCannotBeQuarantinedIsUnsaved(t *testing.T) {
 	for what, refusal := range map[string]reply{"denied": denied, "invalid": invalid} {
 		tbl, _ := serve(func(_ int, c call) reply {
 			for _, it := range c.puts(t) {

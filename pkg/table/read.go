@@ -19,23 +19,23 @@ import (
 	"connexease-functions/pkg/whatsapp"
 )
 
-// The reading side is for tools on a laptop: nobody waits for it within a deadline, so each
-// call is repeated as its client does. The functions read by LookUp, Statuses and FindSend.
+// These reads are for tools on a laptop: they have no deadline, so their client's retries suffice.
+// The functions read with LookUp, Statuses and FindSend.
 
 const (
-	// kindPart is the kind of an item that holds a part of another item's payload.
+	// kindPart is the kind of an item that holds a part of a different item's payload.
 	kindPart = "part"
-	// maxParts is far more than the largest payload has: 4 MiB in parts of 350 kB.
+	// maxParts is far more than the parts of the largest payload: 4 MiB in parts of 350 kB.
 	maxParts = 100
 )
 
-// ErrNotThere says that the table has no item under a key.
-var ErrNotThere = errors.New("it is not there")
+// ErrNotThere means that the table has no item with a key.
+var ErrNotThere = errors.New("it does not exist")
 
-// Item is an item as it is stored.
+// Item is a stored item.
 type Item map[string]types.AttributeValue
 
-// Text returns an attribute as text; empty for other types than S, N and B.
+// Text returns an attribute as a string; empty for types other than S, N and B.
 func (i Item) Text(name string) string {
 	switch v := i[name].(type) {
 	case *types.AttributeValueMemberS:
@@ -48,16 +48,16 @@ func (i Item) Text(name string) string {
 	return ""
 }
 
-// Number returns a whole number; 0 where there is none.
+// Number returns a whole number; 0 if there is none.
 func (i Item) Number(name string) int64 { return integer(i[name]) }
 
 // Key returns the primary key.
 func (i Item) Key() (pk, sk string) { return text(i["pk"]), text(i["sk"]) }
 
-// IsPart reports whether it is a part of another item's payload.
+// IsPart reports whether the item is a part of a different item's payload.
 func (i Item) IsPart() bool { return i.Text("kind") == kindPart }
 
-// Send returns what the ledger knows of an item that is a send; nil for any other item.
+// Send returns the ledger's view of an item that is a send; nil for any other item.
 func (i Item) Send() *ledger.Send {
 	if i.Text("kind") != "send" {
 		return nil
@@ -65,8 +65,8 @@ func (i Item) Send() *ledger.Send {
 	return readSend(i)
 }
 
-// PartKeys returns the sort keys of the parts that a head's payload is in; none for an item
-// whose payload is its own.
+// PartKeys returns the sort keys of the parts of a head's payload; none for an item that holds its
+// payload itself.
 func (i Item) PartKeys() (all []string) {
 	_, sk := i.Key()
 	for n := range min(i.Number("parts"), maxParts) {
@@ -75,8 +75,8 @@ func (i Item) PartKeys() (all []string) {
 	return all
 }
 
-// Plain returns an item as JSON has it: text, numbers as they are, maps and lists of those.
-// binary says what a value that is not text becomes.
+// Plain returns an item as JSON values: strings, unchanged numbers, maps and lists of those. binary
+// converts values that are not text.
 func (i Item) Plain(binary func([]byte) string) map[string]any {
 	plain, _ := plainValue(&types.AttributeValueMemberM{Value: i}, binary).(map[string]any)
 	return plain
@@ -113,8 +113,8 @@ func plainValue(v types.AttributeValue, binary func([]byte) string) any {
 // Name returns the table's name.
 func (t *Table) Name() string { return t.name }
 
-// Received returns when an item came, as far as the item says: a send's first claim, or else
-// the day that its expiry was counted from; zero where it says neither.
+// Received returns when an item arrived, as far as the item says: a send's first claim, or else the
+// day from which its expiry was counted; zero if it has neither.
 func (t *Table) Received(i Item) time.Time {
 	if s := i.Send(); s != nil {
 		return s.ClaimedAt
@@ -129,17 +129,17 @@ func (t *Table) Received(i Item) time.Time {
 	return time.Time{}
 }
 
-// Selection says which items a Scan returns.
+// Selection says which items, and which of their attributes, a Scan returns.
 type Selection struct {
 	Where      string            // filter expression; empty: every item
 	Names      map[string]string // of the expressions
-	Values     map[string]string // texts of the filter expression, by their placeholders
+	Values     map[string]string // strings of the filter expression, by their placeholders
 	Attributes string            // projection expression; empty: all of them
-	Page       func(scanned int) // called after each page with how many items it had read; may be nil
+	Page       func(scanned int) // called after each page with the number of items read; may be nil
 }
 
-// Scan calls each with every item of the whole table that is selected, in no order: no index
-// has what only tools look for, because every write would pay for it.
+// Scan calls each with every selected item of the whole table, in no order. There is no index for
+// what only tools look for, because every write would pay for it.
 func (t *Table) Scan(ctx context.Context, s Selection, each func(Item)) error {
 	in := &dynamodb.ScanInput{TableName: &t.name, ConsistentRead: aws.Bool(true), ExpressionAttributeNames: s.Names}
 	if s.Where != "" {
@@ -210,13 +210,13 @@ func (t *Table) Get(ctx context.Context, pk, sk string) (Item, error) {
 	return out.Item, nil
 }
 
-// Payload returns an item's payload. Parts are put together and compared with what they were.
+// Payload returns an item's payload. It joins parts and verifies their hash.
 func (t *Table) Payload(ctx context.Context, head Item) ([]byte, error) {
 	pk, sk := head.Key()
 	return head.payload(func(n int) (Item, error) { return t.Get(ctx, pk, partKey(sk, n)) })
 }
 
-// payload asks for the parts of a payload by their numbers, from 1.
+// payload calls part for the parts of a payload, numbered from 1.
 func (i Item) payload(part func(n int) (Item, error)) ([]byte, error) {
 	n := i.Number("parts")
 	if n == 0 {
@@ -234,14 +234,14 @@ func (i Item) payload(part func(n int) (Item, error)) ([]byte, error) {
 		whole = append(whole, content(it["payload"])...)
 	}
 	if sum := sha256.Sum256(whole); hex.EncodeToString(sum[:]) != i.Text("payload_sha256") {
-		return nil, errors.New("the parts of its payload are not what its SHA-256 says")
+		return nil, errors.New("the parts of its payload do not match its SHA-256")
 	}
 	return whole, nil
 }
 
-// Join puts the parts among items back into their heads. A head whose parts are not there, or
-// are not what they were, gets payload_fault in the place of its payload, and its parts stay
-// items of their own, as do those without a head.
+// Join puts the parts among items back into their heads. A head whose parts are missing or changed
+// gets payload_fault instead of its payload, and its parts stay items of their own, as do parts
+// without a head.
 func Join(all []Item) []Item {
 	type key struct{ pk, sk string }
 	parts := map[key]Item{}
@@ -287,9 +287,8 @@ func Join(all []Item) []Item {
 	return left
 }
 
-// Remove deletes an item and the parts of its payload, the head first: a head without all of
-// its parts would be one that cannot be read, while parts without a head are what their
-// expiry removes.
+// Remove deletes an item and the parts of its payload, the head first: a head without all of its
+// parts could not be read, while parts without a head are removed by their expiry.
 func (t *Table) Remove(ctx context.Context, head Item) error {
 	pk, sk := head.Key()
 	for _, sk := range append([]string{sk}, head.PartKeys()...) {
@@ -300,7 +299,7 @@ func (t *Table) Remove(ctx context.Context, head Item) error {
 	return nil
 }
 
-// Delete deletes the item of a key. One that is not there is no error.
+// Delete deletes the item with a key. It is not an error if there is none.
 func (t *Table) Delete(ctx context.Context, pk, sk string) error {
 	_, err := t.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &t.name, Key: item{"pk": str(pk), "sk": str(sk)}})
 	return err

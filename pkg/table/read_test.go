@@ -45,13 +45,13 @@ func all(t *testing.T, from *table.Table, s table.Selection) (found []table.Item
 	return found
 }
 
-// message is a notification with one text of so many bytes.
+// message returns a notification with one text of n bytes.
 func message(wamid string, bytes int, filler string) []byte {
 	return fmt.Appendf(nil, `{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages","value":{"metadata":{"phone_number_id":"2"},`+
 		`"messages":[{"id":%q,"from":"15550100001","timestamp":"1764000000","type":"text","text":{"body":"%s"}}]}}]}]}`, wamid, strings.Repeat(filler, bytes/len(filler)))
 }
 
-func TestALargePayloadIsReadAsItCame(t *testing.T) {
+func TestALargePayloadIsReadUnchanged(t *testing.T) {
 	for name, body := range map[string][]byte{
 		"in one item": message("wamid.a", 1000, "é"), "in parts": message("wamid.a", 2_000_000, "é"), "not text": append([]byte("\xff\xfe"), make([]byte, 1_000_000)...),
 	} {
@@ -83,7 +83,7 @@ func TestALargePayloadIsReadAsItCame(t *testing.T) {
 	}
 }
 
-func TestAPayloadWhosePartsAreNotWhatTheyWereIsNotPassedOff(t *testing.T) {
+func TestAPayloadWithChangedPartsIsAnError(t *testing.T) {
 	db := newTable(t)
 	put(t, db, time.Now(), message("wamid.a", 900_000, "a"))
 	stored := all(t, db, table.Selection{})
@@ -125,7 +125,7 @@ func TestAPayloadWhosePartsAreNotWhatTheyWereIsNotPassedOff(t *testing.T) {
 	}
 }
 
-func TestAScanReadsEveryPageAndSaysHowFarItIs(t *testing.T) {
+func TestAScanReadsEveryPageAndReportsItsProgress(t *testing.T) {
 	db := newTable(t)
 	for n := range 5 { // a page of a scan has 1 MB
 		put(t, db, time.Now(), message(fmt.Sprint("wamid.", n), 300_000, "a"))
@@ -158,7 +158,7 @@ func compact(t *testing.T, name string) []byte {
 	return body
 }
 
-func TestAConversationIsInOrderAndAnItemsNeighboursAreUnderIt(t *testing.T) {
+func TestAConversationIsInOrderAndUnderReturnsAnItemsNeighbours(t *testing.T) {
 	db := newTable(t)
 	for _, name := range []string{"text-reply", "text", "echo", "status-read", "image"} {
 		put(t, db, time.Now(), compact(t, name))
@@ -207,7 +207,7 @@ func TestTheDayOfReceiptIsReadFromTheExpiry(t *testing.T) {
 		t.Errorf("%d items, %d statuses of sends", len(found), own)
 	}
 	if got := table.New(harness.Backends.DB, db.Name(), 0).Received(found[0]); !got.IsZero() {
-		t.Errorf("a table that keeps for ever knows %v", got)
+		t.Errorf("a table that keeps items forever has %v", got)
 	}
 }
 

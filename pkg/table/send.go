@@ -24,25 +24,25 @@ const (
 	// maxIndexed is the longest identifier, in bytes, that becomes an index key; as
 	// for events.
 	maxIndexed = 512
-	// MaxSend is the largest body of a send, in bytes. It stays in one item (400 KB)
-	// with the answers to its attempts.
+	// MaxSend is the largest body of a send, in bytes. It must fit in one item (400 KB) with the
+	// responses to its attempts.
 	MaxSend = 256 << 10
 )
 
-// About is what people search a send by.
+// About holds the attributes by which people search for a send.
 type About struct {
 	Type    string // message type
 	Contact string // the customer, as in events: canonical
-	UserID  string // where Contact is a number and both were given
-	GroupID string // the group that it is for, instead of a customer
+	UserID  string // if Contact is a number and both were given
+	GroupID string // the recipient group, instead of a customer
 	Text    string // at most 512 bytes
 	ReplyTo string
 	MediaID string
 }
 
-// WriteSend does one write of the ledger, and repeats it until it has an answer or ctx
-// ends. A condition that fails is a Result, not an error; the error says why a write
-// is Lost, or Missed where DynamoDB refused every try.
+// WriteSend carries out one write of the ledger, and retries it until it gets a response or ctx
+// ends. A failed condition is a Result, not an error; the error says why a write is Lost, or Missed
+// if DynamoDB refused every try.
 func (t *Table) WriteSend(ctx context.Context, w ledger.Write, about About) (ledger.Result, error) {
 	var refused *types.ConditionalCheckFailedException
 	var image item
@@ -61,11 +61,11 @@ func (t *Table) WriteSend(ctx context.Context, w ledger.Write, about About) (led
 	return ledger.Result{Image: readSend(image)}, nil
 }
 
-// Unfit reports whether a write failed because DynamoDB can never take it.
+// Unfit reports whether a write failed because DynamoDB can never accept it.
 func Unfit(err error) bool { return invalid(err) }
 
-// turnedAway reports whether DynamoDB answered that it did not take a call (AWS: Error
-// handling with DynamoDB, HTTP status 400). Anything else may have been taken.
+// turnedAway reports whether DynamoDB definitely refused a call (AWS: Error handling with DynamoDB,
+// HTTP status 400). Any other call may have been carried out.
 func turnedAway(err error) bool {
 	var response *http.ResponseError
 	return errors.As(err, &response) && response.HTTPStatusCode() == 400
@@ -99,13 +99,13 @@ func (t *Table) writeSend(ctx context.Context, w ledger.Write, about About) (ima
 	return out.Attributes, nil
 }
 
-// expression collects what the expressions of one write name.
+// expression collects the placeholders of one write's expressions.
 type expression struct {
 	names  map[string]string
 	values item
 }
 
-// used is nil without values: DynamoDB refuses an empty map.
+// used returns nil instead of an empty map, which DynamoDB refuses.
 func (e *expression) used() item {
 	if len(e.values) == 0 {
 		return nil
@@ -152,8 +152,8 @@ func (e *expression) update(id string, u ledger.Update) string {
 	assign := func(name string, v types.AttributeValue) {
 		set = append(set, e.path(name)+" = "+e.value(name, v))
 	}
-	// What an earlier outcome told the pipe is taken away by whatever follows it, so that no
-	// other write of the row tells it again.
+	// Each write removes what an earlier outcome set for the pipe, so that no later write of the
+	// row publishes it again.
 	told := settled(u.Outcome)
 	for _, name := range slices.Sorted(maps.Keys(told)) {
 		assign(name, str(told[name]))
@@ -202,8 +202,8 @@ func timelineKey(at time.Time, id string) string {
 	return at.UTC().Format(timelineTime) + "#" + id
 }
 
-// sendItem makes a send's row. The id of WhatsApp is in sent_wamid alone: as wamid it
-// would be in the timeline too, and each outcome would pay for a write there.
+// sendItem builds a send's row. The WhatsApp id is in sent_wamid alone: as wamid it would be in the
+// timeline too, and each outcome would pay for a write there.
 func sendItem(s *ledger.Send, about About) item {
 	it := item{
 		"pk": str(s.ID), "sk": str(sendKey), "kind": str("send"), "direction": str("out"), "message_id": str(s.ID),
@@ -232,7 +232,7 @@ func sendItem(s *ledger.Send, about About) item {
 	case indexed(about.Contact):
 		set("timeline_pk", contactPrefix+about.Contact)
 	}
-	for _, a := range s.Attempts { // a record that was refused is settled from the start
+	for _, a := range s.Attempts { // a refused record is settled from the start
 		for name, value := range settled(a.Outcome) {
 			it[name] = str(value)
 		}
@@ -283,13 +283,13 @@ func outcomeValue(o *ledger.Outcome) types.AttributeValue {
 	if o.Reason != "" {
 		m["reason"] = str(string(o.Reason))
 	}
-	if o.Wamid != ledger.WamidIn(o.Body) { // once is enough: the first kB of a row is the cheap one
+	if o.Wamid != ledger.WamidIn(o.Body) { // once is enough: more than 1 kB would cost a further write unit
 		m["wamid"] = str(o.Wamid)
 	}
 	return &types.AttributeValueMemberM{Value: m}
 }
 
-// readSend reads a row; nil for an item that is not there.
+// readSend reads a row; nil if there is no item.
 func readSend(it item) *ledger.Send {
 	if len(it) == 0 {
 		return nil
@@ -343,7 +343,7 @@ func integer(v types.AttributeValue) int64 {
 	return 0
 }
 
-// millis reads a time in epoch milliseconds; zero for none.
+// millis reads a time in epoch milliseconds; zero if there is none.
 func millis(v types.AttributeValue) time.Time {
 	if n := integer(v); n != 0 {
 		return time.UnixMilli(n).UTC()
@@ -361,8 +361,8 @@ func content(v types.AttributeValue) []byte {
 	return nil
 }
 
-// FindSend returns the id of the send to which the Gateway answered with this id of
-// WhatsApp; empty where there is none. The index follows the table within moments.
+// FindSend returns the id of the send for which the Gateway returned this WhatsApp id; empty if
+// there is none. The index lags behind the table by moments.
 func (t *Table) FindSend(ctx context.Context, wamid string) (id string, err error) {
 	if !indexed(wamid) {
 		return "", nil

@@ -32,7 +32,7 @@ var (
 	}
 )
 
-// written is a conditional write, with its placeholders resolved.
+// written is a conditional write with its placeholders resolved.
 type written struct {
 	action, condition, update, returns, onFailure string
 	values                                        stored
@@ -56,9 +56,8 @@ func (c call) written(t testing.TB) written {
 	return written{c.action, resolve(in.ConditionExpression), resolve(in.UpdateExpression), in.ReturnValues, in.ReturnValuesOnConditionCheckFailure, in.ExpressionAttributeValues}
 }
 
-// What DynamoDB is asked for is compared whole: a condition that is missing shows in a race
-// only, and seldom.
-func TestEachWriteOfTheLedgerAsksForItsCondition(t *testing.T) {
+// Requests are compared whole, because a missing condition would show only in a rare race.
+func TestEachWriteOfTheLedgerHasItsCondition(t *testing.T) {
 	const open, none = "attribute_exists(attempts.T) AND attribute_not_exists(attempts.T.outcome)", "attribute_not_exists(pk)"
 	for what, c := range map[string]struct {
 		write                              ledger.Write
@@ -108,7 +107,7 @@ func TestEachWriteOfTheLedgerAsksForItsCondition(t *testing.T) {
 			}
 			w := d.seen()[0].written(t)
 			if w.action != c.action || w.condition != c.condition || w.update != c.update || w.returns != c.returns || w.onFailure != "ALL_OLD" {
-				t.Errorf("asked for\n%+v, want\n%+v", w, c)
+				t.Errorf("requested\n%+v, want\n%+v", w, c)
 			}
 			for name, want := range c.values {
 				if got := w.values[name].S + w.values[name].N; got != want {
@@ -119,13 +118,13 @@ func TestEachWriteOfTheLedgerAsksForItsCondition(t *testing.T) {
 	}
 }
 
-// conditionFailed is DynamoDB's reply where the row is this one.
+// conditionFailed returns DynamoDB's reply for a failed condition, with the present row.
 func conditionFailed(row map[string]any) reply {
 	body, _ := json.Marshal(map[string]any{"__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException", "message": "no", "Item": row})
 	return reply{status: 400, body: string(body)}
 }
 
-func TestAWriteMayHaveLandedUnlessDynamoDBTurnedEveryTryAway(t *testing.T) {
+func TestAWriteMayHaveLandedUnlessDynamoDBRefusedEveryTry(t *testing.T) {
 	for what, c := range map[string]struct {
 		replies []reply
 		lost    bool
@@ -157,7 +156,7 @@ func TestAWriteMayHaveLandedUnlessDynamoDBTurnedEveryTryAway(t *testing.T) {
 	}
 }
 
-// Of an error that DynamoDB did not send, nothing is concluded.
+// An error that did not come from DynamoDB proves nothing.
 func TestAWriteThatFailsBeforeDynamoDBMayHaveLanded(t *testing.T) {
 	tbl := table.New(dynamodb.New(dynamodb.Options{
 		Region: "eu-west-1", BaseEndpoint: aws.String("http://dynamodb.test"), Retryer: aws.NopRetryer{},
@@ -194,7 +193,7 @@ func TestARepeatedWriteThatMeetsItsOwnTokenReturnsTheRow(t *testing.T) {
 	}
 }
 
-func TestUnfitIsWhatDynamoDBCanNeverTake(t *testing.T) {
+func TestUnfitMeansThatDynamoDBCanNeverAcceptAWrite(t *testing.T) {
 	for what, c := range map[string]struct {
 		reply reply
 		unfit bool
@@ -209,8 +208,8 @@ func TestUnfitIsWhatDynamoDBCanNeverTake(t *testing.T) {
 	}
 }
 
-// A row is written as JSON here and read back as the image of another write: nothing of
-// what the ledger decides by may be lost on the way.
+// A row is written as JSON here and read back as the image of a later write: nothing on which the
+// ledger decides may be lost.
 func TestARowIsReadAsItWasWritten(t *testing.T) {
 	expires := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
 	row := &ledger.Send{

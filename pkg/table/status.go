@@ -11,13 +11,13 @@ import (
 	"connexease-functions/pkg/ledger"
 )
 
-// Statuses returns the statuses stored under an id of ours, read consistently.
+// Statuses returns the statuses stored under our id, read consistently.
 func (t *Table) Statuses(ctx context.Context, id string) ([]ledger.Status, error) {
 	return t.statuses(ctx, id)
 }
 
-// StatusesOf returns the statuses stored under an id of WhatsApp: those of messages
-// whose caller used biz_opaque_callback_data.
+// StatusesOf returns the statuses stored under a WhatsApp id: those of messages whose caller used
+// biz_opaque_callback_data.
 func (t *Table) StatusesOf(ctx context.Context, wamid string) ([]ledger.Status, error) {
 	if !indexed(wamid) {
 		return nil, nil
@@ -36,8 +36,8 @@ func (t *Table) statuses(ctx context.Context, pk string) (all []ledger.Status, e
 	return all, err
 }
 
-// LookUp returns a send's row, nil where there is none, and the statuses under its id,
-// in one consistent read.
+// LookUp returns a send's row, nil if there is none, and the statuses under its id, in one
+// consistent read.
 func (t *Table) LookUp(ctx context.Context, id string) (row *ledger.Send, about About, statuses []ledger.Status, err error) {
 	err = t.query(ctx, &dynamodb.QueryInput{
 		ConsistentRead:            aws.Bool(true),
@@ -53,14 +53,14 @@ func (t *Table) LookUp(ctx context.Context, id string) (row *ledger.Send, about 
 	return row, about, statuses, err
 }
 
-// readStatus reads a status row. Which attempt it belongs to, and its errors, are in
-// the payload only; one that is split into parts belongs to nobody.
+// readStatus reads a status row. Its attempt and its errors are in the payload only; a status whose
+// payload is split into parts belongs to no attempt.
 func readStatus(it item) ledger.Status {
 	var p struct {
 		Opaque any             `json:"biz_opaque_callback_data"`
 		Errors json.RawMessage `json:"errors"`
 	}
-	_ = json.Unmarshal(content(it["payload"]), &p) // what cannot be read has no token
+	_ = json.Unmarshal(content(it["payload"]), &p) // an unreadable payload has no token
 	opaque, _ := p.Opaque.(string)
 	_, token, _ := ledger.ParseOpaque(opaque)
 	s := ledger.Status{Token: token, Status: text(it["status"]), Wamid: text(it["wamid"]), Errors: p.Errors}
@@ -70,7 +70,7 @@ func readStatus(it item) ledger.Status {
 	return s
 }
 
-// query reads every page, repeating what fails until ctx ends.
+// query reads every page, and retries failed calls until ctx ends.
 func (t *Table) query(ctx context.Context, in *dynamodb.QueryInput, each func(item)) error {
 	in.TableName = &t.name
 	for {

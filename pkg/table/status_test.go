@@ -11,7 +11,7 @@ import (
 	"connexease-functions/pkg/table"
 )
 
-// page is one page of a Query; more says that another follows.
+// page is one page of a Query; more means that another follows.
 func page(more bool, items ...map[string]string) reply {
 	all := []map[string]any{}
 	for _, it := range items {
@@ -36,7 +36,7 @@ func status(word, token string) map[string]string {
 
 var token = strings.Repeat("t", 16)
 
-// reads are the reading methods, as functions of the same form.
+// reads lists the reading methods, as functions of the same form.
 var reads = map[string]struct {
 	consistent bool
 	index      string
@@ -71,9 +71,9 @@ var reads = map[string]struct {
 	}},
 }
 
-// An eventually consistent read shows in DynamoDB itself, now and then, as a receipt that
-// is not there yet: a message that is known to have left would be sent again.
-func TestWhatDecidesIsReadConsistentlyAndWhole(t *testing.T) {
+// An eventually consistent read sometimes lacks a recent receipt in DynamoDB itself: a message that
+// is known to have been sent would be sent again.
+func TestDecisiveReadsAreConsistentAndComplete(t *testing.T) {
 	for what, c := range reads {
 		t.Run(what, func(t *testing.T) {
 			tbl, d := serve(replies(page(true, status("sent", token)), page(true), page(false, status("delivered", token), status("read", token))))
@@ -93,7 +93,7 @@ func TestWhatDecidesIsReadConsistentlyAndWhole(t *testing.T) {
 				}
 				one.in(t, &in)
 				if one.action != "Query" || in.ConsistentRead != c.consistent || in.IndexName != c.index || in.KeyConditionExpression != c.condition {
-					t.Errorf("page %d is asked for by %s", n, one.body)
+					t.Errorf("page %d is requested by %s", n, one.body)
 				}
 				if want := []string{"", "after 1", "after 0"}[n]; in.ExclusiveStartKey["sk"].S != want {
 					t.Errorf("page %d begins at %q, want %q", n, in.ExclusiveStartKey["sk"].S, want)
@@ -103,7 +103,7 @@ func TestWhatDecidesIsReadConsistentlyAndWhole(t *testing.T) {
 	}
 }
 
-func TestAReadIsRepeatedAndItsFailureIsNoEmptyAnswer(t *testing.T) {
+func TestAReadIsRetriedAndItsFailureIsNotAnEmptyResult(t *testing.T) {
 	for what, c := range reads {
 		for _, first := range []reply{throttled, broken, lost, silent} {
 			synctest.Test(t, func(t *testing.T) {
@@ -138,7 +138,7 @@ func TestAStatusBelongsToTheAttemptThatItsPayloadNames(t *testing.T) {
 	}
 }
 
-func TestAnIDThatIsNoKeyIsLookedForNowhere(t *testing.T) {
+func TestAnIDThatIsNotAKeyIsNotLookedUp(t *testing.T) {
 	tbl, d := serve(replies())
 	for _, wamid := range []string{"", strings.Repeat("w", 513)} {
 		found, err := tbl.FindSend(t.Context(), wamid)

@@ -16,12 +16,12 @@ import (
 	"connexease-functions/pkg/whatsapp"
 )
 
-// Items of earlier versions are read as they are, and can be brought to what today's code makes
-// of their payloads. No write here is one of which the pipe makes an event: it takes inserts
-// that have a detail_type, and any write of a send that has one.
+// Items of earlier versions are readable unchanged, and can be rewritten to what today's code makes
+// of their payloads. The pipe makes no event of these writes: it accepts inserts with a
+// detail_type, and any write of a send with one.
 
-// Change is what makes an item of an earlier version one of today's. The zero value is of an
-// item that is one already.
+// Change turns an item of an earlier version into one of today's. The zero value means that it
+// already is.
 type Change struct {
 	set    item
 	remove []string
@@ -30,14 +30,14 @@ type Change struct {
 // Empty reports whether there is nothing to change.
 func (c Change) Empty() bool { return len(c.set)+len(c.remove) == 0 }
 
-// factNames are the attributes that are read out of a payload. Keys, payloads, expiry and the
-// ledger are never changed.
+// factNames lists the attributes that are read from a payload. Keys, payloads, expiry and the
+// ledger's attributes never change.
 var factNames = []string{
 	"detail_type", "direction", "type", "thread_id", "contact", "user_id", "group_id", "phone_number_id", "display_phone_number", "wamid", "status",
 	"error_code", "text", "line", "reply_to", "media_id", "referral", "timestamp", "timeline_pk", "timeline_sk",
 }
 
-// sendNames are those of a send.
+// sendNames lists those of a send.
 var sendNames = []string{"contact", "user_id", "group_id", "text", "reply_to", "media_id", "timeline_pk"}
 
 // KeyOf returns the key of an event's item.
@@ -49,11 +49,11 @@ func (t *Table) Outdated(it Item, e *whatsapp.Event) Change {
 	received, stamp := t.Received(it), it.Number("timestamp")
 	today := dayOf(received)
 	timeless := e.Time == 0 && whatsapp.Milliseconds(e.EntryTime) == 0
-	if timeless && stamp != 0 { // the day of receipt, which the expiry might give wrongly
+	if timeless && stamp != 0 { // the day of receipt, which the expiry might get wrong
 		today = dayOf(time.Unix(stamp, 0))
 	}
 	now := t.item(row{pk: pk, sk: sk, parts: int(it.Number("parts")), sum: it.Text("payload_sha256")}, e, today)
-	if timeless && stamp == 0 && received.IsZero() { // nobody knows when
+	if timeless && stamp == 0 && received.IsZero() { // the time is unknown
 		for _, name := range []string{"timestamp", "timeline_pk", "timeline_sk"} {
 			delete(now, name)
 		}
@@ -69,7 +69,7 @@ func (t *Table) OutdatedSend(it Item, about About) Change {
 	}
 	c := difference(it, sendItem(s, about), sendNames)
 	if !c.Empty() && it["detail_type"] != nil {
-		// With it, this write would be another event of the outcome.
+		// With it, this write would publish the outcome again.
 		c.remove = append(c.remove, "detail_type")
 	}
 	return c
@@ -88,8 +88,8 @@ func difference(before, now item, names []string) Change {
 	return c
 }
 
-// Upgraded is the attribute that says when an item was upgraded, until it is written again: that
-// is when it was changed, and not when it arrived.
+// Upgraded is the attribute with the time of an item's upgrade, until it is written again: when it
+// was changed, as opposed to when it arrived.
 const Upgraded = "upgraded"
 
 func upgraded() types.AttributeValue { return num(time.Now().Unix()) }
@@ -116,9 +116,9 @@ func (t *Table) Change(ctx context.Context, it Item, c Change) error {
 	return unlessRefused(err)
 }
 
-// Replace puts items under the keys that today's code gives to an item's payload, and removes
-// the item. The new ones are inserted without a detail_type, which they get afterwards, so that
-// no rule takes old updates for new ones. Interrupted, it is done again.
+// Replace puts items under the keys that today's code gives to an item's payload, and removes the
+// item. The new ones are inserted without a detail_type, which is added afterwards, so that no rule
+// mistakes old updates for new ones. It can be repeated after an interruption.
 func (t *Table) Replace(ctx context.Context, before Item, events []whatsapp.Event) error {
 	received := t.Received(before)
 	if received.IsZero() {
@@ -142,8 +142,8 @@ func (t *Table) Replace(ctx context.Context, before Item, events []whatsapp.Even
 	return t.Remove(ctx, before)
 }
 
-// AddAlias writes that two names are one person's, unless the table says so for at least as
-// long already.
+// AddAlias writes that two names belong to one person, unless the table already says so for at
+// least as long.
 func (t *Table) AddAlias(ctx context.Context, p whatsapp.Pair, received time.Time) error {
 	for _, r := range aliasRows(0, p) {
 		in := &dynamodb.PutItemInput{TableName: &t.name, Item: t.aliasItem(r.pk, r.sk, dayOf(received)), ConditionExpression: aws.String("attribute_not_exists(pk)")}
@@ -158,7 +158,7 @@ func (t *Table) AddAlias(ctx context.Context, p whatsapp.Pair, received time.Tim
 	return nil
 }
 
-// unlessRefused is an error, unless it only says that a condition did not hold.
+// unlessRefused returns an error, unless it only means that a condition failed.
 func unlessRefused(err error) error {
 	var refused *types.ConditionalCheckFailedException
 	if errors.As(err, &refused) {
