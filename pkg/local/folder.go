@@ -13,20 +13,20 @@ import (
 // lockFolder locks the folder of a stack's state for the life of this process, or says which run
 // already holds it. Two runs would truncate each other's log and remove each other's environment
 // file.
-func lockFolder(state string, port int) error {
+func lockFolder(state string, port int) (*os.File, error) {
 	if err := os.MkdirAll(state, 0o755); err != nil {
-		return err
+		return nil, err
 	}
 	// Not truncated, because it describes the run that holds it.
 	lock, err := os.OpenFile(filepath.Join(state, "lock"), os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		holder, _ := io.ReadAll(io.LimitReader(lock, 200))
 		_ = lock.Close()
-		return fmt.Errorf("the folder %s belongs to a running stack (%s). End that stack, or start a second one alongside it with: make run STATE=%s PORT=%d",
+		return nil, fmt.Errorf("the folder %s belongs to a running stack (%s). End that stack, or start a second one alongside it with: make run STATE=%s PORT=%d",
 			state, strings.TrimSpace(string(holder)), filepath.Join(filepath.Dir(state), ".local-second"), port+10)
 	}
 	if err == nil {
@@ -36,14 +36,10 @@ func lockFolder(state string, port int) error {
 		_, err = fmt.Fprintf(lock, "process %d, http://127.0.0.1:%d\n", os.Getpid(), port)
 	}
 	if err != nil {
-		return fmt.Errorf("lock %s: %w", state, err)
+		return nil, fmt.Errorf("lock %s: %w", state, err)
 	}
-	held = lock
-	return nil
+	return lock, nil
 }
-
-// held keeps the garbage collector from closing the lock.
-var held *os.File
 
 // checkTemporary returns an error unless files can be created in the folder for temporary files.
 func checkTemporary() error {

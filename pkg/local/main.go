@@ -64,9 +64,11 @@ func run(givenPort string, backends bool, database, givenState, forward string, 
 	if err != nil {
 		return fmt.Errorf("there is no folder to cache in: %w", err)
 	}
-	if err := lockFolder(state, port); err != nil {
+	lock, err := lockFolder(state, port)
+	if err != nil {
 		return err
 	}
+	defer func() { _ = lock.Close() }()
 	controlListener, err := stack.Listen(port+1, port)
 	if err != nil {
 		return err

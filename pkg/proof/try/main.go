@@ -94,7 +94,7 @@ func run(ctx context.Context, folder string) error {
 // find returns the paths of a folder's bodies.
 func find(folder string) (files []string, err error) {
 	if folder == "" {
-		return nil, errors.New("Name a folder of JSON bodies: make try BODIES=folder")
+		return nil, errors.New("name a folder of JSON bodies: make try BODIES=folder")
 	}
 	err = filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
 		if err == nil && !entry.IsDir() && strings.EqualFold(filepath.Ext(path), ".json") {
