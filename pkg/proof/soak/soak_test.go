@@ -30,7 +30,7 @@ func TestAShortSoakIsClean(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"WebhookSecret has a new value", "ClientKeysSecret has a new value", "are in use", "p99", "accepted, left 1 times", "0 are missing, 0 are duplicated", "0 events are missing, 0 were repeated", "0 of them still run", "The audit is clean."} {
+	for _, want := range []string{"WebhookSecret has a new value", "ClientKeysSecret has a new value", "are in use", "p99", "accepted, sent 1 times", "0 are missing, 0 are duplicated", "0 events are missing, 0 were repeated", "0 of them still run", "The audit is clean."} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in the report", want)
 		}
