@@ -2,7 +2,7 @@ package whatsapp
 
 import "strings"
 
-// groupIDStart is what the ids of groups begin with: base64 of "capi_group:".
+// groupIDStart is the start of group ids: base64 of "capi_group:".
 const groupIDStart = "Y2FwaV9ncm91cDo"
 
 // phoneDigits returns the digits of a phone number in one of the forms that Meta documents:
@@ -18,8 +18,8 @@ func phoneDigits(s string) (digits string, plus, ok bool) {
 	return digits, plus, digits != "" && strings.Trim(digits, "0123456789") == ""
 }
 
-// Contact returns who the message is for in the form that events have, too: a phone number's
-// digits, else the id as given. To wins over Recipient.
+// Contact returns the message's recipient in the same form as events: a phone number's digits, else
+// the id as given. To takes precedence over Recipient.
 func (s Summary) Contact() string {
 	if s.To == "" {
 		return s.Recipient

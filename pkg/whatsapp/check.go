@@ -6,18 +6,18 @@ import (
 	"connexease-functions/pkg/canonical"
 )
 
-// checkFaultsMost bounds what Check hands back: an answer lists it all.
+// checkFaultsMost bounds the faults that Check returns, because a response lists them all.
 const checkFaultsMost = 100
 
-// Summary says what a message is that is about to leave.
+// Summary describes a message to be sent.
 type Summary struct {
 	Type      string // text where the body names none (WhatsApp Cloud API: Messages); empty for a receipt
 	To        string // as given: a phone number in any form, or a group id
 	Recipient string // business-scoped user id; To wins where both are there
 	Opaque    string // biz_opaque_callback_data
-	HasOpaque bool   // the caller used biz_opaque_callback_data, be it with an empty string; null is not used
-	Receipt   bool   // a read receipt or typing indicator: no message, may be repeated freely
-	Text      string // what a person sees of it: text, caption, body or button title, template name, emoji; at most 512 bytes
+	HasOpaque bool   // the caller used biz_opaque_callback_data, even with an empty string; null does not count
+	Receipt   bool   // a read receipt or typing indicator: not a message, may be repeated freely
+	Text      string // its readable content: text, caption, body or button title, template name, emoji; at most 512 bytes
 }
 
 // Fault is a known limit that a body breaks. It never quotes the body.
@@ -36,12 +36,11 @@ var (
 	FaultNotObject = Fault{Rule: "a JSON object"}
 )
 
-// Check looks for everything in a send's body that is known to fail at Meta, and
-// returns all of it at once, at most 100 faults in an order that does not change.
-// Unknown members and unknown types pass, but nothing may be said twice: a member that an
-// object has more than once means one thing here and another one at Meta. Lengths are Unicode
-// characters. A rule names the page of Meta's documentation (WhatsApp Business Platform, Cloud
-// API) that it is from; without one it is from "Messages API".
+// Check finds everything in a send's body that is known to fail at Meta, and returns all faults at
+// once, at most 100, in a stable order. Unknown members and unknown types pass, but duplicate
+// members do not: readers disagree on which one counts. Lengths are Unicode characters. A rule
+// names the page of Meta's documentation (WhatsApp Business Platform, Cloud API) that it is from;
+// without one it is from "Messages API".
 func Check(body []byte) (Summary, []Fault) {
 	value, duplicates, err := canonical.Parse(body)
 	switch {
@@ -58,10 +57,10 @@ func Check(body []byte) (Summary, []Fault) {
 	return c.summary, c.faults
 }
 
-// RuleOnce is what is wrong with a member that an object has more than once.
+// RuleOnce is the rule that a duplicate member breaks.
 const RuleOnce = "once in its object, is there more than once"
 
-// check gathers what one body comes to.
+// check collects the results of one body.
 type check struct {
 	summary Summary
 	faults  []Fault
@@ -125,19 +124,19 @@ func (c *check) message(m checkNode) {
 	}
 }
 
-// receipt refuses anything that would make it a message too: a receipt is repeated freely,
-// a message must not be.
+// receipt refuses members that would make a receipt a message too: a receipt may be repeated
+// freely, a message must not be.
 func (c *check) receipt(m checkNode) {
 	c.summary.Receipt = true
 	c.needed(m, "message_id")
 	for _, name := range []string{"to", "recipient", "type"} {
 		if m.get(name).Present() {
-			c.fault(m.at(name), "absent: a read receipt or typing indicator is no message")
+			c.fault(m.at(name), "absent: a read receipt or typing indicator is not a message")
 		}
 	}
 }
 
-// recipient checks who a message is for (Phone number formats; Business-scoped user IDs; Groups
+// recipient checks a message's recipient (Phone number formats; Business-scoped user IDs; Groups
 // API: Group messaging).
 func (c *check) recipient(m checkNode) {
 	to, user := m.get("to"), m.get("recipient")
@@ -154,7 +153,7 @@ func (c *check) recipient(m checkNode) {
 		return
 	}
 	if kind := m.text("recipient_type"); kind != "" && kind != "individual" {
-		return // a group's id has no form that is documented
+		return // the form of group ids is not documented
 	}
 	digits, plus, isPhone := phoneDigits(c.summary.To)
 	switch n := len(digits); {
@@ -162,7 +161,7 @@ func (c *check) recipient(m checkNode) {
 		c.fault(m.at("to"), "a phone number; or recipient with a business-scoped user id")
 	case strings.HasPrefix(c.summary.To, groupIDStart):
 		c.fault(m.at("recipient_type"), "group, because to has the id of a group")
-	case !isPhone: // a placeholder, or a form not known here
+	case !isPhone: // a placeholder, or an unknown form
 	case plus && (n < 7 || n > 15):
 		c.fault(m.at("to"), "7 to 15 digits after a plus, has "+checkNumber(n))
 	case !plus && (n < 6 || n > 15): // Meta puts the country code before a local number
@@ -191,7 +190,7 @@ func (c *check) contacts(m checkNode) {
 	}
 }
 
-// show keeps the first text that there is, cut between two characters.
+// show keeps the first non-empty text, cut between two characters.
 func (c *check) show(s string) {
 	if c.summary.Text != "" {
 		return

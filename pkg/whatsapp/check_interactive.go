@@ -9,7 +9,7 @@ const (
 	footerMost = 60
 )
 
-// interactive checks the types that are documented. One that is not passes.
+// interactive checks the documented types. Others pass.
 func (c *check) interactive(n checkNode) {
 	body, action := n.child("body"), n.child("action")
 	c.show(body.text("text"))
@@ -22,7 +22,7 @@ func (c *check) interactive(n checkNode) {
 		c.body(body, 4096)
 		c.edges(n)
 		if kind := n.child("header").text("type"); kind != "" && kind != "text" {
-			c.fault(n.child("header").at("type"), "text: a list has no other header")
+			c.fault(n.child("header").at("type"), "text: a list allows no other header")
 		}
 		c.filled(action, "button")
 		c.most(action, "button", 20)
@@ -97,7 +97,7 @@ func (c *check) buttons(action checkNode) {
 	}
 }
 
-// unique refuses a text that is empty, or is that of one before it.
+// unique refuses a text that is empty or repeats an earlier one.
 func (c *check) unique(n checkNode, name string, before map[string]bool) {
 	c.filled(n, name)
 	text := n.text(name)

@@ -20,7 +20,7 @@ func checkParameter(component, text string) string {
 	return checkTemplate(`{"type":"` + component + `","parameters":[{"type":"text","text":` + text + `}]}`)
 }
 
-// Each pair is the last that passes and the first that does not: what differs is the limit.
+// Each pair is the last body that passes and the first that does not, on the two sides of a limit.
 func TestOnBothSidesOfEachLimit(t *testing.T) {
 	const filled = "a string that is not empty"
 	characters := func(n int) string { return checkRepeat("ş", n) }
@@ -64,7 +64,7 @@ func TestOnBothSidesOfEachLimit(t *testing.T) {
 
 		{"a list's header", list(text("header", 60)), list(text("header", 61)), []Fault{{"interactive.header.text", "at most 60 characters, has 61"}}},
 		{"a list's footer", list(text("footer", 60)), list(text("footer", 61)), []Fault{{"interactive.footer.text", "at most 60 characters, has 61"}}},
-		{"a list's header of a file", list(text("header", 1)), list(`,"header":{"type":"image","image":{"id":"1"}}`), []Fault{{"interactive.header.type", "text: a list has no other header"}}},
+		{"a list's header of a file", list(text("header", 1)), list(`,"header":{"type":"image","image":{"id":"1"}}`), []Fault{{"interactive.header.type", "text: a list allows no other header"}}},
 		{"a list's body", list(""), checkInteractive("list", `"action":{"button":"b","sections":[{"rows":[{"id":"1","title":"t"}]}]}`), []Fault{{"interactive.body.text", filled}}},
 		{"a list's button", list(""), checkInteractive("list", `"body":{"text":"b"},"action":{"sections":[{"rows":[{"id":"1","title":"t"}]}]}`), []Fault{{"interactive.action.button", filled}}},
 		{"a list's rows", list(""), section("s", ""), []Fault{{"interactive.action.sections", "1 to 10 rows in total, has 0"}}},
@@ -134,7 +134,7 @@ func TestOnBothSidesOfEachLimit(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotDocumentedPasses(t *testing.T) {
+func TestUndocumentedBodiesPass(t *testing.T) {
 	for _, body := range []string{
 		checkTemplate(`{"type":"button","sub_type":"url","index":"0","parameters":[{"type":"text","text":""}]},{"type":"body","parameters":[{"type":"payload"},{"type":"currency"}]}`),
 		checkTemplate(`{"type":"body","parameters":[{"type":"text","text":"a\u00a0\u00a0\u00a0\u00a0\u00a0b\u2028"}]}`), checkTyped("template", `{"name":"n","language":{"code":"en"},"components":{}}`),
@@ -148,7 +148,7 @@ func TestWhatIsNotDocumentedPasses(t *testing.T) {
 	}
 }
 
-func TestANumberIsTakenAsPeopleWriteItAndAnIDOnlyInItsPlace(t *testing.T) {
+func TestNumbersAreAcceptedInEveryFormAndIDsOnlyInTheirMember(t *testing.T) {
 	const userID, group = "a phone number; or recipient with a business-scoped user id", "Y2FwaV9ncm91cDoxNzA1NTU1MDEzOToxMjAzNjM0MDQ2OTQyMzM4MjAZD"
 	for _, c := range []struct {
 		members string // to and others

@@ -10,8 +10,8 @@ import (
 	"connexease-functions/pkg/canonical"
 )
 
-// checkNode is an object in a body, and where it stands. The value is another one where the
-// body has no object there; then it has no members.
+// checkNode is an object in a body, with its path. If the body has no object there, it has no
+// members.
 type checkNode struct {
 	path  string
 	value canonical.Value
@@ -26,8 +26,8 @@ func (n checkNode) at(name string) string {
 
 func (n checkNode) get(name string) canonical.Value { return n.value.Get(name) }
 
-// text returns a string, or a number as it is written: both are accepted where Meta
-// documents a string.
+// text returns a string, or a number in its written form: both are accepted where Meta documents a
+// string.
 func (n checkNode) text(name string) string { return n.value.Get(name).Text() }
 
 func (n checkNode) child(name string) checkNode { return checkNode{n.at(name), n.get(name)} }
@@ -46,7 +46,7 @@ func checkNumber(n int) string {
 	return s
 }
 
-// most bounds a text's length; a text that is absent passes.
+// most bounds a text's length; an absent text passes.
 func (c *check) most(n checkNode, name string, limit int) {
 	s := n.text(name)
 	if len(s) <= limit { // no more characters than bytes
@@ -65,14 +65,14 @@ func (c *check) count(path string, has, limit int, what string) {
 
 const ruleFilled = "a string that is not empty"
 
-// needed refuses a text that is absent, or blank.
+// needed refuses a text that is absent or blank.
 func (c *check) needed(n checkNode, name string) {
 	if strings.TrimSpace(n.text(name)) == "" {
 		c.fault(n.at(name), ruleFilled)
 	}
 }
 
-// filled refuses a text that is absent or empty. Nothing is documented of blanks.
+// filled refuses a text that is absent or empty. Blanks are not documented.
 func (c *check) filled(n checkNode, name string) {
 	if n.text(name) == "" {
 		c.fault(n.at(name), ruleFilled)
@@ -90,7 +90,7 @@ func (c *check) media(media checkNode) {
 	}
 }
 
-// startsAsURL reports whether s begins as a URL of the web, and goes on.
+// startsAsURL reports whether s begins with a web URL's scheme, followed by more.
 func startsAsURL(s string) bool {
 	for _, scheme := range []string{"https://", "http://"} {
 		if len(s) > len(scheme) && strings.EqualFold(s[:len(scheme)], scheme) {
@@ -100,7 +100,7 @@ func startsAsURL(s string) bool {
 	return false
 }
 
-// template checks what is sent for a template's placeholders (Template messages; error 132018).
+// template checks the parameters of a template (Template messages; error 132018).
 func (c *check) template(template checkNode) {
 	c.needed(template, "name")
 	c.needed(template.child("language"), "code")
@@ -137,7 +137,7 @@ func (c *check) parameter(parameter checkNode) {
 	}
 }
 
-// webURL refuses what is not a whole URL of the web.
+// webURL refuses anything but a complete web URL.
 func (c *check) webURL(n checkNode, name string) {
 	u, err := url.Parse(n.text(name))
 	if err != nil || u.Hostname() == "" || !strings.EqualFold(u.Scheme, "http") && !strings.EqualFold(u.Scheme, "https") {

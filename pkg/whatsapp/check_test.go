@@ -36,7 +36,7 @@ func checkTyped(kind, object string) string {
 	return fmt.Sprintf(`{"messaging_product":"whatsapp","to":"905551234567","type":%q,%q:%s}`, kind, kind, object)
 }
 
-func TestEachLimitNamesItsPlaceAndWhatWouldBeRight(t *testing.T) {
+func TestEachFaultNamesItsPathAndTheRule(t *testing.T) {
 	const user = `"recipient":"US.1"`
 	for _, c := range []struct {
 		name, body string
@@ -62,7 +62,7 @@ func TestEachLimitNamesItsPlaceAndWhatWouldBeRight(t *testing.T) {
 		{"user only", checkText(user), nil},
 		{"user and null", checkText(`"to":null,` + user), nil},
 		{"user, but to wins", checkText(`"to":"12",` + user), []Fault{{"to", "6 to 15 digits, has 2"}}},
-		{"user that is no string", checkText(`"recipient":7`), []Fault{{"recipient", "a string: a business-scoped user id"}}},
+		{"user that is not a string", checkText(`"recipient":7`), []Fault{{"recipient", "a string: a business-scoped user id"}}},
 		{"4096 characters", checkTyped("text", `{"body":"`+checkRepeat("ş", 4096)+`"}`), nil},
 		{"4097 characters", checkTyped("text", `{"body":"`+checkRepeat("ş", 4097)+`"}`), []Fault{{"text.body", "at most 4,096 characters, has 4,097"}}},
 		{"empty body", checkTyped("text", `{"body":""}`), []Fault{{"text.body", "a string of 1 to 4,096 characters"}}},
@@ -120,7 +120,7 @@ func TestEachLimitNamesItsPlaceAndWhatWouldBeRight(t *testing.T) {
 		{"typing", `{"messaging_product":"whatsapp","typing_indicator":{"type":"text"},"message_id":"m"}`, nil},
 		{"receipt of nothing", `{"messaging_product":"whatsapp","status":"read"}`, []Fault{{"message_id", "a string that is not empty"}}},
 		{"receipt that is a message too", `{"messaging_product":"whatsapp","status":"read","message_id":"m","to":"905551234567","type":"text","text":{"body":"x"}}`, []Fault{
-			{"to", "absent: a read receipt or typing indicator is no message"}, {"type", "absent: a read receipt or typing indicator is no message"},
+			{"to", "absent: a read receipt or typing indicator is not a message"}, {"type", "absent: a read receipt or typing indicator is not a message"},
 		}},
 		{"not JSON", `{"to":`, []Fault{FaultNotJSON}},
 		{"two values", `{} {}`, []Fault{FaultNotJSON}},
@@ -134,7 +134,7 @@ func TestEachLimitNamesItsPlaceAndWhatWouldBeRight(t *testing.T) {
 	}
 }
 
-func TestASummarySaysWhatTheMessageIs(t *testing.T) {
+func TestASummaryDescribesTheMessage(t *testing.T) {
 	for _, c := range []struct {
 		body string
 		want Summary
@@ -170,7 +170,7 @@ func TestOnlyABodyThatCannotBeReadIsMalformed(t *testing.T) {
 	}
 }
 
-func TestFaultsHaveAnEnd(t *testing.T) {
+func TestTheNumberOfFaultsIsBounded(t *testing.T) {
 	_, faults := Check([]byte(checkList(1, 10000, `{"title":"`+checkRepeat("x", 25)+`"}`)))
 	if len(faults) != checkFaultsMost || faults[0].Rule != "at most 10 rows in total, has 10,000" {
 		t.Errorf("%d faults, first %q", len(faults), faults[0])
@@ -198,7 +198,7 @@ func FuzzCheck(f *testing.F) {
 		if strings.Contains(string(body), "not_a_member_of_today") {
 			return // it would be there twice
 		}
-		// Unknown members change nothing, wherever they stand.
+		// Unknown members change nothing, at any level.
 		at := strings.IndexByte(string(body), '{') + 1
 		comma := ","
 		if strings.HasPrefix(strings.TrimLeft(string(body[at:]), " \t\r\n"), "}") {

@@ -6,7 +6,7 @@ import "slices"
 type contact struct {
 	raw          raw
 	waID, userID string // as they came
-	used         bool   // it stands beside an event
+	used         bool   // it is stored alongside an event
 	told         bool   // its names are with an event
 }
 
@@ -21,7 +21,7 @@ type contactList struct {
 func (l *contactList) index() {
 	l.byID = make(map[string]*contact, len(l.all))
 	seen := make(map[string]bool, len(l.all))
-	l.all = slices.DeleteFunc(l.all, func(c *contact) bool { // one that is there twice is one
+	l.all = slices.DeleteFunc(l.all, func(c *contact) bool { // duplicates count as one
 		again := seen[string(c.raw)]
 		seen[string(c.raw)] = true
 		return again
@@ -41,9 +41,8 @@ func (l *contactList) index() {
 	delete(l.byID, "")
 }
 
-// settle puts the contact that belongs to an event beside it. An event that names a person is
-// about that one, whatever stands in its neighbourhood; one that names nobody (not even
-// another) is about the value's only contact.
+// settle attaches the contact that belongs to an event. An event that names a person is about that
+// person, regardless of its neighbours; one that names no person is about the value's only contact.
 func (l *contactList) settle(s *splitter, e *Event, nameless bool) {
 	var found *contact
 	for _, name := range []string{e.Contact, e.UserID} {
@@ -73,7 +72,7 @@ func (l *contactList) settle(s *splitter, e *Event, nameless bool) {
 	}
 }
 
-// tell puts both names of a contact with an event, once.
+// tell adds both names of a contact to an event, once.
 func (c *contact) tell(s *splitter, e *Event) {
 	if !c.told {
 		c.told = true
@@ -81,7 +80,7 @@ func (c *contact) tell(s *splitter, e *Event) {
 	}
 }
 
-// unused returns the contacts that stand beside no event, as the member that they were.
+// unused returns the contacts that belong to no event, as their original member.
 func (l *contactList) unused() (rest []*contact) {
 	for _, c := range l.all {
 		if !c.used {
@@ -103,7 +102,7 @@ func (l *contactList) member(all []*contact) member {
 // as its updates, so only a list of participants can have more.
 const maxAliases = 100
 
-// alias remembers two names of one person; the business is none of its own customers.
+// alias records two names of one person, unless one is the business's own.
 func (e *Event) alias(s *splitter, a, b string) {
 	p, ok := pair(a, b)
 	if !ok || s.isOurs(p[0]) || s.isOurs(p[1]) || len(e.Aliases) == maxAliases || slices.Contains(e.Aliases, p) {

@@ -1,6 +1,5 @@
-// Package whatsapp knows the shapes of WhatsApp Cloud API bodies: it splits a
-// webhook notification into events that stand on their own, and folds statuses
-// into what a person wants to know of a message.
+// Package whatsapp parses WhatsApp Cloud API bodies: it splits a webhook notification into
+// self-contained events, checks messages to send, and folds statuses into the state of a message.
 package whatsapp
 
 import (
@@ -13,10 +12,10 @@ import (
 	"unicode/utf8"
 )
 
-// Kind says which sort of item an event is.
+// Kind is the kind of an event's item.
 type Kind string
 
-// The kinds of events. A body that is no notification is quarantined whole.
+// The kinds of events. A body that is not a notification is quarantined whole.
 const (
 	KindMessage    Kind = "message"
 	KindStatus     Kind = "status"
@@ -47,11 +46,11 @@ const (
 	maxIdentifier = 512
 	// maxText is the longest text attribute, in bytes.
 	maxText = 512
-	// maxBeside is the largest contact, in bytes, that stands beside an event.
-	// A larger one is kept as an event of its own.
+	// maxBeside is the largest contact, in bytes, that is stored alongside an event. A larger one
+	// becomes an event of its own.
 	maxBeside = 4096
-	// maxEvents bounds what one body is split into. WhatsApp sends 1,000 updates at the
-	// most; a body of far more would need more memory and time than a request has.
+	// maxEvents bounds what one body is split into. WhatsApp sends at most 1,000 updates; a body of
+	// far more would need more memory and time than a request has.
 	maxEvents = 10_000
 	// maxNodes bounds the members and elements above the updates that one body may have.
 	maxNodes = 50_000
@@ -63,12 +62,11 @@ const (
 	keyUnknown    = "unknown" // of a change without a field
 )
 
-// FieldStandby is the field of what another app of the business answers.
+// FieldStandby is the field of conversations that a different app of the business handles.
 const FieldStandby = "standby"
 
-// Event is one update of a delivery: flat facts that people search for, and the
-// update itself as it came. Facts that are missing or of an unexpected JSON type
-// are empty; Payload has them all the same.
+// Event is one update of a delivery: flat facts to search by, and the original update. Facts that
+// are missing or of an unexpected JSON type are empty; Payload has them all the same.
 type Event struct {
 	Kind      Kind
 	Direction Direction
@@ -86,7 +84,7 @@ type Event struct {
 	Status             string
 	ErrorCode          string
 	Text               string // what a person would read; at most 512 bytes, cut at a character
-	ReplyTo            string // id of the message that this one answers, reacts to, edits or revokes
+	ReplyTo            string // id of the message that this one replies to, reacts to, edits or revokes
 	MediaID            string
 	Referral           string // what kind of advertisement or post it came from
 	Opaque             string // a status's biz_opaque_callback_data
@@ -103,11 +101,11 @@ type Event struct {
 
 	Key Key
 
-	borrowed bool // only its neighbourhood says whom it is about
+	borrowed bool // only its neighbours say whom it is about
 }
 
-// Key holds an event's identifiers as they stand in table keys: the identifier
-// where it is a string of 1 to 512 bytes, else a hash.
+// Key holds an event's identifiers as used in table keys: the identifier where it is a string of 1
+// to 512 bytes, else a hash.
 type Key struct {
 	Message string // wamid
 	Number  string // phone_number_id

@@ -2,11 +2,10 @@ package whatsapp
 
 import "strings"
 
-// names are a phone number (or what stands in its place) and a business-scoped user id of one
-// person.
+// names holds the phone number (or its substitute) and the business-scoped user id of one person.
 type names struct{ phone, user string }
 
-// facts are what one pass over an update finds out about it.
+// facts holds the results of one pass over an update.
 type facts struct {
 	id, status                  raw
 	from, to, recipient, itself names
@@ -29,7 +28,7 @@ type facts struct {
 	nested                      bool   // inside an echo's message
 }
 
-// usable returns an identifier that can be used as it is.
+// usable returns an identifier that can be used unchanged.
 func usable(r raw) string {
 	_, s := identifier(r, nil)
 	return s
@@ -41,7 +40,7 @@ func readFacts(r raw) facts {
 	return f
 }
 
-// read takes the facts of an object; what is inside an echo's message belongs to the echo.
+// read collects the facts of an object; those inside an echo's message belong to the echo.
 func (f *facts) read(r raw) {
 	for m := range r.members() {
 		f.member(m)
@@ -165,8 +164,8 @@ func (f *facts) content(m member) {
 	}
 }
 
-// system reads the names of a system message: the person's new ones, and the user id before.
-// Only a change says that they are those of whoever it is from.
+// system reads the names of a system message: the person's new ones, and the user id before. Only a
+// change proves that they belong to the sender.
 func (f *facts) system(s raw) {
 	f.inside = names{usable(s.get("wa_id")), usable(s.get("user_id"))}
 	kind := usable(s.get("type"))
@@ -203,7 +202,7 @@ func namesIn(r raw) (n names) {
 	return n
 }
 
-// fill sets what an update says of itself, whoever it is about.
+// fill sets the facts that do not depend on whom an update is about.
 func (f *facts) fill(e *Event) {
 	e.Time = f.time
 	text := readable(f.kind, f.contents)

@@ -8,8 +8,8 @@ import (
 // People are known by a phone number (WhatsApp's wa_id is one), by a business-scoped user id,
 // or by both. Everything that stores, looks up or addresses a person uses the canonical name.
 
-// Canonical returns the name under which a person is stored: of a phone number, however it is
-// written, the digits; anything else as it came.
+// Canonical returns the name under which a person is stored: the digits of a phone number in any
+// form; anything else unchanged.
 func Canonical(name string) string {
 	if digits, ok := phone(name); ok {
 		return digits
@@ -28,9 +28,9 @@ const (
 	ofParentUserID = "ENT."
 )
 
-// IsUserID reports whether a name is a business-scoped user id: a country code, a dot (ENT and
-// another one for that of a parent company), and up to 128 letters and digits (WhatsApp
-// Business Platform: Business-scoped user IDs).
+// IsUserID reports whether a name is a business-scoped user id: a country code, a dot (followed by
+// ENT and a second dot for a parent company's), and up to 128 letters and digits (WhatsApp Business
+// Platform: Business-scoped user IDs).
 func IsUserID(name string) bool {
 	country, id, _ := strings.Cut(name, ".")
 	id = strings.TrimPrefix(id, ofParentUserID)
@@ -80,8 +80,7 @@ func fold(number string) string {
 	return number
 }
 
-// SameNumber reports whether two names are one phone number, written in whichever form of its
-// country.
+// SameNumber reports whether two names are one phone number, in any of its country's forms.
 func SameNumber(a, b string) bool {
 	a, isPhone := phone(a)
 	b, bothPhones := phone(b)
@@ -91,7 +90,7 @@ func SameNumber(a, b string) bool {
 // Pair is two names of one person, in the order of their bytes.
 type Pair [2]string
 
-// pair returns two names of one person; ok is false where they do not say anything new.
+// pair returns two names of one person; ok is false if they are the same or one is missing.
 func pair(a, b string) (p Pair, ok bool) {
 	a, b = Canonical(a), Canonical(b)
 	if a == "" || b == "" || a == b {
@@ -100,9 +99,9 @@ func pair(a, b string) (p Pair, ok bool) {
 	return Pair{min(a, b), max(a, b)}, true
 }
 
-// SentTo returns the two names that an answer of the Gateway proves to be one person's: whom
-// it was asked to send to, and who WhatsApp says that is. That differs in Brazil, Mexico and
-// Argentina, and for user ids.
+// SentTo returns the two names that a response of the Gateway proves to be one person's: the
+// requested recipient, and WhatsApp's name for it. That differs in Brazil, Mexico and Argentina,
+// and for user ids.
 func SentTo(answer []byte) (Pair, bool) {
 	contacts := compacted(answer).get("data").get("contacts")
 	var only raw

@@ -50,7 +50,7 @@ func TestWhomAnUpdateIsAbout(t *testing.T) {
 		"a user id alone is the contact":              {messages(`{"from_user_id":"US.77001","id":"w"}`), "contact=US.77001|user_id=-|aliases=-"},
 		"an empty from is none":                       {messages(`{"from":"","from_user_id":"US.77001","id":"w"}`), "contact=US.77001"},
 		"number and user id":                          {messages(`{"from":"15550100001","from_user_id":"US.77001","id":"w"}`), "contact=15550100001|user_id=US.77001|aliases=15550100001 US.77001"},
-		"a user id in the place of a number":          {messages(`{"from":"US.1234","from_user_id":"US.1234","id":"w"}`), "contact=US.1234|user_id=-|aliases=-"},
+		"a user id instead of a number":               {messages(`{"from":"US.1234","from_user_id":"US.1234","id":"w"}`), "contact=US.1234|user_id=-|aliases=-"},
 		"another form stays as it came":               {messages(`{"from":"someone@lid","id":"w"}`), "contact=someone@lid"},
 		"from wins over contacts":                     {value("messages", `{`+own+`"contacts":[{"wa_id":"1999"}],"messages":[{"from":"15550100001","id":"w"}]}`), "contact=15550100001|aliases=-"},
 		"from_user_id wins over contacts":             {value("messages", `{`+own+`"contacts":[{"wa_id":"15550100001","user_id":"US.77001"}],"messages":[{"from_user_id":"US.77001","id":"w"}]}`), "contact=US.77001|user_id=-|aliases=15550100001 US.77001"},

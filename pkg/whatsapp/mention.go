@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Mentions reports whether a payload has one of a person's canonical names anywhere, in
-// whichever form, and whether it names other people too.
+// Mentions reports whether a payload contains one of a person's canonical names anywhere, in any
+// form, and whether it names other people too.
 func Mentions(payload []byte, person []string) (mentioned, others bool) {
 	body := compacted(payload)
 	if body == nil {
@@ -28,7 +28,7 @@ func Mentions(payload []byte, person []string) (mentioned, others bool) {
 		default:
 			text := string(r)
 			if r.isString() {
-				_ = json.Unmarshal(r, &text) // what is no text is looked at as it came
+				_ = json.Unmarshal(r, &text) // values that are not text are searched in their original form
 			}
 			mentioned = mentioned || mentionedIn(text, person)
 			if name := Canonical(text); isNameKey(key) && (IsPhone(name) || IsUserID(name)) && !slices.ContainsFunc(person, func(p string) bool { return p == name || SameNumber(p, name) }) {

@@ -108,7 +108,7 @@ func TestNoFactDependsOnTheNeighbourhood(t *testing.T) {
 	})
 }
 
-// FuzzSameBytesOtherContacts: whatever an update is, and whoever its neighbours are.
+// FuzzSameBytesOtherContacts: for any update and any neighbours.
 func FuzzSameBytesOtherContacts(f *testing.F) {
 	f.Add("messages", []byte(`{"from":"15550100001","id":"w","system":{"wa_id":"1"}}`), []byte(`[{"wa_id":"1","user_id":"US.1"}]`), []byte(`[]`))
 	f.Add("statuses", []byte(`{"id":"w","recipient_user_id":"US.1"}`), []byte(`[{"user_id":"US.1"}]`), []byte(`[{"user_id":"US.1","wa_id":"2"},{}]`))

@@ -8,10 +8,10 @@ import (
 	"unicode/utf8"
 )
 
-// Split takes a webhook body apart into events, each on its own. Nothing is
-// refused and nothing lost: what is not understood, or left over of a value, a
-// change, an entry or the body, becomes an event too, and a body that is no
-// notification becomes one quarantined event. There is always at least one.
+// Split splits a webhook body into self-contained events. Nothing is refused and nothing is lost:
+// anything that is not understood, or left over from a value, a change, an entry or the body,
+// becomes an event too, and a body that is not a notification becomes one quarantined event. There
+// is always at least one.
 //
 // The events' byte slices belong to Split's own copy of the body.
 func Split(body []byte) []Event {
@@ -64,7 +64,7 @@ func Quarantine(payload []byte, reason string) Event {
 	}
 }
 
-// splitter walks down a body and remembers what belongs to the events below.
+// splitter walks down a body and remembers the facts that apply to the events below.
 type splitter struct {
 	events  []Event
 	nodes   int // members and elements looked at above the updates
@@ -78,8 +78,8 @@ type splitter struct {
 	number             numberFacts
 }
 
-// count counts one more member or element above the updates. Past maxNodes nothing is
-// taken apart any more: the body is kept whole.
+// count counts one more member or element above the updates. Past maxNodes splitting stops, and the
+// body is kept whole.
 func (s *splitter) count() {
 	if s.nodes++; s.nodes > maxNodes {
 		s.tooMany = true
@@ -307,7 +307,7 @@ func (s *splitter) rest(p *parts, only *Event) {
 	s.add(e)
 }
 
-// borrow makes an event one about the update that it stands beside.
+// borrow gives an event the person of the update alongside it.
 func (e *Event) borrow(from *Event) {
 	e.Contact, e.UserID, e.GroupID, e.WAMID, e.borrowed = from.Contact, from.UserID, from.GroupID, from.WAMID, true
 	if e.Time == 0 {
@@ -508,8 +508,8 @@ func (s *splitter) other(kind string, payload raw) {
 	s.add(e)
 }
 
-// add gives an event its key and keeps it. Whom it is about is part of the key where only
-// its neighbourhood says so: with other neighbours it is another one.
+// add gives an event its key and keeps it. The person is part of the key if only its neighbours say
+// who that is: with other neighbours it is a different event.
 func (s *splitter) add(e Event) {
 	switch {
 	case e.Kind == KindEvent:

@@ -49,7 +49,7 @@ func FuzzSplit(f *testing.F) {
 		}
 		if !json.Valid(body) {
 			if len(events) != 1 || !bytes.Equal(events[0].Payload, body) || events[0].Reason != ReasonNotJSON {
-				t.Fatalf("a body that is no JSON became %d events", len(events))
+				t.Fatalf("a body that is not JSON became %d events", len(events))
 			}
 			return
 		}
@@ -114,7 +114,7 @@ func TestStatusesFoldInAnyOrder(t *testing.T) {
 	}
 }
 
-func TestHistoryIsSplitAndItsDirectionsAreTold(t *testing.T) {
+func TestHistoryIsSplitWithItsDirections(t *testing.T) {
 	body, err := fixtures.Body("history")
 	if err != nil {
 		t.Fatal(err)
@@ -189,7 +189,7 @@ func TestDifferentUpdatesWithEqualBytesAreDifferentRows(t *testing.T) {
 	}
 }
 
-func TestAListThatIsNoneOfUpdatesStaysWhole(t *testing.T) {
+func TestAListWithoutUpdatesStaysWhole(t *testing.T) {
 	events := Split(value("new_field", `{"metadata":{},"hours":[3,1,3],"none":[],"messages":[{"id":"a"}]}`))
 	if len(events) != 2 || string(events[1].Payload) != `{"hours":[3,1,3],"none":[]}` {
 		t.Errorf("got %d events, the last is %s", len(events), events[len(events)-1].Payload)
@@ -203,7 +203,7 @@ func TestTheBodysLeftoverBelongsToNoEntry(t *testing.T) {
 	}
 }
 
-func TestALoneSurrogateIsNoIdentifier(t *testing.T) {
+func TestALoneSurrogateIsNotAnIdentifier(t *testing.T) {
 	a := Split(value("messages", `{"messages":[{"id":"\ud800"},{"id":"\ud801"},{"id":"\ufffd"}]}`))
 	if a[0].WAMID != "" || a[0].Key.Message == a[1].Key.Message || a[2].WAMID != "\ufffd" {
 		t.Errorf("got %+v", a)

@@ -2,14 +2,14 @@ package whatsapp
 
 import "encoding/json"
 
-// Sending says whom a message that is about to leave is for, in the words that events have
-// too, and what a person would read of it.
+// Sending describes a message to be sent with the same attributes as events: its recipient, and
+// what a person would read of it.
 type Sending struct {
 	Contact, UserID, GroupID string
 	Text, ReplyTo, MediaID   string
 }
 
-// Describe describes a compacted body of which Check made the summary.
+// Describe describes a compacted body with Check's summary of it.
 func Describe(body []byte, s Summary) Sending {
 	if !json.Valid(body) { // a refused record's, which may be cut or anything
 		return Sending{}

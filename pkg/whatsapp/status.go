@@ -2,9 +2,8 @@ package whatsapp
 
 import "slices"
 
-// rank orders the states that a message goes through. A later rank stays, whatever
-// comes after it (WhatsApp Cloud API: statuses come in any order, and "read" without
-// "delivered").
+// rank orders the states that a message goes through. A higher rank is final, whichever status
+// follows (WhatsApp Cloud API: statuses come in any order, and "read" without "delivered").
 var rank = []string{"sent", "delivered", "read", "played"}
 
 // Rank orders statuses that have the same time: sent, delivered, read, played, and
@@ -16,10 +15,10 @@ func Rank(status string) int {
 	return len(rank)
 }
 
-// Folded is what all statuses of a message say together.
+// Folded is the combined state of all statuses of a message.
 type Folded struct {
 	State      string   // the highest of sent, delivered, read, played; empty before any
-	Failed     bool     // true once a failure was told, on any of the recipient's devices
+	Failed     bool     // true once a failure was reported, on any of the recipient's devices
 	ErrorCodes []string // of failures, without repeats
 	Others     []string // other statuses, such as deleted, without repeats
 }
