@@ -8,7 +8,7 @@ unexport GOOS GOARCH
 .PHONY: help run listen test test-short try lint lint-template fuzz bench oracles trigger build sam-test sam-local soak check erase export upgrade redrive replay delete clean
 
 PORT ?= 8080
-# Folder of a laptop stack's environment file and logs; a second stack needs another one.
+# Folder of a laptop stack's environment file and logs; a second stack needs its own.
 STATE = .local
 # For the shell: ". name" searches PATH where the name has no slash.
 ENV = "$(abspath $(STATE))/env"

@@ -29,7 +29,7 @@ type people struct {
 	own, shared []table.Item
 
 	split []table.Item // whether they name the person is in their parts
-	// Statuses that name nobody belong to whoever their message belongs to.
+	// Statuses without a name belong to the person of their message.
 	nameless map[string][]table.Item // by pk
 	messages map[string]bool         // pks of own messages and sends, and of what WhatsApp calls them
 }
