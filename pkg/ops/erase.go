@@ -37,21 +37,30 @@ var contactForm = regexp.MustCompile(`^[A-Za-z0-9.@_+() =/-]+$`)
 // parallel bounds the concurrent deletions.
 const parallel = 8
 
-func (p *program) erase(ctx context.Context, contact string, others bool) error {
+// person finds the stack's table and every name of a person there.
+func (p *program) person(ctx context.Context, contact string) (*table.Table, []string, error) {
 	if !contactForm.MatchString(contact) {
-		return errors.New("name a person: -contact (CONTACT= for make) with a phone number, or a user or group id")
+		return nil, nil, errors.New("name a person: -contact (CONTACT= for make) with a phone number, or a user or group id")
 	}
 	t, err := p.find(ctx)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	db, err := t.table()
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	names, err := db.Names(ctx, contact)
 	if err != nil {
-		return why(err)
+		return nil, nil, why(err)
+	}
+	return db, names, nil
+}
+
+func (p *program) erase(ctx context.Context, contact string, others bool) error {
+	db, names, err := p.person(ctx, contact)
+	if err != nil {
+		return err
 	}
 	own, shared, err := p.ofPerson(ctx, db, names, key)
 	if err != nil {

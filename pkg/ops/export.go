@@ -64,20 +64,9 @@ type exported struct {
 }
 
 func (p *program) export(ctx context.Context, contact, folder string) error {
-	if !contactForm.MatchString(contact) {
-		return errors.New("say whom: a phone number, or a user or group id (CONTACT= for make)")
-	}
-	t, err := p.find(ctx)
+	db, names, err := p.person(ctx, contact)
 	if err != nil {
 		return err
-	}
-	db, err := t.table()
-	if err != nil {
-		return err
-	}
-	names, err := db.Names(ctx, contact)
-	if err != nil {
-		return why(err)
 	}
 	own, shared, err := p.ofPerson(ctx, db, names, func(it table.Item) table.Item { return it })
 	if err != nil {
