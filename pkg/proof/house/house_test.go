@@ -3,6 +3,9 @@
 package house
 
 import (
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -83,4 +86,58 @@ func within(path, wing string) bool { return path == wing || strings.HasPrefix(p
 func firstElement(path string) string {
 	first, _, _ := strings.Cut(path, "/")
 	return first
+}
+
+// texts returns the files that people read: code, documents, the template and the Makefile.
+func texts(t *testing.T) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	for _, top := range []string{"functions", "pkg", ".github", "README.md", "Makefile", "template.yaml", "samconfig.toml"} {
+		err := filepath.WalkDir(filepath.Join(root, top), func(path string, d os.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			if !slices.Contains([]string{".go", ".md", ".yaml", ".toml", ""}, filepath.Ext(path)) || strings.Contains(path, "/proof/house/") {
+				return nil
+			}
+			text, err := os.ReadFile(path) // #nosec G304 -- a file of this checkout
+			found[strings.TrimPrefix(path, root+"/")] = string(text)
+			return err
+		})
+		if err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+	}
+	if len(found) < 200 {
+		t.Fatalf("only %d files were found", len(found))
+	}
+	return found
+}
+
+// not lists the words that the project does not use, where they have one meaning only.
+var not = []struct {
+	words *regexp.Regexp
+	but   string
+}{
+	{regexp.MustCompile(`(?i)\bmend(s|ed|ing)?\b`), "fix"},
+	{regexp.MustCompile(`(?i)\bsurely\b`), "definitely, certainly"},
+	{regexp.MustCompile(`(?i)\bwho(so)?ever\b`), "callers that"},
+	{regexp.MustCompile(`(?i)\bdead letters\b`), "dead-letter queue, dead-lettered messages"},
+	{regexp.MustCompile(`(?i)\b(is|be|was) had\b`), "is available, obtained"},
+	{regexp.MustCompile(`(?i)\bcomes? again\b`), "is retried, is returned to the queue"},
+	{regexp.MustCompile(`(?i)\b(is|are) no (argument|message|json|notification|text|string|number|list|parameter|client|object|header|key)s?\b`), "is not a"},
+	{regexp.MustCompile(`(?i)\bin the place of\b`), "instead of"},
+	{regexp.MustCompile(`(?i)\banother one\b`), "a different one"},
+}
+
+func TestTheGlossarysWordsAreNotUsed(t *testing.T) {
+	for path, text := range texts(t) {
+		for n, line := range strings.Split(text, "\n") {
+			for _, rule := range not {
+				if found := rule.words.FindString(line); found != "" {
+					t.Errorf("%s:%d: %q: write %s", path, n+1, found, rule.but)
+				}
+			}
+		}
+	}
 }
