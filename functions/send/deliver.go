@@ -97,6 +97,14 @@ func (h *handler) send(ctx context.Context, d *delivery) {
 		case ledger.DoWrite:
 			result := h.write(ctx, d, action.Write)
 			action = way.Wrote(h.now(), result)
+		case ledger.DoRead:
+			reading, cancel := context.WithDeadline(ctx, h.until(d, readLimit))
+			row, _, _, err := h.table.LookUp(reading, d.request.ID)
+			cancel()
+			if err != nil {
+				d.err = err
+			}
+			action = way.Read(h.now(), row, err == nil)
 		case ledger.DoQuery:
 			reading, cancel := context.WithDeadline(ctx, h.until(d, readLimit))
 			statuses, err := h.table.Statuses(reading, d.request.ID)

@@ -10,6 +10,8 @@ const (
 	DoWrite Do = iota
 	// DoQuery: read the statuses stored under the message's id, consistently, then call Queried.
 	DoQuery
+	// DoRead: read the row, consistently, then call Read.
+	DoRead
 	// DoPost: post Action.Send to the Gateway, once, within Action.Within, then call Posted.
 	DoPost
 	// DoEnqueue: send {"id"} to the outbound queue, then call Enqueued.

@@ -104,7 +104,8 @@ func (w *world) encode(b []byte) []byte {
 		}
 		v := &s.visit
 		b = append(b, byte(s.began), byte(v.phase), byte(s.action.Do), byte(v.refusals),
-			flags(s.repeated, s.faulted, s.known, v.overUnknown, v.posted))
+			flags(s.repeated, s.faulted, s.known, v.overUnknown, v.posted, s.before))
+		b = append(b, s.state...)
 		if s.action.Do == DoWrite {
 			b = encodeWrite(b, s.action.Write)
 		}

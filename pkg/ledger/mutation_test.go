@@ -21,6 +21,8 @@ type mutation struct {
 	noVoid   bool
 	// lateClock judges an image by a clock that was read after it.
 	lateClock bool
+	// blind shows a visit that may not claim no row.
+	blind bool
 }
 
 // settled shows an image whose attempts have outcomes that they do not have.
@@ -128,6 +130,23 @@ func mutations() []mutation {
 			}
 			return a
 		}},
+		{name: "what may not be sent is not looked up", scenario: "a caller who may not send, and two callers", breaks: "over a message that left", blind: true},
+		{name: "end0 without row absent", scenario: "a record that may not be sent, and a caller", breaks: "may have left", drop: RowAbsent, step: EndNew},
+		{name: "endN without v = seen", scenario: "a record that may not be sent, and two callers", breaks: "may have left", drop: VersionIs, step: EndSeen},
+		{name: "what is queued is said not to be sent", scenario: "queued, a caller who may not send, record", breaks: "over a row that was queued",
+			action: func(w *world, slot int, a Action) Action {
+				if v := &w.slots[slot].visit; w.gated(slot) && a.Do == DoRespond && a.Response.Kind == Busy && v.image != nil && !v.image.ValidUntil.IsZero() {
+					a.Response = Response{Kind: Gated}
+				}
+				return a
+			}},
+		{name: "a record that may not be sent is not ended", scenario: "a record that may not be sent, and a caller", breaks: "has not ended",
+			action: func(_ *world, _ int, a Action) Action {
+				if a.Do == DoWrite && a.Write.Step == EndNew {
+					a = Action{Do: DoAcknowledge, Notes: []Note{NoteGated}}
+				}
+				return a
+			}},
 		{name: "a record is acknowledged while its message is in flight", scenario: "queued, caller, record", breaks: "no record is left",
 			action: func(w *world, slot int, a Action) Action {
 				if w.sc.slots[slot] == RecordByID && w.slots[slot].visit.own == nil && a.Do == DoLater {

@@ -38,6 +38,10 @@ type Request struct {
 	OnUnknown      Choice        // empty: Hold
 	ValidFor       time.Duration // Async, Record; 0: DefaultValidFor, at most MaxValidFor
 
+	// MayNotClaim says why this visit may not send the message, whatever the row says: the answer
+	// that its caller gets, or that ends its record. Nil: it may. Of Sync and Record.
+	MayNotClaim *Outcome
+
 	// Of Record and RecordByID: when the record was first put on the queue.
 	Sent time.Time
 }

@@ -25,6 +25,9 @@ const (
 	// Late: rejected, because its validity ended; Response.Outcome, if there is one, is why it was
 	// not sent before (SEND_004).
 	Late Kind = "late"
+	// Gated: this visit may not send the message; Response.Outcome says why. Nothing was sent, and
+	// the key is as it was.
+	Gated Kind = "gated"
 	// Accepted202: its row is written and its id is in the queue.
 	Accepted202 Kind = "queued"
 	// QueueFailed: the queue did not confirm; the same key may be repeated safely (SVC_004).
@@ -38,7 +41,7 @@ const (
 // Response is what a waiting caller is returned.
 type Response struct {
 	Kind       Kind
-	Outcome    *Outcome      // of Own, Stored and possibly Late
+	Outcome    *Outcome      // of Own, Stored, Gated and possibly Late
 	RetryAfter time.Duration // of Busy, above zero; of Own where the Gateway or Meta asked for it
 	Replayed   bool          // Idempotent-Replayed: true
 }
@@ -58,6 +61,8 @@ const (
 	NoteHeld Note = "held"
 	// NoteExpired: a queue record arrived after its validity.
 	NoteExpired Note = "expired"
+	// NoteGated: a queue record may not be sent, and was ended in its row.
+	NoteGated Note = "gated"
 	// NoteOutcomeLost: the outcome could not be written; the caller is returned it all the same.
 	NoteOutcomeLost Note = "outcome lost"
 	// NoteRowGone: the row of an attempt was gone when its outcome was written.

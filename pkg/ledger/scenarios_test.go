@@ -13,6 +13,13 @@ func scenarios() []scenario {
 		{name: "two callers who resend", slots: []Source{Sync, Sync}, choice: Resend, faults: 2, horizon: 5, forged: true},
 		{name: "a record twice that resends", slots: []Source{Record, Record}, choice: Resend, faults: 2, horizon: 5},
 		{name: "caller, queued, record that resend", slots: []Source{Sync, Async, RecordByID}, choice: Resend, faults: 1, horizon: 4},
+		{name: "a caller who may not send, and two callers", slots: []Source{Sync, Sync, Sync}, gated: []bool{true}, faults: 1, horizon: 4},
+		{name: "a record that may not be sent, and a caller", slots: []Source{Record, Sync}, gated: []bool{true}, faults: 2, horizon: 5, forged: true},
+		{name: "a record that may not be sent, and two callers", slots: []Source{Record, Sync, Sync}, gated: []bool{true}, horizon: 4},
+		{name: "a record that may be sent, and then may not", slots: []Source{Record, Record}, gated: []bool{false, true}, faults: 2, horizon: 6},
+		{name: "a record that may not be sent, and then may", slots: []Source{Record, Record}, gated: []bool{true, false}, faults: 2, horizon: 6},
+		{name: "queued, a caller who may not send, record", slots: []Source{Async, Sync, RecordByID}, gated: []bool{false, true}, faults: 1, horizon: 5},
+		{name: "a caller who resends, and one who may not send", slots: []Source{Sync, Sync}, gated: []bool{false, true}, choice: Resend, faults: 2, horizon: 5},
 		{name: "two callers after two unknowns", slots: []Source{Sync, Sync}, choice: Resend, faults: 1, horizon: 4, seed: twoUnknown()},
 	}
 }

@@ -124,7 +124,7 @@ func (w *world) mayBegin(i int) bool {
 	if w.sc.ordered && i > 0 && w.slots[i-1].stage == idle {
 		return false
 	}
-	if i > 0 && w.sc.slots[i-1] == w.sc.slots[i] && w.slots[i-1].stage == idle {
+	if i > 0 && w.sc.slots[i-1] == w.sc.slots[i] && w.gated(i-1) == w.gated(i) && w.slots[i-1].stage == idle {
 		return false // equal visits are interchangeable: the first one begins first
 	}
 	return w.sc.slots[i] != RecordByID || w.record
@@ -174,6 +174,18 @@ func (w *world) act(i int, yield func(world)) {
 	switch s.action.Do {
 	case DoWrite:
 		w.actWrite(i, yield)
+	case DoRead:
+		n := *w
+		n.step(i, func(v *Visit, now time.Time) Action {
+			if n.mut != nil && n.mut.blind {
+				return v.Read(now, nil, true)
+			}
+			return v.Read(now, n.row, true)
+		})
+		yield(n)
+		w.fault(i, yield, func(n *world) {
+			n.step(i, func(v *Visit, now time.Time) Action { return v.Read(now, nil, false) })
+		})
 	case DoQuery:
 		n := *w
 		statuses := n.statuses()

@@ -6,9 +6,11 @@ type phase int
 
 const (
 	phaseClaim  phase = iota // a claim or queueing is being written
+	phaseRow                 // the row is being read
 	phaseRead                // statuses are being read
 	phasePost                // the message is at the Gateway
 	phaseSettle              // the outcome is being written
+	phaseEnd                 // a row is being rejected that may not be claimed
 	phaseVoid                // a lost claim is being withdrawn
 	phaseQueue               // the id is being put on the queue
 	phaseEnded
@@ -33,10 +35,14 @@ type Visit struct {
 	note        Note
 }
 
-// Begin starts a visit. The first write is made blindly, because most keys are new.
+// Begin starts a visit. The first write is made blindly, because most keys are new. A visit that
+// may not claim reads first: a settled key still has its stored response.
 func Begin(r *Request, now time.Time) (*Visit, Action) {
 	v := &Visit{req: r}
 	switch {
+	case r.MayNotClaim != nil:
+		v.phase, v.clock = phaseRow, now
+		return v, Action{Do: DoRead}
 	case r.Source == Async:
 		return v, v.issue(now, r.queue0(now))
 	case r.Source == RecordByID:
@@ -53,11 +59,40 @@ func (v *Visit) first(now time.Time) Action {
 	switch {
 	case r.Source == RecordByID:
 		return v.acknowledge(NoteNoRow)
+	case r.MayNotClaim != nil:
+		return v.gated(now)
 	case r.Source == Async, r.Source == Record && !now.Before(r.validUntil(now)):
 		return v.issue(now, r.queue0(now))
 	default:
 		return v.claim(now, r.claim0(now))
 	}
+}
+
+// Read reports the row of a DoRead, nil where there is none, or that it could not be read.
+func (v *Visit) Read(now time.Time, row *Send, ok bool) Action {
+	switch {
+	case v.phase != phaseRow:
+		panic("ledger: Read without a read")
+	case !ok:
+		return v.failed(TableFailed, NoteTableFailed)
+	case row == nil:
+		return v.gated(now)
+	}
+	return v.refused(now, row)
+}
+
+// gated ends a visit that may not claim, over no row or one that is queued or released. A caller
+// is returned the reason, and its key stays free; but of what is queued nobody says that nothing is
+// sent. A record is ended in its row, or it would come back until its validity ends.
+func (v *Visit) gated(now time.Time) Action {
+	if !v.req.Source.IsRecord() {
+		return v.respond(Response{Kind: Gated, Outcome: v.req.MayNotClaim})
+	}
+	v.phase, v.clock = phaseEnd, now
+	if v.write = v.req.end0(now); v.image != nil {
+		v.write = v.req.endN(now, v.image)
+	}
+	return Action{Do: DoWrite, Write: v.write}
 }
 
 // claim writes a claim, if a call of the Gateway still fits after it.
@@ -87,6 +122,14 @@ func (v *Visit) Wrote(now time.Time, r Result) Action {
 		default:
 			return v.landed(now, r.Image)
 		}
+	case phaseEnd:
+		switch {
+		case r.Refused:
+			return v.refused(now, r.Image)
+		case r.Lost || r.Missed:
+			return v.failed(TableFailed, NoteTableFailed)
+		}
+		return v.acknowledge(NoteGated)
 	case phaseVoid:
 		return v.failed(TableFailed, NoteTableFailed)
 	case phaseSettle:
@@ -190,7 +233,7 @@ func (v *Visit) Queried(now time.Time, statuses []Status, ok bool) Action {
 
 func (v *Visit) unknown(now time.Time, mayResend bool) Action {
 	switch {
-	case v.choice() != Resend || !mayResend:
+	case v.req.MayNotClaim != nil, v.choice() != Resend || !mayResend:
 		return v.uncertain()
 	case v.req.Source == Async:
 		v.overUnknown = true
@@ -208,6 +251,10 @@ func (v *Visit) queued(now time.Time) Action {
 		return v.acknowledge(NoteExpired)
 	case !v.valid(now):
 		return v.busy(v.image.ValidUntil.Add(ExpiryMargin).Sub(now), "")
+	case v.req.MayNotClaim != nil && v.req.Source.IsRecord():
+		return v.gated(now)
+	case v.req.MayNotClaim != nil:
+		return v.busy(shortDelay, "") // its record may still send it
 	case v.req.Source == Async:
 		return v.enqueue()
 	}
@@ -215,6 +262,9 @@ func (v *Visit) queued(now time.Time) Action {
 }
 
 func (v *Visit) released(now time.Time) Action {
+	if v.req.MayNotClaim != nil {
+		return v.gated(now)
+	}
 	switch v.req.Source {
 	case Async:
 		v.overUnknown = false

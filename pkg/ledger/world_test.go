@@ -30,6 +30,7 @@ func at(n int) time.Time { return start.Add(time.Duration(n) * tick) }
 type scenario struct {
 	name    string
 	slots   []Source
+	gated   []bool // of the slots: it may not claim
 	choice  Choice
 	faults  int // crashes, lost responses, delayed repeats and failed reads in total
 	horizon int // ticks
@@ -60,11 +61,13 @@ type slot struct {
 	tried bool
 	// delayed is a first try of a write that has not landed yet, but still may.
 	delayed *Write
-	left    bool // the message truly left
-	receipt bool // its callback came
-	faulted bool // this visit's own reads or writes failed
-	known   bool // accepted was in the table when it began
-	claimed int  // rank of its claim among all claims
+	left    bool  // the message truly left
+	receipt bool  // its callback came
+	faulted bool  // this visit's own reads or writes failed
+	known   bool  // accepted was in the table when it began
+	before  bool  // a message had left when it began
+	state   State // of the row when it began
+	claimed int   // rank of its claim among all claims
 }
 
 // world is one state of the model.
@@ -156,10 +159,17 @@ func (w *world) sent() int {
 	return n
 }
 
+func (w *world) gated(i int) bool { return i < len(w.sc.gated) && w.sc.gated[i] }
+
 func (w *world) begin(i int) {
 	s := &w.slots[i]
 	s.stage, s.began, s.known = acting, w.now, w.known()
-	v, a := Begin(w.request(w.sc.slots[i], tokens[i], w.now), at(w.now))
+	s.before, s.state = w.sent() > 0, Fold(at(w.now), w.row, w.statuses()).State
+	r := w.request(w.sc.slots[i], tokens[i], w.now)
+	if w.gated(i) {
+		r.MayNotClaim = &Outcome{HTTP: 409, Reason: "GATE"}
+	}
+	v, a := Begin(r, at(w.now))
 	s.visit = *v
 	w.follow(i, a)
 }
@@ -195,7 +205,18 @@ func (w *world) land(i int, wr Write) Result {
 		return Result{Refused: true, Image: w.row}
 	}
 	switch wr.Step {
+	case EndNew, EndSeen:
+		if w.row != nil {
+			for token, a := range w.row.Attempts {
+				if token != tokens[i] && (a.Outcome == nil || a.Outcome.State != Released) {
+					w.breaks("slot %d ended a row in which %s may have left", i, token)
+				}
+			}
+		}
 	case Claim0, Claim1, ClaimN:
+		if w.gated(i) {
+			w.breaks("slot %d claimed, and may not", i)
+		}
 		if w.row != nil && w.row.has(Rejected) {
 			w.breaks("slot %d claimed over a rejected attempt", i)
 		}
@@ -276,6 +297,9 @@ func (w *world) follow(i int, a Action) {
 		if s.known && !s.faulted && a.Do == DoLater {
 			w.breaks("slot %d puts a record back whose message is known as accepted", i)
 		}
+		if slices.Contains(a.Notes, NoteGated) && (w.row == nil || !w.row.has(Rejected)) {
+			w.breaks("slot %d acknowledges a record that it has not ended", i)
+		}
 		if slices.Contains(a.Notes, NoteHeld) && !w.excused && !s.faulted {
 			w.breaks("slot %d gives a record up, although nothing went wrong", i)
 		}
@@ -340,6 +364,13 @@ func (w *world) checkAnswer(i int, a Response) {
 	case Uncertain:
 		if !w.excused && !s.faulted {
 			w.breaks("slot %d is returned that nobody knows, although nothing went wrong", i)
+		}
+	case Gated:
+		if s.before {
+			w.breaks("slot %d is returned that nothing was sent, over a message that left", i)
+		}
+		if s.state == Queued || s.state == Rejected || s.state == Expired {
+			w.breaks("slot %d is returned that nothing was sent, over a row that was %s", i, s.state)
 		}
 	case KeyReused:
 		w.breaks("slot %d is returned a different request", i)

@@ -28,6 +28,12 @@ const (
 	// VoidOwn withdraws a claim whose write had no response, and for which nothing was posted: its
 	// attempt, if it is there, becomes Released.
 	VoidOwn Step = "void"
+	// EndNew makes the row of a record that may not be sent, rejected from the start. It requires
+	// that there is no row.
+	EndNew Step = "end0"
+	// EndSeen rejects a row as a visit has read it, queued or released, whose record may not be
+	// sent. It requires that the row has not been written since.
+	EndSeen Step = "endN"
 	// RefuseRecord makes the row of a queue record that can never be sent; no visit writes it. See
 	// Refused.
 	RefuseRecord Step = "refuse"
@@ -86,7 +92,8 @@ type Write struct {
 
 // Update says what a write sets; what is zero stays as it is.
 type Update struct {
-	// Token and Lease add an attempt. With Outcome, Token names the attempt that gets it.
+	// Token and Lease add an attempt. With Outcome, Token names the attempt that gets it; with all
+	// three, the attempt is over from the start.
 	Token   string
 	Lease   time.Time
 	Outcome *Outcome
@@ -138,6 +145,9 @@ func Apply(row *Send, w Write) (*Send, error) {
 	switch {
 	case set.Outcome != nil:
 		a := next.Attempts[set.Token]
+		if !set.Lease.IsZero() {
+			a.Lease = set.Lease
+		}
 		a.Outcome = set.Outcome
 		next.Attempts[set.Token] = a
 	case set.Token != "":
@@ -214,6 +224,22 @@ func (r *Request) outcome(step Step, o Outcome) Write {
 		w.Set.Wamid = o.Wamid
 	}
 	return w
+}
+
+// end0 and endN reject what may not be claimed, so that its record needs no further visit.
+func (r *Request) end0(now time.Time) Write {
+	w := Refused(r, now, *r.MayNotClaim)
+	w.Step = EndNew
+	return w
+}
+
+func (r *Request) endN(now time.Time, seen *Send) Write {
+	o := *r.MayNotClaim
+	o.State, o.At = Rejected, now
+	return Write{
+		Step: EndSeen, ID: r.ID, If: []Clause{{Kind: VersionIs, V: seen.V}},
+		Set: Update{Token: r.Token, Lease: now, Outcome: &o, Renew: true, ExpiresAt: expiry(now, r.RetentionDays)},
+	}
 }
 
 // Refused is the write of a queue record that was refused before any claim: a row of its own,

@@ -164,6 +164,8 @@ func (e *expression) update(id string, u ledger.Update) string {
 		}
 	}
 	switch {
+	case u.Outcome != nil && !u.Lease.IsZero(): // an attempt that is over from the start
+		set = append(set, e.path("attempts", u.Token)+" = "+e.value("attempt", attemptValue(ledger.Attempt{Lease: u.Lease, Outcome: u.Outcome})))
 	case u.Outcome != nil:
 		set = append(set, e.path("attempts", u.Token, "outcome")+" = "+e.value("came", outcomeValue(u.Outcome)))
 	case u.Token != "":

@@ -85,6 +85,14 @@ func TestEachWriteOfTheLedgerHasItsCondition(t *testing.T) {
 			"UpdateItem", "v = :seen", "SET v = v + :one, valid_until = :valid_until, on_unknown = :on_unknown, expires_at = :expires_at REMOVE detail_type, outcome, reason",
 			"", map[string]string{":seen": "7", ":one": "1", ":valid_until": "1772600767089", ":on_unknown": "resend", ":expires_at": "1772600767"},
 		},
+		"end0": {ledger.Write{Step: ledger.EndNew, ID: id, If: claims.If, Put: claims.Put}, "PutItem", none, "", "", nil},
+		"endN": {
+			ledger.Write{Step: ledger.EndSeen, ID: id, If: []ledger.Clause{{Kind: ledger.VersionIs, V: 7}},
+				Set: ledger.Update{Token: "T", Lease: at, Outcome: &ledger.Outcome{State: ledger.Rejected, Reason: "WINDOW_001", At: at}, Renew: true, ExpiresAt: at}},
+			"UpdateItem", "v = :seen",
+			"SET v = v + :one, detail_type = :detail_type, outcome = :outcome, reason = :reason, attempts.T = :attempt, expires_at = :expires_at",
+			"", map[string]string{":seen": "7", ":one": "1", ":detail_type": "WhatsApp Message Outcome", ":outcome": "rejected", ":reason": "WINDOW_001", ":expires_at": "1772600767"},
+		},
 		"accepted": {
 			settles, "UpdateItem", open,
 			"SET v = v + :one, detail_type = :detail_type, outcome = :outcome, attempts.T.outcome = :came, sent_wamid = if_not_exists(sent_wamid, :wamid) REMOVE reason",
