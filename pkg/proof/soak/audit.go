@@ -70,8 +70,9 @@ func identities(n int) (all []string) {
 
 // stored is the content of the table.
 type stored struct {
-	updates  map[string]int // by identity
-	statuses map[string]int // of the simulated Gateway's callbacks, by wamid and status
+	updates  map[string]int  // by identity
+	aliases  map[string]bool // "contact#<name> alias#<other name>"
+	statuses map[string]int  // of the simulated Gateway's callbacks, by wamid and status
 	sends    int
 	parts    int      // that are there
 	promised int      // that heads refer to
@@ -79,7 +80,7 @@ type stored struct {
 }
 
 func (s *soak) read(ctx context.Context) (t stored, err error) {
-	t.updates, t.statuses = map[string]int{}, map[string]int{}
+	t.updates, t.statuses, t.aliases = map[string]int{}, map[string]int{}, map[string]bool{}
 	err = s.table().Scan(ctx, table.Selection{}, func(it table.Item) {
 		pk, sk := it.Key()
 		if it.Text("detail_type") != "" && it.Text("kind") != "send" {
@@ -90,6 +91,8 @@ func (s *soak) read(ctx context.Context) (t stored, err error) {
 			t.sends++
 		case it.IsPart():
 			t.parts++
+		case kind == "alias":
+			t.aliases[pk+" "+sk] = true
 		case it.Text("message_id") != "":
 			t.statuses[it.Text("wamid")+" "+it.Text("status")]++
 		default:
@@ -102,6 +105,29 @@ func (s *soak) read(ctx context.Context) (t stored, err error) {
 		}
 	})
 	return t, err
+}
+
+// strangers counts aliases that no accepted delivery proves, and those of one that are missing.
+func (s *soak) strangers(found map[string]bool) (n int) {
+	proven := map[string]bool{}
+	for _, d := range s.accepted {
+		for _, e := range whatsapp.Split(body(d)) {
+			for _, p := range e.Aliases {
+				proven["contact#"+p[0]+" alias#"+p[1]], proven["contact#"+p[1]+" alias#"+p[0]] = true, true
+			}
+		}
+	}
+	for one := range found {
+		if !proven[one] {
+			n++
+		}
+	}
+	for one := range proven {
+		if !found[one] {
+			n++
+		}
+	}
+	return n
 }
 
 // audit compares the table and the ledger with what was delivered and sent.
@@ -119,7 +145,7 @@ func (s *soak) audit(ctx context.Context) error {
 			expected[id] = true
 		}
 	}
-	missing, doubled, foreign := 0, 0, 0
+	missing, doubled, foreign := 0, 0, s.strangers(t.aliases)
 	for id := range expected {
 		switch n := t.updates[id]; {
 		case n == 0:
