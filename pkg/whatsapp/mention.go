@@ -3,6 +3,7 @@ package whatsapp
 import (
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -54,12 +55,37 @@ func isNameKey(key string) bool {
 // mentionedIn looks for names in a text: of a number, its digits with whatever people write
 // between them.
 func mentionedIn(text string, person []string) bool {
+	if plain := unescaped(text); plain != text && mentionedIn(plain, person) {
+		return true
+	}
 	for _, name := range person {
 		if IsPhone(name) && hasNumber(text, name) || !IsPhone(name) && name != "" && hasWord(text, name) {
 			return true
 		}
 	}
 	return false
+}
+
+// unescaped replaces JSON's escapes of characters by their numbers: a body that is not JSON, and
+// JSON inside a string, have them.
+func unescaped(text string) string {
+	const escape = len(`\u002b`)
+	if !strings.Contains(text, `\u`) {
+		return text
+	}
+	var b strings.Builder
+	for at := 0; at < len(text); {
+		if strings.HasPrefix(text[at:], `\u`) && len(text)-at >= escape {
+			if code, err := strconv.ParseUint(text[at+2:at+escape], 16, 32); err == nil {
+				b.WriteRune(rune(code)) // #nosec G115 -- four hex digits
+				at += escape
+				continue
+			}
+		}
+		b.WriteByte(text[at])
+		at++
+	}
+	return b.String()
 }
 
 // hasNumber reports whether groups of digits, next to each other but for separators, are the
