@@ -13,7 +13,8 @@ type facts struct {
 	inside                      names // of the object that says whom it is about
 	change                      names // what else a system message, or an id's update, calls the person
 	previous                    string
-	added, removed              raw // participants of a group
+	parent, previousParent      string // the user id of a parent company's, and that before
+	added, removed              raw    // participants of a group
 	group, kind, code, opaque   string
 	toGroup                     bool
 	call                        string // direction of a call
@@ -83,6 +84,12 @@ func (f *facts) member(m member) {
 			f.itself.user, f.previous = usable(m.value.get("current")), usable(m.value.get("previous"))
 		} else {
 			f.itself.user = usable(m.value)
+		}
+	case "from_parent_user_id", "to_parent_user_id", "recipient_parent_user_id", "parent_user_id":
+		if m.value.isObject() { // an id's update
+			f.parent, f.previousParent = usable(m.value.get("current")), usable(m.value.get("previous"))
+		} else {
+			f.parent = first(usable(m.value), f.parent)
 		}
 	case "group_id":
 		f.group = usable(m.value)

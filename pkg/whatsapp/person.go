@@ -49,6 +49,8 @@ func (s *splitter) proofs(e *Event, f *facts, who names) {
 	e.alias(s, own, f.change.phone)
 	e.alias(s, own, f.change.user)
 	e.alias(s, first(f.change.user, f.itself.user, own), f.previous)
+	e.alias(s, first(who.user, f.itself.user, own), f.parent)
+	e.alias(s, f.parent, f.previousParent)
 	for _, list := range []raw{f.added, f.removed} {
 		for p := range list.elements() {
 			if len(e.Aliases) == maxAliases {
