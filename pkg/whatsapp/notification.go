@@ -456,7 +456,9 @@ func (s *splitter) history(chunk raw, contacts *contactList) {
 		}
 		kept = append(kept, m)
 	}
-	s.other("history", object(kept))
+	e := s.base(KindEvent, object(kept))
+	e.Type, e.ErrorCode = "history", firstErrorCode(chunk.get("errors")) // the business may not share it
+	s.add(e)
 }
 
 func (s *splitter) thread(t raw, contacts *contactList) raw {
