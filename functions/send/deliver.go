@@ -25,6 +25,7 @@ type delivery struct {
 	opaque  bool   // the caller used biz_opaque_callback_data
 	client  string // of a row that only its id named
 
+	closed api.Response    // why it may not be sent; empty where it may
 	end    ledger.Action   // DoRespond, DoAcknowledge or DoLater
 	result *gateway.Result // of its own call; nil without one
 	called time.Duration   // how long the Gateway took
@@ -91,6 +92,14 @@ func (h *handler) processEnds(ctx context.Context) time.Time {
 
 // send leads an order through the ledger: claim, post, settle. It decides nothing.
 func (h *handler) send(ctx context.Context, d *delivery) {
+	if d.err = h.checkWindow(ctx, d); d.err != nil {
+		d.end = ledger.Action{Do: ledger.DoRespond, Response: ledger.Response{Kind: ledger.TableFailed}}
+		if d.request.Source.IsRecord() {
+			d.end = ledger.Action{Do: ledger.DoLater, Delay: shortest, Spread: spread}
+		}
+		d.end.Notes = []ledger.Note{ledger.NoteTableFailed}
+		return
+	}
 	way, action := ledger.Begin(&d.request, h.now())
 	for {
 		switch action.Do {

@@ -45,6 +45,8 @@ func (h *handler) respond(d *delivery) api.Response {
 			id["reason"] = o.Reason
 		}
 		r = api.Fail(api.Expired, "", id)
+	case ledger.Gated:
+		r = d.closed
 	case ledger.Accepted202:
 		r = api.Succeed(http.StatusAccepted, map[string]string{"id": d.request.ID, "status": "queued"})
 		r.Headers["preference-applied"] = "respond-async"
@@ -106,6 +108,8 @@ func stored(o *ledger.Outcome) api.Response {
 	switch api.Code(r.Code) {
 	case api.RequestTooLarge, api.MalformedRequest, api.BrokenLimits, api.MalformedKey, api.KeyReused: // refused by us, as a record
 		r.Failure, r.Foreign = api.InvalidMessage, false
+	case api.WindowClosed:
+		r.Failure, r.Foreign = api.WindowIsClosed, false
 	}
 	return r
 }

@@ -55,9 +55,9 @@ func (o *Order) envelope(body []byte, f faults) *api.Response {
 	}
 	for name := range members {
 		switch name {
-		case "message", keyMember, "validFor", "onUnknown", "reader", "isFake", "mmlite", "contact", "group":
+		case "message", keyMember, "validFor", "onUnknown", "reader", "isFake", "mmlite", "contact", "group", "onClosedWindow", "onUnknownWindow":
 		default:
-			const known = "absent: an envelope has message, idempotencyKey, validFor, onUnknown, reader, contact, group, isFake, mmlite"
+			const known = "absent: an envelope has message, idempotencyKey, validFor, onUnknown, reader, contact, group, isFake, mmlite, onClosedWindow, onUnknownWindow"
 			if len(f) < mostUnknown && memberForm.MatchString(name) {
 				f.add(name, known)
 			} else { // it may be anything, of any length
@@ -83,6 +83,7 @@ func (o *Order) envelope(body []byte, f faults) *api.Response {
 		o.setValidFor(string(v), "validFor", f)
 	}
 	o.setOnUnknown(text("onUnknown"), "onUnknown", f)
+	o.setWindow(text("onClosedWindow"), "onClosedWindow", text("onUnknownWindow"), "onUnknownWindow", f)
 	o.IsFake, o.MMLite = flag("isFake"), flag("mmlite")
 	message := members["message"]
 	contact, group := text("contact"), text("group")

@@ -60,11 +60,13 @@ func refuse(code api.Code, description string) *api.Response {
 // name with the same letters in a different place or spelling is refused: ignored, ?isFake=true
 // would send a real message, and IdempotencyKey two.
 var places = map[string]struct{ query, header string }{
-	"isfake":         {query: "is_fake"},
-	"mmlite":         {query: "mmlite"},
-	"idempotencykey": {header: "Idempotency-Key"},
-	"onunknown":      {header: "On-Unknown"},
-	"validfor":       {header: "Valid-For"},
+	"isfake":          {query: "is_fake"},
+	"mmlite":          {query: "mmlite"},
+	"idempotencykey":  {header: "Idempotency-Key"},
+	"onunknown":       {header: "On-Unknown"},
+	"validfor":        {header: "Valid-For"},
+	"onclosedwindow":  {header: "On-Closed-Window"},
+	"onunknownwindow": {header: "On-Unknown-Window"},
 }
 
 // lettersOf leaves a name's ASCII letters and digits, in lower case, without the x of X-Name.

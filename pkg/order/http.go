@@ -68,6 +68,13 @@ func FromHTTP(r api.Request, client string) (Order, *api.Response) {
 		o.setValidFor(seconds, "Valid-For", f)
 		said("Valid-For", "validFor", before == o.ValidFor)
 	}
+	closed, unknown := strings.ToLower(r.Header("on-closed-window")), strings.ToLower(r.Header("on-unknown-window"))
+	said("On-Closed-Window", "onClosedWindow", closed == "" || closed == o.OnClosedWindow)
+	said("On-Unknown-Window", "onUnknownWindow", unknown == "" || unknown == o.OnUnknownWindow)
+	o.setWindow(closed, "On-Closed-Window", unknown, "On-Unknown-Window", f)
+	if o.Async && o.OnClosedWindow == WindowRefuse {
+		f.add("On-Closed-Window", "send, with Prefer: respond-async: what waits is sent without a look at the window")
+	}
 	key, keyed := r.HasHeader("idempotency-key")
 	if keyed {
 		said("Idempotency-Key", keyMember, key == o.Key)

@@ -27,6 +27,21 @@ type Order struct {
 	Async          bool          // the caller waits only until it is queued
 	OnUnknown      ledger.Choice // empty: the default
 	ValidFor       time.Duration // 0: the default
+	// OnClosedWindow is WindowRefuse where free text outside of the customer service window is
+	// not to be sent, OnUnknownWindow WindowClosed where nothing stored counts as outside.
+	OnClosedWindow, OnUnknownWindow string
+}
+
+// What a caller may choose about the customer service window; the first of each is the default.
+const (
+	WindowSend, WindowRefuse = "send", "refuse"
+	WindowOpen, WindowClosed = "open", "closed"
+)
+
+// AsksForWindow reports whether the window decides about this message: a template is delivered at
+// any time, and a group has none.
+func (o *Order) AsksForWindow() bool {
+	return o.OnClosedWindow == WindowRefuse && !o.Summary.Receipt && o.Summary.Type != "template" && o.About().Contact != ""
 }
 
 // About describes the message for its row.
@@ -69,6 +84,21 @@ func (o *Order) setOnUnknown(value string, path string, f faults) {
 		o.OnUnknown = c
 	default:
 		f.add(path, "hold or resend")
+	}
+}
+
+func (o *Order) setWindow(closed, closedPath, unknown, unknownPath string, f faults) {
+	if closed != "" && closed != WindowSend && closed != WindowRefuse {
+		f.add(closedPath, "send or refuse")
+	}
+	if unknown != "" && unknown != WindowOpen && unknown != WindowClosed {
+		f.add(unknownPath, "open or closed")
+	}
+	if closed != "" {
+		o.OnClosedWindow = closed
+	}
+	if unknown != "" {
+		o.OnUnknownWindow = unknown
 	}
 }
 
