@@ -18,7 +18,7 @@ func lockFolder(state string, port int) (*os.File, error) {
 		return nil, err
 	}
 	// Not truncated, because it describes the run that holds it.
-	lock, err := os.OpenFile(filepath.Join(state, "lock"), os.O_RDWR|os.O_CREATE, 0o644)
+	lock, err := os.OpenFile(filepath.Join(state, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
