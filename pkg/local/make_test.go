@@ -4,11 +4,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
 
-// makes runs a target, and returns what it printed but for make's own line at the end.
+// ofMake is make's own line, with its level where make runs the tests.
+var ofMake = regexp.MustCompile(`(?m)^make(\[\d+\])?: \*\*\*.*\n`)
+
+// makes runs a target, and returns what it printed apart from make's own line at the end.
 func makes(t *testing.T, env []string, args ...string) string {
 	t.Helper()
 	command := exec.Command("make", append([]string{"-s"}, args...)...)
@@ -17,8 +21,7 @@ func makes(t *testing.T, env []string, args ...string) string {
 	if err == nil {
 		t.Errorf("make %s succeeds: %s", strings.Join(args, " "), out)
 	}
-	said, _, _ := strings.Cut(string(out), "make: ***")
-	return said
+	return ofMake.ReplaceAllString(string(out), "")
 }
 
 func TestTargetsSayWhatIsMissingInOneLineAndWriteNothing(t *testing.T) {

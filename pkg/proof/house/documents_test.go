@@ -56,7 +56,7 @@ func TestProseOfDocumentsFitsTheColumns(t *testing.T) {
 
 // A recipe that names a file which has moved misleads whoever follows it.
 func TestRecipesAndLinksNameFilesThatExist(t *testing.T) {
-	step := regexp.MustCompile("^[0-9]+\\. (.*)$")
+	step := regexp.MustCompile(`^[0-9]+\. (.*)$`)
 	path := regexp.MustCompile("`([a-z.][A-Za-z0-9_./-]*/[A-Za-z0-9_.-]+|[A-Za-z]+\\.(?:md|yaml|toml))`")
 	recipes, named := 0, 0
 	for i, line := range lines(t, ".github/CONTRIBUTING.md") {
