@@ -15,6 +15,7 @@ ENV = "$(abspath $(STATE))/env"
 # Given on the command line only: some shells have a NAME of their own.
 NAME =
 REPEAT =
+AGO =
 FROM =
 TEXT =
 FRESH = 1
@@ -168,11 +169,11 @@ $(ORACLES)/ready: pkg/proof/oracles/testdata/pom.xml
 	"$(ORACLES)/moto/bin/pip" install -q --disable-pip-version-check 'moto[server]==$(MOTO)'
 	@touch $@
 
-trigger: needs-stack ## list the fixtures, or deliver one (NAME=image REPEAT=2 FROM=1555... TEXT=hello; FRESH=0 keeps its ids and times)
+trigger: needs-stack ## list the fixtures, or deliver one (NAME=image REPEAT=2 FROM=1555... TEXT=hello AGO=25h; FRESH=0 keeps its ids and times)
 	@. $(ENV); if [ -z "$(NAME)" ]; then \
 	  curl -sS "$$CONTROL_URL/trigger?format=text"; \
 	else \
-	  curl -sS -G -X POST "$$CONTROL_URL/trigger/$(NAME)" --data-urlencode "repeat=$(REPEAT)" --data-urlencode "from=$(FROM)" --data-urlencode "text=$(TEXT)" --data-urlencode "fresh=$(FRESH)"; \
+	  curl -sS -G -X POST "$$CONTROL_URL/trigger/$(NAME)" --data-urlencode "repeat=$(REPEAT)" --data-urlencode "from=$(FROM)" --data-urlencode "text=$(TEXT)" --data-urlencode "fresh=$(FRESH)" --data-urlencode "ago=$(AGO)"; \
 	fi
 
 build: needs-go ## build the functions for Lambda into bin/

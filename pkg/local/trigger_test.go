@@ -10,15 +10,7 @@ import (
 // Messages of last month are in no listing of today, and a second delivery of one is a repeat.
 func TestMakeTriggerDeliversNewMessagesUnlessAskedForTheStoredOnes(t *testing.T) {
 	r := start(t)
-	makeTrigger := func(settings ...string) {
-		t.Helper()
-		command := exec.Command("make", append([]string{"-s", "trigger", "NAME=text", "STATE=" + r.state}, settings...)...)
-		command.Dir = root
-		out, err := command.CombinedOutput()
-		if err != nil || !strings.Contains(string(out), `"status":200`) {
-			t.Fatalf("%v: %s", err, out)
-		}
-	}
+	makeTrigger := r.makeTrigger
 	recent := func() int { return r.items("?since=" + time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)).Count }
 	for want := 1; want <= 2; want++ {
 		makeTrigger()
@@ -35,5 +27,36 @@ func TestMakeTriggerDeliversNewMessagesUnlessAskedForTheStoredOnes(t *testing.T)
 	}
 	if all, fresh := r.items("").Count, recent(); all != 4 || fresh != 3 {
 		t.Errorf("with FRESH=0: %d items, %d of them of this hour, want 4 and 3", all, fresh)
+	}
+}
+
+// makeTrigger delivers the text fixture as a user does.
+func (r *running) makeTrigger(settings ...string) {
+	r.t.Helper()
+	command := exec.Command("make", append([]string{"-s", "trigger", "NAME=text", "STATE=" + r.state}, settings...)...)
+	command.Dir = root
+	out, err := command.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), `"status":200`) {
+		r.t.Fatalf("%v: %s", err, out)
+	}
+}
+
+// A message of yesterday closes the window, one of now opens it.
+func TestAnOldMessageClosesTheWindow(t *testing.T) {
+	r := start(t)
+	const free = `{"contact":"15550100055","onClosedWindow":"refuse","message":{"messaging_product":"whatsapp","type":"text","text":{"body":"Hello"}}}`
+	for _, c := range []struct {
+		ago  string
+		want int
+	}{{"25h", 409}, {"23h", 200}} {
+		r.makeTrigger("FROM=15550100055", "AGO="+c.ago)
+		if response, text := r.send(free); response.StatusCode != c.want || c.want == 409 && !strings.Contains(text, "WINDOW_001") {
+			t.Errorf("after a message of %s ago: %d %s", c.ago, response.StatusCode, text)
+		}
+	}
+	for _, query := range []string{"ago=yesterday&fresh=1", "ago=-1h&fresh=1", "ago=1h"} {
+		if text := r.try("POST", r.env["CONTROL_URL"]+"/trigger/text?"+query, ""); !strings.Contains(text, "ago must be") {
+			t.Errorf("%s: %s", query, text)
+		}
 	}
 }

@@ -60,7 +60,7 @@ func (c *Control) routes() []route {
 		{"GET /functions", c.functions},
 		{"GET /queues", c.queues},
 		{"GET /trigger", c.fixtures},
-		{"POST /trigger/{name}?repeat=&from=&text=&fresh=", c.trigger},
+		{"POST /trigger/{name}?repeat=&from=&text=&fresh=&ago=", c.trigger},
 		{"GET /gateway/messages", c.messages},
 		{"GET /gateway/faults", c.faults},
 		{"PUT /gateway/faults", c.putFaults},
@@ -146,6 +146,14 @@ func (c *Control) trigger(w http.ResponseWriter, r *http.Request) {
 	if fresh := q.Get("fresh"); fresh != "" && fresh != "0" && fresh != "no" {
 		v.Fresh, v.Now = true, time.Now()
 		v.NewID = func() string { return "wamid." + rand.Text() + rand.Text() }
+	}
+	if text := q.Get("ago"); text != "" {
+		ago, err := time.ParseDuration(text)
+		if err != nil || ago < 0 || !v.Fresh {
+			fail(w, http.StatusBadRequest, errors.New("ago must be a time such as 25h or 90m, and needs fresh ids and times"))
+			return
+		}
+		v.Now = v.Now.Add(-ago)
 	}
 	if body, err = fixtures.Vary(body, v); err != nil {
 		fail(w, http.StatusInternalServerError, err)
