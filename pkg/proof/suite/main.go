@@ -25,6 +25,7 @@ func main() {
 	whole := flag.Bool("no-skips", false, "fail where a test was skipped")
 	flag.Parse()
 	command := exec.Command("go", append([]string{"test", "-json"}, flag.Args()...)...)
+	command.Env = ownEnvironment(os.Environ())
 	command.Stderr = os.Stderr
 	out, err := command.StdoutPipe()
 	if err == nil {
@@ -64,6 +65,12 @@ type report struct {
 	skipped []string
 	failed  []string
 	passed  int
+}
+
+// ownEnvironment leaves out what a shell has of AWS, be it the operator's own account or a laptop
+// stack's .local/env: tests bring their own.
+func ownEnvironment(all []string) []string {
+	return slices.DeleteFunc(all, func(variable string) bool { return strings.HasPrefix(variable, "AWS_") })
 }
 
 // speak reports at every beat what runs, until the returned function is called.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -52,5 +53,12 @@ FAIL  pkg/a
 `
 	if out.String() != want {
 		t.Errorf("got\n%swant\n%s", out.String(), want)
+	}
+}
+
+func TestTestsSeeNothingOfTheShellsAWS(t *testing.T) {
+	got := ownEnvironment([]string{"PATH=/bin", "AWS_PROFILE=mine", "AWS_ENDPOINT_URL_SQS=http://127.0.0.1:1", "HOME=/h"})
+	if want := []string{"PATH=/bin", "HOME=/h"}; !slices.Equal(got, want) {
+		t.Errorf("tests see %v, want %v", got, want)
 	}
 }
