@@ -21,7 +21,8 @@ func rebuild(head table.Item, payload []byte) (e whatsapp.Event, ok bool) {
 		for _, e := range whatsapp.Split(body(head, value)) {
 			if e.Kind != whatsapp.KindQuarantine && bytes.Equal(e.Payload, payload) &&
 				e.Type == head.Text("type") && string(e.Direction) == head.Text("direction") && e.Status == head.Text("status") &&
-				e.Thread == head.Text("thread_id") && e.Contact == head.Text("contact") {
+				e.Thread == head.Text("thread_id") && e.Contact == head.Text("contact") &&
+				e.PhoneNumberID == head.Text("phone_number_id") && e.DisplayPhoneNumber == head.Text("display_phone_number") {
 				return e, true
 			}
 		}
@@ -79,10 +80,11 @@ func values(head table.Item, payload []byte) [][]byte {
 	}
 	thread := object(member{"threads", list(object(member{"id", quote(head.Text("thread_id"))}, member{"messages", list(payload)}))})
 	all := [][]byte{in("statuses", payload), in("messages", payload), in("message_echoes", payload), in("history", thread)}
+	all = append(all, payload) // an account's value is a single event
 	if kind := head.Text("type"); kind != "" {
 		all = append(all, in(kind, payload))
 	}
-	return append(all, payload) // an account's value is a single event
+	return all
 }
 
 func body(head table.Item, value []byte) []byte {
