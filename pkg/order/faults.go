@@ -98,9 +98,8 @@ func checkSpelling(r api.Request, f faults) {
 }
 
 // checkMembers refuses members of a message that belong next to it, in the request.
-func checkMembers(body []byte, f faults) {
-	v, _, _ := canonical.Parse(body)
-	for _, name := range v.Names() {
+func checkMembers(message canonical.Value, f faults) {
+	for _, name := range message.Names() {
 		if _, known := places[lettersOf(name)]; known && memberForm.MatchString(name) {
 			f.add(name, "absent: it is not part of a message")
 		}

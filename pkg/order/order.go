@@ -60,7 +60,7 @@ func (o *Order) message(body []byte, f faults) *api.Response {
 	if len(body) > table.MaxSend {
 		return refuse(api.RequestTooLarge, "The message is larger than 256 KiB.")
 	}
-	summary, found := whatsapp.Check(body)
+	read, summary, found := whatsapp.Read(body)
 	for _, one := range found {
 		if one.Malformed() {
 			return refuse(api.MalformedRequest, "The message is not "+one.Rule+".")
@@ -70,7 +70,7 @@ func (o *Order) message(body []byte, f faults) *api.Response {
 	if _, _, ours := ledger.ParseOpaque(summary.Opaque); ours {
 		f.add("biz_opaque_callback_data", "not of the form msg_<id>.<attempt>, by which this product knows its own receipts")
 	}
-	checkMembers(body, f)
+	checkMembers(read, f)
 	var compact bytes.Buffer
 	compact.Grow(len(body))
 	_ = json.Compact(&compact, body) // valid JSON: it was read

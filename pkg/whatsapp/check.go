@@ -42,19 +42,26 @@ var (
 // names the page of Meta's documentation (WhatsApp Business Platform, Cloud API) that it is from;
 // without one it is from "Messages API".
 func Check(body []byte) (Summary, []Fault) {
+	_, summary, faults := Read(body)
+	return summary, faults
+}
+
+// Read is Check for callers with rules of their own about the same body: it returns the parsed
+// message too, the zero Value where the body could not be read.
+func Read(body []byte) (canonical.Value, Summary, []Fault) {
 	value, duplicates, err := canonical.Parse(body)
 	switch {
 	case err != nil:
-		return Summary{}, []Fault{FaultNotJSON}
+		return canonical.Value{}, Summary{}, []Fault{FaultNotJSON}
 	case !value.IsObject():
-		return Summary{}, []Fault{FaultNotObject}
+		return canonical.Value{}, Summary{}, []Fault{FaultNotObject}
 	}
 	c := &check{}
 	for _, path := range duplicates {
 		c.fault(path, RuleOnce)
 	}
 	c.message(checkNode{"", value})
-	return c.summary, c.faults
+	return value, c.summary, c.faults
 }
 
 // RuleOnce is the rule that a duplicate member breaks.

@@ -54,7 +54,7 @@ func TestProseOfDocumentsFitsTheColumns(t *testing.T) {
 	}
 }
 
-// A recipe that names a file which has moved misleads whoever follows it.
+// A recipe that names a file which has moved misleads its readers.
 func TestRecipesAndLinksNameFilesThatExist(t *testing.T) {
 	step := regexp.MustCompile(`^[0-9]+\. (.*)$`)
 	path := regexp.MustCompile("`([a-z.][A-Za-z0-9_./-]*/[A-Za-z0-9_.-]+|[A-Za-z]+\\.(?:md|yaml|toml))`")
