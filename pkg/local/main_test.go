@@ -344,12 +344,12 @@ func TestTheDeathOfTheDatabaseEndsTheStack(t *testing.T) {
 }
 
 func TestAMissingToolIsOneSentenceWithTheCommandThatFixesIt(t *testing.T) {
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	port := freePorts(t) // the next one must be free: a start without it names that one
+	taken, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = taken.Close() }()
-	port := taken.Addr().(*net.TCPAddr).Port
 	empty := t.TempDir()
 	noJava := t.TempDir()
 	for _, tool := range []string{"go", "sh", "npm"} {
