@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	streamtypes "github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
@@ -148,9 +147,7 @@ func TestAnyOrderAndAnyNumberOfRepeatsLeaveTheSameTable(t *testing.T) {
 // records counts the records of the table's stream.
 func records(t *testing.T, w *world) (inserts, others int) {
 	t.Helper()
-	client := dynamodbstreams.New(dynamodbstreams.Options{
-		Region: "us-east-1", BaseEndpoint: aws.String(harness.Backends.DynamoDBURL), Credentials: harness.Backends.DB.Options().Credentials,
-	})
+	client := harness.Backends.Streams()
 	streams, err := client.ListStreams(t.Context(), &dynamodbstreams.ListStreamsInput{TableName: &w.table})
 	if err != nil || len(streams.Streams) != 1 {
 		t.Fatalf("streams: %v", err)

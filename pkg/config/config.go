@@ -3,13 +3,16 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -112,5 +115,19 @@ func DynamoDB(cfg aws.Config) *dynamodb.Client {
 		o.Retryer = aws.NopRetryer{}
 		// One host for every call, so that the connection made at start is the one used.
 		o.AccountIDEndpointMode = aws.AccountIDEndpointModeDisabled
+	})
+}
+
+// Rereading returns a retryer for programs that read much: the SDK's own, which also repeats a call
+// whose response broke off within its body. The SDK takes such a response for one that nobody can
+// read, and gives up.
+func Rereading() aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.Retryables = append(o.Retryables, retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
+			if errors.Is(err, io.ErrUnexpectedEOF) {
+				return aws.TrueTernary
+			}
+			return aws.UnknownTernary
+		}))
 	})
 }

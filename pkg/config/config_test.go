@@ -1,7 +1,16 @@
 package config_test
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
 	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 
 	"connexease-functions/pkg/config"
 )
@@ -109,5 +118,35 @@ func TestSAMLocalWithoutEndpointsIsRefused(t *testing.T) {
 	t.Setenv("AWS_ENDPOINT_URL_SQS", "http://127.0.0.1:1")
 	if _, err := config.AWS(); err != nil {
 		t.Errorf("with endpoints: %v", err)
+	}
+}
+
+// DynamoDB Local on a busy machine once broke off a response of a stream's records.
+func TestAResponseThatBreaksOffIsReadAgain(t *testing.T) {
+	const whole = `{"Streams":[{"TableName":"one"}]}`
+	asked := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+		w.Header().Set("Content-Length", strconv.Itoa(len(whole)))
+		if asked++; asked == 1 {
+			io.WriteString(w, whole[:len(whole)-5])
+			_ = http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler)
+		}
+		io.WriteString(w, whole)
+	}))
+	defer server.Close()
+	client := func(r aws.Retryer) *dynamodbstreams.Client {
+		return dynamodbstreams.New(dynamodbstreams.Options{
+			Region: "eu-west-1", BaseEndpoint: &server.URL, Credentials: credentials.NewStaticCredentialsProvider("id", "key", ""), Retryer: r,
+		})
+	}
+	out, err := client(config.Rereading()).ListStreams(t.Context(), &dynamodbstreams.ListStreamsInput{})
+	if err != nil || len(out.Streams) != 1 || asked != 2 {
+		t.Errorf("%v after %d calls", err, asked)
+	}
+	asked = 0
+	if _, err := client(retry.NewStandard()).ListStreams(t.Context(), &dynamodbstreams.ListStreamsInput{}); err == nil {
+		t.Error("the SDK reads it again by itself: Rereading is not needed any more")
 	}
 }

@@ -29,6 +29,7 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 
+	"connexease-functions/pkg/config"
 	"connexease-functions/pkg/local/template"
 	"connexease-functions/pkg/table"
 )
@@ -206,15 +207,17 @@ func (t *target) at(service string) *string {
 }
 
 func (t *target) dynamodb(options ...func(*dynamodb.Options)) *dynamodb.Client {
-	return dynamodb.NewFromConfig(t.cfg, append(options, func(o *dynamodb.Options) {
+	reread := func(o *dynamodb.Options) { o.Retryer = config.Rereading() }
+	return dynamodb.NewFromConfig(t.cfg, append([]func(*dynamodb.Options){reread, func(o *dynamodb.Options) {
 		if base := t.at("DYNAMODB"); base != nil {
 			o.BaseEndpoint = base
 		}
-	})...)
+	}}, options...)...)
 }
 
 func (t *target) streams() *dynamodbstreams.Client {
 	return dynamodbstreams.NewFromConfig(t.cfg, func(o *dynamodbstreams.Options) {
+		o.Retryer = config.Rereading()
 		if base := t.at("DYNAMODB"); base != nil { // DynamoDB Local serves both
 			o.BaseEndpoint = base
 		}

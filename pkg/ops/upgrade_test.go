@@ -258,7 +258,7 @@ func eventsAfter(t *testing.T, name string, skip int) (taken []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := dynamodbstreams.New(dynamodbstreams.Options{Region: backends.DB.Options().Region, BaseEndpoint: &backends.DynamoDBURL, Credentials: backends.DB.Options().Credentials})
+	client := backends.Streams()
 	listed, err := client.ListStreams(t.Context(), &dynamodbstreams.ListStreamsInput{TableName: &name})
 	if err != nil || len(listed.Streams) != 1 {
 		t.Fatal(err, listed)

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"connexease-functions/pkg/config"
 	"connexease-functions/pkg/local/dynamodblocal"
 	"connexease-functions/pkg/local/progress"
 	"connexease-functions/pkg/local/sim/connexease"
@@ -78,7 +79,7 @@ func (s *Stack) startDatabase(ctx context.Context) error {
 	}
 	s.DB = dynamodb.New(dynamodb.Options{
 		Region: Region, BaseEndpoint: aws.String(s.DynamoDBURL),
-		Credentials: credentials.NewStaticCredentialsProvider(accessKey, secretKey, ""),
+		Credentials: credentials.NewStaticCredentialsProvider(accessKey, secretKey, ""), Retryer: config.Rereading(),
 	})
 	return nil
 }

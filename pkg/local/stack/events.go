@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"connexease-functions/pkg/config"
 	simeventbridge "connexease-functions/pkg/local/sim/eventbridge"
 	"connexease-functions/pkg/local/sim/pipes"
 )
@@ -49,7 +50,7 @@ func (s *Stack) startPipes() error {
 // Streams returns a client of the tables' streams.
 func (s *Stack) Streams() *dynamodbstreams.Client {
 	return dynamodbstreams.New(dynamodbstreams.Options{
-		Region: Region, BaseEndpoint: aws.String(s.DynamoDBURL), Credentials: s.DB.Options().Credentials,
+		Region: Region, BaseEndpoint: aws.String(s.DynamoDBURL), Credentials: s.DB.Options().Credentials, Retryer: config.Rereading(),
 	})
 }
 
