@@ -13,14 +13,13 @@ import (
 
 	"connexease-functions/pkg/local/stack"
 	"connexease-functions/pkg/proof/harness"
+	"connexease-functions/pkg/proof/laptop"
 )
 
 // TestNothingThatTheGatewaySaysReachesAProcessesStandardError: net/http logs what a peer says
 // unasked, and quotes it.
 func TestNothingThatTheGatewaySaysReachesAProcessesStandardError(t *testing.T) {
-	if testing.Short() {
-		t.Skip(harness.NeedsJava)
-	}
+	laptop.NeedsJava(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

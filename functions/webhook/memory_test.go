@@ -17,6 +17,7 @@ import (
 	simlambda "connexease-functions/pkg/local/sim/lambda"
 	"connexease-functions/pkg/local/stack"
 	"connexease-functions/pkg/proof/harness"
+	"connexease-functions/pkg/proof/laptop"
 )
 
 // hostile returns bodies of about size bytes in which one list, object or string is longer than any
@@ -70,9 +71,7 @@ func TestNoBodyNeedsMoreThan200MB(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("NOT RUN: only Linux reports a process's peak memory (/proc)")
 	}
-	if testing.Short() {
-		t.Skip(harness.NeedsJava)
-	}
+	laptop.NeedsJava(t)
 	const most = 200 // MB
 	state := t.TempDir()
 	s, err := stack.Start(t.Context(), stack.Options{Root: "../..", State: state, DynamoDB: harness.Backends.DynamoDBURL, Logs: &harness.Logs})

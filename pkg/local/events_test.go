@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
 	"go.yaml.in/yaml/v3"
@@ -93,9 +92,8 @@ func TestATextReachesTheUsersAddressOnceAndARuleRepliesOnce(t *testing.T) {
 	a := &address{fails: 1}
 	server := httptest.NewServer(a)
 	defer server.Close()
-	r := &running{t: t, state: t.TempDir(), port: freePorts(t)}
-	await(t, r, exec.Command(program, "-port", strconv.Itoa(r.port), "-state", r.state, "-forward", server.URL), root)
-	control := r.env["CONTROL_URL"]
+	r := start(t, "-forward", server.URL)
+	control := r.Env["CONTROL_URL"]
 
 	listening, err := http.Get(control + "/events?follow=1&kind=message&contact=15550100001")
 	if err != nil {
@@ -106,10 +104,10 @@ func TestATextReachesTheUsersAddressOnceAndARuleRepliesOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := r.try(http.MethodPut, control+"/rules/answer", string(body)); !strings.Contains(got, `"answer"`) {
+	if got := r.Try(http.MethodPut, control+"/rules/answer", string(body)); !strings.Contains(got, `"answer"`) {
 		t.Fatalf("the rule: %s", got)
 	}
-	r.try(http.MethodPost, control+"/trigger/text?repeat=10", "")
+	r.Try(http.MethodPost, control+"/trigger/text?repeat=10", "")
 
 	kinds := func() map[string]int {
 		all := map[string]int{}
@@ -118,7 +116,7 @@ func TestATextReachesTheUsersAddressOnceAndARuleRepliesOnce(t *testing.T) {
 		}
 		return all
 	}
-	r.until("the message, its reply's outcome and its three statuses are there", func() bool {
+	r.Until("the message, its reply's outcome and its three statuses are there", func() bool {
 		k := kinds()
 		return k[events.Received] == 1 && k[events.Outcome] == 1 && k[events.StatusChanged] == 3
 	})
@@ -130,7 +128,7 @@ func TestATextReachesTheUsersAddressOnceAndARuleRepliesOnce(t *testing.T) {
 	var gateway struct {
 		Messages []struct{ Body json.RawMessage }
 	}
-	if err := json.Unmarshal([]byte(r.try(http.MethodGet, control+"/gateway/messages", "")), &gateway); err != nil {
+	if err := json.Unmarshal([]byte(r.Try(http.MethodGet, control+"/gateway/messages", "")), &gateway); err != nil {
 		t.Fatal(err)
 	}
 	if len(gateway.Messages) != 1 || !strings.Contains(string(gateway.Messages[0].Body), `"to":"15550100001"`) {
@@ -144,31 +142,30 @@ func TestATextReachesTheUsersAddressOnceAndARuleRepliesOnce(t *testing.T) {
 		Count  int
 		Events []simeventbridge.Event
 	}
-	if err := json.Unmarshal([]byte(r.try(http.MethodGet, control+"/events?kind=status&limit=2", "")), &last); err != nil || last.Count != 3 || len(last.Events) != 2 {
+	if err := json.Unmarshal([]byte(r.Try(http.MethodGet, control+"/events?kind=status&limit=2", "")), &last); err != nil || last.Count != 3 || len(last.Events) != 2 {
 		t.Errorf("the last events are %+v, %v", last, err)
 	}
 	for path, want := range map[string]string{"/events?limit=x": "whole number", "/rules": `"answer"`} {
-		if got := r.try(http.MethodGet, control+path, ""); !strings.Contains(got, want) {
+		if got := r.Try(http.MethodGet, control+path, ""); !strings.Contains(got, want) {
 			t.Errorf("%s: %s", path, got)
 		}
 	}
 	for body, want := range map[string]string{`{"pattern":{"a":1}}`: "a: must be a list", `{"patern":{}}`: "pattern, transformer"} {
-		if got := r.try(http.MethodPut, control+"/rules/bad", body); !strings.Contains(got, want) {
+		if got := r.Try(http.MethodPut, control+"/rules/bad", body); !strings.Contains(got, want) {
 			t.Errorf("%s: %s", body, got)
 		}
 	}
-	if got := r.try(http.MethodDelete, control+"/rules/answer", ""); got != "{\"rules\":{}}\n" {
+	if got := r.Try(http.MethodDelete, control+"/rules/answer", ""); got != "{\"rules\":{}}\n" {
 		t.Errorf("after its removal: %s", got)
 	}
 	_ = listening.Body.Close()
-	_ = r.command.Process.Signal(syscall.SIGTERM)
-	<-r.ended // its output is complete now
+	r.Stop() // its output is complete now
 	if a.led != 0 {
 		t.Error("a redirect was followed")
 	}
 	for _, want := range []string{"forward WhatsApp Message Received  503", " -> retried in 500ms\n", "302 redirects to /elsewhere, which is not followed", "forward WhatsApp Message Received  200", "forward WhatsApp Message Outcome  200"} {
-		if !strings.Contains(r.output.String(), want) {
-			t.Errorf("no line has %q: %s", want, r.output.String())
+		if !strings.Contains(r.Output.String(), want) {
+			t.Errorf("no line has %q: %s", want, r.Output.String())
 		}
 	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -10,14 +9,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"connexease-functions/pkg/proof/docs"
+	"connexease-functions/pkg/proof/laptop"
 )
 
 // program is the built command; TestMain builds it once.
@@ -43,116 +41,27 @@ const root = "../.."
 
 // running is a stack started as by make run.
 type running struct {
-	t       *testing.T
-	state   string
-	port    int
-	command *exec.Cmd
-	output  bytes.Buffer
-	ended   chan struct{}
-	env     map[string]string
+	*laptop.Stack
+	t    *testing.T
+	port int
 }
 
 func freePorts(t *testing.T) int {
 	t.Helper()
-	for range 50 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := l.Addr().(*net.TCPAddr).Port
-		next, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port+1))
-		_ = l.Close()
-		if err == nil {
-			_ = next.Close()
-			return port
-		}
-	}
-	t.Fatal("there are no two free ports in a row")
-	return 0
-}
-
-// needsJava skips tests that start the whole stack.
-func needsJava(t *testing.T) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("not with -short: DynamoDB Local needs Java")
-	}
-}
-
-func start(t *testing.T) *running {
-	t.Helper()
-	needsJava(t)
-	r := &running{t: t, state: t.TempDir(), port: freePorts(t)}
-	return await(t, r, exec.Command(program, "-port", strconv.Itoa(r.port), "-state", r.state), root)
-}
-
-// await runs a command that starts the stack, and waits until it serves.
-func await(t *testing.T, r *running, command *exec.Cmd, folder string) *running {
-	t.Helper()
-	needsJava(t)
-	r.command, r.ended, r.env = command, make(chan struct{}), map[string]string{}
-	r.command.Dir = folder
-	r.command.WaitDelay = time.Second // its output survives a killed make
-	r.command.Stdout, r.command.Stderr = &r.output, &r.output
-	if err := r.command.Start(); err != nil {
+	port, err := laptop.FreePorts()
+	if err != nil {
 		t.Fatal(err)
 	}
-	go func() { _ = r.command.Wait(); close(r.ended) }()
-	t.Cleanup(func() {
-		_ = r.command.Process.Signal(syscall.SIGTERM)
-		<-r.ended
-	})
-	r.until("it is ready", func() bool {
-		select {
-		case <-r.ended:
-			t.Fatalf("the stack ended: %s", r.output.String())
-		default:
-		}
-		text, err := os.ReadFile(filepath.Join(r.state, "env"))
-		for _, m := range regexp.MustCompile(`export (\w+)='(.*)'`).FindAllStringSubmatch(string(text), -1) {
-			r.env[m[1]] = m[2]
-		}
-		return err == nil
-	})
-	r.until("the control address serves", func() bool { return r.try(http.MethodGet, r.env["CONTROL_URL"]+"/functions", "") != "" })
-	return r
+	return port
 }
 
-func (r *running) until(what string, is func() bool) {
-	r.t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	end := time.After(2 * time.Minute)
-	for !is() {
-		select {
-		case <-tick.C:
-		case <-end:
-			r.t.Fatalf("waited too long until %s", what)
-		}
-	}
-}
-
-// try returns the body of a response, or "".
-func (r *running) try(method, url, body string) string {
-	request, err := http.NewRequest(method, url, strings.NewReader(body))
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	request.Header.Set("Authorization", "Bearer "+r.env["WEBHOOK_SECRET"])
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return ""
-	}
-	defer func() { _ = response.Body.Close() }()
-	text, _ := io.ReadAll(response.Body)
-	return string(text)
-}
-
-func (r *running) json(method, path, body string, into any) {
-	r.t.Helper()
-	if text := r.try(method, r.env["CONTROL_URL"]+path, body); json.Unmarshal([]byte(text), into) != nil {
-		r.t.Fatalf("%s %s: %s", method, path, text)
-	}
+// start starts a stack; more are arguments.
+func start(t *testing.T, more ...string) *running {
+	t.Helper()
+	port, state := freePorts(t), t.TempDir()
+	command := exec.Command(program, append([]string{"-port", strconv.Itoa(port), "-state", state}, more...)...)
+	command.Dir = root
+	return &running{Stack: laptop.Start(t, state, command), t: t, port: port}
 }
 
 type processes struct {
@@ -166,7 +75,7 @@ type processes struct {
 
 func (r *running) processes() (all []int, p processes) {
 	r.t.Helper()
-	r.json(http.MethodGet, "/functions", "", &p)
+	r.JSON(http.MethodGet, "/functions", "", &p)
 	for _, f := range p.Functions {
 		all = append(all, f.PIDs...)
 	}
@@ -184,29 +93,6 @@ func (p processes) of(name string) []int {
 
 func gone(pid int) bool { return syscall.Kill(pid, 0) != nil }
 
-func (r *running) trigger(name string) {
-	r.t.Helper()
-	var d struct {
-		Deliveries []struct{ Status int }
-	}
-	r.json(http.MethodPost, "/trigger/"+name, "", &d)
-	if len(d.Deliveries) != 1 || d.Deliveries[0].Status != 200 {
-		r.t.Fatalf("trigger %s: %+v", name, d)
-	}
-}
-
-type listing struct {
-	Count int
-	Items []map[string]any
-}
-
-func (r *running) items(query string) listing {
-	r.t.Helper()
-	var l listing
-	r.json(http.MethodGet, "/items"+query, "", &l)
-	return l
-}
-
 func TestReadmeCommandsPrintWhatReadmeSays(t *testing.T) {
 	pairs := docs.Exchanges(t)
 	if len(pairs) < 8 {
@@ -214,12 +100,12 @@ func TestReadmeCommandsPrintWhatReadmeSays(t *testing.T) {
 	}
 	r := start(t)
 	for _, p := range pairs {
-		command := strings.ReplaceAll(p.Command, ". .local/env", ". "+filepath.Join(r.state, "env"))
+		command := strings.ReplaceAll(p.Command, ". .local/env", ". "+filepath.Join(r.State, "env"))
 		// A status arrives a moment after its message, so each command may be repeated.
 		var out []byte
 		var err error
 		for range 50 {
-			shell := exec.Command("sh", "-c", ". "+filepath.Join(r.state, "env")+"\n"+command)
+			shell := exec.Command("sh", "-c", ". "+filepath.Join(r.State, "env")+"\n"+command)
 			shell.Dir = root
 			shell.Stderr = io.Discard
 			if out, err = shell.Output(); err == nil && p.Response.Match(bytes.TrimSpace(out)) {
@@ -234,15 +120,15 @@ func TestReadmeCommandsPrintWhatReadmeSays(t *testing.T) {
 
 func TestAKilledFunctionLosesNothingAndTheNextRequestIsServed(t *testing.T) {
 	r := start(t)
-	r.trigger("text")
+	r.Trigger("text")
 	_, before := r.processes()
 	for _, pid := range before.of("WebhookFunction") {
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
 	}
-	r.trigger("image")
-	if n := r.items("").Count; n != 2 {
+	r.Trigger("image")
+	if n := r.Items("").Count; n != 2 {
 		t.Errorf("the table has %d items, want 2", n)
 	}
 	_, after := r.processes()
@@ -255,24 +141,24 @@ func TestEverySignalEndsEverything(t *testing.T) {
 	for name, signal := range map[string]syscall.Signal{"SIGINT": syscall.SIGINT, "SIGTERM": syscall.SIGTERM, "SIGKILL": syscall.SIGKILL} {
 		t.Run(name, func(t *testing.T) {
 			r := start(t)
-			r.trigger("text")
+			r.Trigger("text")
 			if all, _ := r.processes(); len(all) != 2 {
 				t.Fatalf("processes before the first send are %v", all)
 			}
-			r.call(http.MethodGet, r.env["API_URL"]+"/v1/wa/message/msg_a", "wrong", "")
+			r.call(http.MethodGet, r.Env["API_URL"]+"/v1/wa/message/msg_a", "wrong", "")
 			all, _ := r.processes()
 			if len(all) != 3 {
 				t.Fatalf("processes are %v", all)
 			}
-			if err := r.command.Process.Signal(signal); err != nil {
+			if err := r.Command.Process.Signal(signal); err != nil {
 				t.Fatal(err)
 			}
-			<-r.ended
-			if signal != syscall.SIGKILL && r.command.ProcessState.ExitCode() != 0 {
-				t.Errorf("exit code %d", r.command.ProcessState.ExitCode())
+			<-r.Ended
+			if signal != syscall.SIGKILL && r.Command.ProcessState.ExitCode() != 0 {
+				t.Errorf("exit code %d", r.Command.ProcessState.ExitCode())
 			}
 			for _, pid := range all {
-				r.until(fmt.Sprintf("process %d is gone", pid), func() bool { return gone(pid) })
+				r.Until(fmt.Sprintf("process %d is gone", pid), func() bool { return gone(pid) })
 			}
 			l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(r.port))
 			if err != nil {
@@ -281,22 +167,6 @@ func TestEverySignalEndsEverything(t *testing.T) {
 			_ = l.Close()
 		})
 	}
-}
-
-// clone copies the project to a folder, so that its .local is not the user's.
-func clone(t *testing.T) string {
-	t.Helper()
-	folder := t.TempDir()
-	for _, part := range []string{"go.mod", "go.sum", "Makefile", "template.yaml", "functions", "pkg"} {
-		source, err := filepath.Abs(filepath.Join(root, part))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Symlink(source, filepath.Join(folder, part)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return folder
 }
 
 func TestEndingMakeOrGoRunEndsEverything(t *testing.T) {
@@ -309,24 +179,26 @@ func TestEndingMakeOrGoRunEndsEverything(t *testing.T) {
 		"go run, SIGTERM": {[]string{"go", "run", "./pkg/local"}, syscall.SIGTERM},
 	} {
 		t.Run(name, func(t *testing.T) {
-			folder := clone(t)
+			folder := laptop.Project(t, root)
 			port := freePorts(t)
 			if c.command[0] == "make" {
 				c.command = append(c.command, fmt.Sprintf("PORT=%d", port))
 			} else {
 				c.command = append(c.command, "-port", strconv.Itoa(port))
 			}
-			r := await(t, &running{t: t, state: filepath.Join(folder, ".local"), port: port}, exec.Command(c.command[0], c.command[1:]...), folder)
-			r.trigger("text")
+			command := exec.Command(c.command[0], c.command[1:]...)
+			command.Dir = folder
+			r := &running{Stack: laptop.Start(t, filepath.Join(folder, ".local"), command), t: t, port: port}
+			r.Trigger("text")
 			all, _ := r.processes()
-			if err := r.command.Process.Signal(c.signal); err != nil {
+			if err := r.Command.Process.Signal(c.signal); err != nil {
 				t.Fatal(err)
 			}
-			<-r.ended
+			<-r.Ended
 			for _, pid := range all {
-				r.until(fmt.Sprintf("process %d is gone", pid), func() bool { return gone(pid) })
+				r.Until(fmt.Sprintf("process %d is gone", pid), func() bool { return gone(pid) })
 			}
-			r.until("the address is free", func() bool { return r.try(http.MethodGet, r.env["CONTROL_URL"]+"/functions", "") == "" })
+			r.Until("the address is free", func() bool { return r.Try(http.MethodGet, r.Env["CONTROL_URL"]+"/functions", "") == "" })
 		})
 	}
 }
@@ -337,9 +209,9 @@ func TestTheDeathOfTheDatabaseEndsTheStack(t *testing.T) {
 	if err := syscall.Kill(p.Database.PID, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	<-r.ended
-	if r.command.ProcessState.ExitCode() != 1 || !strings.Contains(r.output.String(), "DynamoDB Local has ended") {
-		t.Errorf("exit code %d: %s", r.command.ProcessState.ExitCode(), r.output.String())
+	<-r.Ended
+	if r.Command.ProcessState.ExitCode() != 1 || !strings.Contains(r.Output.String(), "DynamoDB Local has ended") {
+		t.Errorf("exit code %d: %s", r.Command.ProcessState.ExitCode(), r.Output.String())
 	}
 }
 
@@ -383,36 +255,36 @@ func TestAMissingToolIsOneSentenceWithTheCommandThatFixesIt(t *testing.T) {
 
 func TestTheControlAddressShowsItemsAndVariesFixtures(t *testing.T) {
 	r := start(t)
-	r.trigger("batch")
-	r.trigger("echo")
-	r.trigger("template-status")
+	r.Trigger("batch")
+	r.Trigger("echo")
+	r.Trigger("template-status")
 	var d struct {
 		Deliveries []struct{ Status int }
 	}
-	r.json(http.MethodPost, "/trigger/text?repeat=3&from=15550100042&text=Hello&fresh=1", "", &d)
+	r.JSON(http.MethodPost, "/trigger/text?repeat=3&from=15550100042&text=Hello&fresh=1", "", &d)
 	if len(d.Deliveries) != 3 {
 		t.Errorf("repeated %d times", len(d.Deliveries))
 	}
 	for query, want := range map[string]int{"": 8, "?kind=status": 2, "?kind=message": 5, "?contact=15550100042": 1, "?since=2026-01-01T00:00:00Z&kind=message": 1, "?until=1764000000": 7} {
-		if l := r.items(query); l.Count != want || len(l.Items) != want {
+		if l := r.Items(query); l.Count != want || len(l.Items) != want {
 			t.Errorf("%q has %d items, want %d", query, l.Count, want)
 		}
 	}
-	var c listing
-	r.json(http.MethodGet, "/conversations/15550100001", "", &c)
+	var c laptop.Listing
+	r.JSON(http.MethodGet, "/conversations/15550100001", "", &c)
 	if len(c.Items) != 3 || c.Items[0]["kind"] != "message" {
 		t.Errorf("the conversation is %v", c.Items)
 	}
 	var rotated struct{ Value string }
-	r.json(http.MethodPut, "/secrets/webhook", "", &rotated)
-	r.trigger("image")
-	for _, token := range []string{rotated.Value, r.env["WEBHOOK_SECRET"]} {
-		r.env["WEBHOOK_SECRET"] = token
-		if text := r.try(http.MethodPost, r.env["API_URL"]+"/webhook", "{}"); text != `{"isSuccess":true,"data":{"events":1}}` {
+	r.JSON(http.MethodPut, "/secrets/webhook", "", &rotated)
+	r.Trigger("image")
+	for _, token := range []string{rotated.Value, r.Env["WEBHOOK_SECRET"]} {
+		r.Env["WEBHOOK_SECRET"] = token
+		if text := r.Try(http.MethodPost, r.Env["API_URL"]+"/webhook", "{}"); text != `{"isSuccess":true,"data":{"events":1}}` {
 			t.Errorf("after the rotation: %s", text)
 		}
 	}
-	request, _ := http.NewRequest(http.MethodGet, r.env["CONTROL_URL"]+"/items", nil)
+	request, _ := http.NewRequest(http.MethodGet, r.Env["CONTROL_URL"]+"/items", nil)
 	request.Host = "evil.example"
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
@@ -422,23 +294,11 @@ func TestTheControlAddressShowsItemsAndVariesFixtures(t *testing.T) {
 	if response.StatusCode != http.StatusForbidden {
 		t.Errorf("a foreign host gets %d", response.StatusCode)
 	}
-	if text := r.try(http.MethodGet, r.env["API_URL"]+"/webhook", ""); text != `{"message":"Not Found"}` {
+	if text := r.Try(http.MethodGet, r.Env["API_URL"]+"/webhook", ""); text != `{"message":"Not Found"}` {
 		t.Errorf("GET /webhook: %s", text)
 	}
-	log, err := os.ReadFile(filepath.Join(r.state, "functions.log"))
+	log, err := os.ReadFile(filepath.Join(r.State, "functions.log"))
 	if err != nil || len(log) == 0 || bytes.Contains(log, []byte("15550")) || bytes.Contains(log, []byte(rotated.Value)) {
 		t.Errorf("the log is %s, %v", log, err)
-	}
-}
-
-func TestDeployedPackagesDoNotImportTheLaptopStack(t *testing.T) {
-	list := exec.Command("go", "list", "-deps", "./functions/...")
-	list.Dir = root
-	out, err := list.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if strings.Contains(string(out), "/pkg/local") || strings.Contains(string(out), "yaml") || !strings.Contains(string(out), "connexease-functions/pkg/table") {
-		t.Errorf("the functions import %s", out)
 	}
 }

@@ -5,12 +5,9 @@ import (
 	"encoding/json"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"connexease-functions/pkg/local/template"
@@ -19,10 +16,8 @@ import (
 // SAM passes a function what its template declares and nothing else, and its user's credentials
 // where the template has none.
 func TestBackendsWriteATemplateThatNeverReachesAWS(t *testing.T) {
-	needsJava(t)
-	r := &running{t: t, state: t.TempDir(), port: freePorts(t)}
-	await(t, r, exec.Command(program, "-backends", "-port", strconv.Itoa(r.port), "-state", r.state), root)
-	path := filepath.Join(r.state, "sam-template.yaml")
+	r := start(t, "-backends")
+	path := filepath.Join(r.State, "sam-template.yaml")
 	tpl, err := template.Load(path, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -32,7 +27,7 @@ func TestBackendsWriteATemplateThatNeverReachesAWS(t *testing.T) {
 		t.Fatalf("%d functions, %v", len(functions), err)
 	}
 	var variables map[string]map[string]string
-	text, err := os.ReadFile(filepath.Join(r.state, "sam-variables.json"))
+	text, err := os.ReadFile(filepath.Join(r.State, "sam-variables.json"))
 	if err == nil {
 		err = json.Unmarshal(text, &variables)
 	}
@@ -53,7 +48,7 @@ func TestBackendsWriteATemplateThatNeverReachesAWS(t *testing.T) {
 				t.Errorf("%s: %s is %q", f.Name, name, value)
 			}
 		}
-		binary, err := elf.Open(filepath.Join(r.state, "sam-functions", f.Name, "bootstrap"))
+		binary, err := elf.Open(filepath.Join(r.State, "sam-functions", f.Name, "bootstrap"))
 		if err != nil {
 			t.Error(err)
 			continue
@@ -63,9 +58,8 @@ func TestBackendsWriteATemplateThatNeverReachesAWS(t *testing.T) {
 		}
 		_ = binary.Close()
 	}
-	_ = r.command.Process.Signal(syscall.SIGTERM)
-	<-r.ended
-	left, err := filepath.Glob(filepath.Join(r.state, "sam-*"))
+	r.Stop()
+	left, err := filepath.Glob(filepath.Join(r.State, "sam-*"))
 	if err != nil || len(left) != 0 {
 		t.Errorf("what is left: %v, %v", left, err)
 	}

@@ -5,13 +5,12 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
+
+	"connexease-functions/pkg/proof/laptop"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -46,19 +45,7 @@ func (r *running) call(method, url, key, body string, headers ...string) (*http.
 
 func (r *running) send(body string, headers ...string) (*http.Response, string) {
 	r.t.Helper()
-	return r.call(http.MethodPost, r.env["API_URL"]+"/v1/wa/message", r.env["CLIENT_KEY"], body, headers...)
-}
-
-// reread reloads the environment file after a rotation.
-func (r *running) reread() {
-	r.t.Helper()
-	text, err := os.ReadFile(filepath.Join(r.state, "env"))
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	for _, m := range regexp.MustCompile(`export (\w+)='(.*)'`).FindAllStringSubmatch(string(text), -1) {
-		r.env[m[1]] = m[2]
-	}
+	return r.call(http.MethodPost, r.Env["API_URL"]+"/v1/wa/message", r.Env["CLIENT_KEY"], body, headers...)
 }
 
 type taken struct {
@@ -76,9 +63,9 @@ type taken struct {
 // calledBack waits until the Gateway has accepted n messages and delivered all their callbacks.
 func (r *running) calledBack(n int) (all taken) {
 	r.t.Helper()
-	r.until("the Gateway has called back", func() bool {
+	r.Until("the Gateway has called back", func() bool {
 		all = taken{}
-		r.json(http.MethodGet, "/gateway/messages", "", &all)
+		r.JSON(http.MethodGet, "/gateway/messages", "", &all)
 		for _, m := range all.Messages {
 			if len(m.Callbacks) != 3 {
 				return false
@@ -98,14 +85,14 @@ func TestAMessageFromEverySourceIsSentOnceAndCalledBackAsRead(t *testing.T) {
 	}
 	queued, _ := r.send(hello, "Idempotency-Key", "second", "Prefer", "respond-async")
 	client := sqs.New(sqs.Options{
-		Region: r.env["AWS_REGION"], BaseEndpoint: aws.String(r.env["AWS_ENDPOINT_URL_SQS"]),
-		Credentials: credentials.NewStaticCredentialsProvider(r.env["AWS_ACCESS_KEY_ID"], r.env["AWS_SECRET_ACCESS_KEY"], ""),
+		Region: r.Env["AWS_REGION"], BaseEndpoint: aws.String(r.Env["AWS_ENDPOINT_URL_SQS"]),
+		Credentials: credentials.NewStaticCredentialsProvider(r.Env["AWS_ACCESS_KEY_ID"], r.Env["AWS_SECRET_ACCESS_KEY"], ""),
 	})
-	_, err := client.SendMessage(context.Background(), &sqs.SendMessageInput{QueueUrl: aws.String(r.env["QUEUE_URL"]), MessageBody: aws.String(hello)})
+	_, err := client.SendMessage(context.Background(), &sqs.SendMessageInput{QueueUrl: aws.String(r.Env["QUEUE_URL"]), MessageBody: aws.String(hello)})
 	if err != nil || queued.StatusCode != http.StatusAccepted {
 		t.Fatalf("queued %d, %v", queued.StatusCode, err)
 	}
-	invoked, direct := r.call(http.MethodPost, r.env["AWS_ENDPOINT_URL_LAMBDA"]+"/2015-03-31/functions/SendFunction/invocations", "",
+	invoked, direct := r.call(http.MethodPost, r.Env["AWS_ENDPOINT_URL_LAMBDA"]+"/2015-03-31/functions/SendFunction/invocations", "",
 		`{"idempotencyKey":"third","message":`+hello+`}`)
 	if invoked.StatusCode != 200 || invoked.Header.Get("X-Amz-Function-Error") != "" {
 		t.Errorf("direct: %d %s", invoked.StatusCode, direct)
@@ -123,14 +110,14 @@ func TestAMessageFromEverySourceIsSentOnceAndCalledBackAsRead(t *testing.T) {
 	var queues struct {
 		Queues map[string]struct{ Visible, Delayed int }
 	}
-	r.json(http.MethodGet, "/queues", "", &queues)
+	r.JSON(http.MethodGet, "/queues", "", &queues)
 	if q, there := queues.Queues["OutboundQueue"]; !there || q.Visible+q.Delayed != 0 || len(queues.Queues) != 6 {
 		t.Errorf("queues are %+v", queues)
 	}
 
-	mine := r.items("?client=default&kind=send")
-	if mine.Count != 2 || r.items("?kind=send").Count != 4 || r.items("?client=nobody").Count != 0 {
-		t.Fatalf("%d sends of the client, %d in total", mine.Count, r.items("?kind=send").Count)
+	mine := r.Items("?client=default&kind=send")
+	if mine.Count != 2 || r.Items("?kind=send").Count != 4 || r.Items("?client=nobody").Count != 0 {
+		t.Fatalf("%d sends of the client, %d in total", mine.Count, r.Items("?kind=send").Count)
 	}
 	for _, item := range mine.Items {
 		attempts, _ := item["attempts"].(map[string]any)
@@ -143,8 +130,8 @@ func TestAMessageFromEverySourceIsSentOnceAndCalledBackAsRead(t *testing.T) {
 			t.Errorf("attempts are %v", item["attempts"])
 		}
 	}
-	var said listing
-	r.json(http.MethodGet, "/conversations/15550100001", "", &said)
+	var said laptop.Listing
+	r.JSON(http.MethodGet, "/conversations/15550100001", "", &said)
 	if len(said.Items) != 4 {
 		t.Errorf("the conversation has %d items", len(said.Items))
 	}
@@ -153,11 +140,11 @@ func TestAMessageFromEverySourceIsSentOnceAndCalledBackAsRead(t *testing.T) {
 			t.Errorf("the conversation has %v", item)
 		}
 	}
-	found, view := r.call(http.MethodGet, r.env["API_URL"]+"/v1/wa/message/"+queued.Header.Get("Message-Id"), r.env["CLIENT_KEY"], "")
+	found, view := r.call(http.MethodGet, r.Env["API_URL"]+"/v1/wa/message/"+queued.Header.Get("Message-Id"), r.Env["CLIENT_KEY"], "")
 	if found.StatusCode != 200 || !strings.Contains(view, `"status":"read"`) {
 		t.Errorf("look-up: %d %s", found.StatusCode, view)
 	}
-	refused, _ := r.call(http.MethodPost, r.env["API_URL"]+"/v1/wa/message", "wrong", hello)
+	refused, _ := r.call(http.MethodPost, r.Env["API_URL"]+"/v1/wa/message", "wrong", hello)
 	if refused.StatusCode != http.StatusUnauthorized {
 		t.Errorf("a wrong key: %d", refused.StatusCode)
 	}
@@ -165,9 +152,8 @@ func TestAMessageFromEverySourceIsSentOnceAndCalledBackAsRead(t *testing.T) {
 		t.Errorf("no text: %s", text)
 	}
 
-	_ = r.command.Process.Signal(syscall.SIGTERM)
-	<-r.ended
-	_, lines, _ := strings.Cut(r.output.String(), "Ctrl-C ends everything.")
+	r.Stop()
+	_, lines, _ := strings.Cut(r.Output.String(), "Ctrl-C ends everything.")
 	for _, want := range []string{
 		`POST /v1/wa/message  200  \d+ ms  accepted msg_\w+`,
 		`POST /v1/wa/message  200  \d+ ms  stored msg_\w+`,
@@ -183,7 +169,7 @@ func TestAMessageFromEverySourceIsSentOnceAndCalledBackAsRead(t *testing.T) {
 			t.Errorf("no line like %s in\n%s", want, lines)
 		}
 	}
-	for _, secret := range []string{r.env["CLIENT_KEY"], r.env["WEBHOOK_SECRET"], "15550100001", "wamid."} {
+	for _, secret := range []string{r.Env["CLIENT_KEY"], r.Env["WEBHOOK_SECRET"], "15550100001", "wamid."} {
 		if strings.Contains(lines, secret) {
 			t.Errorf("%s is on the lines:\n%s", secret, lines)
 		}
@@ -194,7 +180,7 @@ func TestTheControlAddressChangesTheGateway(t *testing.T) {
 	r := start(t)
 	control := func(method, path, body string) (int, string) {
 		t.Helper()
-		response, text := r.call(method, r.env["CONTROL_URL"]+path, "", body)
+		response, text := r.call(method, r.Env["CONTROL_URL"]+path, "", body)
 		return response.StatusCode, strings.TrimSpace(text)
 	}
 	for _, c := range []struct {
@@ -242,7 +228,7 @@ func TestTheControlAddressChangesTheGateway(t *testing.T) {
 		t.Fatalf("%d %s", status, text)
 	}
 	for key, want := range map[string]int{"new-gateway-key": 200, "old": 401} {
-		if answer, text := r.call(http.MethodPost, r.env["GATEWAY_URL"]+"/v1/wa/message", key, hello); answer.StatusCode != want {
+		if answer, text := r.call(http.MethodPost, r.Env["GATEWAY_URL"]+"/v1/wa/message", key, hello); answer.StatusCode != want {
 			t.Errorf("with key %s the Gateway returned %d %s", key, answer.StatusCode, text)
 		}
 	}
@@ -250,27 +236,27 @@ func TestTheControlAddressChangesTheGateway(t *testing.T) {
 		t.Errorf("after the rotation: %d %s", sent.StatusCode, text)
 	}
 
-	before := r.env["CLIENT_KEY"]
+	before := r.Env["CLIENT_KEY"]
 	control(http.MethodPut, "/secrets/clients", `{"crm":["crm-new","crm-old"],"default":"mine"}`)
-	r.reread()
-	if r.env["CLIENT_KEY"] != "mine" {
-		t.Errorf("the environment file has the key %s", r.env["CLIENT_KEY"])
+	r.Reread()
+	if r.Env["CLIENT_KEY"] != "mine" {
+		t.Errorf("the environment file has the key %s", r.Env["CLIENT_KEY"])
 	}
 	_, text := control(http.MethodPut, "/secrets/clients", "")
-	r.reread()
+	r.Reread()
 	var put struct{ Value string }
 	var clients struct {
 		CRM     []string
 		Default string
 	}
 	if json.Unmarshal([]byte(text), &put) != nil || json.Unmarshal([]byte(put.Value), &clients) != nil ||
-		!slices.Equal(clients.CRM, []string{"crm-new", "crm-old"}) || len(clients.Default) != 48 || clients.Default != r.env["CLIENT_KEY"] {
+		!slices.Equal(clients.CRM, []string{"crm-new", "crm-old"}) || len(clients.Default) != 48 || clients.Default != r.Env["CLIENT_KEY"] {
 		t.Errorf("a new default key: %s", text)
 	}
 	if sent, text := r.send(hello); sent.StatusCode != 200 {
 		t.Errorf("the new client key: %d %s", sent.StatusCode, text)
 	}
-	if refused, _ := r.call(http.MethodPost, r.env["API_URL"]+"/v1/wa/message", before, hello); refused.StatusCode != http.StatusUnauthorized {
+	if refused, _ := r.call(http.MethodPost, r.Env["API_URL"]+"/v1/wa/message", before, hello); refused.StatusCode != http.StatusUnauthorized {
 		t.Errorf("the old client key: %d", refused.StatusCode)
 	}
 

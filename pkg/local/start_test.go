@@ -19,42 +19,30 @@ import (
 	"github.com/creack/pty"
 
 	"connexease-functions/pkg/proof/docs"
+	"connexease-functions/pkg/proof/laptop"
 )
 
 // A shell whose only command is make replaces itself with make, which alone gets the terminal's
 // hang-up signal then, and waits for its children.
 func TestClosingTheTerminalEndsEverything(t *testing.T) {
-	needsJava(t)
-	folder, port := clone(t), freePorts(t)
+	laptop.NeedsJava(t)
+	folder, port := laptop.Project(t, root), freePorts(t)
 	command := exec.Command("make", "run", fmt.Sprintf("PORT=%d", port))
 	command.Dir = folder
 	terminal := terminal(t, command)
-	r := &running{t: t, state: filepath.Join(folder, ".local"), port: port, command: command, ended: make(chan struct{}), env: map[string]string{}}
-	go func() { _ = command.Wait(); close(r.ended) }()
-	read := make(chan struct{})
-	go func() { _, _ = r.output.ReadFrom(terminal); close(read) }()
-	r.until("the environment file is there", func() bool {
-		select {
-		case <-r.ended:
-			<-read
-			t.Fatalf("it ended: %s", r.output.String())
-		default:
-		}
-		_, err := os.Stat(filepath.Join(r.state, "env"))
-		return err == nil
-	})
-	r.reread()
-	r.until("the control address serves", func() bool { return r.try(http.MethodGet, r.env["CONTROL_URL"]+"/functions", "") != "" })
-	r.trigger("text")
+	r := &running{Stack: &laptop.Stack{State: filepath.Join(folder, ".local"), Command: command}, t: t, port: port}
+	go func() { _, _ = r.Output.ReadFrom(terminal) }()
+	r.Await(t)
+	r.Trigger("text")
 	all, _ := r.processes()
 	if err := terminal.Close(); err != nil {
 		t.Fatal(err)
 	}
-	<-r.ended
+	<-r.Ended
 	for _, pid := range all {
-		r.until(fmt.Sprintf("process %d is gone", pid), func() bool { return gone(pid) })
+		r.Until(fmt.Sprintf("process %d is gone", pid), func() bool { return gone(pid) })
 	}
-	if _, err := os.Stat(filepath.Join(r.state, "env")); err == nil {
+	if _, err := os.Stat(filepath.Join(r.State, "env")); err == nil {
 		t.Error("the environment file is left")
 	}
 }
@@ -79,18 +67,18 @@ func terminal(t *testing.T, command *exec.Cmd) *os.File {
 
 func TestASecondRunInAFolderNamesItsHolderAndTouchesNothing(t *testing.T) {
 	r := start(t)
-	r.trigger("text")
-	log := filepath.Join(r.state, "functions.log")
-	r.until("the function has logged", func() bool { text, _ := os.ReadFile(log); return len(text) > 0 })
+	r.Trigger("text")
+	log := filepath.Join(r.State, "functions.log")
+	r.Until("the function has logged", func() bool { text, _ := os.ReadFile(log); return len(text) > 0 })
 	before, err := os.ReadFile(log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, port := range []int{r.port, freePorts(t)} {
-		second := exec.Command(program, "-port", strconv.Itoa(port), "-state", r.state)
+		second := exec.Command(program, "-port", strconv.Itoa(port), "-state", r.State)
 		second.Dir = root
 		out, err := second.CombinedOutput()
-		if err == nil || !strings.Contains(string(out), fmt.Sprintf("(process %d, http://127.0.0.1:%d)", r.command.Process.Pid, r.port)) ||
+		if err == nil || !strings.Contains(string(out), fmt.Sprintf("(process %d, http://127.0.0.1:%d)", r.Command.Process.Pid, r.port)) ||
 			!strings.Contains(string(out), "make run STATE=") || strings.Count(string(out), "\n") != 1 {
 			t.Errorf("the second run said: %s (%v)", out, err)
 		}
@@ -99,7 +87,7 @@ func TestASecondRunInAFolderNamesItsHolderAndTouchesNothing(t *testing.T) {
 	if err != nil || !bytes.HasPrefix(after, before) {
 		t.Errorf("the log had %d bytes, and has %d, %v", len(before), len(after), err)
 	}
-	if _, err := os.Stat(filepath.Join(r.state, "env")); err != nil {
+	if _, err := os.Stat(filepath.Join(r.State, "env")); err != nil {
 		t.Error(err)
 	}
 }
@@ -180,7 +168,7 @@ func TestAShellWithTheEnvironmentFileUsesThisMachineOnly(t *testing.T) {
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { proxied.Add(1); w.WriteHeader(http.StatusBadGateway) }))
 	defer proxy.Close()
 	shell := func(script string) string {
-		command := exec.Command("sh", "-euc", ". "+filepath.Join(r.state, "env")+"\n"+script)
+		command := exec.Command("sh", "-euc", ". "+filepath.Join(r.State, "env")+"\n"+script)
 		command.Env = []string{
 			"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "http_proxy=" + proxy.URL, "HTTP_PROXY=" + proxy.URL, "https_proxy=" + proxy.URL, "no_proxy=example.org",
 			"AWS_PROFILE=none-such", "AWS_DEFAULT_PROFILE=none-such", "AWS_SESSION_TOKEN=of-the-user", "AWS_ACCESS_KEY_ID=of-the-user",
@@ -198,7 +186,7 @@ func TestAShellWithTheEnvironmentFileUsesThisMachineOnly(t *testing.T) {
 	if got := shell(`curl -sS $CONTROL_URL/functions`); !strings.Contains(got, "WebhookFunction") {
 		t.Errorf("the control address: %s", got)
 	}
-	if got := shell(`. ` + filepath.Join(r.state, "env") + `; echo "$no_proxy $NO_PROXY"`); got != "127.0.0.1,localhost,::1,example.org 127.0.0.1,localhost,::1\n" {
+	if got := shell(`. ` + filepath.Join(r.State, "env") + `; echo "$no_proxy $NO_PROXY"`); got != "127.0.0.1,localhost,::1,example.org 127.0.0.1,localhost,::1\n" {
 		t.Errorf("read twice: %s", got)
 	}
 	got := shell("env")

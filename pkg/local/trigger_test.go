@@ -11,21 +11,21 @@ import (
 func TestMakeTriggerDeliversNewMessagesUnlessAskedForTheStoredOnes(t *testing.T) {
 	r := start(t)
 	makeTrigger := r.makeTrigger
-	recent := func() int { return r.items("?since=" + time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)).Count }
+	recent := func() int { return r.Items("?since=" + time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)).Count }
 	for want := 1; want <= 2; want++ {
 		makeTrigger()
-		if all, fresh := r.items("").Count, recent(); all != want || fresh != want {
+		if all, fresh := r.Items("").Count, recent(); all != want || fresh != want {
 			t.Errorf("after %d triggers: %d items, %d of them of this hour", want, all, fresh)
 		}
 	}
 	makeTrigger("REPEAT=3")
-	if all := r.items("").Count; all != 3 {
+	if all := r.Items("").Count; all != 3 {
 		t.Errorf("a new one three times makes %d items, want 3", all)
 	}
 	for range 2 {
 		makeTrigger("FRESH=0")
 	}
-	if all, fresh := r.items("").Count, recent(); all != 4 || fresh != 3 {
+	if all, fresh := r.Items("").Count, recent(); all != 4 || fresh != 3 {
 		t.Errorf("with FRESH=0: %d items, %d of them of this hour, want 4 and 3", all, fresh)
 	}
 }
@@ -33,7 +33,7 @@ func TestMakeTriggerDeliversNewMessagesUnlessAskedForTheStoredOnes(t *testing.T)
 // makeTrigger delivers the text fixture as a user does.
 func (r *running) makeTrigger(settings ...string) {
 	r.t.Helper()
-	command := exec.Command("make", append([]string{"-s", "trigger", "NAME=text", "STATE=" + r.state}, settings...)...)
+	command := exec.Command("make", append([]string{"-s", "trigger", "NAME=text", "STATE=" + r.State}, settings...)...)
 	command.Dir = root
 	out, err := command.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), `"status":200`) {
@@ -55,7 +55,7 @@ func TestAnOldMessageClosesTheWindow(t *testing.T) {
 		}
 	}
 	for _, query := range []string{"ago=yesterday&fresh=1", "ago=-1h&fresh=1", "ago=1h"} {
-		if text := r.try("POST", r.env["CONTROL_URL"]+"/trigger/text?"+query, ""); !strings.Contains(text, "ago must be") {
+		if text := r.Try("POST", r.Env["CONTROL_URL"]+"/trigger/text?"+query, ""); !strings.Contains(text, "ago must be") {
 			t.Errorf("%s: %s", query, text)
 		}
 	}

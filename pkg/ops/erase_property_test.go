@@ -34,9 +34,9 @@ func TestAfterAnErasureNoByteNamesThePerson(t *testing.T) {
 	t.Logf("seed %d", seed)
 	r := start(t)
 	sent := deliverAll(r, random)
-	r.until("each send is read", func() bool {
+	r.Until("each send is read", func() bool {
 		read := map[any]bool{}
-		for _, it := range r.items("?kind=status").Items {
+		for _, it := range r.Items("?kind=status").Items {
 			if it["status"] == "read" && it["message_id"] != nil {
 				read[it["message_id"]] = true
 			}
@@ -45,14 +45,14 @@ func TestAfterAnErasureNoByteNamesThePerson(t *testing.T) {
 	})
 	digits := regexp.MustCompile(`(?i)1[-(). \x{a0}‑]*555[-(). \x{a0}‑]*010[-(). \x{a0}‑]*3002|155501\\+u00303002|3002\b.*\\u00a03002|US\.3002`)
 	named := func() (all []string) {
-		for _, it := range r.items("?limit=100000").Items {
+		for _, it := range r.Items("?limit=100000").Items {
 			if text := fmt.Sprint(it); digits.MatchString(text) {
 				all = append(all, text)
 			}
 		}
 		return all
 	}
-	before, total := len(named()), r.items("").Count
+	before, total := len(named()), r.Items("").Count
 	if before < 100 {
 		t.Fatalf("only %d items name the person", before)
 	}
@@ -77,7 +77,7 @@ func TestAfterAnErasureNoByteNamesThePerson(t *testing.T) {
 		t.Errorf("%s: %d items name the person: %.3000q", name, len(left), left)
 	}
 	// Nothing of other people is gone.
-	if now := r.items("").Count; now == 0 || r.items("?contact=15550100002").Count == 0 || total-now > before+10 {
+	if now := r.Items("").Count; now == 0 || r.Items("?contact=15550100002").Count == 0 || total-now > before+10 {
 		t.Errorf("%d of %d items are left, %d named the person", now, total, before)
 	}
 }
@@ -86,7 +86,7 @@ func TestAfterAnErasureNoByteNamesThePerson(t *testing.T) {
 func deliverAll(r *running, random *rand.Rand) (sent int) {
 	r.t.Helper()
 	type one struct{ path, body, token string }
-	webhook := func(body string) one { return one{"/webhook", body, r.env["WEBHOOK_SECRET"]} }
+	webhook := func(body string) one { return one{"/webhook", body, r.Env["WEBHOOK_SECRET"]} }
 	all := []one{
 		webhook(`{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages","value":{"messages":[{"from":"15550103002","from_user_id":"US.3002","id":"wamid.both","type":"text","text":{"body":"a"}}]}}]}]}`),
 		webhook(`{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"group_participants_update","value":{"metadata":{"phone_number_id":"2"},"groups":[{"group_id":"G","added_participants":[{"wa_id":"15550103002"},{"wa_id":"15550100002"}]}]}}]}]}`),
@@ -108,11 +108,11 @@ func deliverAll(r *running, random *rand.Rand) (sent int) {
 		if !strings.HasPrefix(name, "mark-as-read") {
 			sent++
 		}
-		all = append(all, one{"/v1/wa/message", ofOnePerson(random, body, formsOfSends), r.env["CLIENT_KEY"]})
+		all = append(all, one{"/v1/wa/message", ofOnePerson(random, body, formsOfSends), r.Env["CLIENT_KEY"]})
 	}
 	random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	for _, o := range all {
-		request, err := http.NewRequest(http.MethodPost, r.env["API_URL"]+o.path, strings.NewReader(o.body))
+		request, err := http.NewRequest(http.MethodPost, r.Env["API_URL"]+o.path, strings.NewReader(o.body))
 		if err != nil {
 			r.t.Fatal(err)
 		}

@@ -7,11 +7,11 @@ import (
 
 func TestErasingAContactRemovesAllItsItemsAndNothingElse(t *testing.T) {
 	r := start(t)
-	r.trigger("batch")
-	r.trigger("status-contact")
-	r.try("POST", r.env["API_URL"]+"/webhook", `{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages","value":{"metadata":{"phone_number_id":"2"},`+
+	r.Trigger("batch")
+	r.Trigger("status-contact")
+	r.Try("POST", r.Env["API_URL"]+"/webhook", `{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages","value":{"metadata":{"phone_number_id":"2"},`+
 		`"messages":[{"id":"wamid.large","from":"15550100001","timestamp":"1764000000","type":"text","text":{"body":"`+strings.Repeat("large ", 100_000)+`"}}]}}]}]}`)
-	mine, all := r.items("?contact=15550100001").Count, r.items("").Count
+	mine, all := r.Items("?contact=15550100001").Count, r.Items("").Count
 	if mine < 3 || all == mine {
 		t.Fatalf("%d of %d items are the contact's", mine, all)
 	}
@@ -20,16 +20,16 @@ func TestErasingAContactRemovesAllItsItemsAndNothingElse(t *testing.T) {
 			t.Errorf("%v: %v %s", wrong, err, out)
 		}
 	}
-	if out, err := r.ops("no\n", "erase", "-contact", "15550100001"); err == nil || r.items("").Count != all {
+	if out, err := r.ops("no\n", "erase", "-contact", "15550100001"); err == nil || r.Items("").Count != all {
 		t.Errorf("without confirmation: %v %s", err, out)
 	}
 	out, err := r.ops("15550100001\n", "erase", "-contact", "15550100001")
-	if left := r.items(""); err != nil || left.Count != all-mine || r.items("?contact=15550100001").Count != 0 {
+	if left := r.Items(""); err != nil || left.Count != all-mine || r.Items("?contact=15550100001").Count != 0 {
 		t.Errorf("%v %s, %d of %d items are left", err, out, left.Count, all)
 	}
-	r.trigger("status-contact")
+	r.Trigger("status-contact")
 	t.Setenv("YES", "1")
-	if out, err := r.ops("", "erase", "-contact", "15550100001"); err != nil || r.items("?contact=15550100001").Count != 0 || strings.Contains(out, "Type") {
+	if out, err := r.ops("", "erase", "-contact", "15550100001"); err != nil || r.Items("?contact=15550100001").Count != 0 || strings.Contains(out, "Type") {
 		t.Errorf("from a script: %v %s", err, out)
 	}
 }
@@ -39,7 +39,7 @@ func TestErasingAPersonLeavesNoByteOfAnyName(t *testing.T) {
 	r := start(t)
 	webhook := func(field, value string) {
 		t.Helper()
-		if out := r.try("POST", r.env["API_URL"]+"/webhook", `{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"`+field+`","value":{`+
+		if out := r.Try("POST", r.Env["API_URL"]+"/webhook", `{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"`+field+`","value":{`+
 			`"metadata":{"display_phone_number":"15550100099","phone_number_id":"2"},`+value+`}}]}]}`); !strings.Contains(out, "true") {
 			t.Fatal(out)
 		}
@@ -50,11 +50,11 @@ func TestErasingAPersonLeavesNoByteOfAnyName(t *testing.T) {
 	webhook("messages", `"messages":[{"from":"15550103002","id":"wamid.3","type":"system","system":{"type":"user_changed_number","wa_id":"15550103003","body":"15550103002 is 15550103003"}}]`)
 	webhook("smb_app_state_sync", `"state_sync":[{"type":"contact","contact":{"phone_number":"+1 (555) 010-3002"}}]`)
 	webhook("group_participants_update", `"groups":[{"group_id":"G","added_participants":[{"wa_id":"15550103002"},{"wa_id":"15550109999"}]}]`)
-	r.try("POST", r.env["API_URL"]+"/webhook", "not JSON: 1 555 010 3002")
-	r.trigger("text")
+	r.Try("POST", r.Env["API_URL"]+"/webhook", "not JSON: 1 555 010 3002")
+	r.Trigger("text")
 	names := []string{"15550103002", "010-3002", "010 3002", "US.3002", "15550103003"}
 	left := func() (found []string) {
-		all := r.try("GET", r.env["CONTROL_URL"]+"/items", "")
+		all := r.Try("GET", r.Env["CONTROL_URL"]+"/items", "")
 		for _, name := range names {
 			if strings.Contains(all, name) {
 				found = append(found, name)
@@ -73,7 +73,7 @@ func TestErasingAPersonLeavesNoByteOfAnyName(t *testing.T) {
 	if out, err := r.ops("", "erase", "-contact", "+1 (555) 010-3002", "-others"); err != nil || len(left()) != 0 {
 		t.Errorf("%v %s: %q are left", err, out, left())
 	}
-	if r.items("?contact=15550100001").Count == 0 {
+	if r.Items("?contact=15550100001").Count == 0 {
 		t.Error("a different person is erased too")
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"connexease-functions/pkg/proof/harness"
 	"connexease-functions/pkg/whatsapp"
 )
 
@@ -16,7 +17,7 @@ func inCloud(t *testing.T, db string) {
 	t.Helper()
 	c := &cloud{parameters: map[string]string{retentionID: "365"}, resources: map[string][2]string{tableID: {db, "AWS::DynamoDB::Table"}}}
 	c.inTheCloud(t)
-	t.Setenv("AWS_ENDPOINT_URL_DYNAMODB", backends.DynamoDBURL)
+	t.Setenv("AWS_ENDPOINT_URL_DYNAMODB", harness.Backends.DynamoDBURL)
 }
 
 const hostileText = `<script>alert("1")</script> & 'quotes' {{.Contact}}`
@@ -25,7 +26,7 @@ const hostileText = `<script>alert("1")</script> & 'quotes' {{.Contact}}`
 func talk(r *running) {
 	webhook := func(field, value string) {
 		r.t.Helper()
-		if out := r.try("POST", r.env["API_URL"]+"/webhook", `{"object":"whatsapp_business_account","entry":[{"id":"1","time":1764000100,"changes":[{"field":"`+field+`","value":{`+
+		if out := r.Try("POST", r.Env["API_URL"]+"/webhook", `{"object":"whatsapp_business_account","entry":[{"id":"1","time":1764000100,"changes":[{"field":"`+field+`","value":{`+
 			`"metadata":{"display_phone_number":"15550100099","phone_number_id":"2"},`+value+`}}]}]}`); !strings.Contains(out, "true") {
 			r.t.Fatal(out)
 		}
@@ -40,7 +41,7 @@ func talk(r *running) {
 	webhook("messages", `"statuses":[{"id":"wamid.5","status":"read","timestamp":"1764000006"}]`) // it names nobody
 	webhook("messages", `"statuses":[{"id":"wamid.8","status":"read","timestamp":"1764000006"}]`) // of somebody else
 	webhook("group_participants_update", `"groups":[{"group_id":"G","added_participants":[{"wa_id":"15550103002"},{"wa_id":"15550109999"}]}]`)
-	r.trigger("text")
+	r.Trigger("text")
 }
 
 func TestAnExportHasAllOfAPersonUnderAllNames(t *testing.T) {
@@ -118,19 +119,19 @@ func TestAnErasureTakesStatusesThatNameNobody(t *testing.T) {
 	if out, err := r.ops("", "erase", "-contact", "15550103002", "-others", "-yes"); err != nil {
 		t.Fatal(err, out)
 	}
-	for _, it := range r.items("").Items {
+	for _, it := range r.Items("").Items {
 		if it["wamid"] == "wamid.5" || it["contact"] == "15550103003" {
 			t.Errorf("%v is left", it)
 		}
 	}
-	if n := r.items("?kind=status").Count; n != 1 {
+	if n := r.Items("?kind=status").Count; n != 1 {
 		t.Errorf("%d statuses are left, not the one of somebody else", n)
 	}
 }
 
 // TestAnExportOfADeployedStack finds the table by CloudFormation.
 func TestAnExportOfADeployedStack(t *testing.T) {
-	db := newTable(t)
+	db := harness.NewTable(t)
 	inCloud(t, db)
 	put(t, db, whatsapp.Split([]byte(`{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages","value":{`+
 		`"messages":[{"from":"15550103002","id":"wamid.1","timestamp":"1764000000","type":"text","text":{"body":"a"}}]}}]}]}`))...)

@@ -2,9 +2,7 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,8 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"connexease-functions/pkg/local/stack"
-	"connexease-functions/pkg/local/template"
 	"connexease-functions/pkg/proof/harness"
+	"connexease-functions/pkg/proof/laptop"
 	"connexease-functions/pkg/table"
 	"connexease-functions/pkg/whatsapp"
 )
@@ -29,41 +27,20 @@ const (
 	days = 365 // RetentionDays's default
 )
 
-// needsJava says why a test does not run with -short.
-const needsJava = "not with -short: DynamoDB Local needs Java"
-
-var backends *stack.Stack
-
 func TestMain(m *testing.M) {
-	flag.Parse()
-	os.Exit(func() int {
-		poll = 10 * time.Millisecond
-		if testing.Short() {
-			return m.Run()
-		}
-		cache, err := os.UserCacheDir()
-		if err == nil {
-			backends, err = stack.Start(context.Background(), stack.Options{
-				Root: root, Backends: true, Cache: filepath.Join(cache, "connexease-functions"), Progress: func(line string) { fmt.Println(line) },
-			})
-		}
-		if err != nil {
-			fmt.Println(err)
-			return 1
-		}
-		defer backends.Close()
-		if binaries, err = os.MkdirTemp("", "ops-"); err != nil {
-			fmt.Println(err)
-			return 1
-		}
-		defer func() { _ = os.RemoveAll(binaries) }()
-		code := m.Run()
-		if undeclared := undeclared(); len(undeclared) > 0 {
-			fmt.Printf("--- FAIL: IAM actions that were used and that --help does not name: %v\n", undeclared)
-			return 1
-		}
-		return code
-	}())
+	poll = 10 * time.Millisecond
+	var err error
+	if binaries, err = os.MkdirTemp("", "ops-"); err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	code := harness.Run(m, nil)
+	_ = os.RemoveAll(binaries)
+	if undeclared := undeclared(); len(undeclared) > 0 {
+		fmt.Printf("--- FAIL: IAM actions that were used and that --help does not name: %v\n", undeclared)
+		code = 1
+	}
+	os.Exit(code)
 }
 
 // world is a table with its .local/env, and its DynamoDB behind a proxy.
@@ -78,11 +55,9 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	if testing.Short() {
-		t.Skip(needsJava)
-	}
-	w := &world{t: t, table: newTable(t), database: harness.NewProxy(t, backends.DynamoDBURL), stack: local, state: t.TempDir(), env: backends.Environment()}
-	w.env["AWS_ENDPOINT_URL_DYNAMODB"], w.env["TABLE_NAME"], w.env["EVENT_BUS_NAME"] = w.database.URL, w.table, backends.Bus.Name()
+	laptop.NeedsJava(t)
+	w := &world{t: t, table: harness.NewTable(t), database: harness.NewProxy(t, harness.Backends.DynamoDBURL), stack: local, state: t.TempDir(), env: harness.Backends.Environment()}
+	w.env["AWS_ENDPOINT_URL_DYNAMODB"], w.env["TABLE_NAME"], w.env["EVENT_BUS_NAME"] = w.database.URL, w.table, harness.Backends.Bus.Name()
 	w.save()
 	return w
 }
@@ -110,31 +85,11 @@ func (w *world) ops(arguments ...string) (string, error) {
 	return ops(w.t, w.state, w.stack, "", arguments...)
 }
 
-func newTable(t *testing.T) string {
-	t.Helper()
-	if testing.Short() {
-		t.Skip(needsJava)
-	}
-	tpl, err := template.Load(filepath.Join(root, "template.yaml"), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tables, err := tpl.Tables()
-	if err != nil {
-		t.Fatal(err)
-	}
-	tables[0].TableName = aws.String(harness.Name("Events"))
-	if _, err := backends.DB.CreateTable(t.Context(), tables[0]); err != nil {
-		t.Fatal(err)
-	}
-	return *tables[0].TableName
-}
-
 // put writes events like a delivery of ten days ago.
 func put(t *testing.T, name string, events ...whatsapp.Event) {
 	t.Helper()
 	at := time.Now().AddDate(0, 0, -10)
-	if r := table.New(backends.DB, name, days).Put(t.Context(), events, at); r.Err != nil || len(r.Unsaved) > 0 {
+	if r := table.New(harness.Backends.DB, name, days).Put(t.Context(), events, at); r.Err != nil || len(r.Unsaved) > 0 {
 		t.Fatal(r.Err)
 	}
 }
@@ -186,19 +141,6 @@ func (w *world) ok(arguments ...string) string {
 	return out
 }
 
-// items returns a whole table, keyed by "pk sk".
-func items(t *testing.T, name string) map[string]item {
-	t.Helper()
-	all := map[string]item{}
-	if err := table.New(backends.DB, name, days).Scan(t.Context(), table.Selection{}, func(it table.Item) {
-		pk, sk := it.Key()
-		all[pk+" "+sk] = it
-	}); err != nil {
-		t.Fatal(err)
-	}
-	return all
-}
-
 type item = table.Item
 
 func str(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
@@ -207,6 +149,6 @@ func str(s string) types.AttributeValue { return &types.AttributeValueMemberS{Va
 func (w *world) proxied() *table.Table {
 	w.t.Helper()
 	return table.New(dynamodb.New(dynamodb.Options{
-		Region: stack.Region, BaseEndpoint: &w.database.URL, Credentials: backends.DB.Options().Credentials, Retryer: aws.NopRetryer{},
+		Region: stack.Region, BaseEndpoint: &w.database.URL, Credentials: harness.Backends.DB.Options().Credentials, Retryer: aws.NopRetryer{},
 	}), w.table, days)
 }

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"connexease-functions/pkg/proof/laptop"
 )
 
 // TestAFailedBuildDoesNotRunAnOldBinary has a binary of an earlier build for each target, and a
@@ -29,7 +31,7 @@ func TestAFailedBuildDoesNotRunAnOldBinary(t *testing.T) {
 	if loose := regexp.MustCompile(`(?m)^\t.*go build -o \.local.*$`).FindAllString(string(text), -1); len(loose) > 0 {
 		t.Errorf("these build what they run on their own: %q", loose)
 	}
-	folder, bin := project(t), t.TempDir()
+	folder, bin := laptop.Project(t, root), t.TempDir()
 	old := filepath.Join(folder, ".local", "bin")
 	if err := os.MkdirAll(old, 0o750); err != nil {
 		t.Fatal(err)

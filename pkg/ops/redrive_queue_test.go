@@ -17,11 +17,12 @@ import (
 
 	"connexease-functions/pkg/ledger"
 	"connexease-functions/pkg/proof/docs"
+	"connexease-functions/pkg/proof/laptop"
 )
 
 func (r *running) target() *target {
 	r.t.Helper()
-	p := &program{stack: local, state: r.state, template: filepath.Join(root, "template.yaml")}
+	p := &program{stack: local, state: r.State, template: filepath.Join(root, "template.yaml")}
 	found, err := p.find(r.t.Context())
 	if err != nil {
 		r.t.Fatal(err)
@@ -48,7 +49,7 @@ func (r *running) enqueue(queue, body string) string {
 func (r *running) depth(queue string) (n int) {
 	r.t.Helper()
 	var all struct{ Queues map[string]map[string]any }
-	r.json("GET", "/queues", "", &all)
+	r.JSON("GET", "/queues", "", &all)
 	if all.Queues[queue] == nil {
 		r.t.Fatalf("there is no queue %s in %v", queue, all)
 	}
@@ -68,7 +69,7 @@ func (r *running) sent() map[string]int {
 			Body struct{ Text struct{ Body string } }
 		}
 	}
-	r.json("GET", "/gateway/messages", "", &all)
+	r.JSON("GET", "/gateway/messages", "", &all)
 	n := map[string]int{}
 	for _, m := range all.Messages {
 		n[m.Body.Text.Body]++
@@ -78,29 +79,13 @@ func (r *running) sent() map[string]int {
 
 func (r *running) faults(text string) {
 	r.t.Helper()
-	if answer := r.try("PUT", r.env["CONTROL_URL"]+"/gateway/faults", text); strings.Contains(answer, "error") {
+	if answer := r.Try("PUT", r.Env["CONTROL_URL"]+"/gateway/faults", text); strings.Contains(answer, "error") {
 		r.t.Fatal(answer)
 	}
 }
 
 func envelope(text string) string {
 	return fmt.Sprintf(`{"idempotencyKey":"order-%[1]s","message":{"messaging_product":"whatsapp","to":"15550100001","type":"text","text":{"body":"%[1]s"}}}`, text)
-}
-
-// project creates a folder with the parts of the project that make needs, and a .local of its own.
-func project(t *testing.T) string {
-	t.Helper()
-	folder := t.TempDir()
-	for _, part := range []string{"go.mod", "go.sum", "Makefile", "template.yaml", "functions", "pkg"} {
-		source, err := filepath.Abs(filepath.Join(root, part))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Symlink(source, filepath.Join(folder, part)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return folder
 }
 
 // TestTheAlarmsCommandsSendNothingTwice follows InvocationsFailed and README with failed direct
@@ -120,10 +105,10 @@ func TestTheAlarmsCommandsSendNothingTwice(t *testing.T) {
 		t.Errorf("no README has the alarm's %s", in)
 	}
 	r := start(t)
-	folder := project(t)
+	folder := laptop.Project(t, root)
 	follow := func(more string) string {
 		t.Helper()
-		shell := exec.Command("sh", "-c", strings.ReplaceAll(command, "${AWS::StackName}", local)+" STATE="+r.state+more)
+		shell := exec.Command("sh", "-c", strings.ReplaceAll(command, "${AWS::StackName}", local)+" STATE="+r.State+more)
 		shell.Dir = folder
 		out, err := shell.CombinedOutput()
 		if err != nil {
@@ -132,7 +117,7 @@ func TestTheAlarmsCommandsSendNothingTwice(t *testing.T) {
 		return string(out)
 	}
 
-	r.try("PUT", r.env["CONTROL_URL"]+"/gateway/callbacks", `{"off":true}`) // nothing shows that it was sent
+	r.Try("PUT", r.Env["CONTROL_URL"]+"/gateway/callbacks", `{"off":true}`) // nothing shows that it was sent
 	invoke := func(payload string) {
 		t.Helper()
 		out, err := r.target().lambda().Invoke(t.Context(), &awslambda.InvokeInput{
@@ -144,10 +129,10 @@ func TestTheAlarmsCommandsSendNothingTwice(t *testing.T) {
 	}
 	r.faults(`[{"kind":"reset_after"}]`)
 	invoke(envelope("left"))
-	r.until("it has failed", func() bool { return r.depth("FailedInvocations") == 1 })
+	r.Until("it has failed", func() bool { return r.depth("FailedInvocations") == 1 })
 	r.faults(`[{"kind":"refuse"}]`)
 	invoke(envelope("kept"))
-	r.until("that has failed too", func() bool { return r.depth("FailedInvocations") == 2 })
+	r.Until("that has failed too", func() bool { return r.depth("FailedInvocations") == 2 })
 	r.faults(`[]`)
 	record := func(function, payload string) string {
 		return fmt.Sprintf(`{"version":"1.0","requestContext":{"functionArn":"arn:aws:lambda:us-east-1:000000000000:function:%s:$LATEST"},"requestPayload":%s}`, function, payload)
@@ -168,7 +153,7 @@ func TestTheAlarmsCommandsSendNothingTwice(t *testing.T) {
 	}
 	for range 2 { // the alarm says to run it once; twice must do no harm
 		out = follow(" APPLY=1")
-		r.until("the queue is empty", func() bool { return r.depth(outboundQueue) == 0 })
+		r.Until("the queue is empty", func() bool { return r.depth(outboundQueue) == 0 })
 		if got := r.sent(); got["left"] != 1 || got["kept"] != 1 || got["event"] != 1 || len(got) != 3 {
 			t.Errorf("the Gateway has %v; it says\n%s", got, out)
 		}
@@ -187,9 +172,9 @@ func TestTheAlarmsCommandsSendNothingTwice(t *testing.T) {
 			Body  map[string]any
 		}
 	}
-	r.json("GET", "/gateway/messages", "", &all)
+	r.JSON("GET", "/gateway/messages", "", &all)
 	opaque := all.Messages[0].Body["biz_opaque_callback_data"]
-	r.try("POST", r.env["API_URL"]+"/webhook", fmt.Sprintf(`{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages","value":{"metadata":{"phone_number_id":"2"},`+
+	r.Try("POST", r.Env["API_URL"]+"/webhook", fmt.Sprintf(`{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages","value":{"metadata":{"phone_number_id":"2"},`+
 		`"statuses":[{"id":%q,"status":"sent","timestamp":"1764000000","biz_opaque_callback_data":%q}]}}]}]}`, all.Messages[0].Wamid, opaque))
 	follow(" APPLY=1")
 	if got := r.sent(); got["left"] != 1 || r.depth("FailedInvocations") != 2 {
@@ -211,9 +196,9 @@ func TestDeadLetteredRecordsReturnUnderTheirOriginalKeys(t *testing.T) {
 	if out, err = r.ops("", "redrive", "-pick", "OutboundDeadLetters", "-apply"); err != nil || r.depth("OutboundDeadLetters") != 0 {
 		t.Errorf("%v %s", err, out)
 	}
-	r.until("all are sent", func() bool { return len(r.sent()) == 4 })
+	r.Until("all are sent", func() bool { return len(r.sent()) == 4 })
 	keys := map[string]bool{}
-	for _, it := range r.items("?kind=send").Items {
+	for _, it := range r.Items("?kind=send").Items {
 		keys[it["pk"].(string)] = true
 	}
 	for name, want := range map[string]string{
@@ -240,9 +225,9 @@ func TestDeadLetteredOverflowEventsAreWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.enqueue("OverflowDeadLetters", string(compact))
-	before := r.items("").Count
+	before := r.Items("").Count
 	if out, err := r.ops("", "redrive", "-pick", "OverflowDeadLetters", "-apply"); err != nil || !strings.Contains(out, "1 of 1 messages") {
 		t.Errorf("%v %s", err, out)
 	}
-	r.until("it is in the table", func() bool { return r.items("").Count > before })
+	r.Until("it is in the table", func() bool { return r.Items("").Count > before })
 }

@@ -47,22 +47,22 @@ func TestABodyThatTodaysCodeUnderstandsIsWrittenLikeADelivery(t *testing.T) {
 	}
 	for name, text := range bodies {
 		t.Run(name, func(t *testing.T) {
-			w, direct := newWorld(t), newTable(t)
+			w, direct := newWorld(t), harness.NewTable(t)
 			put(t, direct, whatsapp.Split(text)...)
 			put(t, w.table, whatsapp.Quarantine(text, whatsapp.ReasonNotNotification))
-			before := items(t, w.table)
+			before := harness.Items(t, w.table)
 
 			out := w.ok("-pick", "all")
-			if got := items(t, w.table); !reflect.DeepEqual(got, before) || !strings.Contains(out, "would be written") || !strings.Contains(out, "APPLY=1") {
+			if got := harness.Items(t, w.table); !reflect.DeepEqual(got, before) || !strings.Contains(out, "would be written") || !strings.Contains(out, "APPLY=1") {
 				t.Errorf("the dry run changed the table, or says %s", out)
 			}
 			key := whatsapp.Quarantine(text, "").Key.Hash
 			out = w.ok("-pick", quarantineKey+key, "-apply")
-			if got, want := items(t, w.table), items(t, direct); !reflect.DeepEqual(got, want) {
+			if got, want := harness.Items(t, w.table), harness.Items(t, direct); !reflect.DeepEqual(got, want) {
 				t.Errorf("the table has %d items, want %d; said %s", len(got), len(want), out)
 			}
 			w.ok("-pick", "all", "-apply")
-			if out, err := w.run("-pick", quarantineKey+key, "-apply"); err == nil || !reflect.DeepEqual(items(t, w.table), items(t, direct)) {
+			if out, err := w.run("-pick", quarantineKey+key, "-apply"); err == nil || !reflect.DeepEqual(harness.Items(t, w.table), harness.Items(t, direct)) {
 				t.Errorf("a repeat: %v %s", err, out)
 			}
 		})
@@ -73,10 +73,10 @@ func TestABodyThatIsStillNotUnderstoodStaysUnchanged(t *testing.T) {
 	w := newWorld(t)
 	put(t, w.table, whatsapp.Split([]byte("no JSON of 15550100001\x1b[2J"))...)
 	put(t, w.table, whatsapp.Split(compact(t, "dashboard-test"))...)
-	before := items(t, w.table)
+	before := harness.Items(t, w.table)
 	for _, which := range []string{"all", "reason=not_json", "reason=nothing"} {
 		out := w.ok("-pick", which, "-apply")
-		if !reflect.DeepEqual(items(t, w.table), before) || which != "reason=nothing" && !strings.Contains(out, "stays: today's code quarantines it as well: not_json") {
+		if !reflect.DeepEqual(harness.Items(t, w.table), before) || which != "reason=nothing" && !strings.Contains(out, "stays: today's code quarantines it as well: not_json") {
 			t.Errorf("%s: says %s", which, out)
 		}
 		if strings.Contains(out, "15550100001") || which == "reason=not_json" && strings.Contains(out, "not_notification") {
@@ -84,14 +84,14 @@ func TestABodyThatIsStillNotUnderstoodStaysUnchanged(t *testing.T) {
 		}
 	}
 	for _, bad := range [][]string{{"-pick", "15550100001"}, {"-apply"}, {"-show", "a", "-pick", "all"}, {"more"}, {"-pick", "OutboundQueue"}, {"-show", "event#quarantine#0"}, {"-pick", "event#quarantine#0"}} {
-		if out, err := w.run(bad...); err == nil || !reflect.DeepEqual(items(t, w.table), before) {
+		if out, err := w.run(bad...); err == nil || !reflect.DeepEqual(harness.Items(t, w.table), before) {
 			t.Errorf("%v is not an error: %s", bad, out)
 		}
 	}
 }
 
 func TestARefusedUpdateIsWrittenOnceDynamoDBAcceptsIt(t *testing.T) {
-	w, direct := newWorld(t), newTable(t)
+	w, direct := newWorld(t), harness.NewTable(t)
 	text := compact(t, "batch")
 	put(t, direct, whatsapp.Split(text)...)
 	w.database.Set(func(rw http.ResponseWriter, action string, in []byte) bool {
@@ -105,20 +105,20 @@ func TestARefusedUpdateIsWrittenOnceDynamoDBAcceptsIt(t *testing.T) {
 	if result.Quarantined != 5 || result.Err != nil {
 		t.Fatalf("%+v", result)
 	}
-	refused := items(t, w.table)
-	if out := w.ok("-pick", "all", "-apply"); !reflect.DeepEqual(items(t, w.table), refused) || strings.Count(out, "DynamoDB refuses") != 5 {
+	refused := harness.Items(t, w.table)
+	if out := w.ok("-pick", "all", "-apply"); !reflect.DeepEqual(harness.Items(t, w.table), refused) || strings.Count(out, "DynamoDB refuses") != 5 {
 		t.Errorf("what is refused again changed the table, or says %s", out)
 	}
 	w.database.Set(nil)
-	if out := w.ok("-pick", "all", "-apply"); !reflect.DeepEqual(items(t, w.table), items(t, direct)) {
-		t.Errorf("the table has %v, want %v; said %s", items(t, w.table), items(t, direct), out)
+	if out := w.ok("-pick", "all", "-apply"); !reflect.DeepEqual(harness.Items(t, w.table), harness.Items(t, direct)) {
+		t.Errorf("the table has %v, want %v; said %s", harness.Items(t, w.table), harness.Items(t, direct), out)
 	}
 }
 
 // TestARefusedUpdateIsRebuiltWithItsSurroundings refuses every update of every fixture. Updates
 // without their surroundings stay; none is stored differently.
 func TestARefusedUpdateIsRebuiltWithItsSurroundings(t *testing.T) {
-	w, direct := newWorld(t), newTable(t)
+	w, direct := newWorld(t), harness.NewTable(t)
 	written, stay := 0, map[string]int{}
 	for n, name := range fixtures.UniqueNames() {
 		for _, e := range whatsapp.Split(fixtures.Unique(compact(t, name), n)) {
@@ -126,7 +126,7 @@ func TestARefusedUpdateIsRebuiltWithItsSurroundings(t *testing.T) {
 			bare := whatsapp.Quarantine(e.Payload, whatsapp.ReasonRefused)
 			refused.Kind, refused.Reason, refused.Key = bare.Kind, bare.Reason, bare.Key
 			put(t, w.table, refused)
-			head, payload := items(t, w.table)[quarantineKey+bare.Key.Hash+" event"], e.Payload
+			head, payload := harness.Items(t, w.table)[quarantineKey+bare.Key.Hash+" event"], e.Payload
 			if made, stays := rewritten(head, payload); stays == "" {
 				written++
 				put(t, direct, e)
@@ -139,8 +139,8 @@ func TestARefusedUpdateIsRebuiltWithItsSurroundings(t *testing.T) {
 		}
 	}
 	w.ok("-pick", "all", "-apply")
-	left := items(t, w.table)
-	for key, want := range items(t, direct) {
+	left := harness.Items(t, w.table)
+	for key, want := range harness.Items(t, direct) {
 		if !reflect.DeepEqual(left[key], want) {
 			t.Errorf("%s is %v, want %v", key, left[key], want)
 		}
@@ -161,9 +161,9 @@ func TestARefusedUpdateIsRebuiltWithItsSurroundings(t *testing.T) {
 
 func TestAnOutageOfTheTableHalfwayLosesNothing(t *testing.T) {
 	for name, text := range map[string][]byte{"many updates": compact(t, "batch"), "parts": large(900_000)} {
-		direct := newTable(t)
+		direct := harness.NewTable(t)
 		put(t, direct, whatsapp.Split(text)...)
-		want := items(t, direct)
+		want := harness.Items(t, direct)
 		for calls, finished := 0, false; !finished; calls++ {
 			t.Run(fmt.Sprintf("%s after %d writes", name, calls), func(t *testing.T) {
 				w, n := newWorld(t), 0
@@ -185,7 +185,7 @@ func TestAnOutageOfTheTableHalfwayLosesNothing(t *testing.T) {
 				}
 				w.database.Set(nil)
 				w.ok("-pick", "all", "-apply")
-				left := items(t, w.table)
+				left := harness.Items(t, w.table)
 				for key, it := range want {
 					if !reflect.DeepEqual(left[key], it) {
 						t.Errorf("%s is lost or changed", key)
@@ -210,14 +210,14 @@ func TestAPayloadWithChangedPartsIsNotWritten(t *testing.T) {
 	text := large(900_000)
 	put(t, w.table, whatsapp.Quarantine(text, whatsapp.ReasonNotNotification))
 	key := item{"pk": str(quarantineKey + whatsapp.Quarantine(text, "").Key.Hash), "sk": str(headKey + "#part2")}
-	if _, err := backends.DB.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &w.table, Item: item{"pk": key["pk"], "sk": key["sk"], "payload": str("other")}}); err != nil {
+	if _, err := harness.Backends.DB.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &w.table, Item: item{"pk": key["pk"], "sk": key["sk"], "payload": str("other")}}); err != nil {
 		t.Fatal(err)
 	}
-	before := items(t, w.table)
-	if out, err := w.run("-pick", "all", "-apply"); err == nil || !strings.Contains(err.Error(), "SHA-256") || !reflect.DeepEqual(items(t, w.table), before) {
+	before := harness.Items(t, w.table)
+	if out, err := w.run("-pick", "all", "-apply"); err == nil || !strings.Contains(err.Error(), "SHA-256") || !reflect.DeepEqual(harness.Items(t, w.table), before) {
 		t.Errorf("%v %s", err, out)
 	}
-	if _, err := backends.DB.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &w.table, Key: key}); err != nil {
+	if _, err := harness.Backends.DB.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &w.table, Key: key}); err != nil {
 		t.Fatal(err)
 	}
 	if out, err := w.run("-pick", "all", "-apply"); err == nil || !strings.Contains(err.Error(), "part 2") {
@@ -243,7 +243,7 @@ func (w *world) send(key string, validUntil time.Time, outcome item) string {
 	if !validUntil.IsZero() {
 		row["valid_until"] = number(validUntil.UnixMilli())
 	}
-	if _, err := backends.DB.PutItem(w.t.Context(), &dynamodb.PutItemInput{TableName: &w.table, Item: row}); err != nil {
+	if _, err := harness.Backends.DB.PutItem(w.t.Context(), &dynamodb.PutItemInput{TableName: &w.table, Item: row}); err != nil {
 		w.t.Fatal(err)
 	}
 	return id
@@ -259,10 +259,10 @@ func TestTheListShowsFailuresWithReasonsAndWithoutNumbers(t *testing.T) {
 	expired := w.send("d", time.Now().Add(-time.Hour), item{"state": str("released"), "http": number(429), "reason": str("rate_limited")})
 	w.send("e", time.Time{}, item{"state": str("accepted"), "http": number(200)})
 	w.send("f", time.Now().Add(time.Hour), item{"state": str("released"), "reason": str("not_reached")})
-	dead := backends.Queues.URL("OutboundDeadLetters")
+	dead := harness.Backends.Queues.URL("OutboundDeadLetters")
 	for range 2 {
 		hello := "hello"
-		if _, err := harness.SQS(backends.SQSURL).SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &dead, MessageBody: &hello}); err != nil {
+		if _, err := harness.SQS(harness.Backends.SQSURL).SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &dead, MessageBody: &hello}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -309,7 +309,7 @@ func TestADeployedStackIsFoundByCloudFormation(t *testing.T) {
 		t.Errorf("in a shell of the laptop's: %v %s", err, out)
 	}
 	(&cloud{parameters: map[string]string{retentionID: "365"}, resources: map[string][2]string{
-		tableID: {w.table, "AWS::DynamoDB::Table"}, "OverflowDeadLetters": {backends.Queues.URL("OverflowDeadLetters"), "AWS::SQS::Queue"},
+		tableID: {w.table, "AWS::DynamoDB::Table"}, "OverflowDeadLetters": {harness.Backends.Queues.URL("OverflowDeadLetters"), "AWS::SQS::Queue"},
 	}}).inTheCloud(t)
 	t.Setenv("TABLE_NAME", "")
 	if out := w.ok(); !strings.Contains(out, "Quarantined bodies: 1") || !strings.Contains(out, "OverflowDeadLetters    0") || !strings.Contains(out, "OutboundDeadLetters    not in this stack") {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"connexease-functions/pkg/proof/harness"
 	"connexease-functions/pkg/table"
 	"connexease-functions/pkg/whatsapp"
 )
@@ -18,7 +19,7 @@ func (r *running) marks() (marks map[string]int, all int) {
 	var answer struct {
 		Events []struct{ Detail map[string]string }
 	}
-	r.json("GET", "/events", "", &answer)
+	r.JSON("GET", "/events", "", &answer)
 	marks = map[string]int{}
 	for _, e := range answer.Events {
 		marks[e.Detail["replay"]]++
@@ -30,10 +31,10 @@ func TestAReplayCountsThenMarksAndResumesWhereItStopped(t *testing.T) {
 	r := start(t)
 	const deliveries = 30
 	for range deliveries {
-		r.try("POST", r.env["CONTROL_URL"]+"/trigger/text?fresh=1", "")
+		r.Try("POST", r.Env["CONTROL_URL"]+"/trigger/text?fresh=1", "")
 	}
-	r.trigger("status-read")
-	r.until("the bus has them", func() bool { _, all := r.marks(); return all == deliveries+1 })
+	r.Trigger("status-read")
+	r.Until("the bus has them", func() bool { _, all := r.marks(); return all == deliveries+1 })
 
 	out, err := r.command("replay", "-kind", "message").CombinedOutput()
 	if err != nil || !strings.HasPrefix(string(out), fmt.Sprintf("%d events", deliveries)) {
@@ -48,8 +49,8 @@ func TestAReplayCountsThenMarksAndResumesWhereItStopped(t *testing.T) {
 	if err := slow.Start(); err != nil {
 		t.Fatal(err)
 	}
-	r.until("the first batch is there", func() bool { _, all := r.marks(); return all > deliveries+1 })
-	r.until("its progress is kept", func() bool { _, err := os.Stat(filepath.Join(r.state, "replay.json")); return err == nil })
+	r.Until("the first batch is there", func() bool { _, all := r.marks(); return all > deliveries+1 })
+	r.Until("its progress is kept", func() bool { _, err := os.Stat(filepath.Join(r.State, "replay.json")); return err == nil })
 	_ = slow.Process.Signal(os.Interrupt)
 	if err := slow.Wait(); err == nil {
 		t.Error("a replay that was ended says that it is done")
@@ -68,11 +69,11 @@ func TestAReplayCountsThenMarksAndResumesWhereItStopped(t *testing.T) {
 			t.Errorf("%d events were replayed, want %d", n, deliveries)
 		}
 	}
-	if _, err := os.Stat(filepath.Join(r.state, "replay.json")); err == nil {
+	if _, err := os.Stat(filepath.Join(r.State, "replay.json")); err == nil {
 		t.Error("a finished replay left its progress behind")
 	}
 
-	one := r.items("?kind=status").Items[0]["pk"].(string)
+	one := r.Items("?kind=status").Items[0]["pk"].(string)
 	out, err = r.command("replay", "-key", one, "-apply", "-until", time.Now().Format(time.RFC3339)).CombinedOutput()
 	if err != nil || !strings.HasPrefix(string(out), "1 events") {
 		t.Errorf("%s %v", out, err)
@@ -87,9 +88,9 @@ func TestAReplayCountsThenMarksAndResumesWhereItStopped(t *testing.T) {
 func TestSinceMeansTheArrivalWhereTheTableKnowsIt(t *testing.T) {
 	r := start(t)
 	began := time.Now().Add(-2 * time.Second)
-	r.trigger("text") // the update's own time is long ago
-	r.trigger("status-read")
-	r.until("the stream has them", func() bool { _, all := r.marks(); return all == 2 })
+	r.Trigger("text") // the update's own time is long ago
+	r.Trigger("status-read")
+	r.Until("the stream has them", func() bool { _, all := r.marks(); return all == 2 })
 	count := func(want int, arguments ...string) string {
 		t.Helper()
 		out, err := r.ops("", "replay", arguments...)
@@ -112,13 +113,13 @@ func TestSinceMeansTheArrivalWhereTheTableKnowsIt(t *testing.T) {
 func TestItemsOlderThanTheStreamAreChosenByDay(t *testing.T) {
 	w := newWorld(t)
 	today := time.Now().UTC().Truncate(24 * time.Hour)
-	a := &arrivals{table: table.New(backends.DB, w.table, days), horizon: time.Now().Add(-24 * time.Hour)}
+	a := &arrivals{table: table.New(harness.Backends.DB, w.table, days), horizon: time.Now().Add(-24 * time.Hour)}
 	stored := func(day time.Time) item {
-		db := newTable(t)
-		if r := table.New(backends.DB, db, days).Put(t.Context(), whatsapp.Split(compact(t, "text")), day); r.Err != nil {
+		db := harness.NewTable(t)
+		if r := table.New(harness.Backends.DB, db, days).Put(t.Context(), whatsapp.Split(compact(t, "text")), day); r.Err != nil {
 			t.Fatal(r.Err)
 		}
-		for _, it := range items(t, db) {
+		for _, it := range harness.Items(t, db) {
 			return it
 		}
 		return nil
@@ -145,7 +146,7 @@ func TestItemsOlderThanTheStreamAreChosenByDay(t *testing.T) {
 	if a.takes(stored(today.AddDate(0, 0, -1)), a.horizon.Add(2*time.Second), time.Time{}) {
 		t.Error("an item that arrived more than a day ago counts as one of the last day")
 	}
-	forever := &arrivals{table: table.New(backends.DB, w.table, 0)}
+	forever := &arrivals{table: table.New(harness.Backends.DB, w.table, 0)}
 	if !forever.takes(old, time.Unix(old.Number("timestamp"), 0), time.Time{}) || forever.byUpdate != 1 {
 		t.Error("for a table that keeps items forever, replay does not say that it uses the time of the update")
 	}

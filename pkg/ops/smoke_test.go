@@ -26,24 +26,24 @@ func TestSmokeSaysOkOrWhatToDo(t *testing.T) {
 			t.Errorf("%q is not in\n%s", want, out)
 		}
 	}
-	if n := r.items("?kind=status").Count; n != 0 {
+	if n := r.Items("?kind=status").Count; n != 0 {
 		t.Errorf("it left %d rows of its events", n)
 	}
 	var rules struct{ Rules map[string]any }
-	if r.json("GET", "/rules", "", &rules); len(rules.Rules) != 0 {
+	if r.JSON("GET", "/rules", "", &rules); len(rules.Rules) != 0 {
 		t.Errorf("it left rules: %v", rules)
 	}
 	for _, name := range []string{"WEBHOOK_SECRET", "CLIENT_KEY"} {
-		if strings.Contains(out, r.env[name]) {
+		if strings.Contains(out, r.Env[name]) {
 			t.Errorf("%s is printed", name)
 		}
 	}
 	var sent struct{ Messages []struct{ Query string } }
-	if r.json("GET", "/gateway/messages", "", &sent); len(sent.Messages) != 4 {
+	if r.JSON("GET", "/gateway/messages", "", &sent); len(sent.Messages) != 4 {
 		t.Errorf("%d messages were sent, want 4", len(sent.Messages))
 	}
 	// The Gateway no longer accepts the stack's key.
-	if text := r.try("PUT", r.env["CONTROL_URL"]+"/gateway/faults", `[{"kind":"answer","status":401,"body":"{\"isSuccess\":false,\"errors\":{\"code\":\"AUTH_001\"}}"}]`); text == "" {
+	if text := r.Try("PUT", r.Env["CONTROL_URL"]+"/gateway/faults", `[{"kind":"answer","status":401,"body":"{\"isSuccess\":false,\"errors\":{\"code\":\"AUTH_001\"}}"}]`); text == "" {
 		t.Fatal("no faults")
 	}
 	out, err = r.ops("", "smoke")
@@ -102,13 +102,13 @@ func TestAKilledStackIsNotRunning(t *testing.T) {
 		}
 	}
 	r := start(t)
-	_ = r.process.Kill() // it has no time to remove .local/env
-	<-r.ended
-	if _, err := os.Stat(filepath.Join(r.state, "env")); err != nil {
+	_ = r.Command.Process.Kill() // it has no time to remove .local/env
+	<-r.Ended
+	if _, err := os.Stat(filepath.Join(r.State, "env")); err != nil {
 		t.Fatal(err)
 	}
 	for _, command := range [][]string{{"smoke"}, {"redrive"}, {"replay"}, {"erase", "-contact", "15550100001"}} {
-		r.until("the database is gone", func() bool { // it watches its parent
+		r.Until("the database is gone", func() bool { // it watches its parent
 			out, _ := r.ops("", command[0], command[1:]...)
 			return strings.Contains(out, "is not running")
 		})
@@ -123,7 +123,7 @@ func TestAKilledStackIsNotRunning(t *testing.T) {
 // foreign addresses.
 func TestLocalCommandsIgnoreTheEnvironment(t *testing.T) {
 	r := start(t)
-	r.trigger("text")
+	r.Trigger("text")
 	var mu sync.Mutex
 	var through []string
 	proxy := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, request *http.Request) {
@@ -179,7 +179,7 @@ func TestSmokeOfADeployedStack(t *testing.T) {
 		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 		switch action := request.Header.Get("X-Amz-Target"); action {
 		case "AWSEvents.PutEvents":
-			forward, _ := http.NewRequest("POST", r.env["AWS_ENDPOINT_URL_EVENTBRIDGE"], strings.NewReader(string(body)))
+			forward, _ := http.NewRequest("POST", r.Env["AWS_ENDPOINT_URL_EVENTBRIDGE"], strings.NewReader(string(body)))
 			forward.Header = request.Header.Clone()
 			answer, err := http.DefaultClient.Do(forward)
 			if err != nil {
@@ -195,7 +195,7 @@ func TestSmokeOfADeployedStack(t *testing.T) {
 			if len(in.Targets) != 1 || in.Targets[0].Arn != "arn:queue" || len(named) != 2 || in.Rule != named[0] {
 				t.Errorf("targets are %s", body)
 			}
-			if text := r.try("PUT", r.env["CONTROL_URL"]+"/rules/deployed", fmt.Sprintf(`{"pattern":%s,"transformer":%s}`, named[1], in.Targets[0].InputTransformer)); !strings.Contains(text, "deployed") {
+			if text := r.Try("PUT", r.Env["CONTROL_URL"]+"/rules/deployed", fmt.Sprintf(`{"pattern":%s,"transformer":%s}`, named[1], in.Targets[0].InputTransformer)); !strings.Contains(text, "deployed") {
 				t.Errorf("the rule is refused: %s", text)
 			}
 		default:
@@ -207,17 +207,17 @@ func TestSmokeOfADeployedStack(t *testing.T) {
 	c := &cloud{
 		parameters: map[string]string{retentionID: "365", "EventsOut": "yes"},
 		outputs: map[string]string{
-			"WebhookUrl": r.env["API_URL"] + "/webhook", "SendUrl": r.env["API_URL"] + "/v1/wa/message", "QueueUrl": r.env["QUEUE_URL"],
-			"QueueArn": "arn:queue", "EventBusName": r.env["EVENT_BUS_NAME"],
+			"WebhookUrl": r.Env["API_URL"] + "/webhook", "SendUrl": r.Env["API_URL"] + "/v1/wa/message", "QueueUrl": r.Env["QUEUE_URL"],
+			"QueueArn": "arn:queue", "EventBusName": r.Env["EVENT_BUS_NAME"],
 		},
 		resources: map[string][2]string{
-			tableID: {r.env["TABLE_NAME"], "AWS::DynamoDB::Table"}, stack.WebhookSecret: {stack.WebhookSecret, "AWS::SecretsManager::Secret"},
+			tableID: {r.Env["TABLE_NAME"], "AWS::DynamoDB::Table"}, stack.WebhookSecret: {stack.WebhookSecret, "AWS::SecretsManager::Secret"},
 			stack.ClientKeysSecret: {stack.ClientKeysSecret, "AWS::SecretsManager::Secret"},
 		},
 	}
 	c.inTheCloud(t)
 	for _, service := range []string{"DYNAMODB", "SQS", "SECRETS_MANAGER"} {
-		t.Setenv("AWS_ENDPOINT_URL_"+service, r.env["AWS_ENDPOINT_URL_"+service])
+		t.Setenv("AWS_ENDPOINT_URL_"+service, r.Env["AWS_ENDPOINT_URL_"+service])
 	}
 	t.Setenv("AWS_ENDPOINT_URL_EVENTBRIDGE", bus.URL)
 	out, err := ops(t, t.TempDir(), "demo", "", "smoke")

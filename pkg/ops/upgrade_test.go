@@ -22,6 +22,7 @@ import (
 	"connexease-functions/pkg/local/fixtures"
 	"connexease-functions/pkg/local/sim/pipes"
 	"connexease-functions/pkg/local/template"
+	"connexease-functions/pkg/proof/harness"
 	"connexease-functions/pkg/table"
 	"connexease-functions/pkg/whatsapp"
 )
@@ -69,7 +70,7 @@ func attributes(one map[string]any) map[string]types.AttributeValue {
 func oldTable(t *testing.T, w *world) {
 	t.Helper()
 	for _, it := range oldItems(t) {
-		if _, err := backends.DB.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &w.table, Item: it}); err != nil {
+		if _, err := harness.Backends.DB.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &w.table, Item: it}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -78,12 +79,12 @@ func oldTable(t *testing.T, w *world) {
 func TestATableOfTheVersionBeforeIsUpgradedInPlace(t *testing.T) {
 	w := newWorld(t)
 	oldTable(t, w)
-	before := items(t, w.table)
+	before := harness.Items(t, w.table)
 	out, err := w.ops("upgrade")
 	if err != nil || !strings.Contains(out, "are of an earlier version") || strings.Contains(out, "\n0 of") || !strings.Contains(out, "Nothing was changed") {
 		t.Fatal(err, out)
 	}
-	if !reflect.DeepEqual(items(t, w.table), before) {
+	if !reflect.DeepEqual(harness.Items(t, w.table), before) {
 		t.Error("a dry run changed the table")
 	}
 	// The first run fails half way, the second goes on.
@@ -103,11 +104,11 @@ func TestATableOfTheVersionBeforeIsUpgradedInPlace(t *testing.T) {
 	if out, err = w.ops("upgrade", "-apply"); err != nil || !strings.Contains(out, "All of that is rewritten") {
 		t.Fatal(err, out)
 	}
-	after := items(t, w.table)
+	after := harness.Items(t, w.table)
 	if out, err = w.ops("upgrade", "-apply"); err != nil || !strings.HasPrefix(out, "0 of ") || !strings.Contains(out, "nothing to do") {
 		t.Errorf("the second time: %v %s", err, out)
 	}
-	if !reflect.DeepEqual(items(t, w.table), after) {
+	if !reflect.DeepEqual(harness.Items(t, w.table), after) {
 		t.Error("the second time changed the table")
 	}
 	upgradedKeepsRows(t, before, after)
@@ -120,7 +121,7 @@ func TestATableOfTheVersionBeforeIsUpgradedInPlace(t *testing.T) {
 	if out, err = w.ops("erase", "-contact", "+1 555 010 3002", "-others"); err != nil {
 		t.Fatal(err, out)
 	}
-	left := fmt.Sprint(plainItems(items(t, w.table)))
+	left := fmt.Sprint(plainItems(harness.Items(t, w.table)))
 	for _, form := range []string{"15550103002", "010-3002", "010 3002", "US.3002", "15550103003"} {
 		if strings.Contains(left, form) {
 			t.Errorf("%s is left", form)
@@ -169,11 +170,11 @@ func upgradedKeepsRows(t *testing.T, before, after map[string]item) {
 // upgradedIsTodays compares items of fixtures with those that today's code writes.
 func upgradedIsTodays(t *testing.T, after map[string]item) {
 	t.Helper()
-	db, compared := newTable(t), 0
+	db, compared := harness.NewTable(t), 0
 	for _, name := range fixtures.Names() {
 		put(t, db, whatsapp.Split(compact(t, name))...)
 	}
-	for key, today := range items(t, db) {
+	for key, today := range harness.Items(t, db) {
 		it, there := after[key]
 		if !there {
 			continue
@@ -221,7 +222,7 @@ func upgradedFacts(t *testing.T, w *world, after map[string]item) {
 			}
 		}
 	}
-	db := table.New(backends.DB, w.table, days)
+	db := table.New(harness.Backends.DB, w.table, days)
 	for name, want := range map[string][]string{
 		"US.3002":          {"wamid.old1", "wamid.old2", "wamid.old3", "wamid.old8", "wamid.old10", "wamid.old11", "wamid.old12", "msg_0000000000000000000000000000000a"},
 		"Y2FwaV9ncm91cDox": {"wamid.old4", "msg_0000000000000000000000000000000b"},
@@ -258,7 +259,7 @@ func eventsAfter(t *testing.T, name string, skip int) (taken []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := backends.Streams()
+	client := harness.Backends.Streams()
 	listed, err := client.ListStreams(t.Context(), &dynamodbstreams.ListStreamsInput{TableName: &name})
 	if err != nil || len(listed.Streams) != 1 {
 		t.Fatal(err, listed)
@@ -325,9 +326,9 @@ func TestTodaysTableHasNothingToUpgrade(t *testing.T) {
 // TestAReplayKnowsUpgradedItems has items that arrived ten days ago and were upgraded just now,
 // and a send whose outcome would be told again by its detail_type.
 func TestAReplayKnowsUpgradedItems(t *testing.T) {
-	w, other := newWorld(t), newTable(t)
+	w, other := newWorld(t), harness.NewTable(t)
 	put(t, other, whatsapp.Split(compact(t, "text"))...)
-	all := slices.Collect(maps.Values(items(t, other)))
+	all := slices.Collect(maps.Values(harness.Items(t, other)))
 	for _, it := range oldItems(t) {
 		if it.Text("outcome") != "" {
 			delete(it, "detail_type")
@@ -336,7 +337,7 @@ func TestAReplayKnowsUpgradedItems(t *testing.T) {
 	}
 	for _, it := range all {
 		it[table.Upgraded] = &types.AttributeValueMemberN{Value: "1764000000"}
-		if _, err := backends.DB.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &w.table, Item: it}); err != nil {
+		if _, err := harness.Backends.DB.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &w.table, Item: it}); err != nil {
 			t.Fatal(err)
 		}
 	}

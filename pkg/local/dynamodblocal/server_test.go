@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"connexease-functions/pkg/proof/laptop"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -41,9 +43,7 @@ func TestMain(m *testing.M) {
 
 func installedDir(t *testing.T) string {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("not with -short: DynamoDB Local needs Java")
-	}
+	laptop.NeedsJava(t)
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		t.Fatal(err)

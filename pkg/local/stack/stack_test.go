@@ -24,9 +24,8 @@ import (
 	"connexease-functions/pkg/local/dynamodblocal"
 	simlambda "connexease-functions/pkg/local/sim/lambda"
 	simsqs "connexease-functions/pkg/local/sim/sqs"
+	"connexease-functions/pkg/proof/laptop"
 )
-
-const needsJava = "not with -short: DynamoDB Local needs Java"
 
 // database is one DynamoDB shared by all stacks of the package: none of them writes to it.
 var database *dynamodblocal.Server
@@ -58,9 +57,7 @@ func TestMain(m *testing.M) {
 
 func start(t *testing.T, o Options) *Stack {
 	t.Helper()
-	if testing.Short() {
-		t.Skip(needsJava)
-	}
+	laptop.NeedsJava(t)
 	o.State, o.DynamoDB = t.TempDir(), database.Endpoint()
 	if o.Root == "" {
 		o.Root = "../../.."

@@ -19,14 +19,12 @@ import (
 
 	"connexease-functions/pkg/local/stack"
 	"connexease-functions/pkg/local/template"
+	"connexease-functions/pkg/proof/laptop"
 	"connexease-functions/pkg/table"
 )
 
 // root is the project's folder, relative to a function's.
 const root = "../.."
-
-// NeedsJava says why a test does not run with -short.
-const NeedsJava = "not with -short: DynamoDB Local needs Java"
 
 // Backends are the backends of the package under test.
 var Backends *stack.Stack
@@ -105,9 +103,7 @@ func Name(prefix string) string { return prefix + strconv.FormatInt(names.Add(1)
 // NewTable creates a table as template.yaml describes it.
 func NewTable(t testing.TB) (name string) {
 	t.Helper()
-	if testing.Short() {
-		t.Skip(NeedsJava)
-	}
+	laptop.NeedsJava(t)
 	name = Name("Events")
 	tpl, err := template.Load(filepath.Join(root, "template.yaml"), nil)
 	if err != nil {

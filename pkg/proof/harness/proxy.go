@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"connexease-functions/pkg/proof/laptop"
 )
 
 // Fault handles a call; it returns true if it has written a response. action is the operation's
@@ -32,9 +34,7 @@ type Meter func(action string, units float64)
 // NewProxy starts a proxy in front of an AWS endpoint until the test has ended.
 func NewProxy(t testing.TB, endpoint string) *Proxy {
 	t.Helper()
-	if testing.Short() {
-		t.Skip(NeedsJava)
-	}
+	laptop.NeedsJava(t)
 	target, err := url.Parse(endpoint)
 	if err != nil {
 		t.Fatal(err)

@@ -9,18 +9,16 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"connexease-functions/pkg/local/parent"
+	"connexease-functions/pkg/proof/laptop"
 )
 
 // limit bounds the whole test, including its first downloads: 4 minutes on two cores.
@@ -73,7 +71,7 @@ func run(ctx context.Context, serve bool, port int) (err error) {
 	}
 	defer unlock()
 	if p.port = port; port == 0 {
-		if p.port, err = freePorts(); err != nil {
+		if p.port, err = laptop.FreePorts(); err != nil {
 			return err
 		}
 	}
@@ -163,24 +161,6 @@ func (p *project) clear() (unlock func(), err error) {
 		return nil, err
 	}
 	return unlock, nil
-}
-
-// freePorts returns the first of two consecutive free ports, below those that systems assign to
-// outgoing connections, which a different process could get meanwhile.
-func freePorts() (int, error) {
-	for range 50 {
-		port := 20000 + rand.IntN(12000)
-		first, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
-		if err != nil {
-			continue
-		}
-		next, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port+1))
-		_ = first.Close()
-		if err == nil {
-			return port, next.Close()
-		}
-	}
-	return 0, fmt.Errorf("there are no two consecutive free ports")
 }
 
 // steps prints a line for each proven statement.

@@ -10,21 +10,14 @@ import (
 	"testing"
 	"time"
 
+	"connexease-functions/pkg/proof/laptop"
 	"connexease-functions/pkg/whatsapp"
 )
 
 const root = "../../.."
 
-// needsJava skips what starts the whole stack.
-func needsJava(t *testing.T) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("not with -short: DynamoDB Local needs Java")
-	}
-}
-
 func TestAShortSoakIsClean(t *testing.T) {
-	needsJava(t)
+	laptop.NeedsJava(t)
 	var out bytes.Buffer
 	err := run(t.Context(), root, 20*time.Second, &writer{t: t, next: &out}, nil)
 	if err != nil {
@@ -38,7 +31,7 @@ func TestAShortSoakIsClean(t *testing.T) {
 }
 
 func TestTheAuditFindsWhatIsLostDoubledOrLeftBehind(t *testing.T) {
-	needsJava(t)
+	laptop.NeedsJava(t)
 	s, err := open(t.Context(), root, shortest, &bytes.Buffer{}, nil)
 	if err != nil {
 		t.Fatal(err)

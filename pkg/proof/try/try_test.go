@@ -12,20 +12,13 @@ import (
 	"connexease-functions/pkg/local/fixtures"
 	"connexease-functions/pkg/local/sim/connexease"
 	"connexease-functions/pkg/local/stack"
+	"connexease-functions/pkg/proof/laptop"
 )
 
 const (
 	root    = "../../.."
 	message = `{"messaging_product":"whatsapp","to":"15550100001","type":"text","text":{"body":"Hello"}}`
 )
-
-// needsJava skips what starts a stack.
-func needsJava(t *testing.T) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("not with -short: DynamoDB Local needs Java")
-	}
-}
 
 func fixture(t *testing.T, name string) []byte {
 	t.Helper()
@@ -37,7 +30,7 @@ func fixture(t *testing.T, name string) []byte {
 }
 
 func TestAFolderOfBodiesIsDeliveredAndCounted(t *testing.T) {
-	needsJava(t)
+	laptop.NeedsJava(t)
 	folder := t.TempDir()
 	if err := os.Mkdir(filepath.Join(folder, "below"), 0o700); err != nil {
 		t.Fatal(err)
@@ -65,7 +58,7 @@ func TestAFolderOfBodiesIsDeliveredAndCounted(t *testing.T) {
 
 // What is deployed loses nothing, so other servers stand in its place.
 func TestWhatIsLostIsReported(t *testing.T) {
-	needsJava(t)
+	laptop.NeedsJava(t)
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		t.Fatal(err)

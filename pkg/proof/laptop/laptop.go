@@ -1,0 +1,199 @@
+// Package laptop runs the laptop's stack, as started by make run, for tests: it starts it as a
+// process, waits until it serves, and asks its addresses.
+package laptop
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience is how long Until waits: much longer than a busy machine needs.
+const patience = 3 * time.Minute
+
+// Stack is a running stack.
+type Stack struct {
+	State   string            // its folder
+	Env     map[string]string // content of its environment file; see Reread
+	Command *exec.Cmd
+	Output  bytes.Buffer  // of the process and its children; complete once it has ended
+	Ended   chan struct{} // is closed at the end of the process
+
+	t *testing.T
+}
+
+// NeedsJava skips a test with -short.
+func NeedsJava(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("not with -short: DynamoDB Local needs Java")
+	}
+}
+
+// Start runs a command that starts a stack in a state folder, and waits until it serves. At the end
+// of the test it ends it.
+func Start(t *testing.T, state string, command *exec.Cmd) *Stack {
+	t.Helper()
+	NeedsJava(t)
+	s := &Stack{State: state, Command: command}
+	command.WaitDelay = time.Second // its output survives a killed make
+	command.Stdout, command.Stderr = &s.Output, &s.Output
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s.Await(t)
+	return s
+}
+
+// Await waits until the started Command's stack serves, and ends it at the end of the test.
+func (s *Stack) Await(t *testing.T) {
+	t.Helper()
+	s.t, s.Env, s.Ended = t, map[string]string{}, make(chan struct{})
+	go func() { _ = s.Command.Wait(); close(s.Ended) }()
+	t.Cleanup(s.Stop)
+	s.Until("it serves", func() bool {
+		select {
+		case <-s.Ended:
+			t.Fatalf("the stack ended: %s", s.Output.String())
+		default:
+		}
+		return s.read() == nil && s.Try(http.MethodGet, s.Env["CONTROL_URL"]+"/functions", "") != ""
+	})
+}
+
+// Stop ends the stack and waits for its end.
+func (s *Stack) Stop() {
+	_ = s.Command.Process.Signal(syscall.SIGTERM)
+	<-s.Ended
+}
+
+var assignment = regexp.MustCompile(`export (\w+)='(.*)'`)
+
+func (s *Stack) read() error {
+	text, err := os.ReadFile(filepath.Join(s.State, "env"))
+	for _, m := range assignment.FindAllStringSubmatch(string(text), -1) {
+		s.Env[m[1]] = m[2]
+	}
+	return err
+}
+
+// Reread reads the environment file again, after a rotation.
+func (s *Stack) Reread() {
+	s.t.Helper()
+	if err := s.read(); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// Until waits for a condition.
+func (s *Stack) Until(what string, is func() bool) {
+	s.t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	end := time.After(patience)
+	for !is() {
+		select {
+		case <-tick.C:
+		case <-end:
+			s.t.Fatalf("waited too long until %s", what)
+		}
+	}
+}
+
+// Try sends a request with the webhook secret, and returns the body of its response; empty if there
+// is none.
+func (s *Stack) Try(method, url, body string) string {
+	request, err := http.NewRequest(method, url, strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+s.Env["WEBHOOK_SECRET"])
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, _ := io.ReadAll(response.Body)
+	return string(text)
+}
+
+// JSON decodes the response of the control address.
+func (s *Stack) JSON(method, path, body string, into any) {
+	s.t.Helper()
+	if text := s.Try(method, s.Env["CONTROL_URL"]+path, body); json.Unmarshal([]byte(text), into) != nil {
+		s.t.Fatalf("%s %s: %s", method, path, text)
+	}
+}
+
+// Trigger delivers a fixture unchanged, with its old times and ids.
+func (s *Stack) Trigger(name string) {
+	s.t.Helper()
+	var d struct {
+		Deliveries []struct{ Status int }
+	}
+	s.JSON(http.MethodPost, "/trigger/"+name, "", &d)
+	if len(d.Deliveries) != 1 || d.Deliveries[0].Status != 200 {
+		s.t.Fatalf("trigger %s: %+v", name, d)
+	}
+}
+
+// Listing is a response of the control address with items.
+type Listing struct {
+	Count int
+	Items []map[string]any
+}
+
+// Items lists items of the table; query is empty or starts with a question mark.
+func (s *Stack) Items(query string) (l Listing) {
+	s.t.Helper()
+	s.JSON(http.MethodGet, "/items"+query, "", &l)
+	return l
+}
+
+// FreePorts returns the first of two consecutive free ports, below those that systems assign to
+// outgoing connections, which a different process could get meanwhile.
+func FreePorts() (int, error) {
+	for range 50 {
+		port := 20000 + rand.IntN(12000)
+		first, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
+		if err != nil {
+			continue
+		}
+		next, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port+1))
+		_ = first.Close()
+		if err == nil {
+			return port, next.Close()
+		}
+	}
+	return 0, errors.New("there are no two consecutive free ports")
+}
+
+// Project creates a folder with the parts of the checkout at root that make needs, and with a
+// .local of its own.
+func Project(t testing.TB, root string) string {
+	t.Helper()
+	folder := t.TempDir()
+	for _, part := range []string{"go.mod", "go.sum", "Makefile", "template.yaml", "functions", "pkg"} {
+		source, err := filepath.Abs(filepath.Join(root, part))
+		if err == nil {
+			err = os.Symlink(source, filepath.Join(folder, part))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return folder
+}
