@@ -1,6 +1,9 @@
 package whatsapp
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+)
 
 // names holds the phone number (or its substitute) and the business-scoped user id of one person.
 type names struct{ phone, user string }
@@ -89,7 +92,7 @@ func (f *facts) member(m member) {
 		if m.value.isObject() { // an id's update
 			f.parent, f.previousParent = usable(m.value.get("current")), usable(m.value.get("previous"))
 		} else {
-			f.parent = first(usable(m.value), f.parent)
+			f.parent = cmp.Or(usable(m.value), f.parent)
 		}
 	case "group_id":
 		f.group = usable(m.value)
@@ -98,7 +101,7 @@ func (f *facts) member(m member) {
 	case "direction":
 		f.call = usable(m.value)
 	case "type":
-		f.kind = first(usable(m.value), f.kind)
+		f.kind = cmp.Or(usable(m.value), f.kind)
 	case "timestamp":
 		f.time = milliseconds(m.value)
 	case "metadata": // of an element, as in an app's state
@@ -110,22 +113,22 @@ func (f *facts) member(m member) {
 	case "biz_opaque_callback_data":
 		f.opaque, _ = m.value.text()
 	case "context":
-		f.context = first(usable(m.value.get("id")), usable(m.value.get("message_id")))
+		f.context = cmp.Or(usable(m.value.get("id")), usable(m.value.get("message_id")))
 	case "referral":
 		if m.value.isObject() {
-			f.referral = first(usable(m.value.get("source_type")), "unknown")
+			f.referral = cmp.Or(usable(m.value.get("source_type")), "unknown")
 		}
 	case "sender":
 		f.inside = namesIn(m.value)
 	case "contact":
 		f.inside = namesIn(m.value)
 	case "recipient":
-		f.phoneNumberID = first(f.phoneNumberID, usable(m.value.get("phone_number_id")))
-		f.display = first(f.display, usable(m.value.get("display_phone_number")))
+		f.phoneNumberID = cmp.Or(f.phoneNumberID, usable(m.value.get("phone_number_id")))
+		f.display = cmp.Or(f.display, usable(m.value.get("display_phone_number")))
 	case "phone_number_id":
-		f.phoneNumberID = first(usable(m.value), f.phoneNumberID)
+		f.phoneNumberID = cmp.Or(usable(m.value), f.phoneNumberID)
 	case "display_phone_number":
-		f.display = first(usable(m.value), f.display)
+		f.display = cmp.Or(usable(m.value), f.display)
 	case "added_participants":
 		f.added = m.value
 	case "removed_participants":
@@ -177,7 +180,7 @@ func (f *facts) system(s raw) {
 	f.inside = names{usable(s.get("wa_id")), usable(s.get("user_id"))}
 	kind := usable(s.get("type"))
 	if strings.HasPrefix(kind, "user_changed_") || strings.HasPrefix(kind, "customer_changed_") {
-		f.change = names{first(f.inside.phone, usable(s.get("new_wa_id"))), f.inside.user}
+		f.change = names{cmp.Or(f.inside.phone, usable(s.get("new_wa_id"))), f.inside.user}
 		f.previous = usable(s.get("previous_user_id"))
 	}
 }
@@ -195,14 +198,14 @@ func namesIn(r raw) (n names) {
 	for m := range r.members() {
 		switch m.key {
 		case "phone_number", "wa_id":
-			n.phone = first(n.phone, usable(m.value))
+			n.phone = cmp.Or(n.phone, usable(m.value))
 		case "user_id", "recipient_user_id":
-			n.user = first(n.user, usable(m.value))
+			n.user = cmp.Or(n.user, usable(m.value))
 		case "input":
 			if v := usable(m.value); IsUserID(v) {
-				n.user = first(n.user, v)
+				n.user = cmp.Or(n.user, v)
 			} else {
-				n.phone = first(n.phone, v)
+				n.phone = cmp.Or(n.phone, v)
 			}
 		}
 	}
@@ -214,13 +217,13 @@ func (f *facts) fill(e *Event) {
 	e.Time = f.time
 	text := readable(f.kind, f.contents)
 	if text == "" {
-		text = first(f.detail, errorTitleOf(e.Kind, f.errors))
+		text = cmp.Or(f.detail, errorTitleOf(e.Kind, f.errors))
 	}
 	e.Text = short(text)
-	e.ErrorCode = first(f.code, firstErrorCode(f.errors))
+	e.ErrorCode = cmp.Or(f.code, firstErrorCode(f.errors))
 	e.GroupID, e.MediaID, e.Referral = f.group, f.media, f.referral
-	e.ReplyTo = first(f.replyTo, f.context)
-	e.PhoneNumberID, e.DisplayPhoneNumber = first(e.PhoneNumberID, f.phoneNumberID), first(e.DisplayPhoneNumber, f.display)
+	e.ReplyTo = cmp.Or(f.replyTo, f.context)
+	e.PhoneNumberID, e.DisplayPhoneNumber = cmp.Or(e.PhoneNumberID, f.phoneNumberID), cmp.Or(e.DisplayPhoneNumber, f.display)
 }
 
 // errorTitleOf returns what a message that cannot be shown says instead.

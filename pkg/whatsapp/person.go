@@ -1,5 +1,7 @@
 package whatsapp
 
+import "cmp"
+
 // isOurs reports whether a name is the business's own number, in whichever form.
 func (s *splitter) isOurs(name string) bool { return SameNumber(s.number.display, name) }
 
@@ -27,7 +29,7 @@ func (s *splitter) about(e *Event, groups ...[]names) (nameless bool) {
 			if phone == "" && !s.isOurs(n.phone) {
 				phone = n.phone
 			}
-			user = first(user, n.user)
+			user = cmp.Or(user, n.user)
 		}
 		switch {
 		case e.Contact == "":
@@ -41,15 +43,15 @@ func (s *splitter) about(e *Event, groups ...[]names) (nameless bool) {
 
 // proofs remembers which names an update proves to be one person's.
 func (s *splitter) proofs(e *Event, f *facts, who names) {
-	own := first(who.phone, who.user)
+	own := cmp.Or(who.phone, who.user)
 	e.alias(s, who.phone, who.user)
 	e.alias(s, f.itself.phone, f.itself.user)
 	e.alias(s, f.inside.phone, f.inside.user)
 	e.alias(s, f.participant.phone, f.participant.user)
 	e.alias(s, own, f.change.phone)
 	e.alias(s, own, f.change.user)
-	e.alias(s, first(f.change.user, f.itself.user, own), f.previous)
-	e.alias(s, first(who.user, f.itself.user, own), f.parent)
+	e.alias(s, cmp.Or(f.change.user, f.itself.user, own), f.previous)
+	e.alias(s, cmp.Or(who.user, f.itself.user, own), f.parent)
 	e.alias(s, f.parent, f.previousParent)
 	for _, list := range []raw{f.added, f.removed} {
 		for p := range list.elements() {
@@ -107,7 +109,7 @@ type thread struct {
 	context names
 }
 
-func (t *thread) person() names { return names{first(t.id, t.context.phone), t.context.user} }
+func (t *thread) person() names { return names{cmp.Or(t.id, t.context.phone), t.context.user} }
 
 // has reports whether one of the names is the thread's person's.
 func (t *thread) has(n names) bool {
@@ -151,7 +153,7 @@ func (s *splitter) addMessage(r raw, f *facts, d Direction, t *thread, contacts 
 	if d == Out {
 		who = f.to
 		if f.toGroup || f.group != "" && f.to.phone == f.group {
-			e.GroupID, who.phone = first(f.group, f.to.phone), ""
+			e.GroupID, who.phone = cmp.Or(f.group, f.to.phone), ""
 		}
 	}
 	nameless := s.about(&e, []names{who, f.itself}, []names{f.inside})
@@ -177,7 +179,7 @@ func (s *splitter) status(r raw, contacts *contactList) {
 	e.Opaque = f.opaque
 	who := f.recipient
 	if f.toGroup { // the recipient is the group, the person a participant of it
-		e.GroupID, who.phone = first(f.group, f.recipient.phone), ""
+		e.GroupID, who.phone = cmp.Or(f.group, f.recipient.phone), ""
 	}
 	nameless := s.about(&e, []names{f.participant, who, f.itself})
 	s.proofs(&e, &f, who)

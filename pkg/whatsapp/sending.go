@@ -1,6 +1,9 @@
 package whatsapp
 
-import "encoding/json"
+import (
+	"cmp"
+	"encoding/json"
+)
 
 // Sending describes a message to be sent with the same attributes as events: its recipient, and
 // what a person would read of it.
@@ -15,8 +18,8 @@ func Describe(body []byte, s Summary) Sending {
 		return Sending{}
 	}
 	f := readFacts(body)
-	text := short(first(readable(s.Type, f.contents), s.Text))
-	d := Sending{Text: text, ReplyTo: first(f.replyTo, f.context), MediaID: f.media}
+	text := short(cmp.Or(readable(s.Type, f.contents), s.Text))
+	d := Sending{Text: text, ReplyTo: cmp.Or(f.replyTo, f.context), MediaID: f.media}
 	if f.toGroup {
 		d.GroupID = s.To
 		return d

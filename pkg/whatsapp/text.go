@@ -1,6 +1,9 @@
 package whatsapp
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+)
 
 // content is a member of a message that says something to a person.
 type content struct {
@@ -26,7 +29,7 @@ func readable(kind string, all []content) string {
 	text := ""
 	for _, c := range all {
 		if text == "" || c.key == kind {
-			text = first(c.text(), text)
+			text = cmp.Or(c.text(), text)
 		}
 	}
 	return text
@@ -47,11 +50,11 @@ func (c content) text() string {
 	case "image", "video", "audio", "voice", "sticker":
 		return member("caption")
 	case "document":
-		return first(member("caption"), member("filename"))
+		return cmp.Or(member("caption"), member("filename"))
 	case "button":
 		return member("text")
 	case "interactive":
-		return first(member("button_reply", "title"), member("list_reply", "title"), member("nfm_reply", "body"),
+		return cmp.Or(member("button_reply", "title"), member("list_reply", "title"), member("nfm_reply", "body"),
 			member("call_permission_reply", "response"), member("body", "text"))
 	case "template":
 		return member("name")
@@ -164,5 +167,5 @@ func errorTitle(errors raw) string {
 // sent.
 func Readable(payload []byte) string {
 	f := readFacts(compacted(payload))
-	return first(readable(f.kind, f.contents), f.detail, errorTitle(f.errors))
+	return cmp.Or(readable(f.kind, f.contents), f.detail, errorTitle(f.errors))
 }
