@@ -1,6 +1,6 @@
 // Command suite runs go test with its arguments, and reports progress: a line per package, a line
-// every few seconds of a long package, the whole output of failed tests and, at the end, each
-// skipped test with its reason.
+// every few seconds of a long package, the whole output of failed tests and, at the end, why tests
+// were skipped.
 package main
 
 import (
@@ -10,6 +10,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"slices"
@@ -35,7 +36,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	r := &report{out: os.Stdout, now: time.Now, output: map[string][]string{}, running: map[string]time.Time{}}
+	r := &report{out: os.Stdout, now: time.Now, output: map[string][]string{}, running: map[string]time.Time{}, skipped: map[string][]string{}}
 	stop := r.speak()
 	readErr := r.read(out)
 	stop()
@@ -62,7 +63,7 @@ type report struct {
 	current string
 	output  map[string][]string  // output by package and test, until its end
 	running map[string]time.Time // running tests, with their start
-	skipped []string
+	skipped map[string][]string  // tests by reason
 	failed  []string
 	passed  int
 }
@@ -169,7 +170,8 @@ func (r *report) finish(name string, e event) {
 		r.failed = append(r.failed, name)
 		r.line("%s", strings.TrimRight(strings.Join(text, ""), "\n"))
 	case e.Test != "" && e.Action == "skip":
-		r.skipped = append(r.skipped, name+": "+reason(text))
+		why := reason(text)
+		r.skipped[why] = append(r.skipped[why], name)
 	case e.Test != "":
 		r.passed++
 	case e.Action == "fail":
@@ -193,15 +195,21 @@ func reason(output []string) string {
 	return "no reason was given"
 }
 
-// end lists the skipped and the failed tests.
+// end lists why tests were skipped, and the failed tests.
 func (r *report) end() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	slices.Sort(r.skipped)
-	for _, s := range r.skipped {
-		r.line("skip  %s", s)
+	skipped := 0
+	for _, why := range slices.Sorted(maps.Keys(r.skipped)) {
+		tests := r.skipped[why]
+		skipped += len(tests)
+		if len(tests) == 1 {
+			r.line("skip  %s: %s", tests[0], why)
+		} else {
+			r.line("skip  %d tests, such as %s: %s", len(tests), slices.Min(tests), why)
+		}
 	}
-	r.line("%d passed, %d skipped, %d failed", r.passed, len(r.skipped), len(r.failed))
+	r.line("%d passed, %d skipped, %d failed", r.passed, skipped, len(r.failed))
 	for _, f := range r.failed {
 		r.line("FAIL  %s", f)
 	}

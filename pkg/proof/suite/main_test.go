@@ -11,7 +11,7 @@ import (
 func TestALongTestIsNamedAndSkipsAndFailuresAreListedAtTheEnd(t *testing.T) {
 	var out bytes.Buffer
 	now := time.Now()
-	r := &report{out: &out, now: func() time.Time { return now }, said: now, output: map[string][]string{}, running: map[string]time.Time{}}
+	r := &report{out: &out, now: func() time.Time { return now }, said: now, output: map[string][]string{}, running: map[string]time.Time{}, skipped: map[string][]string{}}
 	feed := func(lines string) {
 		if err := r.read(strings.NewReader(lines)); err != nil {
 			t.Fatal(err)
@@ -31,6 +31,10 @@ func TestALongTestIsNamedAndSkipsAndFailuresAreListedAtTheEnd(t *testing.T) {
 {"Action":"run","Package":"connexease-functions/pkg/a","Test":"TestNot"}
 {"Action":"output","Package":"connexease-functions/pkg/a","Test":"TestNot","Output":"    a_test.go:12: needs Java\n"}
 {"Action":"skip","Package":"connexease-functions/pkg/a","Test":"TestNot"}
+{"Action":"output","Package":"connexease-functions/pkg/a","Test":"TestNor","Output":"    b_test.go:3: needs Java\n"}
+{"Action":"skip","Package":"connexease-functions/pkg/a","Test":"TestNor"}
+{"Action":"output","Package":"connexease-functions/pkg/a","Test":"TestAlone","Output":"    b_test.go:7: needs Linux\n"}
+{"Action":"skip","Package":"connexease-functions/pkg/a","Test":"TestAlone"}
 {"Action":"run","Package":"connexease-functions/pkg/a","Test":"TestBad"}
 {"Action":"output","Package":"connexease-functions/pkg/a","Test":"TestBad","Output":"    a_test.go:20: 1, want 2\n"}
 {"Action":"fail","Package":"connexease-functions/pkg/a","Test":"TestBad"}
@@ -46,8 +50,9 @@ func TestALongTestIsNamedAndSkipsAndFailuresAreListedAtTheEnd(t *testing.T) {
 FAIL  pkg/a  15.2 s
 ok    pkg/b  0.1 s
 c.go:1: no such thing
-skip  pkg/a TestNot: needs Java
-1 passed, 1 skipped, 2 failed
+skip  2 tests, such as pkg/a TestNor: needs Java
+skip  pkg/a TestAlone: needs Linux
+1 passed, 3 skipped, 2 failed
 FAIL  pkg/a TestBad
 FAIL  pkg/a
 `
