@@ -4,7 +4,7 @@
 # build is of this module, for this machine, and without asking git whose checkout it is.
 export GOWORK = off
 export GOFLAGS = -buildvcs=false
-unexport GOOS GOARCH
+unexport GOOS GOARCH GO111MODULE
 .PHONY: help run listen test test-short try lint lint-template fuzz bench oracles trigger build sam-test sam-local soak check erase export upgrade redrive replay delete clean
 
 PORT ?= 8080
@@ -48,7 +48,7 @@ PACKS = .local/packs-$(CFN_LINT)-$(CHECKOV)-$(SAM_TRANSLATOR)
 # $(call built,./pkg/x) builds .local/bin/x, says what is under way, and ends the recipe's shell
 # where that fails, so that nothing older runs instead.
 built = log=.local/bin/$(notdir $(1)).log; mkdir -p .local/bin; \
-	( while sleep 4 >/dev/null && kill -0 $$$$ 2>/dev/null; do \
+	( while sleep 4 >/dev/null 2>&1 && kill -0 $$$$ 2>/dev/null; do \
 	  echo "Still building $(1): $$(wc -l <$$log | tr -d ' ') lines, the last: $$(tail -n 1 $$log)"; done ) & ticker=$$!; \
 	go build -v -o .local/bin/$(notdir $(1)) $(1) 2>$$log; built=$$?; \
 	kill $$ticker; wait $$ticker 2>/dev/null; \
