@@ -17,6 +17,8 @@ import (
 	"strings"
 	"syscall"
 
+	"connexease-functions/pkg/canonical"
+	"connexease-functions/pkg/local/fixtures"
 	"connexease-functions/pkg/local/parent"
 	"connexease-functions/pkg/local/sim/connexease"
 	"connexease-functions/pkg/local/stack"
@@ -60,6 +62,8 @@ func run(ctx context.Context, folder string) error {
 	if err := s.Gateway.SetCallbacks(connexease.Callbacks{Off: true}); err != nil {
 		return err
 	}
+	own := ours()
+	equal := 0
 	var counted [3]int // by verdict
 	for _, file := range files {
 		body, err := os.ReadFile(file)
@@ -78,6 +82,10 @@ func run(ctx context.Context, folder string) error {
 		if err != nil {
 			return err
 		}
+		if fixture := own[content(body)]; fixture != "" {
+			found.add("equals the fixture %s", fixture)
+			equal++
+		}
 		fmt.Printf("%s  %s\n", name, found)
 		counted[found.verdict]++
 		if err := empty(ctx, s); err != nil {
@@ -85,6 +93,9 @@ func run(ctx context.Context, folder string) error {
 		}
 	}
 	fmt.Printf("\n%d bodies: %d stored whole, %d refused, %d lost\n", len(files), counted[kept], counted[refused], counted[lost])
+	if equal > 0 {
+		fmt.Printf("%d equal a fixture: where these bodies are somebody else's, that fixture is not the project's own\n", equal)
+	}
 	if counted[lost] > 0 {
 		return errors.New("something was lost: see LOST above")
 	}
@@ -106,6 +117,29 @@ func find(folder string) (files []string, err error) {
 		err = fmt.Errorf("%s has no *.json", folder)
 	}
 	return files, err
+}
+
+// ours returns the names of the fixtures by their content.
+func ours() map[string]string {
+	all := map[string]string{}
+	for _, name := range fixtures.Names() {
+		body, _ := fixtures.Body(name) // its name is one of theirs
+		all[content(body)] = name
+	}
+	for _, name := range fixtures.Sends() {
+		body, _ := fixtures.Send(name)
+		all[content(body)] = name
+	}
+	return all
+}
+
+// content returns JSON in canonical form; any other body unchanged.
+func content(body []byte) string {
+	v, _, err := canonical.Parse(body)
+	if err != nil {
+		return string(body)
+	}
+	return string(v.Append(nil))
 }
 
 // isSend reports whether a body is a message to send: a webhook's body has entries.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -36,7 +37,7 @@ func TestAFolderOfBodiesIsDeliveredAndCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, body := range map[string][]byte{
-		"text.json": fixture(t, "text"), "below/batch.JSON": fixture(t, "batch"), "not-json.json": []byte("{"), "send.json": []byte(message),
+		"text.json": bytes.Replace(fixture(t, "text"), []byte(`"wamid.`), []byte(`"wamid.another`), 1), "below/batch.JSON": fixture(t, "batch"), "not-json.json": []byte("{"), "send.json": []byte(message),
 		"refused.json": []byte(strings.Replace(message, `"Hello"`, `""`, 1)), "ignored.txt": []byte("{}"),
 	} {
 		if err := os.WriteFile(filepath.Join(folder, name), body, 0o600); err != nil {
@@ -49,7 +50,8 @@ func TestAFolderOfBodiesIsDeliveredAndCounted(t *testing.T) {
 	if err != nil || !strings.Contains(string(out), "\n5 bodies: 4 stored whole, 1 refused, 0 lost\n") {
 		t.Fatalf("%v: %s", err, out)
 	}
-	for _, want := range []string{"\nbelow/batch.JSON  200\n", "kind message  direction in  type text", "\nrefused.json  400\n    refused: ", "kind quarantine"} {
+	for _, want := range []string{"\nbelow/batch.JSON  200\n", "kind message  direction in  type text", "\nrefused.json  400\n    refused: ", "kind quarantine",
+		"\n    equals the fixture batch\n", "\n1 equal a fixture: "} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("%q is not in %s", want, out)
 		}
