@@ -11,6 +11,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -62,12 +63,12 @@ func (c *Control) routes() []route {
 		{"GET /trigger", c.fixtures},
 		{"POST /trigger/{name}?repeat=&from=&text=&fresh=&ago=", c.trigger},
 		{"GET /gateway/messages", c.messages},
-		{"GET /gateway/faults", c.faults},
-		{"PUT /gateway/faults", c.putFaults},
-		{"GET /gateway/callbacks", c.callbacks},
-		{"PUT /gateway/callbacks", c.putCallbacks},
-		{"GET /gateway/limits", c.limits},
-		{"PUT /gateway/limits", c.putLimits},
+		{"GET /gateway/faults", c.faults().show},
+		{"PUT /gateway/faults", c.faults().put},
+		{"GET /gateway/callbacks", c.callbacks().show},
+		{"PUT /gateway/callbacks", c.callbacks().put},
+		{"GET /gateway/limits", c.limits().show},
+		{"PUT /gateway/limits", c.limits().put},
 		{"PUT /secrets/{name}", c.putSecret},
 	}
 }
@@ -87,6 +88,20 @@ func answer(w http.ResponseWriter, status int, body any) {
 
 func fail(w http.ResponseWriter, status int, err error) {
 	answer(w, status, map[string]string{"error": err.Error()})
+}
+
+// atMost reads the query's limit of a list with n elements, or responds with its fault.
+func atMost(w http.ResponseWriter, q url.Values, n int) (limit int, ok bool) {
+	text := q.Get("limit")
+	if text == "" {
+		return n, true
+	}
+	limit, err := strconv.Atoi(text)
+	if err != nil || limit < 0 {
+		fail(w, http.StatusBadRequest, errors.New("limit must be a whole number"))
+		return 0, false
+	}
+	return min(limit, n), true
 }
 
 func (c *Control) index(w http.ResponseWriter, _ *http.Request) {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"strconv"
 
 	simeventbridge "connexease-functions/pkg/local/sim/eventbridge"
 )
@@ -13,14 +12,6 @@ import (
 // JSON each.
 func (c *Control) events(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	limit := -1
-	if text := q.Get("limit"); text != "" {
-		var err error
-		if limit, err = strconv.Atoi(text); err != nil || limit < 0 {
-			fail(w, http.StatusBadRequest, errors.New("limit must be a whole number"))
-			return
-		}
-	}
 	wanted := func(e simeventbridge.Event) bool {
 		var about struct{ Kind, Contact string }
 		_ = json.Unmarshal(e.Detail, &about) // events from other sources have neither
@@ -36,11 +27,9 @@ func (c *Control) events(w http.ResponseWriter, r *http.Request) {
 			found = append(found, e)
 		}
 	}
-	total := len(found)
-	if limit >= 0 && limit < total {
-		found = found[total-limit:]
+	if limit, ok := atMost(w, q, len(found)); ok {
+		answer(w, http.StatusOK, map[string]any{"count": len(found), "events": found[len(found)-limit:]})
 	}
-	answer(w, http.StatusOK, map[string]any{"count": total, "events": found})
 }
 
 func (c *Control) follow(w http.ResponseWriter, r *http.Request, wanted func(simeventbridge.Event) bool) {

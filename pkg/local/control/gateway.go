@@ -20,53 +20,48 @@ func (c *Control) messages(w http.ResponseWriter, _ *http.Request) {
 	answer(w, http.StatusOK, map[string]any{"count": len(all), "messages": all})
 }
 
-func (c *Control) faults(w http.ResponseWriter, _ *http.Request) {
-	answer(w, http.StatusOK, c.stack.Gateway.Faults())
+// setting is a part of the simulated Gateway's behaviour that is read and replaced whole.
+type setting[T any] struct {
+	get    func() T
+	set    func(T) error
+	want   string // describes a valid body
+	member any    // the object whose members a body may have
 }
 
-func (c *Control) putFaults(w http.ResponseWriter, r *http.Request) {
-	var f connexease.Faults
-	if !read(w, r, &f, connexease.Fault{}, "a JSON array of faults; [] ends them") {
+func (s setting[T]) show(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, s.get()) }
+
+func (s setting[T]) put(w http.ResponseWriter, r *http.Request) {
+	var given T
+	if !read(w, r, &given, s.member, s.want) {
 		return
 	}
-	if err := c.stack.Gateway.SetFaults(f); err != nil {
+	if err := s.set(given); err != nil {
 		fail(w, http.StatusBadRequest, err)
 		return
 	}
-	c.faults(w, r)
+	s.show(w, r)
 }
 
-func (c *Control) callbacks(w http.ResponseWriter, _ *http.Request) {
-	answer(w, http.StatusOK, c.stack.Gateway.Callbacks())
+func (c *Control) faults() setting[connexease.Faults] {
+	g := c.stack.Gateway
+	return setting[connexease.Faults]{g.Faults, g.SetFaults, "a JSON array of faults; [] ends them", connexease.Fault{}}
 }
 
-func (c *Control) putCallbacks(w http.ResponseWriter, r *http.Request) {
-	var b connexease.Callbacks
-	if !read(w, r, &b, b, "a JSON object; {} means sent, delivered and read at once") {
-		return
-	}
-	if err := c.stack.Gateway.SetCallbacks(b); err != nil {
-		fail(w, http.StatusBadRequest, err)
-		return
-	}
-	c.callbacks(w, r)
+func (c *Control) callbacks() setting[connexease.Callbacks] {
+	g := c.stack.Gateway
+	return setting[connexease.Callbacks]{g.Callbacks, g.SetCallbacks, "a JSON object; {} means sent, delivered and read at once", connexease.Callbacks{}}
 }
 
-func (c *Control) limits(w http.ResponseWriter, _ *http.Request) {
-	answer(w, http.StatusOK, c.stack.Gateway.Limits())
-}
-
-func (c *Control) putLimits(w http.ResponseWriter, r *http.Request) {
-	var l connexease.Limits
-	if !read(w, r, &l, l, "a JSON object; members left out stay unchanged") {
-		return
+func (c *Control) limits() setting[connexease.Limits] {
+	g := c.stack.Gateway
+	set := func(l connexease.Limits) error {
+		if err := l.Validate(); err != nil {
+			return err
+		}
+		g.SetLimits(l)
+		return nil
 	}
-	if err := l.Validate(); err != nil {
-		fail(w, http.StatusBadRequest, err)
-		return
-	}
-	c.stack.Gateway.SetLimits(l)
-	c.limits(w, r)
+	return setting[connexease.Limits]{g.Limits, set, "a JSON object; members left out stay unchanged", connexease.Limits{}}
 }
 
 // queues shows how many messages each queue holds, by its name.

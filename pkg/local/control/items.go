@@ -40,14 +40,6 @@ func (c *Control) items(w http.ResponseWriter, r *http.Request) {
 			bounds[i] = at
 		}
 	}
-	limit := -1
-	if text := q.Get("limit"); text != "" {
-		var err error
-		if limit, err = strconv.Atoi(text); err != nil || limit < 0 {
-			fail(w, http.StatusBadRequest, errors.New("limit must be a whole number"))
-			return
-		}
-	}
 	var all []table.Item
 	if err := c.table().Scan(r.Context(), table.Selection{}, func(it table.Item) { all = append(all, it) }); err != nil {
 		fail(w, http.StatusBadGateway, err)
@@ -76,11 +68,9 @@ func (c *Control) items(w http.ResponseWriter, r *http.Request) {
 		}
 		return strings.Compare(a.text("pk")+a.text("sk"), b.text("pk")+b.text("sk"))
 	})
-	total := len(found)
-	if limit >= 0 && limit < total {
-		found = found[:limit]
+	if limit, ok := atMost(w, q, len(found)); ok {
+		answer(w, http.StatusOK, map[string]any{"count": len(found), "items": found[:limit]})
 	}
-	answer(w, http.StatusOK, map[string]any{"count": total, "items": found})
 }
 
 func epoch(r record) int64 {
