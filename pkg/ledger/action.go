@@ -12,9 +12,13 @@ const (
 	DoQuery
 	// DoRead: read the row, consistently, then call Read.
 	DoRead
+	// DoReadAfter: read the row of Action.After and the statuses under it, consistently, then call
+	// After.
+	DoReadAfter
 	// DoPost: post Action.Send to the Gateway, once, within Action.Within, then call Posted.
 	DoPost
-	// DoEnqueue: send {"id"} to the outbound queue, then call Enqueued.
+	// DoEnqueue: send {"id"} to the outbound queue; where Action.At is not zero, make the schedule
+	// that does so at that time, instead. One that is there already is success. Then call Enqueued.
 	DoEnqueue
 	// DoRespond: return Action.Response to the caller that waits. The visit is over.
 	DoRespond
@@ -31,6 +35,8 @@ type Action struct {
 	Write         Write
 	Send          *Send
 	Within        time.Duration
+	After         string
+	At            time.Time
 	Response      Response
 	Delay, Spread time.Duration
 	Notes         []Note // worth counting; may accompany each of the last three

@@ -76,16 +76,16 @@ func TestTheDiagramOfStatesHasTheCodesStatesAndSteps(t *testing.T) {
 	for _, m := range regexp.MustCompile(`(?m)^ +(\S+) --> (\S+): (.*)$`).FindAllStringSubmatch(docs.Block(t, "mermaid", "stateDiagram"), -1) {
 		drawn[m[1]], drawn[m[2]] = true, true
 		for _, word := range strings.FieldsFunc(m[3], func(r rune) bool { return r == ',' || r == ' ' }) {
-			if strings.HasPrefix(word, "claim") || strings.HasPrefix(word, "queue") {
+			if strings.HasPrefix(word, "claim") || strings.HasPrefix(word, "queue") || word == string(CancelSeen) {
 				drawn[word] = true
 			}
 		}
 	}
 	want := map[string]bool{"[*]": true}
-	for _, state := range []State{Queued, InFlight, Accepted, Rejected, Expired, Released, Unknown} {
+	for _, state := range []State{Scheduled, Queued, InFlight, Accepted, Rejected, Cancelled, Expired, Released, Unknown} {
 		want[string(state)] = true
 	}
-	for _, step := range []Step{Queue0, Claim0, Claim1, ClaimN, QueueN} {
+	for _, step := range []Step{Queue0, Claim0, Claim1, ClaimN, QueueN, CancelSeen} {
 		want[string(step)] = true
 	}
 	if !maps.Equal(drawn, want) {

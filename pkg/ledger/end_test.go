@@ -10,11 +10,11 @@ import (
 func (w *world) checkEnd() string {
 	now := at(w.now)
 	f := Fold(now, w.row, w.statuses())
-	if w.promised && !w.record && !w.expired {
+	if w.promised && !w.record && !w.bare && w.fired != scheduled && !w.expired {
 		switch f.State {
 		case None, Released:
 			return fmt.Sprintf("a promised message is %s and no record is left", f.State)
-		case Queued:
+		case Queued, Scheduled:
 			if now.Before(w.row.ValidUntil) {
 				return "a promised message waits and no record is left"
 			}
@@ -25,6 +25,9 @@ func (w *world) checkEnd() string {
 	if f.State == Unknown && !w.excused {
 		return "the outcome is unknown although nothing went wrong"
 	}
+	if w.gone && f.State != Cancelled {
+		return fmt.Sprintf("a message is %s after cancelled was returned", f.State)
+	}
 	if f.State == InFlight {
 		return "in flight for ever"
 	}
@@ -34,12 +37,13 @@ func (w *world) checkEnd() string {
 	if problem := w.visitAlone(Sync, far); problem != "" {
 		return problem
 	}
-	if w.record {
-		source := RecordByID
-		if w.sc.slots[0] == Record {
-			source = Record
+	if w.record || w.fired == scheduled {
+		if problem := w.visitAlone(RecordByID, now); problem != "" {
+			return problem
 		}
-		return w.visitAlone(source, now)
+	}
+	if w.bare {
+		return w.visitAlone(Record, now)
 	}
 	return ""
 }
@@ -64,7 +68,17 @@ func (w *world) visitAlone(source Source, now time.Time) string {
 				a = v.Wrote(now, Result{Image: next})
 			case DoQuery:
 				a = v.Queried(now, statuses, true)
+			case DoReadAfter:
+				a = v.After(now, w.other(), nil, true)
+			case DoEnqueue:
+				a = v.Enqueued(true)
 			case DoPost:
+				if w.gone {
+					return "a later visit sends what was cancelled"
+				}
+				if now.Before(at(w.sc.sendAt)) {
+					return "a later visit sends before its time"
+				}
 				if w.sc.choice != Resend && w.sent() > 0 {
 					return "a later visit sends it again"
 				}
@@ -79,14 +93,18 @@ func (w *world) visitAlone(source Source, now time.Time) string {
 		if a.Do == DoAcknowledge || a.Do == DoRespond && a.Response.Kind != Busy {
 			return ""
 		}
-		now = now.Add(max(a.Delay, a.Response.RetryAfter, time.Second))
+		least := time.Second
+		if w.sc.waits {
+			least = tick / 2 // it may wait until its validity ends
+		}
+		now = now.Add(max(a.Delay, a.Response.RetryAfter, least))
 	}
 	return "never brought to an end"
 }
 
 // encode writes down everything that the future of a world depends on.
 func (w *world) encode(b []byte) []byte {
-	b = append(b, byte(w.now), byte(w.faults), flags(w.forged, w.record, w.promised, w.expired, w.excused, w.stolen))
+	b = append(b, byte(w.now), byte(w.faults), flags(w.forged, w.record, w.promised, w.expired, w.excused, w.stolen), w.later())
 	b = encodeRow(b, w.row)
 	for i := range w.sc.slots {
 		s := &w.slots[i]
@@ -104,7 +122,7 @@ func (w *world) encode(b []byte) []byte {
 		}
 		v := &s.visit
 		b = append(b, byte(s.began), byte(v.phase), byte(s.action.Do), byte(v.refusals),
-			flags(s.repeated, s.faulted, s.known, v.overUnknown, v.posted, s.before))
+			flags(s.repeated, s.faulted, s.known, v.overUnknown, v.posted, s.before, v.ended != "", !s.action.At.IsZero()))
 		b = append(b, s.state...)
 		if s.action.Do == DoWrite {
 			b = encodeWrite(b, s.action.Write)
@@ -121,12 +139,15 @@ func (w *world) encode(b []byte) []byte {
 // encodeEnd writes down what checkEnd depends on.
 func (w *world) encodeEnd(b []byte) []byte {
 	b = append(b, "end"...)
-	b = append(b, byte(w.now), flags(w.forged, w.record, w.promised, w.expired, w.excused, w.stolen))
+	b = append(b, byte(w.now), flags(w.forged, w.record, w.promised, w.expired, w.excused, w.stolen), w.later())
 	for i := range w.slots {
 		b = append(b, flags(w.slots[i].left, w.slots[i].receipt))
 	}
 	return encodeRow(b, w.row)
 }
+
+// later is what the world knows of schedules, cancellation and order.
+func (w *world) later() byte { return flags(w.bare, w.ended, w.gone) | byte(w.fired)<<4 }
 
 func flags(set ...bool) byte {
 	var b byte
@@ -142,9 +163,12 @@ func encodeRow(b []byte, row *Send) []byte {
 	if row == nil {
 		return append(b, '-')
 	}
-	b = append(b, byte(row.V), byte(len(row.OnUnknown)), byte(len(row.Fingerprint)))
+	b = append(b, byte(row.V), byte(len(row.OnUnknown)), byte(len(row.Fingerprint)), byte(len(row.After)))
 	if !row.ValidUntil.IsZero() {
 		b = append(b, byte(row.ValidUntil.Sub(start)/(tick/2)))
+	}
+	if row.Cancelled != nil {
+		b = append(b, 'c')
 	}
 	for i, token := range tokens {
 		a, ok := row.Attempts[token]

@@ -14,7 +14,7 @@ import (
 type Folded struct {
 	State State
 	// Outcome is the stored response: of the accepted or the rejected attempt, or a
-	// response built from a receipt. Released, Queued, Expired: the last released attempt,
+	// response built from a receipt. Released, Scheduled, Queued, Expired: the last released attempt,
 	// which is why it was not sent yet. Nil where there is none.
 	Outcome *Outcome
 	// LeaseEnds is when an attempt in flight is over for certain.
@@ -73,6 +73,18 @@ func ofTheirMessage(s *Send, receipts []Status) []Status {
 	return own
 }
 
+// ended reports whether a message will not leave any more, or has left: what waits for it may go.
+// A message that has no row yet may still come.
+func (f *Folded) ended(now time.Time, s *Send) bool {
+	switch f.State {
+	case Accepted, Rejected, Cancelled, Expired:
+		return true
+	case Unknown:
+		return s.OnUnknown != Resend || !f.MayResend || !now.Before(s.ValidUntil)
+	}
+	return false
+}
+
 func (f *Folded) judge(now time.Time, s *Send) (State, *Outcome) {
 	lapsed := false
 	for _, a := range s.Attempts {
@@ -102,10 +114,14 @@ func (f *Folded) judge(now time.Time, s *Send) (State, *Outcome) {
 		last = &released[len(released)-1]
 	}
 	switch {
+	case s.Cancelled != nil:
+		return Cancelled, nil
 	case s.ValidUntil.IsZero():
 		return Released, last
 	case now.After(s.ValidUntil.Add(ExpiryMargin)):
 		return Expired, last
+	case now.Before(s.NotBefore):
+		return Scheduled, last
 	default:
 		return Queued, last
 	}

@@ -34,6 +34,49 @@ func until(s *Send, t time.Time) *Send {
 	return s
 }
 
+func notBefore(s *Send, t time.Time) *Send {
+	s.NotBefore = t
+	return s
+}
+
+func cancelled(s *Send) *Send {
+	s.Cancelled = &Cancellation{By: "crm", At: start}
+	return s
+}
+
+// What waits for a message goes once that one has left, or never will.
+func TestWhichMessagesHaveEnded(t *testing.T) {
+	resend := func(s *Send, valid time.Time) *Send {
+		s.OnUnknown, s.ValidUntil = Resend, valid
+		return s
+	}
+	now := lease
+	for name, c := range map[string]struct {
+		row  *Send
+		want bool
+	}{
+		"accepted":                      {row(Accepted), true},
+		"rejected":                      {row(Rejected), true},
+		"cancelled":                     {cancelled(row()), true},
+		"expired":                       {until(row(), start), true},
+		"unknown in hold":               {row(Unknown), true},
+		"unknown, may be resent":        {resend(row(Unknown), now.Add(time.Hour)), false},
+		"unknown, its validity is over": {resend(row(Unknown), now), true},
+		"unknown, was resent":           {resend(row(Unknown, Unknown, Unknown), now.Add(time.Hour)), true},
+		"no row":                        {nil, false},
+		"queued":                        {until(row(), now.Add(time.Hour)), false},
+		"scheduled":                     {notBefore(until(row(), now.Add(time.Hour)), now.Add(time.Minute)), false},
+		"released":                      {row(Released), false},
+		"in flight":                     {&Send{Attempts: map[string]Attempt{"a": {Lease: now.Add(1)}}}, false},
+		"in flight, an earlier one may have left": {&Send{Attempts: map[string]Attempt{"a": {Lease: now.Add(1)}, "b": attempt(Unknown)}}, false},
+	} {
+		f := Fold(now, c.row, nil)
+		if got := f.ended(now, c.row); got != c.want {
+			t.Errorf("%s has ended: %t", name, got)
+		}
+	}
+}
+
 func TestTheFoldRowByRow(t *testing.T) {
 	before, after := lease.Add(-1), lease
 	vu := at(20)
@@ -60,6 +103,15 @@ func TestTheFoldRowByRow(t *testing.T) {
 		{"3 unknown wins over rejected and expired", vu.Add(time.Hour), until(row(Unknown, Rejected), vu), nil, Unknown},
 		{"4 rejected", after, row(Rejected, Released), nil, Rejected},
 		{"4 rejected wins over expired and queued", after, until(row(Rejected), vu), nil, Rejected},
+		{"5 cancelled", start, cancelled(until(row(), vu)), nil, Cancelled},
+		{"5 cancelled wins over scheduled", start, cancelled(notBefore(until(row(), vu), at(1))), nil, Cancelled},
+		{"5 cancelled wins over expired", vu.Add(time.Hour), cancelled(until(row(), vu)), nil, Cancelled},
+		{"5 cancelled wins over released", after, cancelled(row(Released)), nil, Cancelled},
+		{"4 unknown wins over cancelled", after, cancelled(row(Unknown)), nil, Unknown},
+		{"4 rejected wins over cancelled", after, cancelled(row(Rejected)), nil, Rejected},
+		{"1 a status wins over cancelled", after, cancelled(row(Released)), mine, Accepted},
+		{"6 scheduled until its time", at(1).Add(-1), notBefore(until(row(), vu), at(1)), nil, Scheduled},
+		{"6 queued from its time on", at(1), notBefore(until(row(), vu), at(1)), nil, Queued},
 		{"5 not expired until 60 s after", vu.Add(ExpiryMargin), until(row(), vu), nil, Queued},
 		{"5 expired 60 s after", vu.Add(ExpiryMargin + 1), until(row(), vu), nil, Expired},
 		{"5 expired wins over released", vu.Add(time.Hour), until(row(Released), vu), nil, Expired},

@@ -112,9 +112,12 @@ func digest(isFake, mmlite bool, body []byte) string {
 	return hex.EncodeToString(hash.Sum(nil))
 }
 
-// fits reports whether a row belongs to this request. Rows that were written before fingerprints
+// fits reports whether a row belongs to this request, whose time is part of it. Rows that were written before fingerprints
 // had a version have that of the compacted body as it came: the same bytes were the same request.
 func (r *Request) fits(row *Send) bool {
+	if !row.NotBefore.Equal(r.NotBefore) {
+		return false
+	}
 	if row.Fingerprint == r.Fingerprint {
 		return true
 	}

@@ -28,6 +28,10 @@ const (
 	// MaxValidFor stays below the queue's retention (14 days, the most that SQS
 	// allows), so that the ledger, not the queue, says when a message has expired.
 	MaxValidFor = 12 * 24 * time.Hour
+	// MinAhead is how far ahead a time must be to get a schedule: anything nearer waits in the
+	// queue, because a schedule may be late by a minute (Amazon EventBridge Scheduler: "What is
+	// Amazon EventBridge Scheduler", 60-second precision).
+	MinAhead = time.Minute
 	// MinRowLife is the least time for which a row lives after its last claim: longer than
 	// any queue record that may still name it.
 	MinRowLife = minRowDays * day
@@ -62,12 +66,13 @@ func Backoff(age, retryAfter time.Duration) time.Duration {
 	return max(retryAfter, min(age/10, longestBackoff), shortDelay)
 }
 
-// expiry is when a row that is written now may be deleted; zero means never.
-func expiry(now time.Time, retentionDays int) time.Time {
+// expiry is when a row that is written now may be deleted; zero means never. It is counted from
+// when the message may be sent: the row must outlive every record that names it.
+func expiry(now, notBefore time.Time, retentionDays int) time.Time {
 	if retentionDays <= 0 {
 		return time.Time{}
 	}
-	return now.Add(max(time.Duration(retentionDays)*day, MinRowLife))
+	return later(now, notBefore).Add(max(time.Duration(retentionDays)*day, MinRowLife))
 }
 
 // StatusDays is for how many days a status of a send of ours is kept; 0 means for ever.

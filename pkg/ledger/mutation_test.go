@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -21,6 +22,8 @@ type mutation struct {
 	noVoid   bool
 	// lateClock judges an image by a clock that was read after it.
 	lateClock bool
+	// after shows a visit another row to wait for.
+	after func(row *Send) *Send
 	// blind shows a visit that may not claim no row.
 	blind bool
 }
@@ -42,6 +45,39 @@ func open(_ *world, a Attempt) bool { return a.Outcome == nil }
 func is(state State) func(*world, Attempt) bool {
 	return func(_ *world, a Attempt) bool { return a.Outcome != nil && a.Outcome.State == state }
 }
+
+// canceller changes only what one who cancels is shown.
+func canceller(image func(*world, int, *Send) *Send) func(*world, int, *Send) *Send {
+	return func(w *world, slot int, s *Send) *Send {
+		if w.sc.slots[slot] == Cancel {
+			s = image(w, slot, s)
+		}
+		return s
+	}
+}
+
+// notCancelled hides from the visits of a source that a row is cancelled.
+func notCancelled(source Source) func(*world, int, *Send) *Send {
+	return func(w *world, slot int, image *Send) *Send {
+		if w.sc.slots[slot] == source {
+			image.Cancelled = nil
+		}
+		return image
+	}
+}
+
+// acknowledged acknowledges records that are to be retried for a reason.
+func acknowledged(n Note) func(*world, int, Action) Action {
+	return func(_ *world, _ int, a Action) Action {
+		if a.Do == DoLater && slices.Contains(a.Notes, n) {
+			a.Do = DoAcknowledge
+		}
+		return a
+	}
+}
+
+// ended shows a message to wait for that has ended.
+func ended(*Send) *Send { return (&world{ended: true}).other() }
 
 // mutations names each rule and the world that cannot do without it.
 func mutations() []mutation {
@@ -130,6 +166,69 @@ func mutations() []mutation {
 			}
 			return a
 		}},
+		{name: "cancel without v = seen", scenario: "two callers and a canceller", breaks: "cancelled a row in which", drop: VersionIs, step: CancelSeen},
+		{name: "what may be under way is cancelled", scenario: "two callers and a canceller", breaks: "cancelled a row in which", image: canceller(settled(open, Released))},
+		{name: "what may have left is cancelled", scenario: "two callers and a canceller", breaks: "cancelled a row in which", image: canceller(settled(is(Unknown), Released))},
+		{name: "validity not looked at before a cancellation", scenario: "queued, repeated, canceller", breaks: "cancels at or after valid_until",
+			image: canceller(func(_ *world, _ int, image *Send) *Send {
+				if !image.ValidUntil.IsZero() {
+					image.ValidUntil = image.ValidUntil.Add(time.Hour)
+				}
+				return image
+			})},
+		{name: "the cancellation of no row is confirmed", scenario: "scheduled, canceller, record", breaks: "over a row that is not", action: func(_ *world, _ int, a Action) Action {
+			if a.Do == DoRespond && a.Response.Kind == NoSuch {
+				a.Response.Kind = CancelDone
+			}
+			return a
+		}},
+		{name: "a lost cancellation is confirmed", scenario: "queued, canceller, record", breaks: "over a row that is not", action: func(w *world, slot int, a Action) Action {
+			if a.Do == DoRespond && w.sc.slots[slot] == Cancel && a.Response.Kind == TableFailed {
+				a.Response.Kind = CancelDone
+			}
+			return a
+		}},
+		{name: "a cancellation does not matter to a caller", scenario: "two callers and a canceller", breaks: "posts after cancelled", image: notCancelled(Sync)},
+		{name: "a cancellation does not matter to a record", scenario: "a record twice, and a canceller", breaks: "posts after cancelled", image: notCancelled(Record)},
+		{name: "a cancelled key is revived", scenario: "queued, repeated, canceller", breaks: "promised a message that was cancelled", image: notCancelled(Async)},
+		{name: "a further cancellation is too late", scenario: "queued, two cancellers", breaks: "over a row that is cancelled", action: func(w *world, slot int, a Action) Action {
+			if v := &w.slots[slot].visit; a.Do == DoRespond && a.Response.Kind == CancelDone && v.write.Step == "" {
+				a.Response.Kind = CancelTooLate
+			}
+			return a
+		}},
+		{name: "claim1 without not_before <= now", scenario: "scheduled, record twice", breaks: "before its time", drop: DueBy, step: Claim1},
+		{name: "claimN without a look at not_before", scenario: "scheduled, record twice", breaks: "before its time", image: func(_ *world, _ int, image *Send) *Send {
+			image.NotBefore = time.Time{}
+			return image
+		}},
+		{name: "a record that arrives early is acknowledged", scenario: "scheduled, record twice", breaks: "no record is left", action: acknowledged(NoteEarly)},
+		{name: "a repeat returns 202 alone", scenario: "scheduled, repeated, record", breaks: "no record is left", action: func(w *world, slot int, a Action) Action {
+			if a.Do == DoEnqueue && w.slots[slot].visit.write.Step == Queue0 && w.slots[slot].visit.image != nil {
+				a = Action{Do: DoRespond, Response: Response{Kind: Accepted202}}
+			}
+			return a
+		}},
+		{name: "a record with a time is acknowledged before its schedule stands", scenario: "a record with a time, twice, and its own", breaks: "nothing stands",
+			action: func(_ *world, _ int, a Action) Action {
+				if a.Do == DoEnqueue {
+					a = Action{Do: DoAcknowledge, Notes: []Note{NoteScheduled}}
+				}
+				return a
+			}},
+		{name: "the schedule is made before the row", scenario: "scheduled, record twice", breaks: "no record is left", action: func(w *world, _ int, a Action) Action {
+			switch {
+			case a.Do == DoWrite && a.Write.Step == Queue0:
+				w.wait(a.Write.Put.NotBefore)
+			case a.Do == DoEnqueue:
+				a = Action{Do: DoRespond, Response: Response{Kind: Accepted202}}
+			}
+			return a
+		}},
+		{name: "claim1 without after absent", scenario: "queued to wait, canceller, record", breaks: "before the message that it waits for", drop: AfterAbsent, step: Claim1},
+		{name: "claimN without a look at after", scenario: "queued to wait, a caller, record", breaks: "before the message that it waits for", after: ended},
+		{name: "what has no row yet has ended", scenario: "a record that waits, twice", breaks: "before the message that it waits for", after: ended},
+		{name: "a record that waits is acknowledged", scenario: "a record that waits, twice", breaks: "no record is left", action: acknowledged(NoteWaits)},
 		{name: "what may not be sent is not looked up", scenario: "a caller who may not send, and two callers", breaks: "over a message that left", blind: true},
 		{name: "end0 without row absent", scenario: "a record that may not be sent, and a caller", breaks: "may have left", drop: RowAbsent, step: EndNew},
 		{name: "endN without v = seen", scenario: "a record that may not be sent, and two callers", breaks: "may have left", drop: VersionIs, step: EndSeen},

@@ -14,6 +14,8 @@ const (
 	Record
 	// RecordByID is a queue record that names the message's row: our own {"id"}.
 	RecordByID
+	// Cancel is a caller that withdraws a message, which never claims it.
+	Cancel
 )
 
 // IsRecord reports whether it is a queue record, which nobody waits for: it is acknowledged or
@@ -29,21 +31,35 @@ type Request struct {
 	RespondBy, ProcessEnds time.Time
 	RetentionDays          int // of a row; 0 keeps it for ever
 
-	// Of all but RecordByID, whose row has them.
+	// Client may look the message up. Of Cancel: who cancels, and must be the row's.
+	Client   string
+	Operator bool // of Cancel: may cancel any client's
+
+	// Of all but RecordByID, whose row has them, and Cancel.
 	Keyed          bool // false: nobody can repeat the request
 	Fingerprint    string
-	Client         string
 	Payload        []byte
 	IsFake, MMLite bool
 	OnUnknown      Choice        // empty: Hold
 	ValidFor       time.Duration // Async, Record; 0: DefaultValidFor, at most MaxValidFor
+	// NotBefore is when the message may be sent at the earliest; zero: at once. It is part of the
+	// request. With it nobody waits for the Gateway's response: the message is scheduled or queued.
+	NotBefore time.Time
+	// After is the id of the message that must have left or ended before; empty: none, or the row's.
+	After string
 
 	// MayNotClaim says why this visit may not send the message, whatever the row says: the answer
-	// that its caller gets, or that ends its record. Nil: it may. Of Sync and Record.
+	// that its caller gets, or that ends its record. Nil: it may. Of Async it forbids a new row only:
+	// what is queued or scheduled already is so.
 	MayNotClaim *Outcome
 
 	// Of Record and RecordByID: when the record was first put on the queue.
 	Sent time.Time
+}
+
+// queues reports whether the message waits in the queue, or for its time, whoever asked for it.
+func (r *Request) queues() bool {
+	return r.Source == Async || !r.NotBefore.IsZero() && (r.Source == Sync || r.Source == Record)
 }
 
 func (r *Request) lease() time.Time { return r.ProcessEnds.Add(LeaseMargin) }
@@ -57,7 +73,10 @@ func (r *Request) choice() Choice {
 
 func (r *Request) validUntil(now time.Time) time.Time {
 	from, valid := now, r.ValidFor
-	if r.Source == Record {
+	switch {
+	case !r.NotBefore.IsZero():
+		from = r.NotBefore
+	case r.Source == Record:
 		from = r.Sent
 	}
 	if valid <= 0 {

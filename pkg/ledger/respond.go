@@ -28,8 +28,20 @@ const (
 	// Gated: this visit may not send the message; Response.Outcome says why. Nothing was sent, and
 	// the key is as it was.
 	Gated Kind = "gated"
-	// Accepted202: its row is written and its id is in the queue.
+	// Accepted202: its row is written and its id is in the queue, or its schedule stands
+	// (Response.Scheduled).
 	Accepted202 Kind = "queued"
+	// Withdrawn: the message was cancelled before it was sent (SEND_005).
+	Withdrawn Kind = "withdrawn"
+	// CancelDone: the message is cancelled, by this visit or an earlier one; its schedule, at
+	// Response.At where that is not zero, may be deleted.
+	CancelDone Kind = "cancelled"
+	// CancelTooLate: it can no longer be cancelled, being in Response.State (CANCEL_001).
+	CancelTooLate Kind = "too late to cancel"
+	// NoSuch: there is no such message that this caller may cancel (REQ_003).
+	NoSuch Kind = "no such message"
+	// ScheduleFailed: as QueueFailed, of EventBridge Scheduler (SVC_005).
+	ScheduleFailed Kind = "schedule failed"
 	// QueueFailed: the queue did not confirm; the same key may be repeated safely (SVC_004).
 	QueueFailed Kind = "queue failed"
 	// TableFailed: the table could not be read or written and nothing was sent (SVC_002).
@@ -44,6 +56,9 @@ type Response struct {
 	Outcome    *Outcome      // of Own, Stored, Gated and possibly Late
 	RetryAfter time.Duration // of Busy, above zero; of Own where the Gateway or Meta asked for it
 	Replayed   bool          // Idempotent-Replayed: true
+	Scheduled  bool          // of Accepted202: its time has not come
+	State      State         // of CancelTooLate
+	At         time.Time     // of CancelDone
 }
 
 // Note is what is worth a log line or a metric about how a visit went.
@@ -61,6 +76,17 @@ const (
 	NoteHeld Note = "held"
 	// NoteExpired: a queue record arrived after its validity.
 	NoteExpired Note = "expired"
+	// NoteEarly: a queue record arrived before its message's time, and is returned to the queue.
+	NoteEarly Note = "early"
+	// NoteWaits: a queue record's message waits for another one, and is returned to the queue.
+	NoteWaits Note = "waits"
+	// NoteCancelled: a queue record's message was cancelled. The record is acknowledged.
+	NoteCancelled Note = "cancelled"
+	// NoteScheduled: a queue record with a time has its row, and its schedule or its id in the queue.
+	// The record is acknowledged.
+	NoteScheduled Note = "scheduled"
+	// NoteNotScheduled: the same could not be confirmed; the record is returned to the queue.
+	NoteNotScheduled Note = "not scheduled"
 	// NoteGated: a queue record may not be sent, and was ended in its row.
 	NoteGated Note = "gated"
 	// NoteOutcomeLost: the outcome could not be written; the caller is returned it all the same.
@@ -122,6 +148,13 @@ func (v *Visit) uncertain() Action {
 	return v.respond(Response{Kind: Uncertain})
 }
 
+func (v *Visit) withdrawn() Action {
+	if v.req.Source.IsRecord() {
+		return v.acknowledge(NoteCancelled)
+	}
+	return v.respond(Response{Kind: Withdrawn})
+}
+
 func (v *Visit) late(last *Outcome) Action {
 	if v.req.Source.IsRecord() {
 		return v.acknowledge(NoteExpired)
@@ -136,7 +169,7 @@ func (v *Visit) failed(k Kind, n Note) Action {
 	switch {
 	case v.req.Source.IsRecord():
 		return v.later(shortDelay, shortSpread, n)
-	case v.image != nil && v.image.maybeSent() > 0:
+	case v.req.Source != Cancel && v.image != nil && v.image.maybeSent() > 0:
 		return v.uncertain()
 	default:
 		return v.respond(Response{Kind: k})

@@ -98,6 +98,17 @@ func (w *world) next(yield func(world)) {
 			w.crash(i, yield)
 		}
 	}
+	if w.fired == scheduled || w.fired == firedOnce {
+		n := *w
+		n.fired++
+		n.record = true
+		yield(n)
+	}
+	if w.sc.waits && !w.ended {
+		n := *w
+		n.ended = true
+		yield(n)
+	}
 	if w.sc.stolen && !w.stolen && w.sent() > 0 {
 		n := *w
 		n.stolen = true
@@ -127,7 +138,13 @@ func (w *world) mayBegin(i int) bool {
 	if i > 0 && w.sc.slots[i-1] == w.sc.slots[i] && w.gated(i-1) == w.gated(i) && w.slots[i-1].stage == idle {
 		return false // equal visits are interchangeable: the first one begins first
 	}
-	return w.sc.slots[i] != RecordByID || w.record
+	switch w.sc.slots[i] {
+	case RecordByID:
+		return w.record
+	case Record:
+		return w.bare
+	}
+	return true
 }
 
 // tick moves the clock. A process at its end is killed, and of its writes none is
@@ -180,7 +197,11 @@ func (w *world) act(i int, yield func(world)) {
 			if n.mut != nil && n.mut.blind {
 				return v.Read(now, nil, true)
 			}
-			return v.Read(now, n.row, true)
+			row := n.row
+			if n.mut != nil && n.mut.image != nil && row != nil {
+				row = n.mut.image(&n, i, row.clone())
+			}
+			return v.Read(now, row, true)
 		})
 		yield(n)
 		w.fault(i, yield, func(n *world) {
@@ -202,6 +223,17 @@ func (w *world) act(i int, yield func(world)) {
 		w.fault(i, yield, func(n *world) {
 			n.step(i, func(v *Visit, now time.Time) Action { return v.Queried(now, nil, false) })
 		})
+	case DoReadAfter:
+		n := *w
+		other := n.other()
+		if n.mut != nil && n.mut.after != nil {
+			other = n.mut.after(other)
+		}
+		n.step(i, func(v *Visit, now time.Time) Action { return v.After(now, other, nil, true) })
+		yield(n)
+		w.fault(i, yield, func(n *world) {
+			n.step(i, func(v *Visit, now time.Time) Action { return v.After(now, nil, nil, false) })
+		})
 	case DoPost:
 		for _, left := range []bool{true, false} {
 			n := *w
@@ -210,16 +242,29 @@ func (w *world) act(i int, yield func(world)) {
 			yield(n)
 		}
 	case DoEnqueue:
+		at := s.action.At
 		for _, landed := range []bool{true, false} {
 			w.fault(i, yield, func(n *world) {
-				n.record = n.record || landed
+				if landed {
+					n.wait(at)
+				}
 				n.step(i, func(v *Visit, _ time.Time) Action { return v.Enqueued(false) })
 			})
 		}
 		n := *w
-		n.record = true
+		n.wait(at)
 		n.step(i, func(v *Visit, _ time.Time) Action { return v.Enqueued(true) })
 		yield(n)
+	}
+}
+
+// wait puts the id on the queue, or makes the schedule that does; one that stands stays.
+func (w *world) wait(at time.Time) {
+	switch {
+	case at.IsZero():
+		w.record = true
+	case w.fired != scheduled:
+		w.fired = scheduled
 	}
 }
 

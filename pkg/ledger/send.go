@@ -13,12 +13,14 @@ import (
 // State is what is known of a message, or of one attempt to send it: package gateway's, so that
 // what a call came to is what is stored and shown. An attempt's outcome is Accepted, Rejected,
 // Released or Unknown; a message as a whole, folded from its attempts and statuses, can also be
-// None, Queued, InFlight or Expired. Fold says which state wins.
+// None, Scheduled, Queued, InFlight, Cancelled or Expired. Fold says which state wins.
 type State = gateway.State
 
 const (
 	// None: the key has no row; nothing is known of a message.
 	None State = "none"
+	// Scheduled: as Queued, but its time has not come: nothing claims it before.
+	Scheduled State = "scheduled"
 	// Queued: the message waits in the queue and has not been sent.
 	Queued State = "queued"
 	// InFlight: an attempt's lease still runs, so its process may be posting the message.
@@ -27,6 +29,8 @@ const (
 	Accepted = gateway.Accepted
 	// Rejected: the Gateway refused the message for good. Final, unless a receipt says otherwise.
 	Rejected = gateway.Rejected
+	// Cancelled: its client, or an operator, withdrew the message before it was claimed. Final.
+	Cancelled State = "cancelled"
 	// Expired: the message's validity ended before it was sent.
 	Expired State = "expired"
 	// Released: the message definitely was not sent; a new attempt may claim it.
@@ -72,9 +76,21 @@ type Send struct {
 	Wamid       string             // of the accepted outcome that was written first
 	ValidUntil  time.Time          // zero: never queued
 	OnUnknown   Choice             // of the queue; empty: never queued
+	NotBefore   time.Time          // nothing claims it earlier; zero: at once
+	After       string             // id of the message that must have left or ended first; empty: none
+	Cancelled   *Cancellation      // nil: it is not
 	ClaimedAt   time.Time          // first claim: the time in the timeline keys; zero: not in the timeline yet
 	ExpiresAt   time.Time          // deletion by TTL; zero: never
 }
+
+// Cancellation says who withdrew a message before anything claimed it.
+type Cancellation struct {
+	By string // a client's name, or Operator
+	At time.Time
+}
+
+// Operator cancels in the name of no client.
+const Operator = "operator"
 
 // Attempt is one owner's try. From Lease on its owner is certainly not at work any more.
 type Attempt struct {

@@ -12,7 +12,8 @@ const (
 	phaseSettle              // the outcome is being written
 	phaseEnd                 // a row is being rejected that may not be claimed
 	phaseVoid                // a lost claim is being withdrawn
-	phaseQueue               // the id is being put on the queue
+	phaseAfter               // the row of the message to wait for is being read
+	phaseQueue               // the id is being put on the queue, or scheduled
 	phaseEnded
 )
 
@@ -30,20 +31,23 @@ type Visit struct {
 	refusals    int
 	overUnknown bool // claimed although an earlier attempt may have sent the message
 	posted      bool
+	ended       string    // the message to wait for, once it has left or ended
+	at          time.Time // for which a schedule is being made; zero: straight to the queue
+	early       bool      // its time had not come when it was put on the queue
 	own         *Outcome
 	retryAfter  time.Duration
 	note        Note
 }
 
 // Begin starts a visit. The first write is made blindly, because most keys are new. A visit that
-// may not claim reads first: a settled key still has its stored response.
+// may not claim reads first: a settled key still has its stored response; so does one that cancels.
 func Begin(r *Request, now time.Time) (*Visit, Action) {
 	v := &Visit{req: r}
 	switch {
-	case r.MayNotClaim != nil:
+	case r.MayNotClaim != nil, r.Source == Cancel:
 		v.phase, v.clock = phaseRow, now
 		return v, Action{Do: DoRead}
-	case r.Source == Async:
+	case r.queues():
 		return v, v.issue(now, r.queue0(now))
 	case r.Source == RecordByID:
 		return v, v.claim(now, r.claim1(now))
@@ -61,10 +65,10 @@ func (v *Visit) first(now time.Time) Action {
 		return v.acknowledge(NoteNoRow)
 	case r.MayNotClaim != nil:
 		return v.gated(now)
-	case r.Source == Async, r.Source == Record && !now.Before(r.validUntil(now)):
+	case r.queues(), r.Source == Record && !now.Before(r.validUntil(now)):
 		return v.issue(now, r.queue0(now))
 	default:
-		return v.claim(now, r.claim0(now))
+		return v.claimOver(now, false)
 	}
 }
 
@@ -75,7 +79,7 @@ func (v *Visit) Read(now time.Time, row *Send, ok bool) Action {
 		panic("ledger: Read without a read")
 	case !ok:
 		return v.failed(TableFailed, NoteTableFailed)
-	case row == nil:
+	case row == nil && v.req.Source != Cancel:
 		return v.gated(now)
 	}
 	return v.refused(now, row)
@@ -145,7 +149,7 @@ func (v *Visit) Wrote(now time.Time, r Result) Action {
 
 // lost withdraws a claim that may have landed: nothing was posted for it.
 func (v *Visit) lost() Action {
-	if v.write.Step == Queue0 || v.write.Step == QueueN {
+	if v.write.Step == Queue0 || v.write.Step == QueueN || v.write.Step == CancelSeen {
 		return v.failed(TableFailed, NoteTableFailed)
 	}
 	v.phase = phaseVoid
@@ -155,12 +159,14 @@ func (v *Visit) lost() Action {
 func (v *Visit) landed(now time.Time, image *Send) Action {
 	switch v.write.Step {
 	case Queue0:
-		if v.req.Source == Record {
+		if v.req.Source == Record && !now.Before(v.write.Put.ValidUntil) {
 			return v.acknowledge(NoteExpired)
 		}
-		return v.enqueue()
+		return v.enqueue(now)
 	case QueueN:
-		return v.enqueue()
+		return v.enqueue(now)
+	case CancelSeen:
+		return v.cancelled()
 	case Claim1:
 		return v.post(now, image)
 	default:
@@ -173,15 +179,24 @@ func (v *Visit) landed(now time.Time, image *Send) Action {
 	}
 }
 
-func (v *Visit) enqueue() Action {
-	v.phase = phaseQueue
-	return Action{Do: DoEnqueue}
+// enqueue leaves what is near to the queue: a record that arrives early is returned to it.
+func (v *Visit) enqueue(now time.Time) Action {
+	at := v.req.NotBefore
+	v.phase, v.early = phaseQueue, now.Before(at)
+	if v.at = at; at.Sub(now) < MinAhead {
+		v.at = time.Time{}
+	}
+	return Action{Do: DoEnqueue, At: v.at}
 }
 
 // refused reads the image on which a condition failed.
 func (v *Visit) refused(now time.Time, old *Send) Action {
 	v.refusals++
-	if old == nil {
+	cancels := v.req.Source == Cancel
+	switch {
+	case cancels && (old == nil || old.Client != v.req.Client && !v.req.Operator):
+		return v.respond(Response{Kind: NoSuch})
+	case old == nil:
 		if v.refusals > 1+rereads {
 			return v.busy(shortDelay, NoteContended)
 		}
@@ -193,9 +208,9 @@ func (v *Visit) refused(now time.Time, old *Send) Action {
 	}
 	v.image = old
 	switch {
-	case v.req.Source != RecordByID && !v.req.fits(old):
+	case v.req.Source != RecordByID && !cancels && !v.req.fits(old):
 		return v.keyReused()
-	case old.has(Accepted):
+	case old.has(Accepted) && !cancels:
 		return v.stored(acceptedResponse(old))
 	case v.req.Source == RecordByID && old.ValidUntil.IsZero():
 		return v.acknowledge(NoteNotQueued)
@@ -215,70 +230,144 @@ func (v *Visit) Queried(now time.Time, statuses []Status, ok bool) Action {
 		return v.failed(TableFailed, NoteTableFailed)
 	}
 	f := Fold(v.clock, v.image, statuses)
+	if v.req.Source == Cancel {
+		return v.cancel(now, f.State)
+	}
 	switch f.State {
 	case Accepted, Rejected:
 		return v.stored(f.Outcome)
 	case InFlight:
 		return v.busy(f.LeaseEnds.Sub(now), "")
+	case Cancelled:
+		return v.withdrawn()
 	case Expired:
 		return v.late(f.Outcome)
 	case Unknown:
 		return v.unknown(now, f.MayResend)
-	case Queued:
+	case Queued, Scheduled:
 		return v.queued(now)
 	default:
 		return v.released(now)
 	}
 }
 
+// cancel withdraws what nothing has claimed. Of what may have left nobody says that it is cancelled,
+// and of what is no longer valid readers say soon that it is expired.
+func (v *Visit) cancel(now time.Time, state State) Action {
+	switch state {
+	case Cancelled:
+		return v.cancelled()
+	case Queued, Scheduled, Released:
+		if v.valid(now) {
+			return v.issue(now, v.req.cancel(now, v.image))
+		}
+	}
+	return v.respond(Response{Kind: CancelTooLate, State: state})
+}
+
+func (v *Visit) cancelled() Action {
+	return v.respond(Response{Kind: CancelDone, At: v.image.NotBefore})
+}
+
 func (v *Visit) unknown(now time.Time, mayResend bool) Action {
 	switch {
 	case v.req.MayNotClaim != nil, v.choice() != Resend || !mayResend:
 		return v.uncertain()
-	case v.req.Source == Async:
+	case v.req.queues() && now.Before(v.req.validUntil(now)):
 		v.overUnknown = true
 		return v.issue(now, v.req.queueN(now, v.image))
-	case !v.valid(now):
+	case v.req.queues():
 		return v.uncertain()
 	}
-	v.overUnknown = true
-	return v.claim(now, v.req.claimN(now, v.image))
+	return v.claimOver(now, true)
 }
 
 func (v *Visit) queued(now time.Time) Action {
 	switch {
-	case !v.valid(now) && v.req.Source.IsRecord():
-		return v.acknowledge(NoteExpired)
 	case !v.valid(now):
-		return v.busy(v.image.ValidUntil.Add(ExpiryMargin).Sub(now), "")
+		return v.lapsed(now)
+	case v.req.queues():
+		return v.enqueue(now)
+	case now.Before(v.image.NotBefore):
+		return v.busy(v.image.NotBefore.Sub(now), NoteEarly)
 	case v.req.MayNotClaim != nil && v.req.Source.IsRecord():
 		return v.gated(now)
 	case v.req.MayNotClaim != nil:
 		return v.busy(shortDelay, "") // its record may still send it
-	case v.req.Source == Async:
-		return v.enqueue()
 	}
-	return v.claimOver(now)
+	return v.claimOver(now, false)
+}
+
+// lapsed ends a visit to a queued row between the end of its validity and when readers say expired.
+func (v *Visit) lapsed(now time.Time) Action {
+	if v.req.Source.IsRecord() {
+		return v.acknowledge(NoteExpired)
+	}
+	return v.busy(v.image.ValidUntil.Add(ExpiryMargin).Sub(now), "")
 }
 
 func (v *Visit) released(now time.Time) Action {
 	if v.req.MayNotClaim != nil {
 		return v.gated(now)
 	}
-	switch v.req.Source {
-	case Async:
+	switch {
+	case v.req.queues():
 		v.overUnknown = false
 		return v.issue(now, v.req.queueN(now, v.image))
-	case RecordByID:
+	case v.req.Source == RecordByID:
 		return v.acknowledge(NoteNotQueued)
 	}
-	return v.claimOver(now)
+	return v.claimOver(now, false)
 }
 
-// claimOver claims where all earlier attempts definitely sent nothing.
-func (v *Visit) claimOver(now time.Time) Action {
-	v.overUnknown = false
+// claimOver claims over the image that was read, or a new row, once what it waits for has ended.
+// unknown: an earlier attempt may have sent the message.
+func (v *Visit) claimOver(now time.Time, unknown bool) Action {
+	v.overUnknown = unknown
+	switch {
+	case v.image != nil && !v.valid(now) && unknown:
+		return v.uncertain()
+	case v.image != nil && !v.valid(now):
+		return v.lapsed(now)
+	case v.waitsFor() != v.ended:
+		v.phase, v.clock = phaseAfter, now
+		return Action{Do: DoReadAfter, After: v.waitsFor()}
+	case v.image == nil:
+		return v.claim(now, v.req.claim0(now))
+	}
 	return v.claim(now, v.req.claimN(now, v.image))
+}
+
+// waitsFor is the id of the message that must have left or ended: the row's, where it has one.
+func (v *Visit) waitsFor() string {
+	if v.image != nil && v.image.After != "" {
+		return v.image.After
+	}
+	return v.req.After
+}
+
+// After reports the row of a DoReadAfter, nil where there is none, and the statuses under its id,
+// or that they could not be read.
+func (v *Visit) After(now time.Time, row *Send, statuses []Status, ok bool) Action {
+	if v.phase != phaseAfter {
+		panic("ledger: After without a read")
+	}
+	if !ok {
+		return v.failed(TableFailed, NoteTableFailed)
+	}
+	f := Fold(v.clock, row, statuses)
+	if !f.ended(v.clock, row) {
+		if v.req.Source.IsRecord() {
+			wait := Backoff(now.Sub(v.req.Sent), 0)
+			return v.later(wait, wait/5+shortDelay, NoteWaits)
+		}
+		return v.busy(shortDelay, NoteWaits)
+	}
+	v.ended = v.waitsFor()
+	if v.image == nil {
+		return v.first(now)
+	}
+	return v.claimOver(now, v.overUnknown)
 }
 
 // valid looks at the validity again, right before a claim.
@@ -331,10 +420,16 @@ func (v *Visit) Enqueued(ok bool) Action {
 	switch {
 	case v.phase != phaseQueue:
 		panic("ledger: Enqueued without a queue")
+	case v.req.Source == Record && ok:
+		return v.acknowledge(NoteScheduled)
+	case v.req.Source == Record:
+		return v.later(shortDelay, shortSpread, NoteNotScheduled)
 	case ok:
-		return v.respond(Response{Kind: Accepted202})
+		return v.respond(Response{Kind: Accepted202, Scheduled: v.early})
 	case !v.req.Keyed || v.overUnknown:
 		return v.uncertain()
+	case !v.at.IsZero():
+		return v.respond(Response{Kind: ScheduleFailed})
 	default:
 		return v.respond(Response{Kind: QueueFailed})
 	}

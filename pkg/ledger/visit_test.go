@@ -25,7 +25,7 @@ func say(a Action) string {
 		}
 		return string(a.Response.Kind)
 	default:
-		word := map[Do]string{DoQuery: "query", DoPost: "post", DoEnqueue: "enqueue", DoAcknowledge: "ack", DoLater: "later"}[a.Do]
+		word := map[Do]string{DoQuery: "query", DoReadAfter: "read after", DoPost: "post", DoEnqueue: "enqueue", DoAcknowledge: "ack", DoLater: "later"}[a.Do]
 		for _, note := range a.Notes {
 			word += ": " + string(note)
 		}
@@ -68,6 +68,8 @@ func TestEachStateIsAnsweredAsTheTableOfTheFoldSays(t *testing.T) {
 		}
 		return s
 	}
+	ahead := func(s *Send) *Send { return notBefore(s, at(20)) }
+	waits := func(s *Send) *Send { s.After = otherID; return s }
 	type results struct{ http, async, bare, byID string }
 	for _, tt := range []struct {
 		name     string
@@ -87,6 +89,11 @@ func TestEachStateIsAnsweredAsTheTableOfTheFoldSays(t *testing.T) {
 		{"3 resend, one rejected", Resend, resend(until(row(Unknown, Rejected), far)), nil, results{"uncertain", "uncertain", "ack: held", "ack: held"}},
 		{"3 resend, three left", Resend, resend(until(row(Unknown, Unknown, Unknown), far)), nil, results{"uncertain", "uncertain", "ack: held", "ack: held"}},
 		{"4 rejected", Resend, resend(until(row(Rejected), far)), nil, results{"stored rejected", "stored rejected", "ack", "ack"}},
+		{"cancelled", Hold, cancelled(until(row(), far)), nil, results{"withdrawn", "withdrawn", "ack: cancelled", "ack: cancelled"}},
+		{"cancelled, expired", Hold, cancelled(until(row(Released), expired)), nil, results{"withdrawn", "withdrawn", "ack: cancelled", "ack: cancelled"}},
+		{"scheduled, another time", Hold, ahead(until(row(), far)), nil, results{"key reused", "key reused", "ack: key reused", "later: early"}},
+		{"queued, waits", Hold, waits(until(row(), far)), nil, results{"read after", "enqueue", "read after", "read after"}},
+		{"unknown, resend, waits", Resend, resend(waits(until(row(Unknown), far))), nil, results{"read after", "queueN", "read after", "read after"}},
 		{"5 expired", Resend, until(row(), expired), nil, results{"late", "late", "ack: expired", "ack: expired"}},
 		{"5 expired, was tried", Hold, until(row(Released), expired), nil, results{"late released", "late released", "ack: expired", "ack: expired"}},
 		{"6 queued", Hold, until(row(), far), nil, results{"claimN", "enqueue", "claimN", "claimN"}},
@@ -328,5 +335,136 @@ func TestARecordOfOursNeedsNoFurtherRead(t *testing.T) {
 	}
 	if a = v.Wrote(at(5), Result{Image: image}); a.Do != DoPost || string(a.Send.Payload) != "hello" {
 		t.Errorf("%s %+v", say(a), a.Send)
+	}
+}
+
+// With a time nobody waits for the Gateway, whatever the source: the message is scheduled, and a
+// repeat makes sure that it is.
+func TestAMessageWithATimeIsScheduled(t *testing.T) {
+	for name, c := range map[string]struct {
+		source    Source
+		ahead     time.Duration
+		ok, keyed bool
+		at        bool
+		want      string
+	}{
+		"a caller":                                   {Sync, time.Hour, true, true, true, "queued"},
+		"a caller that does not wait":                {Async, time.Hour, true, true, true, "queued"},
+		"a record":                                   {Record, time.Hour, true, true, true, "ack: scheduled"},
+		"a minute ahead":                             {Async, MinAhead, true, true, true, "queued"},
+		"nearer: to the queue":                       {Async, MinAhead - 1, true, true, false, "queued"},
+		"past: to the queue":                         {Record, -time.Second, true, true, false, "ack: scheduled"},
+		"not confirmed":                              {Sync, time.Hour, false, true, true, "schedule failed"},
+		"not confirmed, without a key":               {Sync, time.Hour, false, false, true, "uncertain"},
+		"not confirmed, of a record":                 {Record, time.Hour, false, true, true, "later: not scheduled"},
+		"the queue did not confirm":                  {Sync, time.Second, false, true, false, "queue failed"},
+		"the queue did not confirm that of a record": {Record, time.Second, false, true, false, "later: not scheduled"},
+	} {
+		for _, image := range []*Send{nil, notBefore(until(row(), at(1000)), at(5).Add(c.ahead))} {
+			r := wanting(c.source, Hold)
+			r.NotBefore, r.Keyed = at(5).Add(c.ahead), c.keyed
+			v, a := Begin(r, at(5))
+			if say(a) != "queue0" {
+				t.Fatalf("%s begins with %s", name, say(a))
+			}
+			if a = v.Wrote(at(5), Result{Refused: image != nil, Image: image}); a.Do == DoQuery {
+				a = v.Queried(at(5), nil, true)
+			}
+			if a.Do != DoEnqueue || a.At.IsZero() == c.at || c.at && !a.At.Equal(r.NotBefore) {
+				t.Errorf("%s: %s at %v", name, say(a), a.At)
+				continue
+			}
+			a = v.Enqueued(c.ok)
+			if say(a) != c.want || a.Response.Scheduled != (a.Response.Kind == Accepted202 && c.ahead > 0) {
+				t.Errorf("%s: %s %+v, want %s", name, say(a), a.Response, c.want)
+			}
+		}
+	}
+}
+
+func TestEachStateIsCancelledOrSaidNotToBe(t *testing.T) {
+	far := at(1000)
+	of := func(client string, s *Send) *Send { s.Client = client; return s }
+	for name, c := range map[string]struct {
+		operator bool
+		image    *Send
+		want     string
+		state    State
+	}{
+		"queued":                    {false, of("crm", until(row(), far)), "cancel", ""},
+		"scheduled":                 {false, of("crm", notBefore(until(row(), far), at(20))), "cancel", ""},
+		"queued, was tried":         {false, of("crm", until(row(Released), far)), "cancel", ""},
+		"never sent":                {false, of("crm", row(Released)), "cancel", ""},
+		"cancelled":                 {false, of("crm", cancelled(row(Released))), "cancelled", ""},
+		"accepted":                  {false, of("crm", row(Accepted)), "too late to cancel", Accepted},
+		"in flight":                 {false, of("crm", until(row(""), far)), "too late to cancel", InFlight},
+		"unknown":                   {false, of("crm", until(row(Unknown), far)), "too late to cancel", Unknown},
+		"rejected":                  {false, of("crm", row(Rejected)), "too late to cancel", Rejected},
+		"expired":                   {false, of("crm", until(row(), start)), "too late to cancel", Expired},
+		"past valid_until":          {false, of("crm", until(row(), at(5))), "too late to cancel", Queued},
+		"no row":                    {false, nil, "no such message", ""},
+		"another client's":          {false, of("shop", until(row(), far)), "no such message", ""},
+		"nobody's":                  {false, of("", until(row(), far)), "no such message", ""},
+		"another's, by an operator": {true, of("shop", until(row(), far)), "cancel", ""},
+		"nobody's, by an operator":  {true, of("", until(row(), far)), "cancel", ""},
+		"no row, by an operator":    {true, nil, "no such message", ""},
+	} {
+		r := wanting(Cancel, Hold)
+		r.Client, r.Operator = "crm", c.operator
+		v, a := Begin(r, at(5))
+		if a = v.Read(at(5), c.image, a.Do == DoRead); a.Do == DoQuery {
+			a = v.Queried(at(5), nil, true)
+		}
+		if say(a) != c.want || a.Response.State != c.state {
+			t.Errorf("%s: %s %q, want %s %q", name, say(a), a.Response.State, c.want, c.state)
+		}
+		if a.Do != DoWrite {
+			continue
+		}
+		again := *v
+		if a = v.Wrote(at(5), Result{}); say(a) != "cancelled" || !a.Response.At.Equal(c.image.NotBefore) {
+			t.Errorf("%s: %s %+v", name, say(a), a.Response)
+		}
+		if a = again.Wrote(at(5), Result{Lost: true}); say(a) != "table failed" {
+			t.Errorf("%s, not confirmed: %s", name, say(a))
+		}
+	}
+}
+
+func TestAMessageWaitsForTheOneBeforeIt(t *testing.T) {
+	gone := &Send{ID: otherID, V: 2, Attempts: map[string]Attempt{"a": attempt(Accepted)}}
+	for name, c := range map[string]struct {
+		source Source
+		other  *Send
+		ok     bool
+		want   string
+	}{
+		"it has left":                  {Record, gone, true, "claim0"},
+		"it is not there yet":          {Record, nil, true, "later: waits"},
+		"it waits itself":              {Record, until(row(), at(1000)), true, "later: waits"},
+		"it cannot be read":            {Record, gone, false, "later: table failed"},
+		"it cannot be read, a caller":  {Sync, gone, false, "table failed"},
+		"a caller cannot wait so long": {Sync, nil, true, "busy"},
+	} {
+		r := wanting(c.source, Hold)
+		r.After, r.Sent = otherID, at(5).Add(-time.Minute)
+		v, a := Begin(r, at(5))
+		if say(a) != "read after" || a.After != otherID {
+			t.Fatalf("%s begins with %s of %q", name, say(a), a.After)
+		}
+		a = v.After(at(5), c.other, nil, c.ok)
+		if say(a) != c.want {
+			t.Errorf("%s: %s, want %s", name, say(a), c.want)
+		}
+		if a.Do == DoLater && c.ok && (a.Delay != 6*time.Second || a.Spread <= 0) {
+			t.Errorf("%s: after %v + %v", name, a.Delay, a.Spread)
+		}
+	}
+	// Its validity is looked at again once it need not wait any more.
+	image := until(row(Released), at(6))
+	image.After = otherID
+	v, a := meets(RecordByID, Hold, image)
+	if say(a) != "read after" || say(v.After(at(6), gone, nil, true)) != "ack: expired" {
+		t.Errorf("%s, then it claims", say(a))
 	}
 }

@@ -17,6 +17,7 @@ const (
 	modelID     = "msg_aaaaaaaaaaaaaaaaaaaaaaaaaa"
 	forgedToken = "forged"
 	forgedWamid = "wamid.forged"
+	otherID     = "msg_bbbbbbbbbbbbbbbbbbbbbbbbbb"
 	otherWamid  = "wamid.other" // of a message that is not under this key
 )
 
@@ -31,6 +32,8 @@ type scenario struct {
 	name    string
 	slots   []Source
 	gated   []bool // of the slots: it may not claim
+	sendAt  int    // tick of the requests' NotBefore; 0: none
+	waits   bool   // the message waits for another one
 	choice  Choice
 	faults  int // crashes, lost responses, delayed repeats and failed reads in total
 	horizon int // ticks
@@ -47,6 +50,16 @@ const (
 	acting
 	atGateway // the request has reached the Gateway, its response is open
 	over
+)
+
+// firing is what became of the schedule: it may fire early, late, a second time, or never.
+type firing uint8
+
+const (
+	unscheduled firing = iota
+	scheduled
+	firedOnce
+	firedTwice
 )
 
 // slot is one visit in the model.
@@ -80,7 +93,11 @@ type world struct {
 	faults   int // left
 	forged   bool
 	stolen   bool // the tokens of what has left came back under another message's id
-	record   bool // a queue record exists
+	record   bool // a queue record exists that names the row
+	bare     bool // a queue record exists that holds the message
+	fired    firing
+	ended    bool // the message that it waits for has left
+	gone     bool // "cancelled" was returned
 	promised bool // a caller or the queue was promised that it will be sent
 	expired  bool // "expired" was returned
 	excused  bool // something happened that makes an unknown outcome honest
@@ -99,7 +116,7 @@ func newWorld(sc *scenario, mut *mutation) world {
 	w := world{sc: sc, mut: mut, faults: min(sc.faults, mostFaults), row: sc.seed}
 	for _, s := range sc.slots {
 		if s == Record {
-			w.record, w.promised = true, true
+			w.bare, w.promised = true, true
 		}
 	}
 	if sc.seed != nil {
@@ -110,10 +127,28 @@ func newWorld(sc *scenario, mut *mutation) world {
 
 func (w *world) request(source Source, token string, began int) *Request {
 	ends := at(began).Add(processLife)
-	return &Request{
+	r := &Request{
 		Source: source, ID: modelID, Token: token, RespondBy: ends, ProcessEnds: ends, Keyed: true,
 		Fingerprint: "same", OnUnknown: w.sc.choice, ValidFor: validity, Sent: start,
 	}
+	if source == Cancel || source == RecordByID {
+		return r
+	}
+	if w.sc.sendAt > 0 {
+		r.NotBefore = at(w.sc.sendAt)
+	}
+	if w.sc.waits && source != Sync { // a repeat that does not say it inherits it
+		r.After = otherID
+	}
+	return r
+}
+
+// other is the row of the message to wait for: it exists once it has left.
+func (w *world) other() *Send {
+	if !w.ended {
+		return nil
+	}
+	return &Send{ID: otherID, V: 2, Attempts: map[string]Attempt{"other": {Outcome: &Outcome{State: Accepted}}}}
 }
 
 // statuses are what the table holds under the id.
@@ -225,6 +260,15 @@ func (w *world) land(i int, wr Write) Result {
 		if w.slots[i].stage == over || w.slots[i].visit.phase != phaseClaim {
 			w.excused = true // it landed when its visit had given it up
 		}
+	case CancelSeen:
+		if until := w.row.ValidUntil; !until.IsZero() && !wr.Set.Cancelled.At.Before(until) {
+			w.breaks("slot %d cancels at or after valid_until", i)
+		}
+		for token, a := range w.row.Attempts {
+			if a.Outcome == nil || a.Outcome.State != Released {
+				w.breaks("slot %d cancelled a row in which %s may have left", i, token)
+			}
+		}
 	case QueueN:
 		if w.row != nil && (w.row.has(Accepted) || w.row.has(Rejected)) {
 			w.breaks("slot %d queued a message again that was settled", i)
@@ -303,7 +347,14 @@ func (w *world) follow(i int, a Action) {
 		if slices.Contains(a.Notes, NoteHeld) && !w.excused && !s.faulted {
 			w.breaks("slot %d gives a record up, although nothing went wrong", i)
 		}
-		if a.Do == DoAcknowledge {
+		if slices.Contains(a.Notes, NoteScheduled) && w.fired == unscheduled && !w.record {
+			w.breaks("slot %d acknowledges a record for which nothing stands", i)
+		}
+		switch {
+		case a.Do != DoAcknowledge:
+		case w.sc.slots[i] == Record:
+			w.bare = false
+		default:
 			w.record = false
 		}
 	}
@@ -312,6 +363,15 @@ func (w *world) follow(i int, a Action) {
 func (w *world) checkPost(i int) {
 	if w.expired {
 		w.breaks("slot %d posts after expired was returned", i)
+	}
+	if w.gone {
+		w.breaks("slot %d posts after cancelled was returned", i)
+	}
+	if w.now < w.sc.sendAt {
+		w.breaks("slot %d posts before its time", i)
+	}
+	if w.row.After != "" && !w.ended {
+		w.breaks("slot %d posts before the message that it waits for", i)
 	}
 	if w.slots[i].known {
 		w.breaks("slot %d posts what was known as accepted when it began", i)
@@ -337,7 +397,7 @@ func (w *world) checkSent() {
 func (w *world) checkAnswer(i int, a Response) {
 	s := &w.slots[i]
 	stored := a.Kind == Stored && a.Outcome.State == Accepted
-	if s.known && !s.faulted && !stored {
+	if s.known && !s.faulted && !stored && w.sc.slots[i] != Cancel {
 		w.breaks("slot %d is returned %q, although accepted was known", i, a.Kind)
 	}
 	switch a.Kind {
@@ -378,6 +438,27 @@ func (w *world) checkAnswer(i int, a Response) {
 		w.expired = true
 	case Accepted202:
 		w.promised = true
+		if s.state == Cancelled {
+			w.breaks("slot %d is promised a message that was cancelled", i)
+		}
+	case Withdrawn:
+		w.gone = true
+	case CancelDone:
+		w.gone = true
+		if w.sent() > 0 {
+			w.breaks("slot %d is returned cancelled, over a message that left", i)
+		}
+		if w.row == nil || w.row.Cancelled == nil {
+			w.breaks("slot %d is returned cancelled, over a row that is not", i)
+		}
+	case CancelTooLate:
+		if s.state == Cancelled {
+			w.breaks("slot %d is returned that it is too late, over a row that is cancelled", i)
+		}
+	case NoSuch:
+		if s.state != None {
+			w.breaks("slot %d is returned that there is no message, over a row", i)
+		}
 	}
 }
 

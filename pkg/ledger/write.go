@@ -14,12 +14,13 @@ const (
 	// post the message. It requires that there is no row.
 	Claim0 Step = "claim0"
 	// Claim1 adds the first attempt to a row that was queued. It requires that the row was never
-	// written since, and that the message is still valid.
+	// written since, that the message is still valid and its time has come, and that it waits for no
+	// other message.
 	Claim1 Step = "claim1"
 	// ClaimN adds a further attempt to a row whose attempts allow one, as a visit has read it. It
 	// requires that the row has not been written since.
 	ClaimN Step = "claimN"
-	// QueueN queues a row again, as a visit has read it, with a new validity. It requires that the
+	// QueueN queues a row again, as a visit has read it, with a new validity and time. It requires that the
 	// row has not been written since.
 	QueueN Step = "queueN"
 	// Settle writes the outcome of the visit's own attempt. It requires only that this attempt has
@@ -34,6 +35,9 @@ const (
 	// EndSeen rejects a row as a visit has read it, queued or released, whose record may not be
 	// sent. It requires that the row has not been written since.
 	EndSeen Step = "endN"
+	// CancelSeen cancels a row as a visit has read it, queued, scheduled or released. It requires
+	// that the row has not been written since, so that a claim and a cancellation never both land.
+	CancelSeen Step = "cancel"
 	// RefuseRecord makes the row of a queue record that can never be sent; no visit writes it. See
 	// Refused.
 	RefuseRecord Step = "refuse"
@@ -49,6 +53,10 @@ const (
 	VersionIs ClauseKind = "version is"
 	// ValidAfter: valid_until > Clause.Time. A row without valid_until fails it.
 	ValidAfter ClauseKind = "valid after"
+	// DueBy: not_before <= Clause.Time. A row without not_before is due.
+	DueBy ClauseKind = "due by"
+	// AfterAbsent: attribute_not_exists(after).
+	AfterAbsent ClauseKind = "after absent"
 	// AttemptOpen: attempts.<Clause.Token> exists and has no outcome.
 	AttemptOpen ClauseKind = "attempt open"
 )
@@ -71,6 +79,10 @@ func (c Clause) Holds(row *Send) bool {
 		return row.V == c.V
 	case ValidAfter:
 		return row.ValidUntil.After(c.Time)
+	case DueBy:
+		return !row.NotBefore.After(c.Time)
+	case AfterAbsent:
+		return row.After == ""
 	case AttemptOpen:
 		a, ok := row.Attempts[c.Token]
 		return ok && a.Outcome == nil
@@ -101,9 +113,12 @@ type Update struct {
 	Wamid string
 	// Drop removes attempts.
 	Drop []string
-	// ValidUntil and OnUnknown are set together.
+	// ValidUntil, OnUnknown and NotBefore are set together; a zero NotBefore is removed.
 	ValidUntil time.Time
 	OnUnknown  Choice
+	NotBefore  time.Time
+	After      string
+	Cancelled  *Cancellation
 	// ClaimedAt puts the row into the timeline: its keys are set, at this time.
 	ClaimedAt time.Time
 	// Renew sets ExpiresAt, or removes it where ExpiresAt is zero (kept for ever).
@@ -157,7 +172,13 @@ func Apply(row *Send, w Write) (*Send, error) {
 		next.Wamid = set.Wamid
 	}
 	if !set.ValidUntil.IsZero() {
-		next.ValidUntil, next.OnUnknown = set.ValidUntil, set.OnUnknown
+		next.ValidUntil, next.OnUnknown, next.NotBefore = set.ValidUntil, set.OnUnknown, set.NotBefore
+	}
+	if set.After != "" {
+		next.After = set.After
+	}
+	if set.Cancelled != nil {
+		next.Cancelled = set.Cancelled
 	}
 	if !set.ClaimedAt.IsZero() {
 		next.ClaimedAt = set.ClaimedAt
@@ -187,22 +208,22 @@ func (r *Request) claim0(now time.Time) Write {
 func (r *Request) row(now time.Time) *Send {
 	return &Send{
 		ID: r.ID, Fingerprint: r.Fingerprint, Client: r.Client, Payload: r.Payload, IsFake: r.IsFake, MMLite: r.MMLite,
-		Attempts: map[string]Attempt{}, ExpiresAt: expiry(now, r.RetentionDays),
+		NotBefore: r.NotBefore, After: r.After, Attempts: map[string]Attempt{}, ExpiresAt: expiry(now, r.NotBefore, r.RetentionDays),
 	}
 }
 
 func (r *Request) claim1(now time.Time) Write {
 	return Write{
 		Step: Claim1, ID: r.ID,
-		If:  []Clause{{Kind: VersionIs, V: 0}, {Kind: ValidAfter, Time: now}},
-		Set: Update{Token: r.Token, Lease: r.lease(), ClaimedAt: now, Renew: true, ExpiresAt: expiry(now, r.RetentionDays)},
+		If:  []Clause{{Kind: VersionIs, V: 0}, {Kind: ValidAfter, Time: now}, {Kind: DueBy, Time: now}, {Kind: AfterAbsent}},
+		Set: Update{Token: r.Token, Lease: r.lease(), ClaimedAt: now, Renew: true, ExpiresAt: expiry(now, now, r.RetentionDays)},
 	}
 }
 
 // claimN is conditioned on v, never on a flag that a release clears: a late repeat of
 // the release would free a different owner's claim.
 func (r *Request) claimN(now time.Time, seen *Send) Write {
-	set := Update{Token: r.Token, Lease: r.lease(), Drop: seen.surplus(), Renew: true, ExpiresAt: expiry(now, r.RetentionDays)}
+	set := Update{Token: r.Token, Lease: r.lease(), Drop: seen.surplus(), Renew: true, ExpiresAt: expiry(now, now, r.RetentionDays)}
 	if seen.ClaimedAt.IsZero() {
 		set.ClaimedAt = now
 	}
@@ -213,7 +234,21 @@ func (r *Request) claimN(now time.Time, seen *Send) Write {
 func (r *Request) queueN(now time.Time, seen *Send) Write {
 	return Write{
 		Step: QueueN, ID: r.ID, If: []Clause{{Kind: VersionIs, V: seen.V}},
-		Set: Update{ValidUntil: r.validUntil(now), OnUnknown: r.choice(), Renew: true, ExpiresAt: expiry(now, r.RetentionDays)},
+		Set: Update{
+			ValidUntil: r.validUntil(now), OnUnknown: r.choice(), NotBefore: r.NotBefore, After: r.After,
+			Renew: true, ExpiresAt: expiry(now, r.NotBefore, r.RetentionDays),
+		},
+	}
+}
+
+func (r *Request) cancel(now time.Time, seen *Send) Write {
+	by := r.Client
+	if r.Operator {
+		by = Operator
+	}
+	return Write{
+		Step: CancelSeen, ID: r.ID, If: []Clause{{Kind: VersionIs, V: seen.V}},
+		Set: Update{Cancelled: &Cancellation{By: by, At: now}, Renew: true, ExpiresAt: expiry(now, seen.NotBefore, r.RetentionDays)},
 	}
 }
 
@@ -238,7 +273,7 @@ func (r *Request) endN(now time.Time, seen *Send) Write {
 	o.State, o.At = Rejected, now
 	return Write{
 		Step: EndSeen, ID: r.ID, If: []Clause{{Kind: VersionIs, V: seen.V}},
-		Set: Update{Token: r.Token, Lease: now, Outcome: &o, Renew: true, ExpiresAt: expiry(now, r.RetentionDays)},
+		Set: Update{Token: r.Token, Lease: now, Outcome: &o, Renew: true, ExpiresAt: expiry(now, seen.NotBefore, r.RetentionDays)},
 	}
 }
 

@@ -24,6 +24,13 @@ func TestEachConditionSaysWhatItMeans(t *testing.T) {
 		{Clause{Kind: ValidAfter, Time: now}, row(), false},
 		{Clause{Kind: ValidAfter, Time: now}, until(row(), now), false},
 		{Clause{Kind: ValidAfter, Time: now}, until(row(), now.Add(1)), true},
+		{Clause{Kind: DueBy, Time: now}, nil, false},
+		{Clause{Kind: DueBy, Time: now}, row(), true},
+		{Clause{Kind: DueBy, Time: now}, notBefore(row(), now), true},
+		{Clause{Kind: DueBy, Time: now}, notBefore(row(), now.Add(1)), false},
+		{Clause{Kind: AfterAbsent}, nil, false},
+		{Clause{Kind: AfterAbsent}, row(), true},
+		{Clause{Kind: AfterAbsent}, &Send{After: otherID}, false},
 		{Clause{Kind: AttemptOpen, Token: "slot0"}, nil, false},
 		{Clause{Kind: AttemptOpen, Token: "slot0"}, row(), false},
 		{Clause{Kind: AttemptOpen, Token: "slot0"}, row(""), true},
@@ -71,6 +78,9 @@ func TestWhatEachStepWrites(t *testing.T) {
 		s.V = 0
 		return s
 	}
+	later := request(Async)
+	later.NotBefore, later.After = at(40), otherID
+	timed := func() *Send { return notBefore(row(Unknown), at(40)) }
 	for _, tt := range []struct {
 		name  string
 		old   *Send
@@ -94,6 +104,21 @@ func TestWhatEachStepWrites(t *testing.T) {
 		{"queueN", row(Released), request(Async).queueN(now, row(Released)), func(s *Send) {
 			s.V, s.ValidUntil, s.OnUnknown, s.ExpiresAt = 8, now.Add(time.Hour), Resend, now.Add(30*24*time.Hour)
 		}, row(Released)},
+		{"queue0 with a time", nil, later.queue0(now), func(s *Send) {
+			s.ValidUntil, s.OnUnknown, s.NotBefore, s.After = at(40).Add(time.Hour), Resend, at(40), otherID
+			s.ExpiresAt = at(40).Add(30 * 24 * time.Hour)
+		}, fresh()},
+		{"queueN sets the time", row(Unknown), later.queueN(now, row(Unknown)), func(s *Send) {
+			s.V, s.ValidUntil, s.OnUnknown, s.NotBefore, s.After = 8, at(40).Add(time.Hour), Resend, at(40), otherID
+			s.ExpiresAt = at(40).Add(30 * 24 * time.Hour)
+		}, row(Unknown)},
+		{"queueN clears the time", timed(), request(Async).queueN(now, timed()), func(s *Send) {
+			s.V, s.ValidUntil, s.OnUnknown, s.NotBefore = 8, now.Add(time.Hour), Resend, time.Time{}
+			s.ExpiresAt = now.Add(30 * 24 * time.Hour)
+		}, timed()},
+		{"cancel", notBefore(queued(), at(40)), request(Cancel).cancel(now, queued()), func(s *Send) {
+			s.V, s.Cancelled, s.ExpiresAt = 1, &Cancellation{By: "crm", At: now}, now.Add(30*24*time.Hour)
+		}, notBefore(queued(), at(40))},
 		{"outcome", row(Released, "", "", ""), request(Sync).outcome(Settle, outcome), func(s *Send) {
 			s.V, s.Wamid, s.Attempts["slot3"] = 8, "wamid.x", Attempt{Lease: lease, Outcome: &outcome}
 		}, row(Released, "", "", "")},
@@ -145,13 +170,17 @@ func TestAClaimKeepsTheNewestTenReleasedAttemptsAndAllOthers(t *testing.T) {
 func TestARowOutlivesItsQueueRecordWhateverTheRetention(t *testing.T) {
 	now := at(0)
 	for days, want := range map[int]time.Time{0: {}, 1: now.Add(MinRowLife), 15: now.Add(MinRowLife), 365: now.Add(365 * 24 * time.Hour)} {
-		if got := expiry(now, days); !got.Equal(want) {
+		if got := expiry(now, time.Time{}, days); !got.Equal(want) {
 			t.Errorf("%d days: expires %v, want %v", days, got, want)
 		}
 		w := (&Request{RetentionDays: days}).queueN(now, row())
 		if got, _ := Apply(row(), w); !got.ExpiresAt.Equal(want) {
 			t.Errorf("%d days: queueN leaves expiry at %v", days, got.ExpiresAt)
 		}
+	}
+	// A row outlives its time as well, by as much.
+	if got, want := expiry(now, now.Add(35*day), 1), now.Add(35*day+MinRowLife); !got.Equal(want) {
+		t.Errorf("with a time: expires %v, want %v", got, want)
 	}
 	if MaxValidFor >= MinRowLife {
 		t.Error("a record may outlive its row")
