@@ -24,11 +24,13 @@ const (
 
 // The metrics that several entries count.
 var (
-	notSent           = telemetry.One("NotSent")
-	recordsExpired    = telemetry.One("RecordsExpired")
-	recordsWithoutRow = telemetry.One("RecordsWithoutRow")
-	queueUnavailable  = telemetry.One("QueueUnavailable")
-	secretUnavailable = telemetry.One("SecretUnavailable")
+	notSent              = telemetry.One("NotSent")
+	recordsExpired       = telemetry.One("RecordsExpired")
+	recordsWithoutRow    = telemetry.One("RecordsWithoutRow")
+	queued               = telemetry.One("Queued")
+	queueUnavailable     = telemetry.One("QueueUnavailable")
+	schedulerUnavailable = telemetry.One("SchedulerUnavailable")
+	secretUnavailable    = telemetry.One("SecretUnavailable")
 	// gatewayRefusedKey counts calls that were refused for this installation's own key, with any
 	// outcome.
 	gatewayRefusedKey = telemetry.One("GatewayRefusedKey")
@@ -64,31 +66,41 @@ func ofReceipt(s gateway.State) outcome {
 
 // ofResponse are the outcomes of messages that were not posted for this request.
 var ofResponse = map[ledger.Kind]outcome{
-	ledger.Stored:      telemetry.NewOutcome(string(ledger.Stored), info, telemetry.One("Replayed")),
-	ledger.Busy:        telemetry.NewOutcome(string(ledger.Busy), info),
-	ledger.KeyReused:   telemetry.NewOutcome(string(ledger.KeyReused), info),
-	ledger.Uncertain:   telemetry.NewOutcome(string(ledger.Uncertain), info),
-	ledger.Late:        telemetry.NewOutcome(string(ledger.Late), info),
-	ledger.Gated:       telemetry.NewOutcome(string(ledger.Gated), info),
-	ledger.Accepted202: telemetry.NewOutcome(string(ledger.Accepted202), info, telemetry.One("Queued")),
-	ledger.QueueFailed: telemetry.NewOutcome(string(ledger.QueueFailed), info, queueUnavailable),
-	ledger.TableFailed: telemetry.NewOutcome(string(ledger.TableFailed), info),
-	ledger.NoTime:      telemetry.NewOutcome(string(ledger.NoTime), info),
+	ledger.Stored:         telemetry.NewOutcome(string(ledger.Stored), info, telemetry.One("Replayed")),
+	ledger.Busy:           telemetry.NewOutcome(string(ledger.Busy), info),
+	ledger.KeyReused:      telemetry.NewOutcome(string(ledger.KeyReused), info),
+	ledger.Uncertain:      telemetry.NewOutcome(string(ledger.Uncertain), info),
+	ledger.Late:           telemetry.NewOutcome(string(ledger.Late), info),
+	ledger.Gated:          telemetry.NewOutcome(string(ledger.Gated), info),
+	ledger.Accepted202:    telemetry.NewOutcome(string(ledger.Accepted202), info, queued),
+	ledger.Withdrawn:      telemetry.NewOutcome(string(ledger.Withdrawn), info),
+	ledger.CancelDone:     telemetry.NewOutcome(string(ledger.CancelDone), info, telemetry.One("Cancelled")),
+	ledger.CancelTooLate:  telemetry.NewOutcome(string(ledger.CancelTooLate), info),
+	ledger.NoSuch:         telemetry.NewOutcome(string(ledger.NoSuch), info),
+	ledger.ScheduleFailed: telemetry.NewOutcome(string(ledger.ScheduleFailed), info, schedulerUnavailable),
+	ledger.QueueFailed:    telemetry.NewOutcome(string(ledger.QueueFailed), info, queueUnavailable),
+	ledger.TableFailed:    telemetry.NewOutcome(string(ledger.TableFailed), info),
+	ledger.NoTime:         telemetry.NewOutcome(string(ledger.NoTime), info),
 }
 
 // ofNote are what the ledger notes about a visit.
 var ofNote = map[ledger.Note]outcome{
-	ledger.NoteNoRow:       telemetry.NewOutcome(string(ledger.NoteNoRow), info, recordsWithoutRow),
-	ledger.NoteNotQueued:   telemetry.NewOutcome(string(ledger.NoteNotQueued), info, recordsWithoutRow),
-	ledger.NoteKeyReused:   telemetry.NewOutcome(string(ledger.NoteKeyReused), info),
-	ledger.NoteHeld:        telemetry.NewOutcome(string(ledger.NoteHeld), info, telemetry.One("RecordsHeld")),
-	ledger.NoteExpired:     telemetry.NewOutcome(string(ledger.NoteExpired), info, recordsExpired),
-	ledger.NoteGated:       telemetry.NewOutcome(string(ledger.NoteGated), info),
-	ledger.NoteOutcomeLost: telemetry.NewOutcome(string(ledger.NoteOutcomeLost), grave, telemetry.One("OutcomeLost")),
-	ledger.NoteRowGone:     telemetry.NewOutcome(string(ledger.NoteRowGone), info, telemetry.One("RowGone")),
-	ledger.NoteContended:   telemetry.NewOutcome(string(ledger.NoteContended), info),
-	ledger.NoteTableFailed: telemetry.NewOutcome(string(ledger.NoteTableFailed), info, telemetry.One("TableUnavailable")),
-	ledger.NoteNoTime:      telemetry.NewOutcome(string(ledger.NoteNoTime), info, telemetry.One("TooLate")),
+	ledger.NoteNoRow:        telemetry.NewOutcome(string(ledger.NoteNoRow), info, recordsWithoutRow),
+	ledger.NoteNotQueued:    telemetry.NewOutcome(string(ledger.NoteNotQueued), info, recordsWithoutRow),
+	ledger.NoteKeyReused:    telemetry.NewOutcome(string(ledger.NoteKeyReused), info),
+	ledger.NoteHeld:         telemetry.NewOutcome(string(ledger.NoteHeld), info, telemetry.One("RecordsHeld")),
+	ledger.NoteExpired:      telemetry.NewOutcome(string(ledger.NoteExpired), info, recordsExpired),
+	ledger.NoteEarly:        telemetry.NewOutcome(string(ledger.NoteEarly), info),
+	ledger.NoteWaits:        telemetry.NewOutcome(string(ledger.NoteWaits), info, telemetry.One("RecordsWaiting")),
+	ledger.NoteCancelled:    telemetry.NewOutcome(string(ledger.NoteCancelled), info),
+	ledger.NoteScheduled:    telemetry.NewOutcome(string(ledger.NoteScheduled), info, queued),
+	ledger.NoteNotScheduled: telemetry.NewOutcome(string(ledger.NoteNotScheduled), info, schedulerUnavailable),
+	ledger.NoteGated:        telemetry.NewOutcome(string(ledger.NoteGated), info),
+	ledger.NoteOutcomeLost:  telemetry.NewOutcome(string(ledger.NoteOutcomeLost), grave, telemetry.One("OutcomeLost")),
+	ledger.NoteRowGone:      telemetry.NewOutcome(string(ledger.NoteRowGone), info, telemetry.One("RowGone")),
+	ledger.NoteContended:    telemetry.NewOutcome(string(ledger.NoteContended), info),
+	ledger.NoteTableFailed:  telemetry.NewOutcome(string(ledger.NoteTableFailed), info, telemetry.One("TableUnavailable")),
+	ledger.NoteNoTime:       telemetry.NewOutcome(string(ledger.NoteNoTime), info, telemetry.One("TooLate")),
 }
 
 // Why a request or record was not sent, beyond what the Gateway and the ledger say.

@@ -71,10 +71,13 @@ func gate(it item) {
 // plain reports whether an identifier is safe between quotes.
 func plain(id string) bool { return utf8.ValidString(id) && line(id) == id }
 
-// settled returns the attributes that an outcome adds to the ledger's for the pipe: only outcomes
-// that may be final become an event. None is in an index except error_code, which only a refusal
+// settled returns the attributes that an outcome, or a cancellation, adds to the ledger's for the
+// pipe: only outcomes that may be final become an event. None is in an index except error_code, which only a refusal
 // has: a refusal has no WhatsApp id, so it costs no more than an acceptance.
-func settled(o *ledger.Outcome) map[string]string {
+func settled(o *ledger.Outcome, c *ledger.Cancellation) map[string]string {
+	if c != nil {
+		return map[string]string{"detail_type": events.Outcome, "outcome": string(ledger.Cancelled)}
+	}
 	if o == nil || o.State != ledger.Accepted && o.State != ledger.Rejected && o.State != ledger.Unknown {
 		return nil
 	}

@@ -137,6 +137,11 @@ func (e *expression) conditions(clauses []ledger.Clause) string {
 			all[i] = e.path("v") + " = " + e.value("seen", num(c.V))
 		case ledger.ValidAfter:
 			all[i] = e.path("valid_until") + " > " + e.value("now", num(c.Time.UnixMilli()))
+		case ledger.DueBy:
+			path := e.path("not_before")
+			all[i] = "(attribute_not_exists(" + path + ") OR " + path + " <= " + e.value("due", num(c.Time.UnixMilli())) + ")"
+		case ledger.AfterAbsent:
+			all[i] = "attribute_not_exists(" + e.path("after") + ")"
 		case ledger.AttemptOpen:
 			all[i] = "attribute_exists(" + e.path("attempts", c.Token) + ") AND attribute_not_exists(" + e.path("attempts", c.Token, "outcome") + ")"
 		default:
@@ -154,7 +159,7 @@ func (e *expression) update(id string, u ledger.Update) string {
 	}
 	// Each write removes what an earlier outcome set for the pipe, so that no later write of the
 	// row publishes it again.
-	told := settled(u.Outcome)
+	told := settled(u.Outcome, u.Cancelled)
 	for _, name := range slices.Sorted(maps.Keys(told)) {
 		assign(name, str(told[name]))
 	}
@@ -180,6 +185,17 @@ func (e *expression) update(id string, u ledger.Update) string {
 	if !u.ValidUntil.IsZero() {
 		assign("valid_until", num(u.ValidUntil.UnixMilli()))
 		assign("on_unknown", str(string(u.OnUnknown)))
+		if u.NotBefore.IsZero() {
+			remove = append(remove, e.path("not_before"))
+		} else {
+			assign("not_before", num(u.NotBefore.UnixMilli()))
+		}
+	}
+	if u.After != "" {
+		assign("after", str(u.After))
+	}
+	if u.Cancelled != nil {
+		assign("cancelled", cancelledValue(u.Cancelled))
 	}
 	if !u.ClaimedAt.IsZero() {
 		assign("timeline_sk", str(timelineKey(u.ClaimedAt, id)))
@@ -235,7 +251,7 @@ func sendItem(s *ledger.Send, about About) item {
 		set("timeline_pk", contactPrefix+about.Contact)
 	}
 	for _, a := range s.Attempts { // a refused record is settled from the start
-		for name, value := range settled(a.Outcome) {
+		for name, value := range settled(a.Outcome, nil) {
 			it[name] = str(value)
 		}
 	}
@@ -247,6 +263,13 @@ func sendItem(s *ledger.Send, about About) item {
 	}
 	if !s.ValidUntil.IsZero() {
 		it["valid_until"], it["on_unknown"] = num(s.ValidUntil.UnixMilli()), str(string(s.OnUnknown))
+	}
+	if !s.NotBefore.IsZero() {
+		it["not_before"] = num(s.NotBefore.UnixMilli())
+	}
+	set("after", s.After)
+	if s.Cancelled != nil {
+		it["cancelled"] = cancelledValue(s.Cancelled)
 	}
 	if !s.ClaimedAt.IsZero() {
 		it["timeline_sk"], it["timestamp"] = str(timelineKey(s.ClaimedAt, s.ID)), num(s.ClaimedAt.Unix())
@@ -291,6 +314,10 @@ func outcomeValue(o *ledger.Outcome) types.AttributeValue {
 	return &types.AttributeValueMemberM{Value: m}
 }
 
+func cancelledValue(c *ledger.Cancellation) types.AttributeValue {
+	return &types.AttributeValueMemberM{Value: item{"by": str(c.By), "at": num(c.At.UnixMilli())}}
+}
+
 // readSend reads a row; nil if there is no item.
 func readSend(it item) *ledger.Send {
 	if len(it) == 0 {
@@ -300,7 +327,11 @@ func readSend(it item) *ledger.Send {
 		ID: text(it["pk"]), V: integer(it["v"]), Fingerprint: text(it["fingerprint"]), Client: text(it["client"]),
 		Payload: content(it["payload"]), IsFake: truth(it["is_fake"]), MMLite: truth(it["mmlite"]), Wamid: text(it["sent_wamid"]),
 		ValidUntil: millis(it["valid_until"]), OnUnknown: ledger.Choice(text(it["on_unknown"])),
+		NotBefore: millis(it["not_before"]), After: text(it["after"]),
 		Attempts: map[string]ledger.Attempt{},
+	}
+	if c := members(it["cancelled"]); c != nil {
+		s.Cancelled = &ledger.Cancellation{By: text(c["by"]), At: millis(c["at"])}
 	}
 	if at, _, ok := strings.Cut(text(it["timeline_sk"]), "#"); ok {
 		s.ClaimedAt, _ = time.Parse(timelineTime, at)

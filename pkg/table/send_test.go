@@ -67,11 +67,11 @@ func TestEachWriteOfTheLedgerHasItsCondition(t *testing.T) {
 		"claim0": {claims, "PutItem", none, "", "", nil},
 		"queue0": {ledger.Write{Step: ledger.Queue0, ID: id, If: claims.If, Put: claims.Put}, "PutItem", none, "", "", nil},
 		"claim1": {
-			ledger.Write{Step: ledger.Claim1, ID: id, If: []ledger.Clause{{Kind: ledger.VersionIs, V: 0}, {Kind: ledger.ValidAfter, Time: at}},
+			ledger.Write{Step: ledger.Claim1, ID: id, If: []ledger.Clause{{Kind: ledger.VersionIs, V: 0}, {Kind: ledger.ValidAfter, Time: at}, {Kind: ledger.DueBy, Time: at}, {Kind: ledger.AfterAbsent}},
 				Set: ledger.Update{Token: "T", Lease: at, ClaimedAt: at, Renew: true, ExpiresAt: at}},
-			"UpdateItem", "v = :seen AND valid_until > :now",
+			"UpdateItem", "v = :seen AND valid_until > :now AND (attribute_not_exists(not_before) OR not_before <= :due) AND attribute_not_exists(after)",
 			"SET v = v + :one, attempts.T = :attempt, timeline_sk = :timeline_sk, timestamp = :timestamp, expires_at = :expires_at REMOVE detail_type, outcome, reason",
-			"ALL_NEW", map[string]string{":seen": "0", ":now": "1772600767089", ":one": "1", ":timeline_sk": "2026-03-04T05:06:07.089Z#" + id, ":timestamp": "1772600767", ":expires_at": "1772600767"},
+			"ALL_NEW", map[string]string{":seen": "0", ":now": "1772600767089", ":due": "1772600767089", ":one": "1", ":timeline_sk": "2026-03-04T05:06:07.089Z#" + id, ":timestamp": "1772600767", ":expires_at": "1772600767"},
 		},
 		"claimN": {
 			ledger.Write{Step: ledger.ClaimN, ID: id, If: []ledger.Clause{{Kind: ledger.VersionIs, V: 7}},
@@ -82,8 +82,21 @@ func TestEachWriteOfTheLedgerHasItsCondition(t *testing.T) {
 		"queueN": {
 			ledger.Write{Step: ledger.QueueN, ID: id, If: []ledger.Clause{{Kind: ledger.VersionIs, V: 7}},
 				Set: ledger.Update{ValidUntil: at, OnUnknown: ledger.Resend, Renew: true, ExpiresAt: at}},
-			"UpdateItem", "v = :seen", "SET v = v + :one, valid_until = :valid_until, on_unknown = :on_unknown, expires_at = :expires_at REMOVE detail_type, outcome, reason",
+			"UpdateItem", "v = :seen", "SET v = v + :one, valid_until = :valid_until, on_unknown = :on_unknown, expires_at = :expires_at REMOVE detail_type, outcome, reason, not_before",
 			"", map[string]string{":seen": "7", ":one": "1", ":valid_until": "1772600767089", ":on_unknown": "resend", ":expires_at": "1772600767"},
+		},
+		"queueN with a time, after another message": {
+			ledger.Write{Step: ledger.QueueN, ID: id, If: []ledger.Clause{{Kind: ledger.VersionIs, V: 7}},
+				Set: ledger.Update{ValidUntil: at, OnUnknown: ledger.Resend, NotBefore: at, After: "msg_b"}},
+			"UpdateItem", "v = :seen", "SET v = v + :one, valid_until = :valid_until, on_unknown = :on_unknown, not_before = :not_before, after = :after REMOVE detail_type, outcome, reason",
+			"", map[string]string{":not_before": "1772600767089", ":after": "msg_b"},
+		},
+		"cancel": {
+			ledger.Write{Step: ledger.CancelSeen, ID: id, If: []ledger.Clause{{Kind: ledger.VersionIs, V: 7}},
+				Set: ledger.Update{Cancelled: &ledger.Cancellation{By: "crm", At: at}, Renew: true, ExpiresAt: at}},
+			"UpdateItem", "v = :seen",
+			"SET v = v + :one, detail_type = :detail_type, outcome = :outcome, cancelled = :cancelled, expires_at = :expires_at REMOVE reason",
+			"", map[string]string{":seen": "7", ":one": "1", ":detail_type": "WhatsApp Message Outcome", ":outcome": "cancelled", ":expires_at": "1772600767"},
 		},
 		"end0": {ledger.Write{Step: ledger.EndNew, ID: id, If: claims.If, Put: claims.Put}, "PutItem", none, "", "", nil},
 		"endN": {
@@ -223,6 +236,7 @@ func TestARowIsReadAsItWasWritten(t *testing.T) {
 	row := &ledger.Send{
 		ID: id, V: 3, Fingerprint: "v1:f", Client: "crm", Payload: []byte(`{"a":"é"}`), IsFake: true, MMLite: true,
 		ValidUntil: at, OnUnknown: ledger.Resend, ClaimedAt: at, ExpiresAt: expires,
+		NotBefore: at, After: "msg_b", Cancelled: &ledger.Cancellation{By: "crm", At: at},
 		Attempts: map[string]ledger.Attempt{
 			"A": {Lease: at, Outcome: &ledger.Outcome{State: ledger.Unknown, Reason: "timeout", At: at}},
 			"B": {Lease: at.Add(time.Minute), Outcome: &ledger.Outcome{State: ledger.Rejected, HTTP: 400, Body: []byte("no"), Reason: "invalid", At: at}},
