@@ -9,6 +9,10 @@ type settings struct {
 	gatewaySecret string // GATEWAY_KEY_SECRET_ID: name or ARN
 	clientsSecret string // CLIENT_KEYS_SECRET_ID: name or ARN
 	queue         string // QUEUE_URL
+	queueARN      string // QUEUE_ARN
+	schedules     string // SCHEDULE_GROUP: name
+	scheduleRole  string // SCHEDULE_ROLE_ARN
+	scheduleDead  string // SCHEDULE_DLQ_ARN
 	retentionDays int    // RETENTION_DAYS: 0 (for ever) to 36500
 	function      string // AWS_LAMBDA_FUNCTION_NAME, the metrics' dimension
 }
@@ -22,6 +26,10 @@ func readSettings(lookup func(string) string) (settings, error) {
 		gatewaySecret: v.Required("GATEWAY_KEY_SECRET_ID"),
 		clientsSecret: v.Required("CLIENT_KEYS_SECRET_ID"),
 		queue:         v.Address("QUEUE_URL"),
+		queueARN:      v.Required("QUEUE_ARN"),
+		schedules:     v.Required("SCHEDULE_GROUP"),
+		scheduleRole:  v.Required("SCHEDULE_ROLE_ARN"),
+		scheduleDead:  v.Required("SCHEDULE_DLQ_ARN"),
 		retentionDays: v.Number("RETENTION_DAYS", 365, 36500),
 		function:      v.Optional("AWS_LAMBDA_FUNCTION_NAME"),
 	}

@@ -26,6 +26,8 @@ type handler struct {
 	apiKey        *apiKey
 	table         *table.Table
 	queue         queue.Queue
+	queueARN      string
+	schedules     schedules
 	gateway       *gateway.Client
 	log           *telemetry.Log
 	retentionDays int
@@ -35,6 +37,12 @@ type handler struct {
 	random        io.Reader
 	lastRequest   atomic.Value // id of the last HTTP request
 	pause         pause
+}
+
+// schedules puts messages into queues at a time, as pkg/schedule does.
+type schedules interface {
+	Put(ctx context.Context, id string, at time.Time, queueARN, body string) error
+	Remove(ctx context.Context, id string, at time.Time) error
 }
 
 // The sources of events, as logs show them.

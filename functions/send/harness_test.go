@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"connexease-functions/pkg/local/sim/connexease"
+	simscheduler "connexease-functions/pkg/local/sim/scheduler"
 	simsqs "connexease-functions/pkg/local/sim/sqs"
 	"connexease-functions/pkg/proof/harness"
 	"connexease-functions/pkg/telemetry"
@@ -30,18 +31,19 @@ const clientKey, otherKey, gatewayKey = "client-key-of-crm", "client-key-of-shop
 // world is a handler with a table, a queue, a simulated Gateway, secrets, and a
 // DynamoDB that misbehaves on demand.
 type world struct {
-	t        testing.TB
-	handler  *handler
-	env      map[string]string
-	table    string
-	database *harness.Proxy
-	gateway  *connexease.Server
-	queues   *simsqs.Server
-	sqsCalls *harness.Proxy // before the queues
-	client   *sqs.Client
-	logs     harness.Buffer
-	lambda   time.Duration // the function's timeout
-	shift    atomic.Int64  // how far the function's and the queues' clock is ahead
+	t         testing.TB
+	handler   *handler
+	env       map[string]string
+	table     string
+	database  *harness.Proxy
+	gateway   *connexease.Server
+	queues    *simsqs.Server
+	sqsCalls  *harness.Proxy // before the queues
+	client    *sqs.Client
+	scheduler *simscheduler.Server
+	logs      harness.Buffer
+	lambda    time.Duration // the function's timeout
+	shift     atomic.Int64  // how far the function's and the queues' clock is ahead
 }
 
 func (w *world) ahead() time.Duration { return time.Duration(w.shift.Load()) }
@@ -54,6 +56,7 @@ func (w *world) now() time.Time { return time.Now().Add(w.ahead()) }
 func (w *world) pass(d time.Duration) {
 	w.shift.Add(int64(d))
 	w.queues.Wake()
+	w.scheduler.Wake()
 }
 
 func newWorld(t testing.TB) *world {
@@ -77,8 +80,11 @@ func newWorld(t testing.TB) *world {
 	}
 	w.queues, w.sqsCalls = harness.NewQueues(t, w.now, "outbound", 180*time.Second)
 	w.client = harness.SQS(w.sqsCalls.URL)
+	scheduler, schedulerURL := harness.NewScheduler(t, w.now, w.queues, w.client)
+	w.scheduler = scheduler
 	w.env = map[string]string{
 		"TABLE_NAME": w.table, "GATEWAY_URL": base, "GATEWAY_KEY_SECRET_ID": gatewaySecret, "CLIENT_KEYS_SECRET_ID": clientsSecret,
+		"QUEUE_ARN": simsqs.ARN("outbound"), "SCHEDULE_GROUP": "schedules", "SCHEDULE_ROLE_ARN": "arn:aws:iam::000000000000:role/schedules", "SCHEDULE_DLQ_ARN": simsqs.ARN("dead"),
 		"QUEUE_URL": w.queues.URL("outbound"), "RETENTION_DAYS": "", "AWS_LAMBDA_FUNCTION_NAME": "send",
 	}
 	for k, v := range harness.Backends.Environment() {
@@ -86,6 +92,7 @@ func newWorld(t testing.TB) *world {
 	}
 	t.(interface{ Setenv(k, v string) }).Setenv("AWS_ENDPOINT_URL_DYNAMODB", w.database.URL)
 	t.(interface{ Setenv(k, v string) }).Setenv("AWS_ENDPOINT_URL_SQS", w.sqsCalls.URL)
+	t.(interface{ Setenv(k, v string) }).Setenv("AWS_ENDPOINT_URL_SCHEDULER", schedulerURL)
 	w.start()
 	return w
 }

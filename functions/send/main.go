@@ -17,6 +17,7 @@ import (
 	"connexease-functions/pkg/config"
 	"connexease-functions/pkg/gateway"
 	"connexease-functions/pkg/queue"
+	"connexease-functions/pkg/schedule"
 	"connexease-functions/pkg/secret"
 	"connexease-functions/pkg/table"
 	"connexease-functions/pkg/telemetry"
@@ -63,6 +64,8 @@ func build(lookup func(string) string) (*handler, error) {
 		},
 		table:         table.New(config.DynamoDB(cfg), c.table, c.retentionDays),
 		queue:         queue.New(cfg, c.queue),
+		queueARN:      c.queueARN,
+		schedules:     schedule.New(cfg, c.schedules, c.scheduleRole, c.scheduleDead),
 		gateway:       client,
 		log:           telemetry.New(os.Stdout, c.function, time.Now),
 		retentionDays: c.retentionDays,

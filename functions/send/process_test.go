@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"connexease-functions/pkg/local/sim/connexease"
+	simsqs "connexease-functions/pkg/local/sim/sqs"
 	"connexease-functions/pkg/local/stack"
 	"connexease-functions/pkg/proof/harness"
 	"connexease-functions/pkg/telemetry"
@@ -58,6 +59,8 @@ func (p *processes) later() (h *handler, timeout time.Duration) {
 		return map[string]string{
 			"TABLE_NAME": p.stack.TableName, "GATEWAY_URL": p.stack.GatewayURL, "GATEWAY_KEY_SECRET_ID": "GatewayKeySecret",
 			"CLIENT_KEYS_SECRET_ID": "ClientKeysSecret", "QUEUE_URL": p.stack.QueueURL, "AWS_LAMBDA_FUNCTION_NAME": "send",
+			"QUEUE_ARN": simsqs.ARN("OutboundQueue"), "SCHEDULE_GROUP": "ScheduleGroup",
+			"SCHEDULE_ROLE_ARN": "arn:aws:iam::000000000000:role/ScheduleRole", "SCHEDULE_DLQ_ARN": simsqs.ARN("ScheduleDeadLetters"),
 		}[name]
 	})
 	if err != nil {

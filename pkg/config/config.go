@@ -72,7 +72,7 @@ func (v *Variables) Err() error {
 }
 
 // endpoints lists the variables that keep a function in sam local away from AWS.
-var endpoints = []string{"AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL_SQS"}
+var endpoints = []string{"AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL_SCHEDULER"}
 
 // local returns an error in sam local without endpoints of its own: SAM passes on the user's
 // credentials, and drops endpoints that the template does not declare.

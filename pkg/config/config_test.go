@@ -103,7 +103,7 @@ func TestSAMLocalWithoutEndpointsIsRefused(t *testing.T) {
 	t.Setenv("AWS_REGION", "us-east-1")
 	t.Setenv("AWS_ACCESS_KEY_ID", "of-the-user")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "of-the-user")
-	for _, name := range []string{"AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER"} {
+	for _, name := range []string{"AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL_SCHEDULER"} {
 		t.Setenv(name, "http://127.0.0.1:1")
 	}
 	t.Setenv("AWS_ENDPOINT_URL_SQS", "")

@@ -111,7 +111,7 @@ func TestAMessageFromEverySourceIsSentOnceAndCalledBackAsRead(t *testing.T) {
 		Queues map[string]struct{ Visible, Delayed int }
 	}
 	r.JSON(http.MethodGet, "/queues", "", &queues)
-	if q, there := queues.Queues["OutboundQueue"]; !there || q.Visible+q.Delayed != 0 || len(queues.Queues) != 6 {
+	if q, there := queues.Queues["OutboundQueue"]; !there || q.Visible+q.Delayed != 0 || len(queues.Queues) != 7 {
 		t.Errorf("queues are %+v", queues)
 	}
 
@@ -200,6 +200,8 @@ func TestTheControlAddressChangesTheGateway(t *testing.T) {
 		{"/gateway/limits", `{"per_hour":1}`, `unknown field \"per_hour\"; want a JSON object; members left out stay unchanged, with the members per_second, per_minute`, 400},
 		{"/gateway/limits", `{"per_second":-1}`, "must be at least 1", 400},
 		{"/gateway/limits", `{"per_second":40}`, `{"per_second":40,"per_minute":4800}`, 200},
+		{"/schedules/faults", `{"gone":true}`, `unknown field \"gone\"; want a JSON object; {} ends them, with the members away, lost, held, twice`, 400},
+		{"/schedules/faults", `{"twice":true}`, `{"away":false,"lost":false,"held":false,"twice":true}`, 200},
 		{"/secrets/clients", `{"a":[]}`, `client \"a\" needs a key`, 400},
 		{"/secrets/clients", `{}`, "want a JSON object of client name", 400},
 		{"/secrets/clients", `["a"]`, "want a JSON object of client name", 400},
@@ -260,8 +262,28 @@ func TestTheControlAddressChangesTheGateway(t *testing.T) {
 		t.Errorf("the old client key: %d", refused.StatusCode)
 	}
 
+	// A schedule that is due puts its message into the queue: twice, by the fault above.
+	due := time.Now().UTC().Add(time.Hour).Format("2006-01-02T15:04:05")
+	if made, text := r.call(http.MethodPost, r.Env["AWS_ENDPOINT_URL_SCHEDULER"]+"/schedules/one", "", `{"GroupName":"ScheduleGroup","ScheduleExpression":"at(`+due+`)",
+		"FlexibleTimeWindow":{"Mode":"OFF"},"ActionAfterCompletion":"DELETE",
+		"Target":{"Arn":"arn:aws:sqs:us-east-1:000000000000:FailedInvocations","RoleArn":"arn:aws:iam::000000000000:role/ScheduleRole","Input":"later"}}`,
+		"Content-Type", "application/json"); made.StatusCode != 200 {
+		t.Fatalf("%d %s", made.StatusCode, text)
+	}
+	if _, text := control(http.MethodGet, "/schedules", ""); !strings.Contains(text, `"count":1`) || !strings.Contains(text, `"at":"`+due+`Z"`) {
+		t.Errorf("the schedules are %s", text)
+	}
+	if status, text := control(http.MethodPost, "/schedules/advance?by=soon", ""); status != 400 || !strings.Contains(text, "by must be a time such as 25h or 90m") {
+		t.Errorf("%d %s", status, text)
+	}
+	control(http.MethodPost, "/schedules/advance?by=1h", "")
+	r.Until("it has fired twice", func() bool {
+		_, text := control(http.MethodGet, "/queues", "")
+		return strings.Contains(text, `"FailedInvocations":{"visible":2,`)
+	})
+
 	_, index := control(http.MethodGet, "/", "")
-	for _, route := range []string{"GET /gateway/messages", "PUT /gateway/faults", "PUT /gateway/callbacks", "GET /queues", "PUT /secrets/{name}", "GET /items?kind=&contact=&client="} {
+	for _, route := range []string{"GET /gateway/messages", "PUT /gateway/faults", "PUT /gateway/callbacks", "GET /queues", "POST /schedules/advance?by=", "PUT /secrets/{name}", "GET /items?kind=&contact=&client="} {
 		if !strings.Contains(index, route) {
 			t.Errorf("the index has no %s: %s", route, index)
 		}

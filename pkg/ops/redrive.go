@@ -32,6 +32,7 @@ whole table.
                          EventBridge events are put on the outbound queue
     OutboundDeadLetters  records return to the outbound queue under their original keys
     OverflowDeadLetters  events return to the overflow queue
+    ScheduleDeadLetters  scheduled records go on the outbound queue
 
 Without -apply, -pick only says what it would do. None of it sends a message a second time: what
 was sent is recognised by its key.`,
@@ -72,6 +73,9 @@ type redrive struct {
 	items  *table.Table // configured as in the webhook function
 	dead   []deadQueue
 }
+
+// scheduleDead is the dead-letter queue of EventBridge Scheduler, which no queue names as its own.
+const scheduleDead = "ScheduleDeadLetters"
 
 // deadQueue is a dead-letter queue, or the queue of failed invocations.
 type deadQueue struct {
@@ -123,6 +127,9 @@ func deadQueues(tpl *template.Template) (all []deadQueue, err error) {
 	for _, q := range queues {
 		if q.DeadLetter != "" {
 			all = append(all, deadQueue{name: q.DeadLetter, of: q.Name})
+		}
+		if q.Name == scheduleDead {
+			all = append(all, deadQueue{name: q.Name, of: outboundQueue})
 		}
 	}
 	for _, f := range functions {

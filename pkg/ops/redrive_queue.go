@@ -168,16 +168,33 @@ func (r *redrive) putBack(ctx context.Context, q deadQueue, receipts []string) e
 
 // plan decides how to run a message again.
 func (r *redrive) plan(q deadQueue, id, body string) plan {
-	switch q.of {
-	case "":
+	switch {
+	case q.of == "":
 		return r.failedInvocation(body)
-	case outboundQueue:
+	case q.name == scheduleDead:
+		return scheduled(body)
+	case q.of == outboundQueue:
 		return plan{kind: "record", queue: q.of, body: underItsKey(body, id)}
 	}
 	return plan{kind: "message", queue: q.of, body: body}
 }
 
 const outboundQueue = "OutboundQueue"
+
+// scheduled plans for what EventBridge Scheduler could not deliver: the message itself, or the call
+// that failed, with its members QueueUrl and MessageBody (AWS: EventBridge Scheduler, "Configuring
+// a dead-letter queue"). It names a row of the ledger, and so its key.
+func scheduled(body string) plan {
+	m := members([]byte(body))
+	var inner string
+	if m["MessageBody"] != nil && json.Unmarshal(m["MessageBody"], &inner) == nil {
+		body, m = inner, members([]byte(inner))
+	}
+	if len(m) != 1 || m["id"] == nil {
+		return plan{kind: "other", stays: "it does not name a scheduled message"}
+	}
+	return plan{kind: "record", queue: outboundQueue, body: body}
+}
 
 // failedInvocation plans for Lambda's record of a failed asynchronous invocation (AWS: Capturing
 // records of Lambda asynchronous invocations). The key of a direct invocation counts in the scope

@@ -214,6 +214,30 @@ func TestDeadLetteredRecordsReturnUnderTheirOriginalKeys(t *testing.T) {
 	}
 }
 
+// What Scheduler could not deliver names a row: one that was sent meanwhile is not sent again.
+func TestScheduledRecordsGoOnTheOutboundQueue(t *testing.T) {
+	r := start(t)
+	for _, text := range []string{"first", "second"} {
+		r.enqueue(outboundQueue, envelope(text))
+	}
+	r.until("both are sent", func() bool { return len(r.sent()) == 2 && r.depth(outboundQueue) == 0 })
+	record := func(text string) string { return `{"id":"` + ledger.ID("sqs", "order-"+text) + `"}` }
+	r.enqueue(scheduleDead, record("first"))
+	r.enqueue(scheduleDead, fmt.Sprintf(`{"MessageBody":%q,"QueueUrl":"https://sqs.eu-west-1.amazonaws.com/1/out"}`, record("second")))
+	r.enqueue(scheduleDead, envelope("third"))
+	out, err := r.ops("", "redrive", "-pick", scheduleDead)
+	if err != nil || strings.Count(out, "record  would be put on OutboundQueue") != 2 || strings.Count(out, "stays") != 1 || r.depth(scheduleDead) != 3 {
+		t.Errorf("%v %s", err, out)
+	}
+	if out, err = r.ops("", "redrive", "-pick", scheduleDead, "-apply"); err != nil || r.depth(scheduleDead) != 1 {
+		t.Errorf("%v %s", err, out)
+	}
+	r.until("the records are done", func() bool { return r.depth(outboundQueue) == 0 })
+	if got := r.sent(); got["first"] != 1 || got["second"] != 1 || len(got) != 2 {
+		t.Errorf("the Gateway has %v", got)
+	}
+}
+
 func TestDeadLetteredOverflowEventsAreWritten(t *testing.T) {
 	r := start(t)
 	body, err := os.ReadFile(filepath.Join(root, "functions/webhook/testdata/overflow-1.json"))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -13,6 +14,7 @@ import (
 	"connexease-functions/pkg/config"
 	simeventbridge "connexease-functions/pkg/local/sim/eventbridge"
 	"connexease-functions/pkg/local/sim/pipes"
+	simscheduler "connexease-functions/pkg/local/sim/scheduler"
 )
 
 // startBus starts the event bus, before the functions: its address is in their environment.
@@ -44,6 +46,27 @@ func (s *Stack) startPipes() error {
 		stream := &pipes.Stream{Client: s.Streams(), Table: p.Table}
 		s.pipes.Go(func() { stream.Run(ctx, pipe) })
 	}
+	return nil
+}
+
+// startScheduler fires schedules until Close.
+func (s *Stack) startScheduler() error {
+	groups, err := s.tpl.ScheduleGroups()
+	if err != nil {
+		return err
+	}
+	s.Scheduler = simscheduler.New(time.Now, func(ctx context.Context, queueARN, body string) error {
+		return s.Enqueue(ctx, queueARN[strings.LastIndexByte(queueARN, ':')+1:], []byte(body))
+	})
+	for _, group := range groups {
+		s.Scheduler.AddGroup(group)
+	}
+	if s.ScheduleURL, err = s.serveAnywhere(s.Scheduler); err != nil {
+		return err
+	}
+	var ctx context.Context
+	ctx, s.firing = context.WithCancel(context.Background())
+	s.schedules.Go(func() { s.Scheduler.Run(ctx) })
 	return nil
 }
 

@@ -209,7 +209,7 @@ func TestAnEventThatARuleDropsIsCountedAndReportedEachTime(t *testing.T) {
 func TestWebPagesCannotReachTheBackends(t *testing.T) {
 	s := start(t, Options{Backends: true})
 	for name, address := range map[string]string{
-		"Secrets Manager": s.SecretsURL, "SQS": s.SQSURL, "Lambda": s.LambdaURL, "EventBridge": s.BusURL, "the Gateway": s.GatewayURL,
+		"Secrets Manager": s.SecretsURL, "SQS": s.SQSURL, "Lambda": s.LambdaURL, "EventBridge": s.BusURL, "Scheduler": s.ScheduleURL, "the Gateway": s.GatewayURL,
 	} {
 		for what, c := range map[string]struct {
 			host, origin string

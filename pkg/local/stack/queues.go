@@ -48,7 +48,10 @@ func (s *Stack) startQueues() error {
 		s.QueueURL = s.Queues.URL(outboundQueue)
 	}
 	s.tpl.Resolve = func(id, attribute string) (string, error) {
+		kind := template.Find(s.tpl.Root(), "Resources", id, "Type")
 		switch {
+		case kind != nil && kind.Value == "AWS::IAM::Role" && attribute == "Arn":
+			return "arn:aws:iam::000000000000:role/" + id, nil
 		case !slices.Contains(s.QueueNames, id):
 			return id, nil
 		case attribute == "" || attribute == "QueueUrl":

@@ -76,7 +76,7 @@ func (s *Stack) WriteSAMTemplate(ctx context.Context, path, folder string) error
 // ContainerPorts returns the ports that functions in containers call.
 func (s *Stack) ContainerPorts() ([]int, error) {
 	var ports []int
-	for _, address := range []string{s.DynamoDBURL, s.SecretsURL, s.SQSURL, s.LambdaURL, s.BusURL, s.GatewayURL} {
+	for _, address := range []string{s.DynamoDBURL, s.SecretsURL, s.SQSURL, s.LambdaURL, s.BusURL, s.ScheduleURL, s.GatewayURL} {
 		u, err := url.Parse(address)
 		if err != nil {
 			return nil, err

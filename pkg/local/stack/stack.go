@@ -25,6 +25,7 @@ import (
 	simeventbridge "connexease-functions/pkg/local/sim/eventbridge"
 	"connexease-functions/pkg/local/sim/httpapi"
 	simlambda "connexease-functions/pkg/local/sim/lambda"
+	simscheduler "connexease-functions/pkg/local/sim/scheduler"
 	simsecrets "connexease-functions/pkg/local/sim/secretsmanager"
 	simsqs "connexease-functions/pkg/local/sim/sqs"
 	"connexease-functions/pkg/local/template"
@@ -79,6 +80,7 @@ type Stack struct {
 	LambdaURL   string
 	GatewayURL  string // of the simulated Gateway
 	BusURL      string // of the event bus
+	ScheduleURL string // of Scheduler
 	TableName   string
 	QueueURL    string   // of OutboundQueue
 	QueueNames  []string // all of the template's queues
@@ -88,6 +90,7 @@ type Stack struct {
 	Queues    *simsqs.Server
 	Gateway   *connexease.Server
 	Bus       *simeventbridge.Server
+	Scheduler *simscheduler.Server
 	Database  *dynamodblocal.Server          // nil if the endpoint was given
 	Functions map[string]*simlambda.Function // by logical id; none with Backends
 
@@ -101,6 +104,8 @@ type Stack struct {
 	mappings  sync.WaitGroup
 	piping    context.CancelFunc // ends the pipes
 	pipes     sync.WaitGroup
+	firing    context.CancelFunc // ends the firing of schedules
+	schedules sync.WaitGroup
 	close     sync.Once
 }
 
@@ -160,6 +165,9 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 		return nil, err
 	}
 	if err := s.startPipes(); err != nil {
+		return nil, err
+	}
+	if err := s.startScheduler(); err != nil {
 		return nil, err
 	}
 	if o.Backends {
@@ -250,6 +258,7 @@ func (s *Stack) Environment() map[string]string {
 		"AWS_ENDPOINT_URL_SQS":             s.SQSURL,
 		"AWS_ENDPOINT_URL_LAMBDA":          s.LambdaURL,
 		"AWS_ENDPOINT_URL_EVENTBRIDGE":     s.BusURL,
+		"AWS_ENDPOINT_URL_SCHEDULER":       s.ScheduleURL,
 		"AWS_REGION":                       Region,
 		"AWS_DEFAULT_REGION":               Region,
 		"AWS_ACCESS_KEY_ID":                accessKey,
@@ -271,6 +280,10 @@ func (s *Stack) Failed() <-chan error { return s.failed }
 // asynchronous invocations finish first, while everything they need still runs.
 func (s *Stack) Close() {
 	s.close.Do(func() {
+		if s.firing != nil {
+			s.firing()
+		}
+		s.schedules.Wait()
 		if s.polling != nil {
 			s.polling()
 		}

@@ -114,7 +114,7 @@ func TestBackendsServeEverythingThatTheFunctionsCall(t *testing.T) {
 	if len(s.ClientKey()) != keyLength || s.GatewayURL == "" || s.QueueURL != s.SQSURL+"/000000000000/OutboundQueue" {
 		t.Errorf("client key %q, gateway %s, queue %s", s.ClientKey(), s.GatewayURL, s.QueueURL)
 	}
-	if names := strings.Join(s.QueueNames, " "); names != "OverflowDeadLetters OverflowQueue OutboundDeadLetters OutboundQueue FailedInvocations EventDeadLetters" {
+	if names := strings.Join(s.QueueNames, " "); names != "OverflowDeadLetters OverflowQueue OutboundDeadLetters OutboundQueue FailedInvocations EventDeadLetters ScheduleDeadLetters" {
 		t.Errorf("queues are %s", names)
 	}
 	env := s.SAMVariables()["SendFunction"]

@@ -49,6 +49,15 @@ func (t *Template) Queues() ([]simsqs.QueueConfig, error) {
 	return deadLettersFirst(all), nil
 }
 
+// ScheduleGroups returns the logical ids of EventBridge Scheduler's groups.
+func (t *Template) ScheduleGroups() (all []string, err error) {
+	err = t.resources("AWS::Scheduler::ScheduleGroup", func(id string, _ *yaml.Node) error {
+		all = append(all, id)
+		return nil
+	})
+	return all, err
+}
+
 // deadLettersFirst puts dead-letter queues first and keeps the order otherwise. Queues in a cycle
 // stay at the end, and are refused by name when they are added.
 func deadLettersFirst(all []simsqs.QueueConfig) []simsqs.QueueConfig {

@@ -96,6 +96,7 @@ func TestTheProjectsSendFunctionHasItsQueue(t *testing.T) {
 		Environment: map[string]string{
 			"TABLE_NAME": "EventsTable", "GATEWAY_URL": "http://127.0.0.1:1", "GATEWAY_KEY_SECRET_ID": "GatewayKeySecret",
 			"CLIENT_KEYS_SECRET_ID": "ClientKeysSecret", "QUEUE_URL": "OutboundQueue", "RETENTION_DAYS": "365",
+			"QUEUE_ARN": "OutboundQueue", "SCHEDULE_GROUP": "ScheduleGroup", "SCHEDULE_ROLE_ARN": "ScheduleRole", "SCHEDULE_DLQ_ARN": "ScheduleDeadLetters",
 		},
 		Routes:   []Route{{"POST", "/v1/wa/message"}, {"GET", "/v1/wa/message/{id}"}, {"GET", "/v1/wa/message"}},
 		Mappings: []simsqs.Mapping{{Queue: "OutboundQueue", BatchSize: 10, MaxConcurrency: 2}},
@@ -109,6 +110,7 @@ func TestTheProjectsSendFunctionHasItsQueue(t *testing.T) {
 		{Name: "OutboundDeadLetters", Retention: 14 * day},
 		{Name: "FailedInvocations", Retention: 14 * day},
 		{Name: "EventDeadLetters", Retention: 14 * day},
+		{Name: "ScheduleDeadLetters", Retention: 14 * day},
 		{Name: "OutboundQueue", VisibilityTimeout: 180 * time.Second, Retention: 14 * day, DeadLetter: "OutboundDeadLetters", MaxReceiveCount: 1000},
 		{Name: "OverflowDeadLetters", Retention: 14 * day},
 		{Name: "OverflowQueue", VisibilityTimeout: 120 * time.Second, Retention: 14 * day, DeadLetter: "OverflowDeadLetters", MaxReceiveCount: 1000},

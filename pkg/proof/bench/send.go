@@ -17,6 +17,7 @@ import (
 
 	"connexease-functions/pkg/local/sim/connexease"
 	simlambda "connexease-functions/pkg/local/sim/lambda"
+	simsqs "connexease-functions/pkg/local/sim/sqs"
 	"connexease-functions/pkg/whatsapp"
 )
 
@@ -232,6 +233,8 @@ func sendColdStart(b *bench) (string, error) {
 		env := map[string]string{
 			"TABLE_NAME": b.stack.TableName, "GATEWAY_URL": b.stack.GatewayURL, "QUEUE_URL": b.stack.QueueURL,
 			"GATEWAY_KEY_SECRET_ID": "GatewayKeySecret", "CLIENT_KEYS_SECRET_ID": "ClientKeysSecret",
+			"QUEUE_ARN": simsqs.ARN("OutboundQueue"), "SCHEDULE_GROUP": "ScheduleGroup",
+			"SCHEDULE_ROLE_ARN": "arn:aws:iam::000000000000:role/ScheduleRole", "SCHEDULE_DLQ_ARN": simsqs.ARN("ScheduleDeadLetters"),
 		}
 		o, err := b.first(filepath.Join(b.state, "bin", "send"), env, b.sendEvent(hello(n+1), ""))
 		if err != nil {

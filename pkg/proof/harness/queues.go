@@ -1,7 +1,10 @@
 package harness
 
 import (
+	"context"
 	"net/http/httptest"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -9,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	simscheduler "connexease-functions/pkg/local/sim/scheduler"
 	simsqs "connexease-functions/pkg/local/sim/sqs"
 	"connexease-functions/pkg/local/stack"
 )
@@ -33,6 +37,25 @@ func NewQueues(t testing.TB, now func() time.Time, name string, visibility time.
 		}
 	}
 	return queues, NewProxy(t, server.URL)
+}
+
+// NewScheduler starts an endpoint of EventBridge Scheduler with the group "schedules", which puts
+// messages into these queues, until the test has ended.
+func NewScheduler(t testing.TB, now func() time.Time, queues *simsqs.Server, client *sqs.Client) (scheduler *simscheduler.Server, url string) {
+	t.Helper()
+	scheduler = simscheduler.New(now, func(ctx context.Context, queueARN, body string) error {
+		url := queues.URL(queueARN[strings.LastIndexByte(queueARN, ':')+1:])
+		_, err := client.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &url, MessageBody: &body})
+		return err
+	})
+	scheduler.AddGroup("schedules")
+	server := httptest.NewServer(scheduler)
+	t.Cleanup(server.Close)
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { scheduler.Run(ctx) })
+	t.Cleanup(func() { cancel(); running.Wait() })
+	return scheduler, server.URL
 }
 
 // SQS returns a client for an SQS endpoint on this machine.

@@ -169,7 +169,7 @@ func (p *project) copy() (folder string, err error) {
 // endpoints lists the variables that a function in a container needs besides the template's own:
 // SAM passes on only variables that the template declares, and the deployed template declares none
 // of these.
-var endpoints = []string{"AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL_SQS"}
+var endpoints = []string{"AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL_SCHEDULER"}
 
 // localTemplate returns template.yaml for this machine's processor, with the endpoints
 // declared, and its runtime.

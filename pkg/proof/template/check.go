@@ -35,6 +35,7 @@ var checks = map[string]check{
 	"times":      times,
 	"functions":  functionsAreBuiltAndLogged,
 	"queues":     queuesAreKept,
+	"schedules":  schedules,
 	"table":      tableIsKept,
 	"events":     eventsGoOut,
 	"api":        apiIsBounded,

@@ -44,6 +44,7 @@ var watched = map[string]string{
 	"queue not received":                  "ApproximateAgeOfOldestMessage ${OutboundQueue.QueueName}",
 	"dead-letter queue":                   "ApproximateNumberOfMessagesVisible ${OutboundDeadLetters.QueueName}",
 	"failed invocations":                  "ApproximateNumberOfMessagesVisible ${FailedInvocations.QueueName}",
+	"schedules not delivered":             "ApproximateNumberOfMessagesVisible ${ScheduleDeadLetters.QueueName}",
 	"table throttled":                     "WriteThrottleEvents ${EventsTable}",
 	"table failed":                        "SystemErrors ${EventsTable}",
 	"pipe fails":                          "ExecutionFailed ${EventPipe}",

@@ -21,6 +21,14 @@ var actionOf = map[string][]string{
 	"sqs.SendMessage":               {"sqs:SendMessage"},
 	"sqs.ChangeMessageVisibility":   {"sqs:ChangeMessageVisibility"},
 	"secretsmanager.GetSecretValue": {"secretsmanager:GetSecretValue"}, // kms:Decrypt only with a customer managed key
+	"scheduler.CreateSchedule":      {"scheduler:CreateSchedule"},      // and iam:PassRole: see needed
+	"scheduler.DeleteSchedule":      {"scheduler:DeleteSchedule"},
+}
+
+// schedulesOf returns the ARN of a group's schedules, the only wildcard: a schedule has an ARN once
+// it is there.
+func schedulesOf(group string) string {
+	return "arn:${AWS::Partition}:scheduler:${AWS::Region}:${AWS::AccountId}:schedule/${" + group + "}/*"
 }
 
 // grantedFor lists the actions that our code does not call, but AWS does under the function's role.
@@ -70,6 +78,12 @@ func (p *proof) needed(n *yaml.Node, c *code) (all map[string]string, faults []s
 		}
 		if id, ok := p.refersTo(ref(v), "", "AWS::SecretsManager::Secret"); ok {
 			given["secretsmanager"] = append(given["secretsmanager"], "${"+id+"}")
+		}
+		if id, ok := p.refersTo(ref(v), "", "AWS::Scheduler::ScheduleGroup"); ok {
+			given["scheduler"] = append(given["scheduler"], schedulesOf(id))
+		}
+		if id, ok := p.refersTo(ref(v), "Arn", "AWS::IAM::Role"); ok && c.operations["scheduler.CreateSchedule"] {
+			need("iam:PassRole", "${"+id+".Arn}", "a schedule names its role")
 		}
 		return nil
 	})
@@ -147,9 +161,13 @@ func (p *proof) granted(n *yaml.Node) (all map[string]bool, faults []string) {
 			if ref(find(statement, "Effect")) != "Allow" || find(statement, "NotAction") != nil || find(statement, "NotResource") != nil {
 				faults = append(faults, "a statement is not a plain Allow")
 			}
+			passed := ref(find(statement, "Condition", "StringEquals", "iam:PassedToService"))
 			for _, action := range list(find(statement, "Action")) {
+				if action.Value == "iam:PassRole" && passed != "scheduler.amazonaws.com" {
+					faults = append(faults, "iam:PassRole hands a role to any service")
+				}
 				for _, resource := range list(find(statement, "Resource")) {
-					if strings.Contains(action.Value+resource.Value, "*") {
+					if strings.Contains(action.Value+resource.Value, "*") && ref(resource) != schedulesOf("ScheduleGroup") {
 						faults = append(faults, fmt.Sprintf("%s on %s is a wildcard", action.Value, ref(resource)))
 					}
 					all[action.Value+" on "+ref(resource)] = true

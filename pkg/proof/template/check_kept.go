@@ -2,6 +2,7 @@ package template
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -125,12 +126,41 @@ func queuesAreKept(p *proof) (faults []string) {
 			faults = append(faults, id+" accepts requests without TLS")
 		}
 	})
-	for _, id := range []string{"OverflowQueue", "OutboundQueue", "FailedInvocations", "EventDeadLetters"} { // dead-letter queue of no queue
+	for _, id := range []string{"OverflowQueue", "OutboundQueue", "FailedInvocations", "EventDeadLetters", "ScheduleDeadLetters"} { // dead-letter queue of no queue
 		faults = append(faults, must(id, find(p.Root(), "Resources", id), map[string]string{"Properties/RedriveAllowPolicy/redrivePermission": "denyAll"})...)
 	}
 	return append(faults, must("OutboundQueue", find(p.Root(), "Resources", "OutboundQueue"), map[string]string{
 		"Properties/RedrivePolicy/deadLetterTargetArn": "${OutboundDeadLetters.Arn}",
 	})...)
+}
+
+// schedules: EventBridge Scheduler may put records into the outbound queue, and what it cannot
+// deliver into its dead-letter queue, for schedules of this stack's group only.
+func schedules(p *proof) (faults []string) {
+	role := find(p.Root(), "Resources", "ScheduleRole", "Properties")
+	trust := list(find(role, "AssumeRolePolicyDocument", "Statement"))
+	if len(trust) != 1 {
+		return []string{"ScheduleRole: it has no single trust"}
+	}
+	faults = must("ScheduleRole", trust[0], map[string]string{
+		"Effect": "Allow", "Action": "sts:AssumeRole", "Principal/Service": "scheduler.amazonaws.com",
+		"Condition/StringEquals/aws:SourceAccount": "${AWS::AccountId}", "Condition/StringEquals/aws:SourceArn": "${ScheduleGroup.Arn}",
+	})
+	granted := map[string]bool{}
+	for _, policy := range list(find(role, "Policies")) {
+		for _, statement := range list(find(policy, "PolicyDocument", "Statement")) {
+			for _, action := range list(find(statement, "Action")) {
+				for _, resource := range list(find(statement, "Resource")) {
+					granted[ref(find(statement, "Effect"))+" "+action.Value+" on "+ref(resource)] = true
+				}
+			}
+		}
+	}
+	want := map[string]bool{"Allow sqs:SendMessage on ${OutboundQueue.Arn}": true, "Allow sqs:SendMessage on ${ScheduleDeadLetters.Arn}": true}
+	if !maps.Equal(granted, want) {
+		faults = append(faults, fmt.Sprintf("ScheduleRole grants %q, not %q", joined(granted), joined(want)))
+	}
+	return append(faults, must("ScheduleGroup", find(p.Root(), "Resources", "ScheduleGroup"), map[string]string{"Type": "AWS::Scheduler::ScheduleGroup", "Properties/Name": ""})...)
 }
 
 // suppressionsHaveReasons: each suppressed rule is listed once, with a reason.

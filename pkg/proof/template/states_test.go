@@ -63,6 +63,7 @@ var states = map[string][]one{
 	},
 	"DeadLetters":       {rings(of{"value": {1}}), quiet(of{"value": {0}})},
 	"InvocationsFailed": {rings(of{"value": {1}}), quiet(of{"value": {0}})},
+	"SchedulesFailed":   {rings(of{"value": {1}}), quiet(of{"value": {0}})},
 	"SecretsUnreadable": {
 		rings(of{"webhook": {1}}), rings(of{"send": {1}}), rings(of{"webhookstale": {901}}), rings(of{"sendstale": {901}}),
 		quiet(of{"webhookstale": {900, 900}, "sendstale": {600, 600}}),

@@ -68,7 +68,7 @@ func TestWhatSAMMakesOfTheTemplateIsWhatItSays(t *testing.T) {
 	same("pipe", dig(translated.Resources["EventPipe"], "Condition"), "SendsEvents")
 
 	// SAM adds no role and no policy of its own.
-	same("roles", slices.Sorted(maps.Keys(of("AWS::IAM::Role"))), []string{"PipeRole", "SendRole", "WebhookRole"})
+	same("roles", slices.Sorted(maps.Keys(of("AWS::IAM::Role"))), []string{"PipeRole", "ScheduleRole", "SendRole", "WebhookRole"})
 	same("policies", len(of("AWS::IAM::Policy"))+len(of("AWS::IAM::ManagedPolicy")), 0)
 
 	p := project(t, nil)
