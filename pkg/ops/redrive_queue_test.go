@@ -220,7 +220,7 @@ func TestScheduledRecordsGoOnTheOutboundQueue(t *testing.T) {
 	for _, text := range []string{"first", "second"} {
 		r.enqueue(outboundQueue, envelope(text))
 	}
-	r.until("both are sent", func() bool { return len(r.sent()) == 2 && r.depth(outboundQueue) == 0 })
+	r.Until("both are sent", func() bool { return len(r.sent()) == 2 && r.depth(outboundQueue) == 0 })
 	record := func(text string) string { return `{"id":"` + ledger.ID("sqs", "order-"+text) + `"}` }
 	r.enqueue(scheduleDead, record("first"))
 	r.enqueue(scheduleDead, fmt.Sprintf(`{"MessageBody":%q,"QueueUrl":"https://sqs.eu-west-1.amazonaws.com/1/out"}`, record("second")))
@@ -232,7 +232,7 @@ func TestScheduledRecordsGoOnTheOutboundQueue(t *testing.T) {
 	if out, err = r.ops("", "redrive", "-pick", scheduleDead, "-apply"); err != nil || r.depth(scheduleDead) != 1 {
 		t.Errorf("%v %s", err, out)
 	}
-	r.until("the records are done", func() bool { return r.depth(outboundQueue) == 0 })
+	r.Until("the records are done", func() bool { return r.depth(outboundQueue) == 0 })
 	if got := r.sent(); got["first"] != 1 || got["second"] != 1 || len(got) != 2 {
 		t.Errorf("the Gateway has %v", got)
 	}
