@@ -201,6 +201,7 @@ CONTACT =
 KIND =
 SHOW =
 PICK =
+SENDER =
 KEY =
 SINCE =
 UNTIL =
@@ -210,8 +211,8 @@ WITH_TABLE =
 GIVEN = $(if $(filter 1 yes true,$(YES)),-yes) $(if $(filter 1 yes true,$(APPLY)),-apply)
 
 .PHONY: smoke delete-stack
-smoke: needs-go ## try a stack as its users do: webhook, sends, queue, bus and pipe (STACK=name or local)
-	@$(call ops,smoke)
+smoke: needs-go ## try a stack as its users do: webhook, sends, queue, bus and pipe (STACK=name or local, SENDER=name)
+	@$(call ops,smoke -sender "$(SENDER)")
 
 erase: needs-go ## remove a person from the table (STACK=name or local CONTACT=15550100001 OTHERS=1 YES=1)
 	@$(call ops,erase -contact "$(CONTACT)" $(if $(OTHERS),-others) $(GIVEN))

@@ -254,7 +254,7 @@ func TestAnAPIKeyThatNoHeaderCanHoldSendsNothing(t *testing.T) {
 
 func TestAnAPIKeyThatTheGatewayRefusesIsReadAgainOnceAMinute(t *testing.T) {
 	w := newWorld(t)
-	w.handler.apiKey.early = secret.NewCooldown(keyCooldown, 1, w.now)
+	w.handler.senders.now = w.now
 	name := w.env["GATEWAY_KEY_SECRET_ID"]
 	responds(t, "first", w.post(hello), 200, "")
 	before := fetched(name)

@@ -7,10 +7,10 @@ import (
 	"time"
 
 	"connexease-functions/pkg/api"
+	"connexease-functions/pkg/auth"
 	"connexease-functions/pkg/gateway"
 	"connexease-functions/pkg/ledger"
 	"connexease-functions/pkg/order"
-	"connexease-functions/pkg/secret"
 	"connexease-functions/pkg/table"
 	"connexease-functions/pkg/whatsapp"
 )
@@ -21,7 +21,9 @@ type delivery struct {
 	order   order.Order
 	request ledger.Request
 	about   table.About
-	key     secret.Value
+	bound   string // the sender of the client's key; empty: any
+	sender  auth.Sender
+	keyErr  error  // why the sender of its row has no key
 	opaque  bool   // the caller used biz_opaque_callback_data
 	client  string // of a row that only its id named
 
@@ -34,32 +36,20 @@ type delivery struct {
 
 // deliver delivers the order of a caller that waits, and returns the response.
 func (h *handler) deliver(ctx context.Context, d *delivery, l *line) api.Response {
-	receipt := d.order.Summary.Receipt
-	if receipt || d.request.Source != ledger.Async {
-		if refused := h.fetchKey(ctx, d, l); refused != nil {
-			return *refused
-		}
+	if d.order.Summary.Receipt {
+		d.request.Source = ledger.Sync // it is never queued
 	}
-	if receipt {
+	if refused := h.chooseSender(ctx, d, l); refused != nil {
+		return *refused
+	}
+	if d.order.Summary.Receipt {
 		h.postReceipt(ctx, d)
 	} else {
 		h.identify(d)
 		h.send(ctx, d)
 	}
-	l.delivered(d)
+	h.delivered(d, l)
 	return h.respond(d)
-}
-
-// fetchKey gets the API key before anything is claimed.
-func (h *handler) fetchKey(ctx context.Context, d *delivery, l *line) *api.Response {
-	key, stale, err := h.apiKey.cache.Get(ctx)
-	if err != nil {
-		l.reason, l.err, l.fix = reasonAPIKey, err, h.keyFix(err)
-		r := h.keyFailed(err)
-		return &r
-	}
-	d.key, l.stale = key, max(l.stale, stale)
-	return nil
 }
 
 // identify gives an order its id, fingerprint and attempt token.
@@ -78,7 +68,10 @@ func (h *handler) identify(d *delivery) {
 	}
 	d.opaque, d.about = o.Summary.HasOpaque, o.About()
 	r.Client, r.Payload, r.IsFake, r.MMLite = o.Client, o.Body, o.IsFake, o.MMLite
-	r.Fingerprint, r.OnUnknown, r.ValidFor = ledger.Fingerprint(o.IsFake, o.MMLite, o.Body), o.OnUnknown, o.ValidFor
+	if r.Sender = d.sender.Name; o.Sender != auth.DefaultSender {
+		r.Asked = o.Sender
+	}
+	r.Fingerprint, r.OnUnknown, r.ValidFor = ledger.Fingerprint(o.IsFake, o.MMLite, r.Asked, o.Body), o.OnUnknown, o.ValidFor
 	r.RetentionDays = h.retentionDays
 }
 
@@ -105,6 +98,7 @@ func (h *handler) send(ctx context.Context, d *delivery) {
 		switch action.Do {
 		case ledger.DoWrite:
 			result := h.write(ctx, d, action.Write)
+			h.follow(ctx, d, result.Image)
 			action = way.Wrote(h.now(), result)
 		case ledger.DoRead:
 			reading, cancel := context.WithDeadline(ctx, h.until(d, readLimit))
@@ -113,6 +107,7 @@ func (h *handler) send(ctx context.Context, d *delivery) {
 			if err != nil {
 				d.err = err
 			}
+			h.follow(ctx, d, row)
 			action = way.Read(h.now(), row, err == nil)
 		case ledger.DoQuery:
 			reading, cancel := context.WithDeadline(ctx, h.until(d, readLimit))
@@ -187,7 +182,7 @@ func (h *handler) post(ctx context.Context, d *delivery, send *ledger.Send, with
 	if d.request.Source.IsRecord() {
 		waits = patience
 	}
-	r := h.call(calling, &d.key, waits, end, func(ctx context.Context, key string) gateway.Result {
+	r := h.call(calling, &d.sender, waits, end, func(ctx context.Context, key string) gateway.Result {
 		return h.gateway.Send(ctx, key, body, send.IsFake, send.MMLite)
 	})
 	d.result, d.called = &r, h.now().Sub(started)
@@ -195,7 +190,7 @@ func (h *handler) post(ctx context.Context, d *delivery, send *ledger.Send, with
 		d.err = r.Err
 	}
 	if r.PausesAll() && waits > 0 {
-		h.pause.extend(h.now().Add(r.RetryAfter))
+		h.senders.of(d.sender.Name).pause.extend(h.now().Add(r.RetryAfter))
 	}
 	return outcomeOf(r), r.RetryAfter
 }
@@ -210,24 +205,24 @@ func (h *handler) postReceipt(ctx context.Context, d *delivery) {
 	}
 	calling, cancel := context.WithDeadline(ctx, end)
 	defer cancel()
-	r := h.call(calling, &d.key, 0, end, func(ctx context.Context, key string) gateway.Result {
+	r := h.call(calling, &d.sender, 0, end, func(ctx context.Context, key string) gateway.Result {
 		return h.gateway.SendReceipt(ctx, key, d.order.Body, d.order.IsFake, d.order.MMLite)
 	})
 	d.result, d.called = &r, h.now().Sub(started)
 }
 
 // call repeats what definitely sent nothing, while one more call fits before end.
-func (h *handler) call(ctx context.Context, key *secret.Value, patience time.Duration, end time.Time, send func(context.Context, string) gateway.Result) gateway.Result {
+func (h *handler) call(ctx context.Context, from *auth.Sender, patience time.Duration, end time.Time, send func(context.Context, string) gateway.Result) gateway.Result {
 	for changed := false; ; {
-		r := send(ctx, key.Reveal())
+		r := send(ctx, from.Key.Reveal())
 		wait := time.Duration(0)
 		switch {
 		case r.RefusesKey() && !changed:
-			replacement, is := h.apiKey.replacement(ctx, *key)
+			replacement, is := h.senders.replacement(ctx, *from)
 			if !is {
 				return r
 			}
-			*key, changed = replacement, true
+			*from, changed = replacement, true
 		case r.Status == http.StatusTooManyRequests && max(r.RetryAfter, leastWait) <= patience:
 			wait = max(r.RetryAfter, leastWait)
 			patience -= wait

@@ -23,7 +23,7 @@ import (
 type handler struct {
 	clients       *auth.Credentials
 	verifier      *auth.Verifier
-	apiKey        *apiKey
+	senders       *senders
 	table         *table.Table
 	queue         queue.Queue
 	queueARN      string
@@ -36,7 +36,6 @@ type handler struct {
 	now           func() time.Time
 	random        io.Reader
 	lastRequest   atomic.Value // id of the last HTTP request
-	pause         pause
 }
 
 // schedules puts messages into queues at a time, as pkg/schedule does.

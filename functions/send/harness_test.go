@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"connexease-functions/pkg/auth"
 	"connexease-functions/pkg/local/sim/connexease"
 	simscheduler "connexease-functions/pkg/local/sim/scheduler"
 	simsqs "connexease-functions/pkg/local/sim/sqs"
@@ -67,9 +68,13 @@ func newWorld(t testing.TB) *world {
 	harness.Backends.Secrets.Put(clientsSecret, `{"crm":["`+clientKey+`","client-key-old"],"shop":"`+otherKey+`"}`)
 
 	w.gateway = connexease.New(connexease.Config{
-		APIKeys: func() []string {
-			key, _ := harness.Backends.Secrets.Current(gatewaySecret)
-			return []string{key}
+		Numbers: func() (all []connexease.Number) {
+			text, _ := harness.Backends.Secrets.Current(gatewaySecret)
+			senders, _ := auth.ReadSenders(text)
+			for _, one := range senders {
+				all = append(all, connexease.Number{Key: one.Key.Reveal(), PhoneNumberID: one.PhoneNumberID})
+			}
+			return all
 		},
 		Limits: connexease.Limits{PerSecond: 100_000, PerMinute: 1_000_000},
 	})
@@ -134,11 +139,11 @@ func (w *world) request(e map[string]any) harness.Answer {
 
 // seen is what a look-up shows.
 type seen struct {
-	ID, State, Status, Explanation, Wamid, Type, Reason string
-	Failed                                              bool
-	IsFake                                              bool `json:"is_fake"`
-	Attempts                                            int
-	Answer                                              *struct {
+	ID, State, Status, Explanation, Wamid, Type, Reason, Sender string
+	Failed                                                      bool
+	IsFake                                                      bool `json:"is_fake"`
+	Attempts                                                    int
+	Answer                                                      *struct {
 		HTTP int
 		Body json.RawMessage
 	}

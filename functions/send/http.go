@@ -36,33 +36,33 @@ func (h *handler) serveHTTP(ctx context.Context, payload []byte) ([]byte, error)
 		response = h.unverified(err, &l)
 	} else {
 		l.client, l.stale = client.Name, client.Stale
-		response = h.route(ctx, request, client.Name, &l)
+		response = h.route(ctx, request, client, &l)
 	}
 	h.summarise(ctx, &l, response)
 	return json.Marshal(response)
 }
 
 // route does what the request's route stands for.
-func (h *handler) route(ctx context.Context, r api.Request, client string, l *line) api.Response {
+func (h *handler) route(ctx context.Context, r api.Request, client auth.Result, l *line) api.Response {
 	switch r.RouteKey {
 	case routeSend:
-		o, refused := order.FromHTTP(r, client)
+		o, refused := order.FromHTTP(r, client.Name)
 		if refused != nil {
 			l.reason = reasonInvalid
 			return *refused
 		}
-		d := delivery{order: o, request: ledger.Request{Source: ledger.Sync}}
+		d := delivery{order: o, bound: client.Sender, request: ledger.Request{Source: ledger.Sync}}
 		if o.Async {
 			d.request.Source = ledger.Async
 		}
 		d.request.RespondBy, d.request.ProcessEnds = h.deadlines(ctx, r)
 		return h.deliver(ctx, &d, l)
 	case routeByID:
-		return h.lookUp(ctx, client, lookup{id: r.Path["id"]}, l)
+		return h.lookUp(ctx, client.Name, lookup{id: r.Path["id"]}, l)
 	case routeLookUp:
 		// A + that was not escaped is read as a space, and an id of WhatsApp has none.
 		wamid := strings.ReplaceAll(r.Query["wamid"], " ", "+")
-		return h.lookUp(ctx, client, lookup{
+		return h.lookUp(ctx, client.Name, lookup{
 			wamid: wamid, record: r.Query["sqs_message_id"], key: r.Query["idempotency_key"], scope: r.Query["scope"],
 		}, l)
 	}

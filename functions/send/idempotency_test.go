@@ -116,8 +116,18 @@ func TestAKeyBelongsToOneRequest(t *testing.T) {
 	}
 }
 
+// Rows that were written before fingerprints had a version, and before there were senders.
 func TestARowOfTheVersionBeforeIsStillTheSameRequest(t *testing.T) {
-	w := newWorld(t)
+	for _, fingerprint := range []string{
+		"6993fdab1698fb60e0a3899872bbed1e5542ccbc26240d086a54621a645ed5f2",
+		"2:f24823e76a983408a610f8989b2319e52b66868885071464b5e8bf95f214613d",
+	} {
+		t.Run("bare key", func(t *testing.T) { rowOfTheVersionBefore(t, newWorld(t), fingerprint) })
+		t.Run("senders", func(t *testing.T) { rowOfTheVersionBefore(t, newSendersWorld(t), fingerprint) })
+	}
+}
+
+func rowOfTheVersionBefore(t *testing.T, w *world, fingerprint string) {
 	const wamid = "wamid.of-the-version-before"
 	id := ledger.ID("http/crm", "idem-before")
 	text := func(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
@@ -128,7 +138,7 @@ func TestARowOfTheVersionBeforeIsStillTheSameRequest(t *testing.T) {
 	stored := `{"isSuccess":true,"data":{"messaging_product":"whatsapp","messages":[{"id":"` + wamid + `"}]}}`
 	_, err := harness.Backends.DB.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &w.table, Item: map[string]types.AttributeValue{
 		"pk": text(id), "sk": text("send"), "kind": text("send"), "direction": text("out"), "message_id": text(id), "v": number("2"),
-		"payload": text(hello), "fingerprint": text("6993fdab1698fb60e0a3899872bbed1e5542ccbc26240d086a54621a645ed5f2"), "type": text("text"),
+		"payload": text(hello), "fingerprint": text(fingerprint), "type": text("text"),
 		"text": text("Hello"), "client": text("crm"), "contact": text("15550100001"), "timeline_pk": text("contact#15550100001"),
 		"timeline_sk": text("2026-01-01T00:00:00.000Z#" + id), "timestamp": number("1767225600"), "sent_wamid": text(wamid),
 		"attempts": document(map[string]types.AttributeValue{"aaaaaaaaaaaaaaaa": document(map[string]types.AttributeValue{
@@ -148,6 +158,11 @@ func TestARowOfTheVersionBeforeIsStillTheSameRequest(t *testing.T) {
 	e := w.event(hello, "idempotency-key", "idem-before")
 	e["queryStringParameters"] = map[string]string{"is_fake": "true"}
 	responds(t, "the sandbox", w.request(e), 422, "IDEM_002")
+	responds(t, "the default sender", w.post(hello, "idempotency-key", "idem-before", "sender", "default"), 200, "")
+	other := w.post(hello, "idempotency-key", "idem-before", "sender", "shop")
+	if other.Code() != "IDEM_002" && other.Code() != "SENDER_001" {
+		t.Errorf("another sender was returned %+v", other)
+	}
 	w.sent(0)
 }
 

@@ -18,6 +18,7 @@ type line struct {
 	started  time.Time
 	source   string
 	client   string
+	sender   string    // named in the secret
 	record   string    // SQS message id
 	id       string    // msg_…
 	outcomes []outcome // in order; the last one gives the line its word
@@ -33,15 +34,23 @@ type line struct {
 
 func (h *handler) begin(source string) line { return line{started: h.now(), source: source} }
 
+func (l *line) keyFailed(err error, fix string) { l.reason, l.err, l.fix = reasonAPIKey, err, fix }
+
 func (l *line) add(o outcome) { l.outcomes = append(l.outcomes, o) }
 
 // delivered copies what came of a delivery.
-func (l *line) delivered(d *delivery) {
+func (h *handler) delivered(d *delivery, l *line) {
 	l.id, l.called = d.request.ID, d.called
 	if d.err != nil {
 		l.err = d.err
 	}
 	l.client = cmp.Or(l.client, d.client)
+	if !d.sender.Key.Blank() { // else it is what the caller named
+		l.sender = d.sender.Name
+	}
+	if d.keyErr != nil {
+		l.keyFailed(d.keyErr, h.keyFix(d.keyErr))
+	}
 	for _, note := range slices.Backward(d.end.Notes) {
 		l.add(ofNote[note])
 	}
@@ -114,7 +123,7 @@ func (h *handler) summarise(ctx context.Context, l *line, r api.Response) {
 	)
 	attrs := []slog.Attr{slog.String("source", l.source), slog.String("outcome", l.outcomes[len(l.outcomes)-1].Word)}
 	for _, a := range []struct{ key, value string }{
-		{"client", l.client}, {"reason", l.reason.Word}, {"code", l.code}, {"messageId", l.id}, {"recordId", l.record},
+		{"client", l.client}, {"sender", l.sender}, {"reason", l.reason.Word}, {"code", l.code}, {"messageId", l.id}, {"recordId", l.record},
 	} {
 		if a.value != "" {
 			attrs = append(attrs, slog.String(a.key, a.value))

@@ -28,6 +28,7 @@ type view struct {
 	Explanation string      `json:"explanation"`
 	Wamid       string      `json:"wamid,omitempty"`
 	Type        string      `json:"type,omitempty"`
+	Sender      string      `json:"sender,omitempty"` // where several are named
 	IsFake      bool        `json:"is_fake,omitempty"`
 	Reason      string      `json:"reason,omitempty"` // why it was not sent, or its outcome is unknown
 	SentAt      *time.Time  `json:"first_attempt_at,omitempty"`
@@ -119,7 +120,7 @@ func (h *handler) tableFailed(err error, l *line) api.Response {
 func describe(row *ledger.Send, kind string, f ledger.Folded, receipts []ledger.Status) view {
 	words := states[f.State]
 	v := view{
-		ID: row.ID, State: words.word, Explanation: words.explanation, Type: kind, IsFake: row.IsFake,
+		ID: row.ID, State: words.word, Explanation: words.explanation, Type: kind, Sender: row.Sender, IsFake: row.IsFake,
 		Attempts: len(row.Attempts), Statuses: []viewState{}, SentAt: timeOf(row.ClaimedAt), ValidUntil: timeOf(row.ValidUntil),
 	}
 	if len(f.Wamids) > 0 {

@@ -51,17 +51,10 @@ func build(lookup func(string) string) (*handler, error) {
 	}
 	secrets := secretsmanager.NewFromConfig(cfg)
 	clients := secret.NewCache(auth.Clients(secret.Manager{Client: secrets, ID: c.clientsSecret}), secret.DefaultLimits, time.Now)
-	source := secret.Manager{Client: secrets, ID: c.gatewaySecret}
 	return &handler{
-		clients:  clients,
-		verifier: auth.NewVerifier(clients, time.Now),
-		apiKey: &apiKey{
-			cache: secret.NewCache(func(ctx context.Context) (secret.Value, error) {
-				v, err := secret.FetchBare(ctx, source, secret.Current)
-				return v.Value, err
-			}, secret.DefaultLimits, time.Now),
-			early: secret.NewCooldown(keyCooldown, 1, time.Now),
-		},
+		clients:       clients,
+		verifier:      auth.NewVerifier(clients, time.Now),
+		senders:       newSenders(auth.SendersOf(secret.Manager{Client: secrets, ID: c.gatewaySecret})),
 		table:         table.New(config.DynamoDB(cfg), c.table, c.retentionDays),
 		queue:         queue.New(cfg, c.queue),
 		queueARN:      c.queueARN,
@@ -83,7 +76,7 @@ func (h *handler) warm() {
 	defer cancel()
 	var all sync.WaitGroup
 	all.Go(func() { _, _, _ = h.clients.Get(ctx) })
-	all.Go(func() { _, _, _ = h.apiKey.cache.Get(ctx) })
+	all.Go(func() { _, _, _ = h.senders.cache.Get(ctx) })
 	all.Go(func() { h.table.Connect(ctx) })
 	all.Wait()
 }

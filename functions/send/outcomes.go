@@ -96,6 +96,7 @@ var ofNote = map[ledger.Note]outcome{
 	ledger.NoteScheduled:    telemetry.NewOutcome(string(ledger.NoteScheduled), info, queued),
 	ledger.NoteNotScheduled: telemetry.NewOutcome(string(ledger.NoteNotScheduled), info, schedulerUnavailable),
 	ledger.NoteGated:        telemetry.NewOutcome(string(ledger.NoteGated), info),
+	ledger.NoteNotNow:       telemetry.NewOutcome(string(ledger.NoteNotNow), info),
 	ledger.NoteOutcomeLost:  telemetry.NewOutcome(string(ledger.NoteOutcomeLost), grave, telemetry.One("OutcomeLost")),
 	ledger.NoteRowGone:      telemetry.NewOutcome(string(ledger.NoteRowGone), info, telemetry.One("RowGone")),
 	ledger.NoteContended:    telemetry.NewOutcome(string(ledger.NoteContended), info),
@@ -108,6 +109,7 @@ var (
 	// reasonInvalid: the request is refused for what it is. The Gateway's refusal of a message has
 	// a reason of its own.
 	reasonInvalid       = telemetry.NewReason("invalid_request", telemetry.One("RefusedMessage"))
+	reasonUnknownSender = telemetry.NewReason("unknown_sender", telemetry.One("RefusedMessage"))
 	reasonAPIKey        = telemetry.NewReason("api_key_unavailable", secretUnavailable)
 	reasonClients       = telemetry.NewReason("clients_unavailable", secretUnavailable)
 	reasonClientsBroken = telemetry.NewReason("clients_invalid", secretUnavailable)

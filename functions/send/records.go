@@ -17,8 +17,8 @@ import (
 	"connexease-functions/pkg/table"
 )
 
-// pause remembers until when the Gateway accepts nothing of this installation: what is
-// tried before is refused, at the cost of a claim and its outcome.
+// pause remembers until when the Gateway accepts nothing of a sender: what is tried before is
+// refused, at the cost of a claim and its outcome.
 type pause struct {
 	mu    sync.Mutex
 	until time.Time
@@ -109,14 +109,15 @@ func (h *handler) deliverRecord(ctx context.Context, r *queue.Record, l *line) (
 		l.add(outcomeExpired)
 		return false, 0
 	}
-	if remaining := h.pause.remaining(now); remaining > 0 && !over {
-		l.reason = reasonPaused
+	d.request.ID = id
+	// What has expired is recorded instead of sent, which needs no key.
+	if h.chooseSender(ctx, &d, l) != nil && !over {
+		return true, jitter(ledger.Backoff(age, 0), spread)
+	}
+	if remaining := h.senders.of(d.sender.Name).pause.remaining(now); remaining > 0 && !over {
+		l.reason, l.sender = reasonPaused, d.sender.Name
 		remaining = ledger.Backoff(age, remaining)
 		return true, jitter(remaining, remaining/5)
-	}
-	// What has expired is recorded instead of sent, which needs no key.
-	if h.fetchKey(ctx, &d, l) != nil && !over {
-		return true, jitter(ledger.Backoff(age, 0), spread)
 	}
 	if o.Summary.Receipt {
 		return h.passReceipt(ctx, r, &d, l)
@@ -126,7 +127,7 @@ func (h *handler) deliverRecord(ctx context.Context, r *queue.Record, l *line) (
 		d.request.ID = id
 	}
 	h.send(ctx, &d)
-	l.delivered(&d)
+	h.delivered(&d, l)
 	switch {
 	case d.noted(ledger.NoteKeyReused):
 		return h.refuseRecord(ctx, r, &o, api.Fail(api.KeyReused, "", nil), l)
@@ -139,12 +140,12 @@ func (h *handler) deliverRecord(ctx context.Context, r *queue.Record, l *line) (
 // passReceipt passes a receipt on until it arrives or its validity ends.
 func (h *handler) passReceipt(ctx context.Context, r *queue.Record, d *delivery, l *line) (retry bool, wait time.Duration) {
 	h.postReceipt(ctx, d)
-	l.delivered(d)
+	h.delivered(d, l)
 	switch d.result.State {
 	case gateway.Accepted:
 		return false, 0
 	case gateway.Rejected:
-		return h.refuseRecord(ctx, r, &d.order, h.own(d.result), l)
+		return h.refuseRecord(ctx, r, &d.order, h.own(d), l)
 	}
 	delay := ledger.Backoff(h.now().Sub(d.request.Sent), d.result.RetryAfter)
 	return true, jitter(delay, delay/5)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -11,7 +10,6 @@ import (
 	"connexease-functions/pkg/api"
 	"connexease-functions/pkg/gateway"
 	"connexease-functions/pkg/ledger"
-	"connexease-functions/pkg/secret"
 	"connexease-functions/pkg/table"
 )
 
@@ -21,13 +19,13 @@ func (h *handler) respond(d *delivery) api.Response {
 		if d.result.State == gateway.Unknown {
 			return api.Fail(api.NotReached, "Nobody can tell whether the receipt arrived. It is safe to repeat the request.", nil)
 		}
-		return h.own(d.result)
+		return h.own(d)
 	}
 	id := map[string]any{"id": d.request.ID}
 	var r api.Response
 	switch decided := d.end.Response; decided.Kind {
 	case ledger.Own:
-		r = h.own(d.result)
+		r = h.own(d)
 		if decided.RetryAfter > 0 && d.result.SlowsDown() {
 			r.Headers["retry-after"] = seconds(decided.RetryAfter)
 		}
@@ -71,17 +69,22 @@ func (h *handler) respond(d *delivery) api.Response {
 }
 
 // own responds with what the Gateway just returned.
-func (h *handler) own(g *gateway.Result) api.Response {
+func (h *handler) own(d *delivery) api.Response {
+	g := d.result
 	var r api.Response
 	switch {
 	case g.Reason == gateway.ReasonBadKey:
-		return h.keyFailed(secret.ErrCharacters)
+		return h.keyFailed(d.keyErr)
 	case g.NotConnected:
 		return api.Fail(api.NotReached, "", nil)
 	case g.Reason == gateway.ReasonNoGateway:
 		return api.Fail(api.NotReached, fmt.Sprintf("The server at the Gateway's address responds %d in a shape that is not the Gateway's. Nothing was sent. Check the parameter GatewayUrl.", g.Status), nil)
 	case g.RefusesKey():
-		r = api.Fail(api.APIKeyRefused, "", nil)
+		var params map[string]any
+		if d.sender.Name != "" {
+			params = map[string]any{"sender": d.sender.Name}
+		}
+		r = api.Fail(api.APIKeyRefused, "", params)
 	default:
 		r = api.Pass(g.State, g.Status, g.Body, g.Wamid)
 	}
@@ -117,26 +120,4 @@ func stored(o *ledger.Outcome) api.Response {
 // seconds rounds up, so that nobody repeats a request too early.
 func seconds(d time.Duration) string {
 	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
-}
-
-// keyFailed responds to an authenticated caller that the API key is not available.
-func (h *handler) keyFailed(err error) api.Response {
-	return api.Fail(api.SecretMissing, h.keyFix(err), nil)
-}
-
-func (h *handler) keyFix(err error) string {
-	what := ""
-	switch {
-	case errors.Is(err, secret.ErrMissing):
-		what = "has no value"
-	case errors.Is(err, secret.ErrJSON):
-		what = "is JSON where the bare key is wanted"
-	case errors.Is(err, secret.ErrUnusable):
-		what = "has characters that no header can hold"
-	default:
-		return fmt.Sprintf("The Gateway's API key cannot be read. Nothing was sent. See why: "+
-			"aws secretsmanager get-secret-value --secret-id %s --query CreatedDate", h.gatewaySecret)
-	}
-	return fmt.Sprintf("The Gateway's API key %s. Nothing was sent. Put it in: "+
-		"aws secretsmanager put-secret-value --secret-id %s --secret-string file:///dev/stdin, then paste the API key, Enter, Ctrl-D.", what, h.gatewaySecret)
 }

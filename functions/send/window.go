@@ -18,7 +18,7 @@ func (h *handler) checkWindow(ctx context.Context, d *delivery) error {
 	}
 	reading, cancel := context.WithDeadline(ctx, h.until(d, readLimit))
 	defer cancel()
-	w, err := h.table.Window(reading, d.about.Contact, h.now())
+	w, err := h.table.Window(reading, d.about.Contact, d.sender.PhoneNumberID, h.now())
 	if err != nil {
 		return err
 	}

@@ -17,10 +17,16 @@ const order24 = `{"messaging_product":"whatsapp","to":"15550100001","type":"temp
 // inbound stores a person's message as the webhook does. who is its members that name the person.
 func (w *world) inbound(who string, age time.Duration, more string) time.Time {
 	w.t.Helper()
+	return w.inboundTo("106", who, age, more)
+}
+
+// inboundTo is one that came to a number of the business.
+func (w *world) inboundTo(number, who string, age time.Duration, more string) time.Time {
+	w.t.Helper()
 	at := w.now().Add(-age).Truncate(time.Second).UTC()
 	body := fmt.Sprintf(`{"object":"whatsapp_business_account","entry":[{"id":"102","changes":[{"field":"messages","value":{"messaging_product":"whatsapp",`+
-		`"metadata":{"display_phone_number":"15550100009","phone_number_id":"106"},"messages":[{%s,"id":%q,"timestamp":"%d","type":"text","text":{"body":"Hi"}%s}]}}]}]}`,
-		who, "wamid."+harness.Name("in"), at.Unix(), more)
+		`"metadata":{"display_phone_number":"15550100009","phone_number_id":%q},"messages":[{%s,"id":%q,"timestamp":"%d","type":"text","text":{"body":"Hi"}%s}]}}]}]}`,
+		number, who, "wamid."+harness.Name("in"), at.Unix(), more)
 	if r := w.handler.table.Put(w.t.Context(), whatsapp.Split([]byte(body)), w.now()); len(r.Unsaved) != 0 {
 		w.t.Fatal(r.Err)
 	}

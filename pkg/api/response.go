@@ -52,6 +52,7 @@ const (
 	RequestTooLarge  Code = "REQ_002"
 	NoSuchMessage    Code = "REQ_003"
 	BrokenLimits     Code = "MSG_001"
+	UnknownSender    Code = "SENDER_001"
 	KeyInFlight      Code = "IDEM_001"
 	KeyReused        Code = "IDEM_002"
 	MalformedKey     Code = "IDEM_003"
@@ -79,6 +80,7 @@ var failures = map[Code]struct {
 	RequestTooLarge:  {http.StatusRequestEntityTooLarge, InvalidMessage, "PAYLOAD_TOO_LARGE", "The request body is larger than 4 MiB."},
 	NoSuchMessage:    {http.StatusNotFound, InvalidMessage, "NOT_FOUND", "There is no such message."},
 	BrokenLimits:     {http.StatusBadRequest, InvalidMessage, "BAD_REQUEST", "The message breaks limits that are known; params says which, and what would be right."},
+	UnknownSender:    {http.StatusForbidden, InvalidMessage, "FORBIDDEN", "This installation has no such sender, or your client key sends from a different one. Nothing was sent."},
 	KeyInFlight:      {http.StatusConflict, InFlight, "CONFLICT", "A request with this idempotency key is under way. Repeat it after Retry-After seconds."},
 	KeyReused:        {http.StatusUnprocessableEntity, InvalidMessage, "UNPROCESSABLE_ENTITY", "This idempotency key belongs to another request. Nothing was sent."},
 	MalformedKey:     {http.StatusBadRequest, InvalidMessage, "BAD_REQUEST", "An idempotency key has 1 to 255 visible ASCII characters."},

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -41,28 +40,38 @@ func Clients(source secret.Source) func(context.Context) ([]Credential, error) {
 	}
 }
 
+// CheckClients returns ErrClients for a value of the secret that cannot be used.
+func CheckClients(text string) error {
+	_, err := readClients(text)
+	return err
+}
+
+// FirstKey returns the first key of a client in the secret's value; empty where it has none.
+func FirstKey(text, client string) string {
+	members, _ := api.Members([]byte(text))
+	if members[client] == nil {
+		return ""
+	}
+	keys, _, err := readEntry(members[client])
+	if err != nil || len(keys) == 0 {
+		return ""
+	}
+	first, _ := keys[0].(string)
+	return first
+}
+
 func readClients(text string) ([]Credential, error) {
-	decoder := json.NewDecoder(strings.NewReader(text))
-	if open, err := decoder.Token(); err != nil || open != json.Delim('{') {
+	members, repeated := api.Members([]byte(text))
+	if members == nil {
 		return nil, ErrClients
 	}
 	var all []Credential
-	names, keys := map[string]bool{}, map[string]bool{}
-	for decoder.More() {
-		token, err := decoder.Token()
-		if err != nil {
-			return nil, ErrClients
-		}
-		name, _ := token.(string) // an object's members begin with their names
-		var value json.RawMessage
-		if err := decoder.Decode(&value); err != nil {
-			return nil, ErrClients
-		}
-		if !ValidClient(name) || names[name] {
+	keys := map[string]bool{}
+	for name, value := range members {
+		if !ValidClient(name) || len(repeated) > 0 {
 			return nil, fmt.Errorf("%w: a name is not valid, or appears twice", ErrClients)
 		}
-		names[name] = true
-		list, err := keysOf(value)
+		list, sender, err := readEntry(value)
 		if err != nil {
 			return nil, err
 		}
@@ -76,26 +85,21 @@ func readClients(text string) ([]Credential, error) {
 			if err != nil {
 				return nil, fmt.Errorf("%w: a key is empty", ErrClients)
 			}
+			c.Sender = sender
 			all = append(all, c)
 		}
-	}
-	if _, err := decoder.Token(); err != nil {
-		return nil, ErrClients
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, ErrClients
 	}
 	return all, nil
 }
 
-// keysOf reads a client's entry: a key, several, or an object of keys and choices. The choices
-// sender (which number) and read (which conversations) are checked, so that nothing that is
-// written today means something else once they are in use.
-func keysOf(entry json.RawMessage) ([]any, error) {
+// readEntry reads a client's entry: a key, several, or an object of keys and choices: the sender
+// that the client sends from, and read (which conversations), which is checked, so that nothing
+// that is written today means something else once it is in use.
+func readEntry(entry json.RawMessage) (list []any, sender string, err error) {
 	members, repeated := api.Members(entry)
 	keys := entry
 	if members != nil {
-		var sender, read string
+		var read string
 		for name, value := range members {
 			var err error
 			switch name {
@@ -112,19 +116,19 @@ func keysOf(entry json.RawMessage) ([]any, error) {
 				err = ErrClients
 			}
 			if err != nil {
-				return nil, fmt.Errorf("%w: an entry has keys, sender and read alone", ErrClients)
+				return nil, "", fmt.Errorf("%w: an entry has keys, sender and read alone", ErrClients)
 			}
 		}
 		if keys = members["keys"]; len(repeated) > 0 || keys == nil {
-			return nil, fmt.Errorf("%w: an entry has no keys, or a member twice", ErrClients)
+			return nil, "", fmt.Errorf("%w: an entry has no keys, or a member twice", ErrClients)
 		}
 	}
 	var value any
 	if err := json.Unmarshal(keys, &value); err != nil {
-		return nil, ErrClients
+		return nil, "", ErrClients
 	}
 	if list, ok := value.([]any); ok {
-		return list, nil
+		return list, sender, nil
 	}
-	return []any{value}, nil
+	return []any{value}, sender, nil
 }

@@ -12,9 +12,10 @@ import (
 
 // Credential is one accepted token under the name that logs and items may show.
 type Credential struct {
-	Name string
-	hash [sha256.Size]byte
-	end  time.Time // zero: accepted without end
+	Name   string
+	Sender string // that it sends from; empty: any
+	hash   [sha256.Size]byte
+	end    time.Time // zero: accepted without end
 }
 
 // NewCredential returns a credential that is accepted until end, or without end
@@ -58,8 +59,9 @@ func NewVerifier(credentials *Credentials, now func() time.Time) *Verifier {
 
 // Result is an accepted request's.
 type Result struct {
-	Name  string        // of the credential
-	Stale time.Duration // for how long the credentials could not be refreshed; 0 = fresh
+	Name   string        // of the credential
+	Sender string        // of the credential
+	Stale  time.Duration // for how long the credentials could not be refreshed; 0 = fresh
 }
 
 // Verify checks a header's value. It returns ErrMissing, ErrMalformed or ErrWrong
@@ -75,8 +77,8 @@ func (v *Verifier) Verify(ctx context.Context, header string) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	if name, ok := match(accepted, hash, v.now()); ok {
-		return Result{name, stale}, nil
+	if c, ok := match(accepted, hash, v.now()); ok {
+		return Result{c.Name, c.Sender, stale}, nil
 	}
 	arrived := v.now()
 	if v.refused.has(hash, arrived) || !v.early.Allow() {
@@ -86,8 +88,8 @@ func (v *Verifier) Verify(ctx context.Context, header string) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	if name, ok := match(accepted, hash, v.now()); ok {
-		return Result{name, stale}, nil
+	if c, ok := match(accepted, hash, v.now()); ok {
+		return Result{c.Name, c.Sender, stale}, nil
 	}
 	if !v.credentials.Began().Before(arrived) { // else an older load was joined, or a new one failed
 		v.refused.add(hash, arrived)
@@ -97,15 +99,14 @@ func (v *Verifier) Verify(ctx context.Context, header string) (Result, error) {
 
 // match compares with every credential, whether or not an earlier one matched, so
 // that the duration says nothing.
-func match(accepted []Credential, hash [sha256.Size]byte, now time.Time) (string, bool) {
-	name, found := "", false
-	for _, c := range accepted {
+func match(all []Credential, hash [sha256.Size]byte, now time.Time) (accepted Credential, found bool) {
+	for _, c := range all {
 		equal := subtle.ConstantTimeCompare(c.hash[:], hash[:]) == 1
 		if equal && !found && (c.end.IsZero() || now.Before(c.end)) {
-			name, found = c.Name, true
+			accepted, found = c, true
 		}
 	}
-	return name, found
+	return accepted, found
 }
 
 // Names of the credentials that Rotating returns.

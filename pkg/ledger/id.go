@@ -94,20 +94,25 @@ func ValidKey(key string) bool {
 const fingerprintVersion = "2:"
 
 // Fingerprint distinguishes requests under the same key: a version and hexadecimal
-// SHA-256 of the two switches and the body in canonical JSON, so that it does not matter how a
+// SHA-256 of the two switches, the sender that the request names and the body in canonical JSON, so that it does not matter how a
 // caller's library orders members and spells strings and numbers. What does not change the
-// message (validity, choices about unknown outcomes) is not part of it. A body that is not JSON,
+// message (validity, choices about unknown outcomes) is not part of it. No sender, or the default
+// one, leaves it as it was before there were several. A body that is not JSON,
 // as a refused record may have, stands for itself.
-func Fingerprint(isFake, mmlite bool, body []byte) string {
+func Fingerprint(isFake, mmlite bool, sender string, body []byte) string {
 	if v, _, err := canonical.Parse(body); err == nil {
 		body = v.Append(nil)
 	}
-	return fingerprintVersion + digest(isFake, mmlite, body)
+	return fingerprintVersion + digest(isFake, mmlite, sender, body)
 }
 
-func digest(isFake, mmlite bool, body []byte) string {
+func digest(isFake, mmlite bool, sender string, body []byte) string {
 	hash := sha256.New()
-	fmt.Fprintf(hash, "is_fake=%t&mmlite=%t\n", isFake, mmlite)
+	fmt.Fprintf(hash, "is_fake=%t&mmlite=%t", isFake, mmlite)
+	if sender != "" {
+		hash.Write([]byte("&sender=" + sender)) // letters, digits, dots, hyphens and underscores
+	}
+	hash.Write([]byte{'\n'})
 	hash.Write(body)
 	return hex.EncodeToString(hash.Sum(nil))
 }
@@ -122,5 +127,5 @@ func (r *Request) fits(row *Send) bool {
 		return true
 	}
 	old := !strings.HasPrefix(row.Fingerprint, fingerprintVersion)
-	return old && row.Fingerprint == digest(r.IsFake, r.MMLite, r.Payload)
+	return old && row.Fingerprint == digest(r.IsFake, r.MMLite, r.Asked, r.Payload)
 }

@@ -104,15 +104,15 @@ func TestAFingerprintTellsRequestsApart(t *testing.T) {
 	for _, fake := range []bool{false, true} {
 		for _, lite := range []bool{false, true} {
 			for _, body := range []string{`{}`, `{"a":1}`} {
-				seen[Fingerprint(fake, lite, []byte(body))] = true
+				seen[Fingerprint(fake, lite, "", []byte(body))] = true
 			}
 		}
 	}
 	if len(seen) != 8 {
 		t.Errorf("8 requests have %d fingerprints", len(seen))
 	}
-	first := Fingerprint(true, false, []byte("x"))
-	if again := Fingerprint(true, false, []byte("x")); again != first {
+	first := Fingerprint(true, false, "", []byte("x"))
+	if again := Fingerprint(true, false, "", []byte("x")); again != first {
 		t.Error("one request has two fingerprints")
 	}
 }
@@ -123,7 +123,7 @@ func TestAFingerprintIsOfTheContentAndNamesItsVersion(t *testing.T) {
 	for _, same := range []string{
 		body, `{"n":1,"text":{"body":"café"},"to":"+15550100001"}`, ` {"to":"\u002b15550100001", "n":10e-1,"text":{"body":"\u0063af\u00E9"}} `,
 	} {
-		if got := Fingerprint(false, true, []byte(same)); got != want {
+		if got := Fingerprint(false, true, "", []byte(same)); got != want {
 			t.Errorf("%s has %s, want %s", same, got, want)
 		}
 	}
@@ -131,7 +131,7 @@ func TestAFingerprintIsOfTheContentAndNamesItsVersion(t *testing.T) {
 		`{"to":"+15550100001","text":{"body":"cafe"},"n":1.0}`, `{"to":"+15550100001","text":{"body":"café"},"n":"1"}`, `{"to":"+15550100001","text":{"body":"café"}}`,
 		`{"to":"+15550100001","text":{"body":"café "},"n":1}`, `{"to":"15550100001","text":{"body":"café"},"n":1}`, `{"to":"+15550100001","text":{"body":"cafe\u0301"},"n":1}`,
 	} {
-		if Fingerprint(false, true, []byte(other)) == want {
+		if Fingerprint(false, true, "", []byte(other)) == want {
 			t.Errorf("%s has the same", other)
 		}
 	}
@@ -149,7 +149,7 @@ func TestARowOfAnOlderVersionIsComparedByTheBytesOfItsBody(t *testing.T) {
 		{`{"messaging_product":"whatsapp","to":"+15550100001","type":"text","text":{"body":"Hello"}}`, true, false},
 		{`{"messaging_product":"whatsapp","to":"+15550100001","type":"text","text":{"body":"hello"}}`, false, false},
 	} {
-		r := &Request{Fingerprint: Fingerprint(c.isFake, false, []byte(c.body)), Payload: []byte(c.body), IsFake: c.isFake}
+		r := &Request{Fingerprint: Fingerprint(c.isFake, false, "", []byte(c.body)), Payload: []byte(c.body), IsFake: c.isFake}
 		if got := r.fits(old); got != c.want {
 			t.Errorf("%s, sandbox %t: %t", c.body, c.isFake, got)
 		}

@@ -40,6 +40,8 @@ type Request struct {
 	Fingerprint    string
 	Payload        []byte
 	IsFake, MMLite bool
+	Asked          string        // the sender that the request names; empty: none, or the default one
+	Sender         string        // that a new row keeps; empty: the one that has no name
 	OnUnknown      Choice        // empty: Hold
 	ValidFor       time.Duration // Async, Record; 0: DefaultValidFor, at most MaxValidFor
 	// NotBefore is when the message may be sent at the earliest; zero: at once. It is part of the
@@ -49,8 +51,10 @@ type Request struct {
 	After string
 
 	// MayNotClaim says why this visit may not send the message, whatever the row says: the answer
-	// that its caller gets, or that ends its record. Nil: it may. Of Async it forbids a new row only:
-	// what is queued or scheduled already is so.
+	// that its caller gets, or that ends its record; a Released one holds for now only, and returns
+	// its record to the queue. Nil: it may. Of Async it forbids a new row only: what is queued or
+	// scheduled already is so. It may be set after Begin, before the image that it rests on is
+	// reported.
 	MayNotClaim *Outcome
 
 	// Of Record and RecordByID: when the record was first put on the queue.

@@ -89,6 +89,8 @@ const (
 	NoteNotScheduled Note = "not scheduled"
 	// NoteGated: a queue record may not be sent, and was ended in its row.
 	NoteGated Note = "gated"
+	// NoteNotNow: a queue record may not be sent for now, and was returned to the queue.
+	NoteNotNow Note = "not now"
 	// NoteOutcomeLost: the outcome could not be written; the caller is returned it all the same.
 	NoteOutcomeLost Note = "outcome lost"
 	// NoteRowGone: the row of an attempt was gone when its outcome was written.

@@ -69,6 +69,7 @@ type Send struct {
 	V           int64 // ledger writes of this row; 0 means queued and never claimed
 	Fingerprint string
 	Client      string // who may look it up
+	Sender      string // from which each attempt is posted; empty: the one that has no name
 	Payload     []byte // the body to be sent
 	IsFake      bool
 	MMLite      bool

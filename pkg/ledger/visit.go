@@ -87,10 +87,14 @@ func (v *Visit) Read(now time.Time, row *Send, ok bool) Action {
 
 // gated ends a visit that may not claim, over no row or one that is queued or released. A caller
 // is returned the reason, and its key stays free; but of what is queued nobody says that nothing is
-// sent. A record is ended in its row, or it would come back until its validity ends.
+// sent. A record is ended in its row, or it would come back until its validity ends, as it does where
+// the reason holds for now only.
 func (v *Visit) gated(now time.Time) Action {
 	if !v.req.Source.IsRecord() {
 		return v.respond(Response{Kind: Gated, Outcome: v.req.MayNotClaim})
+	}
+	if v.req.MayNotClaim.State == Released {
+		return v.later(Backoff(now.Sub(v.req.Sent), 0), shortSpread, NoteNotNow)
 	}
 	v.phase, v.clock = phaseEnd, now
 	if v.write = v.req.end0(now); v.image != nil {

@@ -207,7 +207,7 @@ func (r *Request) claim0(now time.Time) Write {
 
 func (r *Request) row(now time.Time) *Send {
 	return &Send{
-		ID: r.ID, Fingerprint: r.Fingerprint, Client: r.Client, Payload: r.Payload, IsFake: r.IsFake, MMLite: r.MMLite,
+		ID: r.ID, Fingerprint: r.Fingerprint, Client: r.Client, Sender: r.Sender, Payload: r.Payload, IsFake: r.IsFake, MMLite: r.MMLite,
 		NotBefore: r.NotBefore, After: r.After, Attempts: map[string]Attempt{}, ExpiresAt: expiry(now, r.NotBefore, r.RetentionDays),
 	}
 }

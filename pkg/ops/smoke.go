@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/spf13/cobra"
 
+	"connexease-functions/pkg/auth"
 	"connexease-functions/pkg/ledger"
 	"connexease-functions/pkg/table"
 )
@@ -21,6 +22,7 @@ import (
 func init() { register(smokeCommand) }
 
 func smokeCommand(p *program) *cobra.Command {
+	var sender string
 	c := &cobra.Command{
 		Use:   "smoke -stack NAME|local",
 		Short: "Try a stack as its users do",
@@ -30,8 +32,9 @@ sandbox (is_fake). Each line says ok, or what to do. No secret is printed.
 
 Its temporary rule of the bus and its events are removed at the end. Not tried: the
 mails of alarms.`,
-		RunE: func(c *cobra.Command, _ []string) error { return p.smoke(c.Context()) },
+		RunE: func(c *cobra.Command, _ []string) error { return p.smoke(c.Context(), sender) },
 	}
+	c.Flags().StringVar(&sender, "sender", "", "name of the number to send from, where the Gateway's secret names several")
 	return needs(c, "secretsmanager:GetSecretValue dynamodb:Query dynamodb:DeleteItem sqs:SendMessage "+
 		"events:PutRule events:PutTargets events:RemoveTargets events:DeleteRule events:PutEvents")
 }
@@ -61,6 +64,7 @@ type smoke struct {
 	client        *http.Client
 	webhook, send string // addresses
 	secret, key   string // bearer tokens
+	sender        string // empty: the default
 	mark          string // in everything that the run creates
 	failed        bool
 }
@@ -75,12 +79,12 @@ func (s *smoke) bad(what, do string) {
 	s.failed = true
 }
 
-func (p *program) smoke(ctx context.Context) error {
+func (p *program) smoke(ctx context.Context, sender string) error {
 	t, err := p.find(ctx)
 	if err != nil {
 		return err
 	}
-	s := &smoke{program: p, target: t, mark: fmt.Sprintf("smoke-%d", time.Now().UnixNano())}
+	s := &smoke{program: p, target: t, sender: sender, mark: fmt.Sprintf("smoke-%d", time.Now().UnixNano())}
 	if s.table, err = t.table(); err != nil {
 		return err
 	}
@@ -141,22 +145,10 @@ func (s *smoke) addresses(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.key = firstKey(text); s.key == "" {
+	if s.key = auth.FirstKey(text, aClient); s.key == "" {
 		return errors.New(`the client keys have no client named default. Add a key for it: {"default":"..."}`)
 	}
 	return nil
-}
-
-// firstKey returns the key of the first client: a string, or the first of a list.
-func firstKey(secret string) string {
-	var clients map[string]json.RawMessage
-	_ = json.Unmarshal([]byte(secret), &clients) // an object without members has no key
-	var one string
-	var several []string
-	if json.Unmarshal(clients[aClient], &one) != nil && json.Unmarshal(clients[aClient], &several) == nil && len(several) > 0 {
-		one = several[0]
-	}
-	return one
 }
 
 // reply is the result of a request. Its String distinguishes a missing response, from which nothing
@@ -183,6 +175,9 @@ func (s *smoke) request(ctx context.Context, method, address, token, key, body s
 	request.Header.Set("Content-Type", "application/json")
 	if key != "" {
 		request.Header.Set("Idempotency-Key", key)
+	}
+	if key != "" && s.sender != "" {
+		request.Header.Set("Sender", s.sender)
 	}
 	response, err := s.client.Do(request)
 	if err != nil {
@@ -257,6 +252,9 @@ func (s *smoke) sends(ctx context.Context) bool {
 	switch r := post(); r.status {
 	case http.StatusOK:
 		s.ok("a message is sent in the Gateway's sandbox")
+	case http.StatusForbidden:
+		s.bad("a message "+r.String(), "for SENDER_001, say which number: make smoke SENDER=<a sender of the secret GatewayKeySecret>")
+		return false
 	case http.StatusServiceUnavailable:
 		s.bad("a message "+r.String(), "run the command in the response; for SVC_003, put an API key that the Gateway accepts")
 		return false
@@ -319,7 +317,11 @@ func (s *smoke) await(ctx context.Context, what, which string, limit time.Durati
 
 // envelope returns a message in the queue's format.
 func (s *smoke) envelope(key string) string {
-	return fmt.Sprintf(`{"idempotencyKey":"%s","reader":%q,"isFake":true,"message":%s}`, key, aClient, s.message())
+	from := ""
+	if s.sender != "" {
+		from = fmt.Sprintf(`"sender":%q,`, s.sender)
+	}
+	return fmt.Sprintf(`{"idempotencyKey":"%s","reader":%q,%s"isFake":true,"message":%s}`, key, aClient, from, s.message())
 }
 
 // queued returns the look-up address of a queued message with a key.

@@ -19,6 +19,9 @@ const (
 // ruleContact is what an envelope's contact must be: nothing is sent to other names.
 const ruleContact = "a phone number or a business-scoped user id"
 
+// ruleName is what names of clients and senders are.
+const ruleName = "1 to 64 letters, digits, dots, hyphens and underscores"
+
 // FromEnvelope reads a direct invocation. It returns a response instead where it is refused. A key
 // is required of all but receipts, because Lambda and Step Functions repeat a call silently.
 func FromEnvelope(payload []byte) (Order, *api.Response) {
@@ -55,9 +58,9 @@ func (o *Order) envelope(body []byte, f faults) *api.Response {
 	}
 	for name := range members {
 		switch name {
-		case "message", keyMember, "validFor", "onUnknown", "reader", "isFake", "mmlite", "contact", "group", "onClosedWindow", "onUnknownWindow":
+		case "message", keyMember, "validFor", "onUnknown", "reader", "isFake", "mmlite", "contact", "group", "sender", "onClosedWindow", "onUnknownWindow":
 		default:
-			const known = "absent: an envelope has message, idempotencyKey, validFor, onUnknown, reader, contact, group, isFake, mmlite, onClosedWindow, onUnknownWindow"
+			const known = "absent: an envelope has message, idempotencyKey, validFor, onUnknown, reader, contact, group, sender, isFake, mmlite, onClosedWindow, onUnknownWindow"
 			if len(f) < mostUnknown && memberForm.MatchString(name) {
 				f.add(name, known)
 			} else { // it may be anything, of any length
@@ -74,13 +77,16 @@ func (o *Order) envelope(body []byte, f faults) *api.Response {
 	}
 	if reader := text("reader"); reader != "" {
 		if !auth.ValidClient(reader) {
-			f.add("reader", "the name of a client: 1 to 64 letters, digits, dots, hyphens and underscores")
+			f.add("reader", "the name of a client: "+ruleName)
 		} else {
 			o.Client = reader
 		}
 	}
 	if v := members["validFor"]; given(v) {
 		o.setValidFor(string(v), "validFor", f)
+	}
+	if given(members["sender"]) {
+		o.setSender(text("sender"), "sender", f)
 	}
 	o.setOnUnknown(text("onUnknown"), "onUnknown", f)
 	o.setWindow(text("onClosedWindow"), "onClosedWindow", text("onUnknownWindow"), "onUnknownWindow", f)

@@ -63,6 +63,7 @@ var places = map[string]struct{ query, header string }{
 	"isfake":          {query: "is_fake"},
 	"mmlite":          {query: "mmlite"},
 	"idempotencykey":  {header: "Idempotency-Key"},
+	"sender":          {header: "Sender"},
 	"onunknown":       {header: "On-Unknown"},
 	"validfor":        {header: "Valid-For"},
 	"onclosedwindow":  {header: "On-Closed-Window"},

@@ -59,6 +59,10 @@ func FromHTTP(r api.Request, client string) (Order, *api.Response) {
 			o.MMLite = is
 		}
 	}
+	if sender, chosen := r.HasHeader("sender"); chosen {
+		said("Sender", "sender", sender == o.Sender)
+		o.setSender(sender, "Sender", f)
+	}
 	if choice := strings.ToLower(r.Header("on-unknown")); choice != "" {
 		said("On-Unknown", "onUnknown", choice == string(o.OnUnknown))
 		o.setOnUnknown(choice, "On-Unknown", f)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"connexease-functions/pkg/api"
+	"connexease-functions/pkg/auth"
 	"connexease-functions/pkg/ledger"
 	"connexease-functions/pkg/table"
 	"connexease-functions/pkg/whatsapp"
@@ -23,6 +24,7 @@ type Order struct {
 	Client         string // that may look it up; empty: nobody over HTTP
 	Body           []byte // the message as it is posted, compacted
 	Summary        whatsapp.Summary
+	Sender         string // that the request names; empty: none
 	IsFake, MMLite bool
 	Async          bool          // the caller waits only until it is queued
 	OnUnknown      ledger.Choice // empty: the default
@@ -76,6 +78,13 @@ func (o *Order) message(body []byte, f faults) *api.Response {
 	_ = json.Compact(&compact, body) // valid JSON: it was read
 	o.Body, o.Summary = compact.Bytes(), summary
 	return nil
+}
+
+func (o *Order) setSender(name, path string, f faults) {
+	if !auth.ValidClient(name) {
+		f.add(path, "the name of a sender: "+ruleName)
+	}
+	o.Sender = name
 }
 
 func (o *Order) setOnUnknown(value string, path string, f faults) {

@@ -236,6 +236,7 @@ func sendItem(s *ledger.Send, about About) item {
 	set("type", line(about.Type))
 	set("text", about.Text)
 	set("client", s.Client)
+	set("sender", s.Sender)
 	for name, value := range map[string]string{
 		"contact": about.Contact, "user_id": about.UserID, "group_id": about.GroupID, "reply_to": about.ReplyTo, "media_id": about.MediaID,
 	} {
@@ -324,7 +325,7 @@ func readSend(it item) *ledger.Send {
 		return nil
 	}
 	s := &ledger.Send{
-		ID: text(it["pk"]), V: integer(it["v"]), Fingerprint: text(it["fingerprint"]), Client: text(it["client"]),
+		ID: text(it["pk"]), V: integer(it["v"]), Fingerprint: text(it["fingerprint"]), Client: text(it["client"]), Sender: text(it["sender"]),
 		Payload: content(it["payload"]), IsFake: truth(it["is_fake"]), MMLite: truth(it["mmlite"]), Wamid: text(it["sent_wamid"]),
 		ValidUntil: millis(it["valid_until"]), OnUnknown: ledger.Choice(text(it["on_unknown"])),
 		NotBefore: millis(it["not_before"]), After: text(it["after"]),

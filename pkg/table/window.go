@@ -46,8 +46,10 @@ func (w Window) ClosedAt() time.Time {
 }
 
 // Window looks a person up under all of their names, in the timeline's index: eventually
-// consistent, so a message of this second may be missing.
-func (t *Table) Window(ctx context.Context, name string, now time.Time) (Window, error) {
+// consistent, so a message of this second may be missing. A window is one of a person and a number
+// of the business (WhatsApp Cloud API: Customer service windows), so what came to a different one
+// than phoneNumberID does not count; where that is empty, all of it does.
+func (t *Table) Window(ctx context.Context, name, phoneNumberID string, now time.Time) (Window, error) {
 	names, err := t.Names(ctx, name)
 	if err != nil {
 		return Window{}, err
@@ -64,6 +66,10 @@ func (t *Table) Window(ctx context.Context, name string, now time.Time) (Window,
 			ExpressionAttributeValues: item{
 				":pk": str(contactPrefix + n), ":in": str(string(whatsapp.In)), ":message": str(string(whatsapp.KindMessage)), ":calls": str("calls"),
 			},
+		}
+		if phoneNumberID != "" {
+			*in.FilterExpression += " AND (phone_number_id = :number OR attribute_not_exists(phone_number_id))"
+			in.ExpressionAttributeValues[":number"] = str(phoneNumberID)
 		}
 		for page := range windowPages {
 			var out *dynamodb.QueryOutput

@@ -20,14 +20,14 @@ import (
 const Namespace = "Connexease"
 
 // allowed are the keys that may be written. Values are counts, durations, ids of
-// requests, words from fixed sets, names of clients, and ids that say nothing of a
+// requests, words from fixed sets, names of clients and senders, and ids that say nothing of a
 // person: a send's own (msg_…), an SQS record's. Never a wamid: it holds a phone number.
 var allowed = map[string]bool{
 	slog.TimeKey: true, slog.LevelKey: true, slog.MessageKey: true,
 	"requestId": true, "fix": true, "FunctionName": true, "_aws": true,
 	"outcome": true, "reason": true, "status": true, "error": true, "operation": true,
 	"events": true, "bytes": true,
-	"source": true, "client": true, "code": true, "messageId": true, "recordId": true,
+	"source": true, "client": true, "sender": true, "code": true, "messageId": true, "recordId": true,
 }
 
 // Unit of a metric (Amazon CloudWatch: MetricDatum).

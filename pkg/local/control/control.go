@@ -73,7 +73,7 @@ func (c *Control) routes() []route {
 		{"PUT /gateway/callbacks", c.callbacks().put},
 		{"GET /gateway/limits", c.limits().show},
 		{"PUT /gateway/limits", c.limits().put},
-		{"PUT /secrets/{name}", c.putSecret},
+		{"PUT /secrets/{name}?sender=", c.putSecret},
 	}
 }
 

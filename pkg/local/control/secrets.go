@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,8 @@ import (
 	"net/http"
 	"strings"
 
+	"connexease-functions/pkg/api"
+	"connexease-functions/pkg/auth"
 	"connexease-functions/pkg/local/stack"
 )
 
@@ -32,9 +35,12 @@ func (c *Control) putSecret(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	value := strings.TrimSpace(string(body))
-	if name == stack.ClientKeysSecret {
+	switch sender := r.URL.Query().Get("sender"); {
+	case name == stack.ClientKeysSecret:
 		value, err = c.clients(value)
-	} else {
+	case name == stack.GatewayKeySecret && (sender != "" || value == ""):
+		value, err = c.senders(sender, value)
+	default:
 		var wrapped struct {
 			Value *string `json:"value"`
 		}
@@ -57,21 +63,47 @@ func (c *Control) putSecret(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, map[string]string{"name": name, "versionId": id, "value": value})
 }
 
+// senders returns the new value of the Gateway's keys: the present one with a new key for a sender,
+// the given one or a random one, or without a sender with a new one for each.
+func (c *Control) senders(sender, key string) (string, error) {
+	present, _ := c.stack.Secrets.Current(stack.GatewayKeySecret)
+	all, _ := auth.ReadSenders(present) // a bare key is given where it cannot be used
+	if _, ok := all[sender]; sender != "" && !ok {
+		return "", fmt.Errorf("the secret names no sender %q; give it whole instead: {%q: {\"key\": \"…\"}}", sender, sender)
+	}
+	if !all.Named() || len(all) == 0 {
+		return cmp.Or(key, stack.NewSecret(48)), nil
+	}
+	named := map[string]map[string]string{}
+	for name, one := range all {
+		named[name] = map[string]string{"key": one.Key.Reveal()}
+		if one.PhoneNumberID != "" {
+			named[name]["phone_number_id"] = one.PhoneNumberID
+		}
+		if sender == "" || sender == name {
+			named[name]["key"] = cmp.Or(key, stack.NewSecret(48))
+		}
+	}
+	value, err := json.Marshal(named)
+	return string(value), err
+}
+
 // clients returns the new value of the client keys: the given one if it is valid, or the present
 // one with a new key for the client "default".
 func (c *Control) clients(given string) (string, error) {
-	all := map[string]json.RawMessage{}
 	if given != "" {
-		if err := json.Unmarshal([]byte(given), &all); err != nil || len(all) == 0 {
-			return "", errors.New(`want a JSON object of client name to key or list of keys, such as {"crm": ["new","old"], "shop": "key"}`)
+		all, _ := api.Members([]byte(given))
+		if len(all) == 0 {
+			return "", errors.New(`want a JSON object of client name to key or list of keys, such as {"crm": ["new","old"], "shop": {"keys": ["key"], "sender": "shop"}}`)
 		}
-		for name, keys := range all {
-			if !isKeys(keys) {
+		for name := range all {
+			if auth.FirstKey(given, name) == "" {
 				return "", fmt.Errorf("client %q needs a key, or a list of keys, none of them empty", name)
 			}
 		}
-		return given, nil
+		return given, auth.CheckClients(given)
 	}
+	all := map[string]json.RawMessage{}
 	present, _ := c.stack.Secrets.Current(stack.ClientKeysSecret)
 	if json.Unmarshal([]byte(present), &all) != nil || all == nil {
 		all = map[string]json.RawMessage{}
@@ -79,21 +111,4 @@ func (c *Control) clients(given string) (string, error) {
 	all["default"], _ = json.Marshal(stack.NewSecret(48)) // a string always marshals
 	value, err := json.Marshal(all)
 	return string(value), err
-}
-
-func isKeys(text json.RawMessage) bool {
-	var one string
-	var many []string
-	if json.Unmarshal(text, &one) == nil {
-		return one != ""
-	}
-	if json.Unmarshal(text, &many) != nil || len(many) == 0 {
-		return false
-	}
-	for _, key := range many {
-		if key == "" {
-			return false
-		}
-	}
-	return true
 }

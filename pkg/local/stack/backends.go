@@ -3,9 +3,9 @@ package stack
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"connexease-functions/pkg/auth"
 	"connexease-functions/pkg/config"
 	"connexease-functions/pkg/local/dynamodblocal"
 	"connexease-functions/pkg/local/progress"
@@ -37,11 +38,13 @@ const keyLength = 48
 // different program serves there.
 func (s *Stack) startGateway() (err error) {
 	s.Gateway = connexease.New(connexease.Config{
-		APIKeys: func() []string {
-			if key, ok := s.Secrets.Current(GatewayKeySecret); ok {
-				return []string{key}
+		Numbers: func() (all []connexease.Number) {
+			text, _ := s.Secrets.Current(GatewayKeySecret)
+			senders, _ := auth.ReadSenders(strings.TrimSpace(text)) // of a value that cannot be used no key is accepted
+			for _, one := range senders {
+				all = append(all, connexease.Number{Key: one.Key.Reveal(), PhoneNumberID: one.PhoneNumberID})
 			}
-			return nil
+			return all
 		},
 		WebhookURL: s.APIURL + "/webhook",
 		WebhookSecret: func() string {
@@ -138,17 +141,5 @@ func NewSecret(length int) string {
 // ClientKey returns the key of the client "default", or "" if the secret has none.
 func (s *Stack) ClientKey() string {
 	text, _ := s.Secrets.Current(ClientKeysSecret)
-	var clients struct{ Default json.RawMessage }
-	if json.Unmarshal([]byte(text), &clients) != nil {
-		return ""
-	}
-	var key string
-	var keys []string
-	if json.Unmarshal(clients.Default, &key) == nil {
-		return key
-	}
-	if json.Unmarshal(clients.Default, &keys) == nil && len(keys) > 0 {
-		return keys[0]
-	}
-	return ""
+	return auth.FirstKey(text, "default")
 }

@@ -170,7 +170,7 @@ func (s *Server) notification(t *taken, m map[string]any, status string, failCod
 			"field": "messages",
 			"value": map[string]any{
 				"messaging_product": "whatsapp",
-				"metadata":          map[string]any{"display_phone_number": s.config.DisplayPhone, "phone_number_id": s.config.PhoneNumberID},
+				"metadata":          map[string]any{"display_phone_number": s.config.DisplayPhone, "phone_number_id": t.PhoneNumberID},
 				"statuses":          []any{one},
 			},
 		}}}},

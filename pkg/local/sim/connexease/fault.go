@@ -34,9 +34,10 @@ func FaultKinds() []string { return slices.Clone(kinds) }
 const maxDelay = 10 * time.Minute
 
 // Fault applies to the next Times requests, or to a Share of them (0 to 1), or, with neither, to
-// all of them.
+// all of them; with Number, of those from that number.
 type Fault struct {
 	Kind        string  `json:"kind"`
+	Number      string  `json:"number,omitempty"`       // phone_number_id
 	Times       int     `json:"times,omitempty"`        // remaining requests
 	Share       float64 `json:"share,omitempty"`        // drawn for each request
 	DelayMS     int     `json:"delay_ms,omitempty"`     // before the response, for any kind but resets before the message is accepted
@@ -64,8 +65,8 @@ func (f Faults) Validate() error {
 		if x.Times < 0 || x.Share < 0 || x.Share > 1 || x.Times > 0 && x.Share > 0 {
 			bad("times must be at least 1, or share between 0 and 1, or neither")
 		}
-		if x.Kind == Refuse && (x.Times > 0 || x.Share > 0) {
-			bad("refuse accepts neither times nor share, because refused connections are not counted; delay_ms may end it")
+		if x.Kind == Refuse && (x.Times > 0 || x.Share > 0 || x.Number != "") {
+			bad("refuse accepts neither times, share nor number, because refused connections are not counted; delay_ms may end it")
 		}
 		if x.DelayMS < 0 || x.DelayMS > int(maxDelay.Milliseconds()) {
 			bad("delay_ms must be between 0 and 600000")
@@ -103,12 +104,12 @@ func (s *Server) SetFaults(f Faults) error {
 }
 
 // draw returns the fault that the next request meets; the zero Fault means none.
-func (s *Server) draw() Fault {
+func (s *Server) draw(from Number) Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range s.faults {
 		f := s.faults[i]
-		if f.Kind == Refuse || f.Share > 0 && s.config.Rand.Float64() >= f.Share {
+		if f.Kind == Refuse || f.Number != "" && f.Number != from.PhoneNumberID || f.Share > 0 && s.config.Rand.Float64() >= f.Share {
 			continue
 		}
 		switch f.Times {

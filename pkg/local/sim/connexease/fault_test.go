@@ -104,7 +104,7 @@ func TestConnectionsAreRefusedUntilTheFaultEnds(t *testing.T) {
 }
 
 func TestAShareOfRequestsMeetsTheFault(t *testing.T) {
-	r := start(t, func(c *Config) { c.Limits = Limits{10_000, 10_000}; c.WebhookURL = "" })
+	r := start(t, func(c *Config) { c.Limits = Limits{PerSecond: 10_000, PerMinute: 10_000}; c.WebhookURL = "" })
 	if err := r.SetFaults(Faults{{Kind: Answer, Status: 500, Share: 0.5}}); err != nil {
 		t.Fatal(err)
 	}

@@ -23,16 +23,24 @@ const (
 	maxMessages = 10_000  // kept in memory; the oldest are dropped first
 )
 
-// Limits are the rate limits of an API key, over sliding windows. 0 means the Gateway's own: 80 a
+// Limits are the rate limits of each API key, over sliding windows. 0 means the Gateway's own: 80 a
 // second, 4,800 a minute.
 type Limits struct {
 	PerSecond int `json:"per_second"`
 	PerMinute int `json:"per_minute"`
+	// Numbers are those of the keys of single numbers, by their phone_number_id.
+	Numbers map[string]Limits `json:"numbers,omitempty"`
 }
 
-// Config configures a Server. Only APIKeys is required.
+// Number is one number of the business: an app of the Gateway's dashboard.
+type Number struct {
+	Key           string
+	PhoneNumberID string // empty: the Config's
+}
+
+// Config configures a Server. Only Numbers is required.
 type Config struct {
-	APIKeys       func() []string // returns the keys accepted now
+	Numbers       func() []Number // returns those whose keys are accepted now
 	WebhookURL    string          // where callbacks are posted; empty: nowhere
 	WebhookSecret func() string   // their bearer token
 	Now           func() time.Time
@@ -46,14 +54,16 @@ type Config struct {
 // Message is an accepted request: it was sent to WhatsApp, or to the sandbox, whether or not the
 // client could read the response.
 type Message struct {
-	Time      time.Time       `json:"time"`
-	Wamid     string          `json:"wamid,omitempty"` // empty for a receipt
-	Body      json.RawMessage `json:"body"`
-	IsFake    bool            `json:"is_fake"`
-	MMLite    bool            `json:"mmlite"`
-	Receipt   bool            `json:"receipt"`   // read receipt or typing indicator: no message
-	Times     int             `json:"times"`     // how often this message was accepted so far
-	Callbacks []Callback      `json:"callbacks"` // sent so far
+	Time  time.Time       `json:"time"`
+	Wamid string          `json:"wamid,omitempty"` // empty for a receipt
+	Body  json.RawMessage `json:"body"`
+	// PhoneNumberID is the number that it was sent from, that of the request's key.
+	PhoneNumberID string     `json:"phone_number_id"`
+	IsFake        bool       `json:"is_fake"`
+	MMLite        bool       `json:"mmlite"`
+	Receipt       bool       `json:"receipt"`   // read receipt or typing indicator: no message
+	Times         int        `json:"times"`     // how often this message was accepted so far
+	Callbacks     []Callback `json:"callbacks"` // sent so far
 	// Undelivered says why an accepted message never arrives; else empty.
 	Undelivered string `json:"undelivered,omitempty"`
 }
@@ -144,14 +154,6 @@ func (s *Server) SetWebhookURL(url string) {
 	s.webhook = url
 }
 
-// SetLimits sets the rate limits from now on; 0 leaves one unchanged.
-func (s *Server) SetLimits(l Limits) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.config.Limits.PerSecond = cmp.Or(l.PerSecond, s.config.Limits.PerSecond)
-	s.config.Limits.PerMinute = cmp.Or(l.PerMinute, s.config.Limits.PerMinute)
-}
-
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path != path {
@@ -163,7 +165,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 		return
 	}
-	fault := s.draw()
+	fault := s.draw(s.number(r))
 	switch fault.Kind {
 	case ResetBefore:
 		reset(w)
@@ -225,16 +227,16 @@ func refuse(status int, code, group, description string, params map[string]any) 
 
 // process returns the Gateway's right response. It starts callbacks if the message was accepted.
 func (s *Server) process(r *http.Request, body []byte) answer {
-	key, bad := s.authenticate(r)
-	if bad != nil {
+	if bad := s.authenticate(r); bad != nil {
 		return *bad
 	}
-	header, bad := s.limit(key)
+	number := s.number(r)
+	header, bad := s.limit(number)
 	a := answer{}
 	if bad != nil {
 		a = *bad
 	} else {
-		a = s.accept(r, body)
+		a = s.accept(r, body, number.PhoneNumberID)
 	}
 	for name, values := range header {
 		a.header[name] = values
@@ -242,10 +244,24 @@ func (s *Server) process(r *http.Request, body []byte) answer {
 	return a
 }
 
-func (s *Server) authenticate(r *http.Request) (key string, bad *answer) {
-	deny := func(code, description string) (string, *answer) {
+// number returns the number whose key a request has; the zero Number without such a key.
+func (s *Server) number(r *http.Request) Number {
+	_, key, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if s.config.Numbers != nil {
+		for _, n := range s.config.Numbers() {
+			if n.Key == key && key != "" {
+				n.PhoneNumberID = cmp.Or(n.PhoneNumberID, s.config.PhoneNumberID)
+				return n
+			}
+		}
+	}
+	return Number{}
+}
+
+func (s *Server) authenticate(r *http.Request) (bad *answer) {
+	deny := func(code, description string) *answer {
 		a := refuse(http.StatusUnauthorized, code, "UNAUTHORIZED", description, nil)
-		return "", &a
+		return &a
 	}
 	value := r.Header.Get("Authorization")
 	scheme, key, _ := strings.Cut(value, " ")
@@ -254,18 +270,18 @@ func (s *Server) authenticate(r *http.Request) (key string, bad *answer) {
 		return deny("AUTH_002", "Authorization header is missing.")
 	case !strings.EqualFold(scheme, "Bearer") || strings.TrimSpace(key) == "":
 		return deny("AUTH_003", "Authorization header must be Bearer <token>.")
-	case s.config.APIKeys == nil || !slices.Contains(s.config.APIKeys(), key):
+	case s.number(r).Key == "":
 		return deny("AUTH_001", "API Key not found, invalid, or expired.")
 	}
-	return key, nil
+	return nil
 }
 
-// limit counts a request of key, and returns the rate headers. Refused requests do not count.
-func (s *Server) limit(key string) (http.Header, *answer) {
+// limit counts a request of a number's key, and returns the rate headers. Refused requests do not count.
+func (s *Server) limit(number Number) (http.Header, *answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := s.config.Now()
-	window := s.windows[key]
+	now, limits := s.config.Now(), s.limitsOf(number.PhoneNumberID)
+	window := s.windows[number.Key]
 	window = window[countUntil(window, now.Add(-time.Minute)):]
 	inSecond := len(window) - countUntil(window, now.Add(-time.Second))
 	var bad *answer
@@ -273,8 +289,8 @@ func (s *Server) limit(key string) (http.Header, *answer) {
 		full                     bool
 		kind, retry, description string
 	}{
-		{inSecond >= s.config.Limits.PerSecond, "sec", "1s", "Rate limit of a second exceeded."},
-		{len(window) >= s.config.Limits.PerMinute, "min", "60s", "Rate limit of a minute exceeded."},
+		{inSecond >= limits.PerSecond, "sec", "1s", "Rate limit of a second exceeded."},
+		{len(window) >= limits.PerMinute, "min", "60s", "Rate limit of a minute exceeded."},
 	} {
 		if l.full {
 			a := refuse(http.StatusTooManyRequests, "RATE_001", "TOO_MANY_REQUESTS", l.description, map[string]any{"limit_type": l.kind, "retry_after": l.retry})
@@ -285,9 +301,9 @@ func (s *Server) limit(key string) (http.Header, *answer) {
 		window = append(window, now)
 		inSecond++
 	}
-	s.windows[key] = window
+	s.windows[number.Key] = window
 	header := http.Header{}
-	for kind, n := range map[string][2]int{"sec": {s.config.Limits.PerSecond, inSecond}, "min": {s.config.Limits.PerMinute, len(window)}} {
+	for kind, n := range map[string][2]int{"sec": {limits.PerSecond, inSecond}, "min": {limits.PerMinute, len(window)}} {
 		header.Set("X-RateLimit-"+kind+"-Limit", strconv.Itoa(n[0]))
 		header.Set("X-RateLimit-"+kind+"-Remaining", strconv.Itoa(max(n[0]-n[1], 0)))
 	}
@@ -304,7 +320,7 @@ func countUntil(window []time.Time, until time.Time) int {
 	return n
 }
 
-func (s *Server) accept(r *http.Request, body []byte) answer {
+func (s *Server) accept(r *http.Request, body []byte, phoneNumberID string) answer {
 	var m map[string]any
 	if json.Unmarshal(body, &m) != nil || m == nil {
 		return refuse(http.StatusBadRequest, "BAD_REQUEST", "BAD_REQUEST", "The body is not a JSON object.", nil)
@@ -317,7 +333,7 @@ func (s *Server) accept(r *http.Request, body []byte) answer {
 	}
 	compact := &bytes.Buffer{}
 	_ = json.Compact(compact, body)
-	t := &taken{Message: Message{Time: s.config.Now(), Body: compact.Bytes(), IsFake: isFake, MMLite: mmlite, Receipt: isReceipt(m)}, key: sameness(m, isFake, mmlite)}
+	t := &taken{Message: Message{Time: s.config.Now(), Body: compact.Bytes(), PhoneNumberID: phoneNumberID, IsFake: isFake, MMLite: mmlite, Receipt: isReceipt(m)}, key: sameness(m, isFake, mmlite)}
 	a := success(map[string]any{"success": true})
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -54,7 +54,7 @@ func start(t *testing.T, change func(*Config)) *rig {
 	receiver := httptest.NewServer(hook)
 	t.Cleanup(receiver.Close)
 	c := Config{
-		APIKeys:       func() []string { return []string{key} },
+		Numbers:       func() []Number { return []Number{{Key: key}} },
 		WebhookURL:    receiver.URL + "/webhook",
 		WebhookSecret: func() string { return "hook-secret" },
 		Rand:          rand.New(rand.NewPCG(1, 2)),
@@ -271,7 +271,7 @@ func TestAMessageThatMetaAcceptsButNeverDeliversSaysWhy(t *testing.T) {
 
 func TestRateLimitsAreSlidingWindowsPerKey(t *testing.T) {
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	s := New(Config{APIKeys: func() []string { return nil }, Now: func() time.Time { return now }, Limits: Limits{PerSecond: 2, PerMinute: 3}})
+	s := New(Config{Numbers: func() []Number { return nil }, Now: func() time.Time { return now }, Limits: Limits{PerSecond: 2, PerMinute: 3}})
 	defer s.Close()
 	for _, step := range []struct {
 		after         time.Duration
@@ -290,7 +290,7 @@ func TestRateLimitsAreSlidingWindowsPerKey(t *testing.T) {
 		{58 * time.Second, "a", false, "", "1", "1"},
 	} {
 		now = now.Add(step.after)
-		header, bad := s.limit(step.key)
+		header, bad := s.limit(Number{Key: step.key})
 		if (bad != nil) != step.refused || header.Get("X-RateLimit-sec-Remaining") != step.secLeft || header.Get("X-RateLimit-min-Remaining") != step.mins {
 			t.Errorf("%+v: %v %v", step, bad, header)
 		}
