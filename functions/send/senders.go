@@ -82,7 +82,7 @@ func (h *handler) chooseSender(ctx context.Context, d *delivery, l *line) *api.R
 			l.add(ofNote[ledger.NoteTableFailed])
 			r := h.tableFailed(failed, l)
 			return &r
-		case row == nil:
+		case row == nil, !row.ValidUntil.IsZero() && !h.now().Before(row.ValidUntil):
 			return nil // there is nothing to send
 		}
 		name = row.Sender

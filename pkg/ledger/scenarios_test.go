@@ -18,6 +18,8 @@ func scenarios() []scenario {
 		{name: "a record that may not be sent, and two callers", slots: []Source{Record, Sync, Sync}, gated: []bool{true}, horizon: 4},
 		{name: "a record that may be sent, and then may not", slots: []Source{Record, Record}, gated: []bool{false, true}, faults: 2, horizon: 6},
 		{name: "a record that may not be sent, and then may", slots: []Source{Record, Record}, gated: []bool{true, false}, faults: 2, horizon: 6},
+		{name: "a record that may not be sent for now, and then may", slots: []Source{Record, Record}, gated: []bool{true}, notNow: true, faults: 2, horizon: 6},
+		{name: "a record that may not be sent for now, and a caller", slots: []Source{Record, Sync}, gated: []bool{true}, notNow: true, faults: 2, horizon: 5, forged: true},
 		{name: "queued, a caller who may not send, record", slots: []Source{Async, Sync, RecordByID}, gated: []bool{false, true}, faults: 1, horizon: 5},
 		{name: "a caller who resends, and one who may not send", slots: []Source{Sync, Sync}, gated: []bool{false, true}, choice: Resend, faults: 2, horizon: 5},
 		{name: "two callers and a canceller", slots: []Source{Sync, Sync, Cancel}, faults: 1, horizon: 4},

@@ -32,6 +32,7 @@ type scenario struct {
 	name    string
 	slots   []Source
 	gated   []bool // of the slots: it may not claim
+	notNow  bool   // that holds for now only
 	sendAt  int    // tick of the requests' NotBefore; 0: none
 	waits   bool   // the message waits for another one
 	choice  Choice
@@ -203,6 +204,9 @@ func (w *world) begin(i int) {
 	r := w.request(w.sc.slots[i], tokens[i], w.now)
 	if w.gated(i) {
 		r.MayNotClaim = &Outcome{HTTP: 409, Reason: "GATE"}
+		if w.sc.notNow {
+			r.MayNotClaim.State = Released
+		}
 	}
 	v, a := Begin(r, at(w.now))
 	s.visit = *v
