@@ -24,6 +24,9 @@ type senders struct {
 	memory map[string]*memory // by name; the secret has few
 }
 
+// unnamed is the memory of names that the secret does not have, which no sender can have.
+const unnamed = "?"
+
 // memory is what one sender's calls came to.
 type memory struct {
 	early *secret.Cooldown // of refreshes after a refusal of its key
@@ -43,6 +46,23 @@ func (s *senders) of(name string) *memory {
 		s.memory[name] = m
 	}
 	return m
+}
+
+// named reports whether the secret names its senders.
+func (s *senders) named(ctx context.Context) bool {
+	all, _, err := s.cache.Get(ctx)
+	return err == nil && all.Named()
+}
+
+// find returns the sender of a name. One that is not there may have been added since the secret was
+// read.
+func (s *senders) find(ctx context.Context, name string) (one auth.Sender, ok bool, stale time.Duration, err error) {
+	all, stale, err := s.cache.Get(ctx)
+	if one, ok = all.Find(name); err == nil && !ok && s.of(unnamed).early.Allow() {
+		all, stale, err = s.cache.Refresh(ctx)
+		one, ok = all.Find(name)
+	}
+	return one, ok, stale, err
 }
 
 // replacement returns the sender with a different key than the one that the Gateway refused, if
@@ -71,9 +91,7 @@ func (h *handler) chooseSender(ctx context.Context, d *delivery, l *line) *api.R
 	}
 	name := cmp.Or(d.bound, o.Sender)
 	d.sender.Name = name
-	all, stale, err := h.senders.cache.Get(ctx)
-	l.stale = max(l.stale, stale)
-	if err == nil && source == ledger.RecordByID && all.Named() {
+	if source == ledger.RecordByID && h.senders.named(ctx) {
 		reading, cancel := context.WithDeadline(ctx, h.until(d, readLimit))
 		defer cancel()
 		row, _, _, failed := h.table.LookUp(reading, d.request.ID)
@@ -87,7 +105,8 @@ func (h *handler) chooseSender(ctx context.Context, d *delivery, l *line) *api.R
 		}
 		name = row.Sender
 	}
-	one, ok := all.Find(name)
+	one, ok, stale, err := h.senders.find(ctx, name)
+	l.stale = max(l.stale, stale)
 	switch {
 	case ok:
 		d.sender = one
@@ -119,8 +138,7 @@ func (h *handler) follow(ctx context.Context, d *delivery, row *ledger.Send) {
 	if row == nil || d.request.Source == ledger.Async || row.Sender == d.sender.Name && !d.sender.Key.Blank() {
 		return
 	}
-	all, _, err := h.senders.cache.Get(ctx)
-	one, ok := all.Find(row.Sender)
+	one, ok, _, err := h.senders.find(ctx, row.Sender)
 	if d.sender = one; ok {
 		return
 	}

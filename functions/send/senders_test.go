@@ -212,6 +212,26 @@ func TestTheSenderIsPartOfTheRequest(t *testing.T) {
 	w.sent(2)
 }
 
+func TestANewSenderWorksAtOnce(t *testing.T) {
+	w := newWorld(t)
+	w.shiftSenders()
+	responds(t, "before", w.post(hello), 200, "")
+	w.numbers(twoSenders)
+	responds(t, "new", w.post(hello, "sender", "shop"), 200, "")
+	w.leaves("new", fromShopsApp, 2)
+	before := fetched(w.env["GATEWAY_KEY_SECRET_ID"])
+	for range 5 {
+		responds(t, "unknown", w.post(hello, "sender", "sales"), 403, "SENDER_001")
+	}
+	if n := fetched(w.env["GATEWAY_KEY_SECRET_ID"]) - before; n != 0 { // the minute is not over
+		t.Errorf("read %d times", n)
+	}
+	w.pass(time.Minute)
+	w.numbers(strings.Replace(twoSenders, "{", `{"sales":{"key":"gateway-key-sales","phone_number_id":"308"},`, 1))
+	responds(t, "added", w.post(hello, "sender", "sales"), 200, "")
+	w.leaves("added", "308", 3)
+}
+
 // A row keeps its sender, whatever the client's entry and the secret say later.
 func TestEachAttemptOfARowUsesItsSender(t *testing.T) {
 	w := newSendersWorld(t)
