@@ -361,18 +361,6 @@ func TestARotatedKeyOfOneSenderIsReadAtOnceWhateverTheOthersMeet(t *testing.T) {
 }
 
 func TestSendersThatCannotBeUsedLeaveTheLastOnesInForce(t *testing.T) {
-	for _, value := range []string{
-		`{}`, `{"shop":{"key":"gateway-key-a"}`, `{"shop":{"key":"gateway-key-a"},}`, `{"shop":{"key":"gateway-key-a"}} x`, `{"shop":"gateway-key-a"}`, `{"shop":null}`,
-		`{"shop":{}}`, `{"shop":{"key":""}}`, `{"shop":{"key":" gateway-key-a"}}`, `{"shop":{"key":7}}`, `{"shop":{"key":null}}`, `{"shop":{"key":["gateway-key-a"]}}`,
-		`{"shop":{"key":"gateway-key-a","phone_number_id":""}}`, `{"shop":{"key":"gateway-key-a","phone_number_id":207}}`, `{"shop":{"key":"gateway-key-a","name":"x"}}`,
-		`{"shop":{"key":"gateway-key-a","key":"gateway-key-b"}}`, `{"shop":{"key":"gateway-key-a"},"shop":{"key":"gateway-key-b"}}`,
-		`{"shop":{"key":"gateway-key-a"},"default":{"key":"gateway-key-a"}}`, `{"":{"key":"gateway-key-a"}}`, `{"a b":{"key":"gateway-key-a"}}`,
-		`{"shop":{"key":"gateway-key-a","phone_number_id":"1"},"default":{"key":"gateway-key-b","phone_number_id":"1"}}`,
-	} {
-		if _, err := auth.ReadSenders(value); err == nil || strings.Contains(err.Error(), "gateway-key") {
-			t.Errorf("%s: %v", value, err)
-		}
-	}
 	w := newSendersWorld(t)
 	var used []string
 	w.front(func(rw http.ResponseWriter, r *http.Request) {

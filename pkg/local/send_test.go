@@ -198,11 +198,13 @@ func TestTheControlAddressChangesTheGateway(t *testing.T) {
 		{"/gateway/callbacks", `{"of":true}`, `unknown field \"of\"; want a JSON object`, 400},
 		{"/gateway/callbacks", `{"loss":2}`, "loss and fail_share must be between 0 and 1", 400},
 		{"/gateway/callbacks", `{"off":true}`, `{"off":true}`, 200},
-		{"/gateway/limits", `{"per_hour":1}`, `unknown field \"per_hour\"; want a JSON object; members left out stay unchanged, with the members per_second, per_minute`, 400},
+		{"/gateway/limits", `{"per_hour":1}`, `unknown field \"per_hour\"; want a JSON object; members left out stay unchanged, with the members per_second, per_minute, numbers`, 400},
 		{"/gateway/limits", `{"per_second":-1}`, "must be at least 1", 400},
 		{"/gateway/limits", `{"per_second":40}`, `{"per_second":40,"per_minute":4800}`, 200},
 		{"/schedules/faults", `{"gone":true}`, `unknown field \"gone\"; want a JSON object; {} ends them, with the members away, lost, held, twice`, 400},
 		{"/schedules/faults", `{"twice":true}`, `{"away":false,"lost":false,"held":false,"twice":true}`, 200},
+		{"/gateway/limits", `{"numbers":{"207":{"per_second":-1}}}`, "must be at least 1", 400},
+		{"/secrets/gateway?sender=shop", ``, `names no sender \"shop\"`, 400},
 		{"/secrets/clients", `{"a":[]}`, `client \"a\" needs a key`, 400},
 		{"/secrets/clients", `{}`, "want a JSON object of client name", 400},
 		{"/secrets/clients", `["a"]`, "want a JSON object of client name", 400},
@@ -239,13 +241,42 @@ func TestTheControlAddressChangesTheGateway(t *testing.T) {
 		t.Errorf("after the rotation: %d %s", sent.StatusCode, text)
 	}
 
+	// Two numbers, each with a key and limits of its own.
+	const numbers = `{"default":{"key":"new-gateway-key","phone_number_id":"106"},"shop":{"key":"shop-key","phone_number_id":"207"}}`
+	if status, text := control(http.MethodPut, "/secrets/gateway", numbers); status != 200 {
+		t.Fatalf("%d %s", status, text)
+	}
+	var named struct{ Value string }
+	_, text := control(http.MethodPut, "/secrets/gateway?sender=shop", "shop-key-2")
+	if want := strings.Replace(numbers, "shop-key", "shop-key-2", 1); json.Unmarshal([]byte(text), &named) != nil || named.Value != want {
+		t.Errorf("a new key of one number: %s", text)
+	}
+	control(http.MethodPut, "/gateway/limits", `{"numbers":{"207":{"per_minute":1}}}`)
+	if _, text := control(http.MethodGet, "/gateway/limits", ""); text != `{"per_second":40,"per_minute":4800,"numbers":{"207":{"per_second":0,"per_minute":1}}}` {
+		t.Errorf("limits: %s", text)
+	}
+	for _, want := range []struct {
+		key    string
+		status int
+	}{{"shop-key-2", 200}, {"shop-key-2", 429}, {"shop-key", 401}, {"new-gateway-key", 200}} {
+		if answer, text := r.call(http.MethodPost, r.Env["GATEWAY_URL"]+"/v1/wa/message", want.key, hello); answer.StatusCode != want.status {
+			t.Errorf("with key %s the Gateway returned %d %s", want.key, answer.StatusCode, text)
+		}
+	}
+	if _, text := control(http.MethodGet, "/gateway/messages", ""); strings.Count(text, `"phone_number_id":"207"`) != 1 {
+		t.Errorf("accepted %s", text)
+	}
+	if sent, text := r.send(hello); sent.StatusCode != 200 {
+		t.Errorf("from the default number: %d %s", sent.StatusCode, text)
+	}
+
 	before := r.Env["CLIENT_KEY"]
 	control(http.MethodPut, "/secrets/clients", `{"crm":["crm-new","crm-old"],"default":"mine"}`)
 	r.Reread()
 	if r.Env["CLIENT_KEY"] != "mine" {
 		t.Errorf("the environment file has the key %s", r.Env["CLIENT_KEY"])
 	}
-	_, text := control(http.MethodPut, "/secrets/clients", "")
+	_, text = control(http.MethodPut, "/secrets/clients", "")
 	r.Reread()
 	var put struct{ Value string }
 	var clients struct {

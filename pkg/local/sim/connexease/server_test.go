@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -347,4 +348,39 @@ func TestCallbacksCanFailRepeatGetLostAndBeLate(t *testing.T) {
 	if r.SetCallbacks(Callbacks{Loss: 2, Repeat: -1, DelayMS: -1}) == nil {
 		t.Error("taken")
 	}
+}
+
+func TestEachNumberHasItsKeyItsLimitsItsFaultsAndItsCallbacks(t *testing.T) {
+	r := start(t, func(c *Config) {
+		c.Numbers = func() []Number { return []Number{{Key: key}, {Key: "other", PhoneNumberID: "207"}} }
+	})
+	other := func() gateway.Result { return r.client.Send(t.Context(), "other", []byte(text1), false, false) }
+	r.SetLimits(Limits{Numbers: map[string]Limits{"207": {PerSecond: 1}}})
+	if err := r.SetFaults(Faults{{Kind: Answer, Status: 500, Number: "207", Times: 1}}); err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range []struct {
+		send func() gateway.Result
+		want int
+	}{
+		{func() gateway.Result { return r.send(text1) }, 200}, {other, 500}, {other, 200}, {other, 429},
+		{func() gateway.Result { return r.send(text1) }, 200},
+		{func() gateway.Result { return r.client.Send(t.Context(), "another", []byte(text1), false, false) }, 401},
+	} {
+		if result := c.send(); result.Status != c.want {
+			t.Errorf("request %d: %+v", i, result)
+		}
+	}
+	var from []string
+	for _, m := range r.Messages() {
+		from = append(from, m.PhoneNumberID)
+	}
+	if want := []string{"106540352242922", "207", "106540352242922"}; !slices.Equal(from, want) {
+		t.Errorf("sent from %v", from)
+	}
+	until(t, "callbacks", func() bool {
+		r.hook.mu.Lock()
+		defer r.hook.mu.Unlock()
+		return strings.Count(strings.Join(r.hook.bodies, "\n"), `"phone_number_id":"207"`) == 3
+	})
 }
