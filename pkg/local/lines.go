@@ -122,6 +122,7 @@ var (
 		"IDEM_001":   "repeat it after the response's Retry-After",
 		"IDEM_002":   "use a different Idempotency-Key, or repeat the first request unchanged",
 		"IDEM_003":   "use 1 to 255 visible ASCII characters",
+		"SENDER_001": "name a sender of the secret GatewayKeySecret that the client may use: functions/send/README.md, Several numbers",
 		"WINDOW_001": "send a template, or wait for the person's message: curl -X POST $CONTROL_URL/trigger/text",
 		"SEND_001":   `see what is known: curl $API_URL/v1/wa/message/<id> -H "Authorization: Bearer $CLIENT_KEY"`,
 		"SEND_002":   "repeat the request; curl $CONTROL_URL/gateway/faults shows what the simulated Gateway does",
