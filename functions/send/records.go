@@ -114,10 +114,12 @@ func (h *handler) deliverRecord(ctx context.Context, r *queue.Record, l *line) (
 	if h.chooseSender(ctx, &d, l) != nil && !over {
 		return true, jitter(ledger.Backoff(age, 0), spread)
 	}
-	if remaining := h.senders.of(d.sender.Name).pause.remaining(now); remaining > 0 && !over {
-		l.reason, l.sender = reasonPaused, d.sender.Name
-		remaining = ledger.Backoff(age, remaining)
-		return true, jitter(remaining, remaining/5)
+	if !over {
+		if remaining := h.senders.of(d.sender.Name).pause.remaining(now); remaining > 0 {
+			l.reason, l.sender = reasonPaused, d.sender.Name
+			remaining = ledger.Backoff(age, remaining)
+			return true, jitter(remaining, remaining/5)
+		}
 	}
 	if o.Summary.Receipt {
 		return h.passReceipt(ctx, r, &d, l)
