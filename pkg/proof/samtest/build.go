@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
-
 	"connexease-functions/pkg/local/template"
 )
 
@@ -20,27 +18,18 @@ const x86 = "x86_64"
 // machines maps SAM's names of processors to ELF's.
 var machines = map[string]elf.Machine{"arm64": elf.EM_AARCH64, x86: elf.EM_X86_64}
 
-// goArch is Go's name for a processor of SAM's.
-func goArch(arch string) string {
-	if arch == x86 {
-		return "amd64"
-	}
-	return arch
-}
-
-// functions returns the template's functions.
-func (p *project) functions() ([]template.Function, error) {
-	t, err := template.Load(filepath.Join(p.root, "template.yaml"), nil)
-	if err != nil {
-		return nil, err
-	}
-	return t.Functions()
+func (p *project) template() (*template.Template, error) {
+	return template.Load(filepath.Join(p.root, "template.yaml"), nil)
 }
 
 // bootstraps reads the binaries of a build, by function, and refuses those that would not run in
 // Lambda: for a different processor, or with a dependency on the libc of the build machine.
 func (p *project) bootstraps(build, arch string) (map[string][]byte, error) {
-	functions, err := p.functions()
+	t, err := p.template()
+	if err != nil {
+		return nil, err
+	}
+	functions, err := t.Functions()
 	if err != nil {
 		return nil, err
 	}
@@ -164,78 +153,4 @@ func (p *project) copy() (folder string, err error) {
 		}
 	}
 	return folder, nil
-}
-
-// endpoints lists the variables that a function in a container needs besides the template's own:
-// SAM passes on only variables that the template declares, and the deployed template declares none
-// of these.
-var endpoints = []string{"AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL_SCHEDULER"}
-
-// localTemplate returns template.yaml for this machine's processor, with the endpoints
-// declared, and its runtime.
-func localTemplate(source []byte, arch string) (text []byte, runtime string, err error) {
-	var doc yaml.Node
-	if err := yaml.Unmarshal(source, &doc); err != nil {
-		return nil, "", fmt.Errorf("template.yaml: %w", err)
-	}
-	if len(doc.Content) == 0 {
-		return nil, "", errors.New("template.yaml is empty")
-	}
-	function := member(member(doc.Content[0], "Globals"), "Function")
-	if r := member(function, "Runtime"); r.Value == "" {
-		return nil, "", errors.New("template.yaml has no Globals.Function.Runtime")
-	} else {
-		runtime = r.Value
-	}
-	*member(function, "Architectures") = yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{{Kind: yaml.ScalarNode, Value: arch}}}
-	variables := member(member(function, "Environment"), "Variables")
-	for _, name := range endpoints {
-		*member(variables, name) = yaml.Node{Kind: yaml.ScalarNode, Style: yaml.DoubleQuotedStyle}
-	}
-	text, err = yaml.Marshal(&doc)
-	return text, runtime, err
-}
-
-// member returns a member of a mapping, and creates it if it is absent.
-func member(n *yaml.Node, name string) *yaml.Node {
-	if n.Kind == 0 {
-		n.Kind = yaml.MappingNode
-	}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		if n.Content[i].Value == name {
-			return n.Content[i+1]
-		}
-	}
-	value := &yaml.Node{}
-	n.Content = append(n.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: name}, value)
-	return value
-}
-
-// builtTemplate returns the template that sam local runs.
-func (p *project) builtTemplate() string { return filepath.Join(p.state, "build", "template.yaml") }
-
-// buildLocal builds for this machine.
-func (p *project) buildLocal(ctx context.Context, s *sam, done *steps) error {
-	source, err := os.ReadFile(filepath.Join(p.root, "template.yaml"))
-	if err != nil {
-		return err
-	}
-	text, _, err := localTemplate(source, p.arch)
-	if err != nil {
-		return err
-	}
-	path := filepath.Join(p.state, "template.yaml")
-	if err := os.WriteFile(path, text, 0o644); err != nil {
-		return err
-	}
-	if _, err := s.run(ctx, p.root, map[string]string{"LAMBDA_ARCH": goArch(p.arch)}, "build", "--template-file", path,
-		"--base-dir", p.root, "--build-dir", filepath.Dir(p.builtTemplate()), "--build-in-source", "--parallel"); err != nil {
-		return err
-	}
-	built, err := p.bootstraps(filepath.Dir(p.builtTemplate()), p.arch)
-	if err != nil {
-		return err
-	}
-	done.done("sam build for this machine: %d static binaries for %s", len(built), p.arch)
-	return nil
 }

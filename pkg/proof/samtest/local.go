@@ -34,7 +34,7 @@ func (p *project) startLocal(ctx context.Context, s *sam, done *steps, serve boo
 	}
 	defer e.stop()
 	// Warm containers outlive sam local, and a killed run of this command leaves them behind.
-	built := filepath.Dir(p.builtTemplate())
+	built := filepath.Join(p.state, "sam-functions")
 	if err := e.removeContainers(built); err != nil {
 		return err
 	}
@@ -55,7 +55,10 @@ func (p *project) startLocal(ctx context.Context, s *sam, done *steps, serve boo
 		return err
 	}
 	defer backends.stop()
-	done.done("go run ./pkg/local -backends: they serve, containers reach them at %s", stack.ContainerHost)
+	if _, err := p.bootstraps(built, p.arch); err != nil {
+		return err
+	}
+	done.done("go run ./pkg/local -backends: static binaries for %s, and they serve; containers reach them at %s", p.arch, stack.ContainerHost)
 
 	l.args = append(base, "--env-vars", filepath.Join(p.state, "sam-variables.json"), "--add-host", stack.ContainerHost+":host-gateway")
 	if err := l.startAPI(ctx); err != nil {
@@ -71,15 +74,11 @@ func (p *project) startLocal(ctx context.Context, s *sam, done *steps, serve boo
 
 // base makes the image available on which SAM builds its own.
 func (l *local) base(ctx context.Context, e *engine) (args []string, what string, err error) {
-	source, err := os.ReadFile(filepath.Join(l.project.root, "template.yaml"))
+	t, err := l.project.template()
 	if err != nil {
 		return nil, "", err
 	}
-	_, runtime, err := localTemplate(source, l.project.arch)
-	if err != nil {
-		return nil, "", err
-	}
-	image, err := l.sam.baseImage(ctx, runtime, l.project.arch)
+	image, err := l.sam.baseImage(ctx, t.Runtime(), l.project.arch)
 	if err != nil {
 		return nil, "", err
 	}
@@ -133,7 +132,7 @@ func (l *local) samEnvironment() map[string]string {
 }
 
 func (l *local) startAPI(ctx context.Context) error {
-	args := append([]string{"local", "start-api", "--port", strconv.Itoa(l.project.port), "--warm-containers", "EAGER", "--template-file", l.project.builtTemplate()}, l.args...)
+	args := append([]string{"local", "start-api", "--port", strconv.Itoa(l.project.port), "--warm-containers", "EAGER", "--template-file", l.documented()}, l.args...)
 	var err error
 	if l.api, err = launch(filepath.Join(l.project.state, "sam.log"), l.project.root, l.sam.environment(l.samEnvironment()), true, l.sam.python, l.sam.arguments(args...)...); err != nil {
 		return err

@@ -103,9 +103,6 @@ func run(ctx context.Context, serve bool, port int) (err error) {
 			return err
 		}
 	}
-	if err := p.buildLocal(ctx, sam, &s); err != nil {
-		return err
-	}
 	if err := p.startLocal(ctx, sam, &s, serve); err != nil {
 		return err
 	}
