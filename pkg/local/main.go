@@ -60,10 +60,6 @@ func run(givenPort string, backends bool, database, givenState, forward string, 
 	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	defer stop()
 	go parent.Follow(starter, stop)
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return fmt.Errorf("there is no folder to cache in: %w", err)
-	}
 	lock, err := lockFolder(state, port)
 	if err != nil {
 		return err
@@ -81,7 +77,7 @@ func run(givenPort string, backends bool, database, givenState, forward string, 
 	defer func() { _ = logs.Close() }()
 	seen := &summaries{next: logs}
 	s, err := stack.Start(ctx, stack.Options{
-		Root: ".", State: state, Port: port, Backends: backends, DynamoDB: database, Cache: filepath.Join(cache, "connexease-functions"),
+		Root: ".", State: state, Port: port, Backends: backends, DynamoDB: database,
 		Progress: func(line string) { fmt.Println(line) }, Logs: seen,
 		Observe:           func(x httpapi.Exchange) { printExchange(x, seen) },
 		ObserveBatch:      func(b stack.Batch) { printBatch(b, seen) },

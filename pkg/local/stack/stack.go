@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -55,11 +56,10 @@ const endGrace = 3 * time.Second
 // Options of Start.
 type Options struct {
 	Root         string            // the project's folder
-	State        string            // folder for what is built
+	State        string            // folder for what is built; empty makes one that lasts until Close
 	Port         int               // of the API; 0 picks a free one
 	Backends     bool              // start everything but the functions
 	DynamoDB     string            // endpoint of a DynamoDB to use; empty starts DynamoDB Local
-	Cache        string            // folder that keeps DynamoDB Local
 	Overrides    map[string]string // template parameters; GatewayUrl defaults to the simulated Gateway's
 	MaxProcesses int               // of each function; 0 means the simulator's default
 	RetryDelays  []time.Duration   // before repeats of asynchronous invocations; none means the simulator's default
@@ -95,6 +95,7 @@ type Stack struct {
 	Functions map[string]*simlambda.Function // by logical id; none with Backends
 
 	options   Options
+	temporary string // State, where it was made here
 	tpl       *template.Template
 	functions []template.Function
 	failed    chan error
@@ -127,6 +128,12 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 			s.Close()
 		}
 	}()
+	if o.State == "" {
+		if s.temporary, err = os.MkdirTemp("", "stack-"); err != nil {
+			return nil, err
+		}
+		s.options.State = s.temporary
+	}
 	api, err := Listen(o.Port, o.Port)
 	if err != nil {
 		return nil, err
@@ -310,6 +317,9 @@ func (s *Stack) Close() {
 		}
 		if s.Database != nil {
 			s.Database.Stop()
+		}
+		if s.temporary != "" {
+			_ = os.RemoveAll(s.temporary)
 		}
 	})
 }

@@ -36,13 +36,12 @@ func TestMain(m *testing.M) {
 		if testing.Short() {
 			return m.Run()
 		}
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			fmt.Println(err)
-			return 1
-		}
 		ctx := context.Background()
-		folder, err := dynamodblocal.Install(ctx, filepath.Join(cache, "connexease-functions"), func(line string) { fmt.Println(line) })
+		cache, err := dynamodblocal.Cache()
+		folder := ""
+		if err == nil {
+			folder, err = dynamodblocal.Install(ctx, cache, func(line string) { fmt.Println(line) })
+		}
 		if err == nil {
 			database, err = dynamodblocal.Start(ctx, folder)
 		}

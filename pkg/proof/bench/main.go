@@ -42,10 +42,6 @@ type bench struct {
 
 // open starts a fresh stack, because DynamoDB Local slows down as its stream grows.
 func open(ctx context.Context) (*bench, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return nil, err
-	}
 	state, err := os.MkdirTemp("", "bench-")
 	if err != nil {
 		return nil, err
@@ -54,7 +50,7 @@ func open(ctx context.Context) (*bench, error) {
 	if err := compile(b.empty, "./pkg/proof/bench/empty", nil); err != nil {
 		return nil, err
 	}
-	b.stack, err = stack.Start(ctx, stack.Options{Root: ".", State: state, Cache: filepath.Join(cache, "connexease-functions"), Logs: &b.logs})
+	b.stack, err = stack.Start(ctx, stack.Options{Root: ".", State: state, Logs: &b.logs})
 	if err != nil {
 		_ = os.RemoveAll(state)
 		return nil, err
@@ -141,14 +137,6 @@ func (b *bench) expect(f *simlambda.Function, payload []byte, status int) (time.
 	return took, nil
 }
 
-func (b *bench) emptyFunction(env map[string]string) *simlambda.Function {
-	all := b.stack.Environment()
-	for k, v := range env {
-		all[k] = v
-	}
-	return simlambda.New(simlambda.Config{Name: "empty", Command: []string{b.empty}, Env: all, Timeout: 10 * time.Second, MemoryMB: 512, Logs: io.Discard})
-}
-
 // stored returns the items that the function wrote for a delivery, to put the same directly.
 func (b *bench) stored() ([]map[string]types.AttributeValue, error) {
 	var all []map[string]types.AttributeValue
@@ -164,21 +152,78 @@ func (b *bench) stored() ([]map[string]types.AttributeValue, error) {
 }
 
 func renamed(item map[string]types.AttributeValue, suffix string) map[string]types.AttributeValue {
-	copied := map[string]types.AttributeValue{}
-	for k, v := range item {
-		copied[k] = v
-	}
+	copied := maps.Clone(item)
 	pk := item["pk"].(*types.AttributeValueMemberS)
 	copied["pk"] = &types.AttributeValueMemberS{Value: pk.Value + suffix}
 	return copied
 }
 
+// warm compares a function with an operation alone plus the round trip to an empty handler. It
+// interleaves them, so that a noisy machine affects all three alike.
+func (b *bench) warm(what string, f *simlambda.Function, event func(n int) []byte, alone func(n int) error, bar string) (string, error) {
+	empty := simlambda.New(simlambda.Config{
+		Name: "empty", Command: []string{b.empty}, Env: b.stack.Environment(), Timeout: 10 * time.Second, MemoryMB: 512, Logs: io.Discard,
+	})
+	defer func() { _ = empty.Close() }()
+	var ours, bare, trip []time.Duration
+	for n := range 1500 {
+		o, err := b.invoke(f, event(n+1))
+		if err != nil {
+			return "", err
+		}
+		t, err := b.invoke(empty, event(n+1))
+		if err != nil {
+			return "", err
+		}
+		start := time.Now()
+		if err := alone(n); err != nil {
+			return "", err
+		}
+		p := time.Since(start)
+		if n >= 300 { // the virtual machine of DynamoDB Local warms up
+			ours, bare, trip = append(ours, o), append(bare, p), append(trip, t)
+		}
+	}
+	return row(what, median(ours), median(bare)+median(trip), bar), nil
+}
+
+// cold compares the first responses of new processes of a function with those of a handler that
+// makes the same calls, with an item like the function's.
+func (b *bench) cold(what, function string, env map[string]string, like map[string]types.AttributeValue, event func(n int) []byte) (string, error) {
+	fields := map[string]string{}
+	for k, v := range like {
+		if s, ok := v.(*types.AttributeValueMemberS); ok {
+			fields[k] = s.Value
+		}
+	}
+	item, err := json.Marshal(fields)
+	if err != nil {
+		return "", err
+	}
+	env["CALLS"], env["ITEM"] = function, string(item)
+	var ours, bare []time.Duration
+	for n := range 60 {
+		env["SUFFIX"] = fmt.Sprint(n)
+		o, err := b.first(filepath.Join(b.state, "bin", function), env, event(n+1))
+		if err != nil {
+			return "", err
+		}
+		p, err := b.first(b.empty, env, event(n+1))
+		if err != nil {
+			return "", err
+		}
+		if n >= 10 {
+			ours, bare = append(ours, o), append(bare, p)
+		}
+	}
+	return row(what, median(ours), median(bare), "1.25 x the same first calls"), nil
+}
+
 // first starts a process and waits for its first response.
 func (b *bench) first(binary string, env map[string]string, event []byte) (time.Duration, error) {
-	for k, v := range b.stack.Environment() {
-		env[k] = v
-	}
-	f := simlambda.New(simlambda.Config{Name: "first", Command: []string{binary}, Env: env, Timeout: 28 * time.Second, MemoryMB: 512, Logs: io.Discard})
+	all := b.stack.Environment()
+	maps.Copy(all, env)
+	f := simlambda.New(simlambda.Config{Name: "first", Command: []string{binary}, Env: all, Timeout: 28 * time.Second, MemoryMB: 512, Logs: io.Discard})
 	defer func() { _ = f.Close() }()
 	return b.invoke(f, event)
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -31,10 +30,7 @@ func message(n int) string {
 	return strings.Replace(string(body), `"id": "wamid.`, fmt.Sprintf(`"id": "wamid.N%07d`, n), 1)
 }
 
-// oneEvent interleaves its measurements, so that a noisy machine affects all three alike.
 func oneEvent(b *bench) (string, error) {
-	empty := b.emptyFunction(nil)
-	defer func() { _ = empty.Close() }()
 	if _, err := b.invoke(b.webhook(), b.event(b.secret, message(0))); err != nil {
 		return "", err
 	}
@@ -42,27 +38,10 @@ func oneEvent(b *bench) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var ours, bare, trip []time.Duration
-	for n := range 1500 {
-		o, err := b.invoke(b.webhook(), b.event(b.secret, message(n+1)))
-		if err != nil {
-			return "", err
-		}
-		t, err := b.invoke(empty, b.event(b.secret, message(n+1)))
-		if err != nil {
-			return "", err
-		}
-		item := renamed(items[0], fmt.Sprintf("B%07d", n))
-		start := time.Now()
-		if _, err := b.stack.DB.PutItem(b.ctx, &dynamodb.PutItemInput{TableName: &b.stack.TableName, Item: item}); err != nil {
-			return "", err
-		}
-		p := time.Since(start)
-		if n >= 300 { // the virtual machine of DynamoDB Local warms up
-			ours, bare, trip = append(ours, o), append(bare, p), append(trip, t)
-		}
-	}
-	return row("one event, warm, p50", median(ours), median(bare)+median(trip), "1.15 x (PutItem + empty round trip)"), nil
+	return b.warm("one event, warm, p50", b.webhook(), func(n int) []byte { return b.event(b.secret, message(n)) }, func(n int) error {
+		_, err := b.stack.DB.PutItem(b.ctx, &dynamodb.PutItemInput{TableName: &b.stack.TableName, Item: renamed(items[0], fmt.Sprintf("B%07d", n))})
+		return err
+	}, "1.15 x (PutItem + empty round trip)")
 }
 
 // statuses returns a delivery of n statuses of about 860 bytes each.
@@ -156,33 +135,8 @@ func coldStart(b *bench) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	fields := map[string]string{}
-	for k, v := range items[0] {
-		if s, ok := v.(*types.AttributeValueMemberS); ok {
-			fields[k] = s.Value
-		}
-	}
-	item, err := json.Marshal(fields)
-	if err != nil {
-		return "", err
-	}
-	var ours, bare []time.Duration
-	for n := range 60 {
-		env := map[string]string{"TABLE_NAME": b.stack.TableName, "WEBHOOK_SECRET_ID": stack.WebhookSecret, "OVERFLOW_QUEUE_URL": b.stack.Queues.URL("OverflowQueue")}
-		o, err := b.first(filepath.Join(b.state, "bin", "webhook"), env, b.event(b.secret, message(n+1)))
-		if err != nil {
-			return "", err
-		}
-		env["CALLS"], env["ITEM"] = "webhook", string(item)
-		p, err := b.first(b.empty, env, b.event(b.secret, message(n+1)))
-		if err != nil {
-			return "", err
-		}
-		if n >= 10 {
-			ours, bare = append(ours, o), append(bare, p)
-		}
-	}
-	return row("process start to first response, p50", median(ours), median(bare), "1.25 x the same first calls"), nil
+	env := map[string]string{"TABLE_NAME": b.stack.TableName, "WEBHOOK_SECRET_ID": stack.WebhookSecret, "OVERFLOW_QUEUE_URL": b.stack.Queues.URL("OverflowQueue")}
+	return b.cold("process start to first response, p50", "webhook", env, items[0], func(n int) []byte { return b.event(b.secret, message(n)) })
 }
 
 func memory(b *bench) (string, error) {

@@ -1,15 +1,12 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -18,6 +15,7 @@ import (
 	"connexease-functions/pkg/local/sim/connexease"
 	simlambda "connexease-functions/pkg/local/sim/lambda"
 	simsqs "connexease-functions/pkg/local/sim/sqs"
+	"connexease-functions/pkg/local/stack"
 	"connexease-functions/pkg/whatsapp"
 )
 
@@ -110,8 +108,6 @@ func warmSend(b *bench) (string, error) {
 	if err := b.unlimited(); err != nil {
 		return "", err
 	}
-	empty := b.emptyFunction(nil)
-	defer func() { _ = empty.Close() }()
 	if _, err := b.invoke(b.send(), b.sendEvent(hello(0), "")); err != nil {
 		return "", err
 	}
@@ -119,35 +115,16 @@ func warmSend(b *bench) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	key, _ := b.stack.Secrets.Current("GatewayKeySecret")
-	var ours, bare, trip []time.Duration
-	for n := range 1500 {
-		o, err := b.invoke(b.send(), b.sendEvent(hello(n+1), ""))
-		if err != nil {
-			return "", err
-		}
-		t, err := b.invoke(empty, b.sendEvent(hello(n+1), ""))
-		if err != nil {
-			return "", err
-		}
-		start := time.Now()
-		if err := b.do(s, n, key, b.stack.GatewayURL); err != nil {
-			return "", err
-		}
-		p := time.Since(start)
-		if n >= 300 { // the virtual machine of DynamoDB Local warms up
-			ours, bare, trip = append(ours, o), append(bare, p), append(trip, t)
-		}
-	}
-	return row("a send, warm, p50", median(ours), median(bare)+median(trip), "1.25 x (POST + two writes + empty round trip)"), nil
+	key, _ := b.stack.Secrets.Current(stack.GatewayKeySecret)
+	return b.warm("a send, warm, p50", b.send(), func(n int) []byte { return b.sendEvent(hello(n), "") }, func(n int) error {
+		return b.do(s, n, key, b.stack.GatewayURL)
+	}, "1.25 x (POST + two writes + empty round trip)")
 }
 
 func replay(b *bench) (string, error) {
 	if err := b.unlimited(); err != nil {
 		return "", err
 	}
-	empty := b.emptyFunction(nil)
-	defer func() { _ = empty.Close() }()
 	if _, err := b.invoke(b.send(), b.sendEvent(hello(0), "again")); err != nil {
 		return "", err
 	}
@@ -155,31 +132,17 @@ func replay(b *bench) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var ours, bare, trip []time.Duration
-	for n := range 1500 {
-		o, err := b.invoke(b.send(), b.sendEvent(hello(0), "again"))
-		if err != nil {
-			return "", err
-		}
-		t, err := b.invoke(empty, b.sendEvent(hello(0), "again"))
-		if err != nil {
-			return "", err
-		}
-		start := time.Now()
-		_, err = b.stack.DB.PutItem(b.ctx, &dynamodb.PutItemInput{
+	return b.warm("a replay of a stored response, p50", b.send(), func(int) []byte { return b.sendEvent(hello(0), "again") }, func(int) error {
+		_, err := b.stack.DB.PutItem(b.ctx, &dynamodb.PutItemInput{
 			TableName: &b.stack.TableName, Item: items[0], ConditionExpression: aws.String("attribute_not_exists(pk)"),
 			ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 		})
-		p := time.Since(start)
 		var refused *types.ConditionalCheckFailedException
 		if !errors.As(err, &refused) {
-			return "", fmt.Errorf("the condition held: %w", err)
+			return fmt.Errorf("the condition held: %w", err)
 		}
-		if n >= 300 {
-			ours, bare, trip = append(ours, o), append(bare, p), append(trip, t)
-		}
-	}
-	return row("a replay of a stored response, p50", median(ours), median(bare)+median(trip), "1.15 x (failed condition + empty round trip)"), nil
+		return nil
+	}, "1.15 x (failed condition + empty round trip)")
 }
 
 // largest returns a body with more to check than the largest public one: a full list.
@@ -206,7 +169,6 @@ func validation(*bench) (string, error) {
 	return fmt.Sprintf("%-42s %.1f us %33s", fmt.Sprintf("validation of %d bytes", len(body)), float64(result.NsPerOp())/1000, "100 us"), nil
 }
 
-// sendColdStart compares with a handler that makes the same first calls.
 func sendColdStart(b *bench) (string, error) {
 	if err := b.unlimited(); err != nil {
 		return "", err
@@ -218,38 +180,13 @@ func sendColdStart(b *bench) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	fields := map[string]string{}
-	for k, v := range s.row {
-		if text, ok := v.(*types.AttributeValueMemberS); ok {
-			fields[k] = text.Value
-		}
+	env := map[string]string{
+		"TABLE_NAME": b.stack.TableName, "GATEWAY_URL": b.stack.GatewayURL, "QUEUE_URL": b.stack.QueueURL,
+		"GATEWAY_KEY_SECRET_ID": stack.GatewayKeySecret, "CLIENT_KEYS_SECRET_ID": stack.ClientKeysSecret,
+		"QUEUE_ARN": simsqs.ARN("OutboundQueue"), "SCHEDULE_GROUP": "ScheduleGroup",
+		"SCHEDULE_ROLE_ARN": "arn:aws:iam::000000000000:role/ScheduleRole", "SCHEDULE_DLQ_ARN": simsqs.ARN("ScheduleDeadLetters"),
 	}
-	item, err := json.Marshal(fields)
-	if err != nil {
-		return "", err
-	}
-	var ours, bare []time.Duration
-	for n := range 60 {
-		env := map[string]string{
-			"TABLE_NAME": b.stack.TableName, "GATEWAY_URL": b.stack.GatewayURL, "QUEUE_URL": b.stack.QueueURL,
-			"GATEWAY_KEY_SECRET_ID": "GatewayKeySecret", "CLIENT_KEYS_SECRET_ID": "ClientKeysSecret",
-			"QUEUE_ARN": simsqs.ARN("OutboundQueue"), "SCHEDULE_GROUP": "ScheduleGroup",
-			"SCHEDULE_ROLE_ARN": "arn:aws:iam::000000000000:role/ScheduleRole", "SCHEDULE_DLQ_ARN": simsqs.ARN("ScheduleDeadLetters"),
-		}
-		o, err := b.first(filepath.Join(b.state, "bin", "send"), env, b.sendEvent(hello(n+1), ""))
-		if err != nil {
-			return "", err
-		}
-		env["CALLS"], env["ITEM"], env["SUFFIX"] = "send", string(item), fmt.Sprint(n)
-		p, err := b.first(b.empty, env, b.sendEvent(hello(n+1), ""))
-		if err != nil {
-			return "", err
-		}
-		if n >= 10 {
-			ours, bare = append(ours, o), append(bare, p)
-		}
-	}
-	return row("send: process start to first response, p50", median(ours), median(bare), "1.25 x the same first calls"), nil
+	return b.cold("send: process start to first response, p50", "send", env, s.row, func(n int) []byte { return b.sendEvent(hello(n), "") })
 }
 
 // sendMemory measures the peak of a process that has sent single messages.

@@ -8,7 +8,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -40,13 +39,8 @@ func Run(m *testing.M, leaks []string) int {
 		Backends = &stack.Stack{} // without a backend, as NewTable skips
 		return m.Run()
 	}
-	cache, err := os.UserCacheDir()
-	if err == nil {
-		Backends, err = stack.Start(context.Background(), stack.Options{
-			Root: root, Backends: true, Cache: filepath.Join(cache, "connexease-functions"),
-			Progress: func(line string) { fmt.Println(line) },
-		})
-	}
+	var err error
+	Backends, err = stack.Start(context.Background(), stack.Options{Root: root, Backends: true, Progress: func(line string) { fmt.Println(line) }})
 	if err != nil {
 		fmt.Println(err)
 		return 1

@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"connexease-functions/pkg/local/dynamodblocal"
 	"connexease-functions/pkg/local/parent"
 	"connexease-functions/pkg/proof/laptop"
 )
@@ -120,11 +121,11 @@ func newProject(serve bool) (*project, error) {
 	if _, err := os.Stat("template.yaml"); err != nil {
 		return nil, fmt.Errorf("run it in the project's folder, as make sam-test does: %w", err)
 	}
-	cache, err := os.UserCacheDir()
+	cache, err := dynamodblocal.Cache()
 	if err != nil {
-		return nil, fmt.Errorf("there is no folder to cache in: %w", err)
+		return nil, err
 	}
-	p := &project{root: root, state: filepath.Join(root, ".local", "sam-test"), cache: filepath.Join(cache, "connexease-functions"), arch: "arm64"}
+	p := &project{root: root, state: filepath.Join(root, ".local", "sam-test"), cache: cache, arch: "arm64"}
 	if serve {
 		p.state = filepath.Join(root, ".local", "sam")
 	}

@@ -58,7 +58,6 @@ type soak struct {
 	saying sync.Mutex
 	out    io.Writer
 	stack  *stack.Stack
-	state  string // folder for binaries
 	client *http.Client
 	began  time.Time
 	length time.Duration
@@ -127,23 +126,12 @@ func run(ctx context.Context, root string, length time.Duration, out, logs io.Wr
 
 // open starts a stack whose Gateway misbehaves. logs may be nil. Call close.
 func open(ctx context.Context, root string, length time.Duration, out, logs io.Writer) (_ *soak, err error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return nil, fmt.Errorf("there is no folder to cache in: %w", err)
-	}
 	s := &soak{
 		out: out, length: length, answers: map[string]int{}, pids: map[int]bool{}, heard: heard{events: map[string]int{}},
 		client: &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 32}},
 	}
-	if s.state, err = os.MkdirTemp("", "soak-"); err != nil {
-		return nil, err
-	}
-	s.stack, err = stack.Start(ctx, stack.Options{
-		Root: root, State: s.state, Cache: filepath.Join(cache, "connexease-functions"), Logs: logs,
-		Progress: func(line string) { s.say("%s", line) },
-	})
+	s.stack, err = stack.Start(ctx, stack.Options{Root: root, Logs: logs, Progress: func(line string) { s.say("%s", line) }})
 	if err != nil {
-		_ = os.RemoveAll(s.state)
 		return nil, err
 	}
 	listening, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -163,7 +151,6 @@ func (s *soak) close() {
 	s.listening.Wait()
 	s.stack.Close()
 	s.client.CloseIdleConnections()
-	_ = os.RemoveAll(s.state)
 }
 
 func (s *soak) say(format string, values ...any) {

@@ -42,18 +42,7 @@ func run(ctx context.Context, folder string) error {
 	if err != nil {
 		return err
 	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return fmt.Errorf("there is no folder to cache in: %w", err)
-	}
-	state, err := os.MkdirTemp("", "try-")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.RemoveAll(state) }()
-	s, err := stack.Start(ctx, stack.Options{
-		Root: ".", State: state, Cache: filepath.Join(cache, "connexease-functions"), Progress: func(line string) { fmt.Println(line) },
-	})
+	s, err := stack.Start(ctx, stack.Options{Root: ".", Progress: func(line string) { fmt.Println(line) }})
 	if err != nil {
 		return err
 	}

@@ -61,11 +61,7 @@ func TestAFolderOfBodiesIsDeliveredAndCounted(t *testing.T) {
 // What is deployed loses nothing, so other servers stand in its place.
 func TestWhatIsLostIsReported(t *testing.T) {
 	laptop.NeedsJava(t)
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := stack.Start(t.Context(), stack.Options{Root: root, State: t.TempDir(), Cache: filepath.Join(cache, "connexease-functions"), Progress: func(string) {}})
+	s, err := stack.Start(t.Context(), stack.Options{Root: root})
 	if err != nil {
 		t.Fatal(err)
 	}
