@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"sync"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"connexease-functions/pkg/table"
 )
@@ -110,24 +110,16 @@ func (p *program) scan(ctx context.Context, db *table.Table, s table.Selection, 
 func (p *program) remove(ctx context.Context, db *table.Table, all []table.Item) error {
 	shown := p.progress("Removing", int64(len(all)))
 	defer shown.end()
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var group sync.WaitGroup
-	slots := make(chan struct{}, parallel)
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallel)
 	for _, it := range all {
-		slots <- struct{}{}
-		if ctx.Err() != nil {
-			break
-		}
-		group.Go(func() {
-			defer func() { <-slots }()
-			if err := db.Remove(ctx, it); err != nil {
-				cancel(err)
-				return
+		group.Go(func() error {
+			if err := context.Cause(ctx); err != nil {
+				return err
 			}
-			shown.add(1)
+			defer shown.add(1)
+			return db.Remove(ctx, it)
 		})
 	}
-	group.Wait()
-	return context.Cause(ctx)
+	return group.Wait()
 }

@@ -257,13 +257,7 @@ func underItsKey(body, id string) string {
 		envelope = m
 	}
 	envelope["idempotencyKey"], _ = json.Marshal(id)
-	var text strings.Builder
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false) // the message stays unchanged
-	if encoder.Encode(envelope) != nil {
-		return body
-	}
-	return text.String()
+	return string(plainJSON(envelope, "")) // the message stays unchanged
 }
 
 // members reads an object by its exact names; nil for anything else.

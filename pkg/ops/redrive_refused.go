@@ -59,10 +59,16 @@ func quote(s string) []byte {
 	if s == "" {
 		return nil
 	}
+	return plainJSON(s, "")
+}
+
+// plainJSON encodes what always can be, without escapes for HTML.
+func plainJSON(v any, indent string) []byte {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(s) // a string always marshals
+	encoder.SetIndent("", indent)
+	_ = encoder.Encode(v)
 	return bytes.TrimSpace(b.Bytes())
 }
 

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -22,14 +20,7 @@ func (r *redrive) show(ctx context.Context, key string) error {
 		return fmt.Errorf("%s: %w", key, err)
 	}
 	delete(head, "payload")
-	var text bytes.Buffer
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(head.Plain(printable)); err != nil {
-		return err
-	}
-	r.printf("%sPayload, %d bytes:\n%s\n", text.Bytes(), len(payload), printable(payload))
+	r.printf("%s\nPayload, %d bytes:\n%s\n", plainJSON(head.Plain(printable), "  "), len(payload), printable(payload))
 	return nil
 }
 

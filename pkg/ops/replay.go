@@ -93,11 +93,7 @@ func (r *replay) find(ctx context.Context) (err error) {
 	if r.table, err = r.target.table(); err != nil {
 		return err
 	}
-	r.bus = r.target.outputs["EventBusName"]
-	if r.target.local() {
-		r.bus = r.target.env["EVENT_BUS_NAME"]
-	}
-	if r.bus == "" {
+	if r.bus = r.target.named("EVENT_BUS_NAME", "EventBusName"); r.bus == "" {
 		return fmt.Errorf("the stack %s has no event bus", r.target.name)
 	}
 	found, err := r.target.tpl.Pipes()

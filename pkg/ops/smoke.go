@@ -69,10 +69,8 @@ type smoke struct {
 	failed        bool
 }
 
-func (s *smoke) ok(text string) { s.printf("ok      %s\n", text) }
-func (s *smoke) off(text string) {
-	s.printf("off     %s\n", text)
-}
+func (s *smoke) ok(text string)  { s.printf("ok      %s\n", text) }
+func (s *smoke) off(text string) { s.printf("off     %s\n", text) }
 
 func (s *smoke) bad(what, do string) {
 	s.printf("FAILED  %s\n        -> %s\n", what, do)
@@ -328,10 +326,7 @@ func (s *smoke) envelope(key string) string {
 func queued(key string) string { return "/" + ledger.ID("sqs", key) }
 
 func (s *smoke) queue(ctx context.Context) {
-	address := s.target.outputs["QueueUrl"]
-	if s.target.local() {
-		address = s.target.env["QUEUE_URL"]
-	}
+	address := s.target.named("QUEUE_URL", "QueueUrl")
 	key, body := s.mark+"-queue", s.envelope(s.mark+"-queue")
 	if _, err := s.target.sqs().SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &address, MessageBody: &body}); err != nil {
 		s.bad("the outbound queue does not accept a message: "+why(err).Error(), "your own credentials need sqs:SendMessage for this")

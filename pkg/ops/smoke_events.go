@@ -123,10 +123,7 @@ func (s *smoke) localRule(ctx context.Context, pattern []byte, paths map[string]
 
 // emit puts an event on the bus.
 func (s *smoke) emit(ctx context.Context) error {
-	on := s.target.outputs["EventBusName"]
-	if s.target.local() {
-		on = s.target.env["EVENT_BUS_NAME"]
-	}
+	on := s.target.named("EVENT_BUS_NAME", "EventBusName")
 	out, err := s.target.events().PutEvents(ctx, &eventbridge.PutEventsInput{Entries: []bus.PutEventsRequestEntry{{
 		EventBusName: &on, Source: aws.String("smoke"), DetailType: aws.String("Smoke"), Detail: aws.String(fmt.Sprintf(`{"wamid":%q}`, s.mark+busSuffix)),
 	}}})

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,7 +30,6 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 
-	"connexease-functions/pkg/config"
 	"connexease-functions/pkg/local/template"
 	"connexease-functions/pkg/table"
 )
@@ -194,67 +194,45 @@ func why(err error) error {
 	return errors.New(strings.Join(strings.Fields(err.Error()), " "))
 }
 
-// at returns the address of a service of the laptop's stack; nil for AWS's own. For a service that
-// the laptop lacks, it is an address without a server.
-func (t *target) at(service string) *string {
-	if !t.local() {
-		return nil
+// at sets base to the address of a service of the laptop's stack, and leaves AWS's own. For a
+// service that the laptop lacks, it is an address without a server.
+func (t *target) at(base **string, service string) {
+	if t.local() {
+		*base = aws.String(cmp.Or(t.env["AWS_ENDPOINT_URL_"+service], "http://127.0.0.1:9"))
 	}
-	if address := t.env["AWS_ENDPOINT_URL_"+service]; address != "" {
-		return &address
-	}
-	return aws.String("http://127.0.0.1:9")
 }
 
 func (t *target) dynamodb(options ...func(*dynamodb.Options)) *dynamodb.Client {
-	reread := func(o *dynamodb.Options) { o.Retryer = config.Rereading() }
-	return dynamodb.NewFromConfig(t.cfg, append([]func(*dynamodb.Options){reread, func(o *dynamodb.Options) {
-		if base := t.at("DYNAMODB"); base != nil {
-			o.BaseEndpoint = base
-		}
-	}}, options...)...)
+	return dynamodb.NewFromConfig(t.cfg, append(options, func(o *dynamodb.Options) { t.at(&o.BaseEndpoint, "DYNAMODB") })...)
 }
 
-func (t *target) streams() *dynamodbstreams.Client {
-	return dynamodbstreams.NewFromConfig(t.cfg, func(o *dynamodbstreams.Options) {
-		o.Retryer = config.Rereading()
-		if base := t.at("DYNAMODB"); base != nil { // DynamoDB Local serves both
-			o.BaseEndpoint = base
-		}
-	})
+func (t *target) streams() *dynamodbstreams.Client { // DynamoDB Local serves both
+	return dynamodbstreams.NewFromConfig(t.cfg, func(o *dynamodbstreams.Options) { t.at(&o.BaseEndpoint, "DYNAMODB") })
 }
 
 func (t *target) sqs() *sqs.Client {
-	return sqs.NewFromConfig(t.cfg, func(o *sqs.Options) {
-		if base := t.at("SQS"); base != nil {
-			o.BaseEndpoint = base
-		}
-	})
+	return sqs.NewFromConfig(t.cfg, func(o *sqs.Options) { t.at(&o.BaseEndpoint, "SQS") })
 }
 
 func (t *target) lambda() *lambda.Client {
-	return lambda.NewFromConfig(t.cfg, func(o *lambda.Options) {
-		o.Retryer = aws.NopRetryer{}
-		if base := t.at("LAMBDA"); base != nil {
-			o.BaseEndpoint = base
-		}
-	})
+	return lambda.NewFromConfig(t.cfg, func(o *lambda.Options) { o.Retryer = aws.NopRetryer{}; t.at(&o.BaseEndpoint, "LAMBDA") })
 }
 
 func (t *target) events() *eventbridge.Client {
-	return eventbridge.NewFromConfig(t.cfg, func(o *eventbridge.Options) {
-		if base := t.at("EVENTBRIDGE"); base != nil {
-			o.BaseEndpoint = base
-		}
-	})
+	return eventbridge.NewFromConfig(t.cfg, func(o *eventbridge.Options) { t.at(&o.BaseEndpoint, "EVENTBRIDGE") })
 }
 
 func (t *target) secrets() *secretsmanager.Client {
-	return secretsmanager.NewFromConfig(t.cfg, func(o *secretsmanager.Options) {
-		if base := t.at("SECRETS_MANAGER"); base != nil {
-			o.BaseEndpoint = base
-		}
-	})
+	return secretsmanager.NewFromConfig(t.cfg, func(o *secretsmanager.Options) { t.at(&o.BaseEndpoint, "SECRETS_MANAGER") })
+}
+
+// named returns what the laptop's environment file has under a variable, and a deployed stack as an
+// output.
+func (t *target) named(variable, output string) string {
+	if t.local() {
+		return t.env[variable]
+	}
+	return t.outputs[output]
 }
 
 func (t *target) tableName() (string, error) {

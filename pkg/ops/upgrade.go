@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"connexease-functions/pkg/table"
 	"connexease-functions/pkg/whatsapp"
@@ -57,43 +59,26 @@ func (u *upgrade) run(ctx context.Context) error {
 		return err
 	}
 	u.aliases, u.there = map[whatsapp.Pair]time.Time{}, map[whatsapp.Pair]bool{}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var group sync.WaitGroup
-	slots := make(chan struct{}, parallel)
-	do := func(work func() error) {
-		if ctx.Err() != nil {
-			return
-		}
-		slots <- struct{}{}
-		group.Go(func() {
-			defer func() { <-slots }()
-			if err := work(); err != nil {
-				cancel(err)
-			}
-		})
-	}
-	err = u.scan(ctx, u.db, table.Selection{}, func(it table.Item) {
+	group, working := errgroup.WithContext(ctx)
+	group.SetLimit(parallel)
+	err = u.scan(working, u.db, table.Selection{}, func(it table.Item) {
 		if !it.IsPart() {
-			do(func() error { return u.one(ctx, it) })
+			group.Go(func() error { return u.one(working, it) })
 		}
 	})
-	group.Wait()
-	if err == nil {
-		err = context.Cause(ctx)
+	if first := group.Wait(); first != nil {
+		err = first // which ended the scan
 	}
+	group, working = errgroup.WithContext(ctx)
+	group.SetLimit(parallel)
 	for pair, received := range u.aliases {
 		if u.there[pair] {
 			delete(u.aliases, pair)
 		} else if u.apply && err == nil {
-			do(func() error { return u.db.AddAlias(ctx, pair, received) })
+			group.Go(func() error { return u.db.AddAlias(working, pair, received) })
 		}
 	}
-	group.Wait()
-	if err == nil {
-		err = context.Cause(ctx)
-	}
-	if err != nil {
+	if err = cmp.Or(err, group.Wait()); err != nil {
 		return fmt.Errorf("not all were looked at: %w. Run it again", why(err))
 	}
 	u.report()
