@@ -1,6 +1,7 @@
 package lambda
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -113,13 +114,8 @@ func (a *InvokeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *InvokeAPI) serve(w http.ResponseWriter, r *http.Request) {
-	name, qualifier := nameAndQualifier(r.PathValue("name"))
-	if q := r.URL.Query().Get("Qualifier"); q != "" {
-		qualifier = q
-	}
-	target, known := a.targets[name]
-	if !known || qualifier != "" && qualifier != latest {
-		refuseInvoke(w, http.StatusNotFound, "ResourceNotFoundException", "Function not found: "+Config{Name: name}.arn())
+	target, known := a.named(w, r)
+	if !known {
 		return
 	}
 	kind := r.Header.Get("X-Amz-Invocation-Type")
@@ -127,7 +123,7 @@ func (a *InvokeAPI) serve(w http.ResponseWriter, r *http.Request) {
 	if kind == "Event" {
 		limit = maxAsyncBytes
 	}
-	payload, err := readBounded(r.Body, r.ContentLength, limit)
+	payload, err := readBounded(r.Body, limit)
 	if errors.Is(err, errTooLarge) {
 		refuseInvoke(w, http.StatusRequestEntityTooLarge, "RequestTooLargeException", "The request payload exceeded the Invoke request body JSON input quota.")
 		return
@@ -223,13 +219,20 @@ func (a *InvokeAPI) pause(d time.Duration) {
 // latest is the only version.
 const latest = "$LATEST"
 
-// nameAndQualifier reads a name, a partial or a full ARN, each with an optional qualifier.
-func nameAndQualifier(id string) (name, qualifier string) {
+// named returns the function named by a request, or responds that there is none. The name may be a
+// partial or a full ARN, each with an optional qualifier.
+func (a *InvokeAPI) named(w http.ResponseWriter, r *http.Request) (target Target, known bool) {
+	id := r.PathValue("name")
 	if _, rest, isARN := strings.Cut(id, ":function:"); isARN {
 		id = rest
 	}
-	name, qualifier, _ = strings.Cut(id, ":")
-	return name, qualifier
+	name, qualifier, _ := strings.Cut(id, ":")
+	qualifier = cmp.Or(r.URL.Query().Get("Qualifier"), qualifier, latest)
+	target, known = a.targets[name]
+	if known = known && qualifier == latest; !known {
+		refuseInvoke(w, http.StatusNotFound, "ResourceNotFoundException", "Function not found: "+Config{Name: name}.arn())
+	}
+	return target, known
 }
 
 // refuseInvoke writes an error as Lambda's API does: the SDKs read the error's name from the

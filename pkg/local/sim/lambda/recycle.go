@@ -49,12 +49,11 @@ type configuration struct {
 // updateConfiguration is UpdateFunctionConfiguration, limited to Description: the template has all
 // settings.
 func (a *InvokeAPI) updateConfiguration(w http.ResponseWriter, r *http.Request) {
-	target, known := a.named(r)
+	target, known := a.named(w, r)
 	if !known {
-		refuseInvoke(w, http.StatusNotFound, "ResourceNotFoundException", "Function not found: "+Config{Name: r.PathValue("name")}.arn())
 		return
 	}
-	body, err := readBounded(r.Body, r.ContentLength, maxConfiguration)
+	body, err := readBounded(r.Body, maxConfiguration)
 	if errors.Is(err, errTooLarge) {
 		refuseInvoke(w, http.StatusRequestEntityTooLarge, "RequestTooLargeException", "The request is too large.")
 		return
@@ -75,9 +74,8 @@ func (a *InvokeAPI) updateConfiguration(w http.ResponseWriter, r *http.Request) 
 
 // showConfiguration is GetFunctionConfiguration.
 func (a *InvokeAPI) showConfiguration(w http.ResponseWriter, r *http.Request) {
-	target, known := a.named(r)
+	target, known := a.named(w, r)
 	if !known {
-		refuseInvoke(w, http.StatusNotFound, "ResourceNotFoundException", "Function not found: "+Config{Name: r.PathValue("name")}.arn())
 		return
 	}
 	f := target.Function
@@ -89,11 +87,4 @@ func (a *InvokeAPI) showConfiguration(w http.ResponseWriter, r *http.Request) {
 	f.mu.Unlock()
 	w.Header()["Content-Type"] = jsonType
 	_ = json.NewEncoder(w).Encode(c) // the caller may have gone
-}
-
-// named returns the function named by a request.
-func (a *InvokeAPI) named(r *http.Request) (Target, bool) {
-	name, qualifier := nameAndQualifier(r.PathValue("name"))
-	target, known := a.targets[name]
-	return target, known && (qualifier == "" || qualifier == latest)
 }

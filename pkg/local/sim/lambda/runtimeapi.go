@@ -173,7 +173,7 @@ func (p *process) response(w http.ResponseWriter, r *http.Request, id string) {
 		refuseID(w)
 		return
 	}
-	payload, err := readBounded(r.Body, r.ContentLength, MaxResponseBytes)
+	payload, err := readBounded(r.Body, MaxResponseBytes)
 	switch {
 	case errors.Is(err, errTooLarge):
 		rest, _ := io.Copy(io.Discard, io.LimitReader(r.Body, maxDrain))
@@ -206,7 +206,7 @@ func (p *process) failure(w http.ResponseWriter, r *http.Request, id string) {
 		refuseID(w)
 		return
 	}
-	payload, err := readBounded(r.Body, r.ContentLength, MaxResponseBytes)
+	payload, err := readBounded(r.Body, MaxResponseBytes)
 	if err != nil || len(payload) == 0 {
 		kind := r.Header.Get("Lambda-Runtime-Function-Error-Type")
 		if kind == "" {
@@ -218,7 +218,7 @@ func (p *process) failure(w http.ResponseWriter, r *http.Request, id string) {
 }
 
 func (p *process) initFailed(w http.ResponseWriter, r *http.Request) {
-	payload, err := readBounded(r.Body, r.ContentLength, MaxResponseBytes)
+	payload, err := readBounded(r.Body, MaxResponseBytes)
 	if err != nil || len(payload) == 0 {
 		payload = errorObject("Runtime.Unknown", "")
 	}
@@ -280,29 +280,11 @@ func exitError(id string, cause error) []byte {
 var errTooLarge = errors.New("too large")
 
 // readBounded reads at most limit bytes; if there are more, it returns what it has with
-// errTooLarge. A negative length means unknown.
-func readBounded(r io.Reader, length, limit int64) ([]byte, error) {
-	if length > limit {
-		return nil, errTooLarge
+// errTooLarge.
+func readBounded(r io.Reader, limit int64) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err == nil && int64(len(text)) > limit {
+		err = errTooLarge
 	}
-	if length < 0 {
-		length = 4 << 10
-	}
-	// The extra byte distinguishes the end from a full buffer.
-	buf := make([]byte, 0, length+1)
-	for {
-		n, err := r.Read(buf[len(buf):cap(buf)])
-		buf = buf[:len(buf)+n]
-		switch {
-		case int64(len(buf)) > limit:
-			return buf, errTooLarge
-		case err == io.EOF:
-			return buf, nil
-		case err != nil:
-			return buf, err
-		}
-		if len(buf) == cap(buf) {
-			buf = append(buf, 0)[:len(buf)]
-		}
-	}
+	return text, err
 }
