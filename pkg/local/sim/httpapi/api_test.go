@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"connexease-functions/pkg/local/sim/echo"
 	"connexease-functions/pkg/local/sim/lambda"
 )
 
@@ -28,33 +29,12 @@ func newAPI(t testing.TB, f *lambda.Function, observe func(Exchange)) (*httptest
 	return s, a
 }
 
-func send(t testing.TB, s *httptest.Server, method, target, body string, headers ...string) (*http.Response, string) {
-	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, s.URL+target, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := 0; i < len(headers); i += 2 {
-		r.Header.Add(headers[i], headers[i+1])
-	}
-	answer, err := s.Client().Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	b, err := io.ReadAll(answer.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return answer, string(b)
-}
-
 func TestARequestArrivesAsAnEventOfFormat2(t *testing.T) {
 	var seen Exchange
 	s, a := newAPI(t, newFunction(t, nil), func(x Exchange) { seen = x })
 	at := time.Date(2026, 11, 24, 1, 39, 53, 7e6, time.FixedZone("", 3600))
 	a.now = func() time.Time { return at }
-	answer, body := send(t, s, "POST", "/v1/wa/message?b=2&a=1&b=x%2Cy+z&empty", `{"text":"<&> ü"}`,
+	answer, body := echo.Send(t, s, "POST", "/v1/wa/message?b=2&a=1&b=x%2Cy+z&empty", `{"text":"<&> ü"}`,
 		"Content-Type", "application/json; charset=utf-8", "X-Two", "1", "X-Two", "2", "Cookie", "c=1; d=2", "User-Agent", "test", "X-Amzn-Trace-Id", "Root=1-a-b")
 	var got, want map[string]any
 	if err := json.Unmarshal([]byte(body), &got); err != nil {
@@ -98,7 +78,7 @@ func TestARequestArrivesAsAnEventOfFormat2(t *testing.T) {
 
 func TestAbsentPartsOfARequestAreAbsentFromTheEvent(t *testing.T) {
 	s, _ := newAPI(t, newFunction(t, nil), nil)
-	_, body := send(t, s, "GET", "/", "")
+	_, body := echo.Send(t, s, "GET", "/", "")
 	var got map[string]any
 	if err := json.Unmarshal([]byte(body), &got); err != nil {
 		t.Fatal(err)
@@ -136,7 +116,7 @@ func TestRoutesAreMatchedAsInAPIGateway(t *testing.T) {
 		"POST /unknown?x=/webhook":    `404`,
 	} {
 		method, target, _ := strings.Cut(request, " ")
-		answer, body := send(t, s, method, target, "")
+		answer, body := echo.Send(t, s, method, target, "")
 		if want == "404" {
 			if answer.StatusCode != 404 || method != "HEAD" && body != `{"message":"Not Found"}` || answer.Header.Get("Content-Type") != "application/json" {
 				t.Errorf("%s: %d %s", request, answer.StatusCode, body)
@@ -180,7 +160,7 @@ func TestABodyIsTextOrBase64ByItsTypeAndItsBytes(t *testing.T) {
 		if c.kind != "" {
 			headers = []string{"Content-Type", c.kind}
 		}
-		_, body := send(t, s, "POST", "/webhook", c.body, headers...)
+		_, body := echo.Send(t, s, "POST", "/webhook", c.body, headers...)
 		var e struct {
 			Body            []byte `json:"body"`
 			IsBase64Encoded bool   `json:"isBase64Encoded"`
@@ -219,7 +199,7 @@ func TestAFunctionsReplyBecomesTheResponse(t *testing.T) {
 		`{"statusCode":99}`:            {500, jsonKind, `{"message":"Internal Server Error"}`},
 		`{"statusCode":200,"body":"?","isBase64Encoded":true}`: {500, jsonKind, `{"message":"Internal Server Error"}`},
 	} {
-		answer, body := send(t, s, "POST", "/webhook", "", "X-Do", "raw", "X-Text", payload)
+		answer, body := echo.Send(t, s, "POST", "/webhook", "", "X-Do", "raw", "X-Text", payload)
 		if answer.StatusCode != want.status || body != want.body || answer.Header.Get("Content-Type") != want.kind || answer.Header.Get("apigw-requestid") == "" {
 			t.Errorf("%s: %d %s %q", payload, answer.StatusCode, answer.Header.Get("Content-Type"), body)
 		}
@@ -232,11 +212,11 @@ func TestAFunctionsReplyBecomesTheResponse(t *testing.T) {
 func TestAFunctionsFailureIsAnInternalServerErrorWithoutDetails(t *testing.T) {
 	s, _ := newAPI(t, newFunction(t, func(c *lambda.Config) { c.Timeout = time.Second }), nil)
 	for _, wrong := range []string{"fail", "exit", "panic", "hang"} {
-		answer, body := send(t, s, "POST", "/webhook", "", "X-Do", wrong, "X-Text", "a secret")
+		answer, body := echo.Send(t, s, "POST", "/webhook", "", "X-Do", wrong, "X-Text", "a secret")
 		if answer.StatusCode != 500 || body != `{"message":"Internal Server Error"}` || answer.Header.Get("Content-Type") != "application/json" {
 			t.Errorf("%s: %d %s", wrong, answer.StatusCode, body)
 		}
-		if answer, _ := send(t, s, "POST", "/webhook", ""); answer.StatusCode != 201 {
+		if answer, _ := echo.Send(t, s, "POST", "/webhook", ""); answer.StatusCode != 201 {
 			t.Errorf("after %s: %d", wrong, answer.StatusCode)
 		}
 	}
@@ -246,7 +226,7 @@ func TestARequestThatIsTooLargeIsRefusedByTheGateway(t *testing.T) {
 	f := newFunction(t, nil)
 	s, _ := newAPI(t, f, nil)
 	for size, kind := range map[int]string{maxBody + 1: "text/plain", lambda.MaxRequestBytes: "text/plain", lambda.MaxRequestBytes * 3 / 4: "image/png"} {
-		answer, body := send(t, s, "POST", "/webhook", strings.Repeat("x", size), "Content-Type", kind)
+		answer, body := echo.Send(t, s, "POST", "/webhook", strings.Repeat("x", size), "Content-Type", kind)
 		if answer.StatusCode != 413 || body != `{"message":"Request Entity Too Large"}` {
 			t.Errorf("%d bytes of %s: %d %.60s", size, kind, answer.StatusCode, body)
 		}
@@ -277,7 +257,7 @@ func TestTheIntegrationTimeoutEndsTheWaitButNotTheInvocation(t *testing.T) {
 	s, a := newAPI(t, f, nil)
 	before := pid(t, f)
 	a.limit = 50 * time.Millisecond
-	answer, body := send(t, s, "POST", "/webhook", "", "X-Do", "get", "X-Url", gate.URL)
+	answer, body := echo.Send(t, s, "POST", "/webhook", "", "X-Do", "get", "X-Url", gate.URL)
 	if answer.StatusCode != 503 || body != `{"message":"Service Unavailable"}` {
 		t.Errorf("%d %s", answer.StatusCode, body)
 	}
@@ -291,8 +271,8 @@ func TestTheIntegrationTimeoutEndsTheWaitButNotTheInvocation(t *testing.T) {
 func BenchmarkWarmRoundTrip(b *testing.B) {
 	body := strings.Repeat("x", 1000)
 	s, _ := newAPI(b, newFunction(b, nil), nil)
-	send(b, s, "POST", "/webhook", body, "Content-Type", "text/plain")
+	echo.Send(b, s, "POST", "/webhook", body, "Content-Type", "text/plain")
 	for b.Loop() {
-		send(b, s, "POST", "/webhook", body, "Content-Type", "text/plain")
+		echo.Send(b, s, "POST", "/webhook", body, "Content-Type", "text/plain")
 	}
 }

@@ -1,40 +1,20 @@
 package httpapi
 
 import (
-	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
 
+	"connexease-functions/pkg/local/sim/echo"
 	"connexease-functions/pkg/local/sim/lambda"
 )
 
-// binary is the function under sim/lambda's testdata/echo: it does what a request's headers say.
-var binary string
-
-func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "httpapi")
-		if err != nil {
-			panic(err)
-		}
-		defer os.RemoveAll(dir)
-		binary = filepath.Join(dir, "bootstrap")
-		build := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", binary, "../lambda/testdata/echo")
-		if out, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "%s\n", out)
-			return 1
-		}
-		return m.Run()
-	}())
-}
+func TestMain(m *testing.M) { os.Exit(echo.Run(m)) }
 
 func newFunction(t testing.TB, change func(*lambda.Config)) *lambda.Function {
 	t.Helper()
-	c := lambda.Config{Name: "EchoFunction", Command: []string{binary}, Timeout: 20 * time.Second}
+	c := lambda.Config{Name: "EchoFunction", Command: []string{echo.Binary}, Timeout: 20 * time.Second}
 	if change != nil {
 		change(&c)
 	}

@@ -19,6 +19,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"connexease-functions/pkg/local/sim/echo"
 )
 
 func TestAnEventIsEchoedByteForByteByOneWarmProcess(t *testing.T) {
@@ -318,7 +320,7 @@ func TestCloseLeavesNoProcessAndNoGoroutine(t *testing.T) {
 		arrived <- struct{}{}
 		<-r.Context().Done()
 	}))
-	f := New(Config{Name: "Echo", Command: []string{binary}, Timeout: time.Minute, Env: map[string]string{"STUBBORN": "1"}})
+	f := New(Config{Name: "Echo", Command: []string{echo.Binary}, Timeout: time.Minute, Env: map[string]string{"STUBBORN": "1"}})
 	failed := make(chan error)
 	go func() { _, err := f.Invoke(t.Context(), do("get", "url", gate.URL)); failed <- err }()
 	<-arrived
@@ -351,7 +353,7 @@ func TestCloseLeavesNoProcessAndNoGoroutine(t *testing.T) {
 
 func TestProcessesExitWhenTheirStackIsKilled(t *testing.T) {
 	stack := exec.Command(os.Args[0])
-	stack.Env = append(os.Environ(), helperVariable+"="+binary)
+	stack.Env = append(os.Environ(), helperVariable+"="+echo.Binary)
 	stdin, err := stack.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

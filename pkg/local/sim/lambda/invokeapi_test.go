@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"connexease-functions/pkg/local/sim/echo"
 )
 
 // lambdaAPI is an Invoke API with the invocations and destination records that it produced.
@@ -48,7 +50,7 @@ func TestInvokeReturnsTheFunctionsPayloadUnderItsRequestID(t *testing.T) {
 		"EchoFunction", "EchoFunction:$LATEST", "123456789012:function:EchoFunction",
 		"arn:aws:lambda:us-east-1:123456789012:function:EchoFunction", "arn%3Aaws%3Alambda%3Aus-east-1%3A123456789012%3Afunction%3AEchoFunction%3A%24LATEST",
 	} {
-		answer, body := send(t, l.server, "POST", "/2015-03-31/functions/"+name+"/invocations", `{"a":1}`)
+		answer, body := echo.Send(t, l.server, "POST", "/2015-03-31/functions/"+name+"/invocations", `{"a":1}`)
 		if answer.StatusCode != 200 || body != `{"a":1}` || answer.Header.Get("X-Amz-Function-Error") != "" ||
 			answer.Header.Get("X-Amz-Executed-Version") != "$LATEST" || answer.Header.Get("Content-Type") != "application/json" {
 			t.Errorf("%s: %d %s %v", name, answer.StatusCode, body, answer.Header)
@@ -57,10 +59,10 @@ func TestInvokeReturnsTheFunctionsPayloadUnderItsRequestID(t *testing.T) {
 			t.Errorf("observed %+v", last)
 		}
 	}
-	if _, body := send(t, l.server, "POST", invocations, ""); body != "{}" {
+	if _, body := echo.Send(t, l.server, "POST", invocations, ""); body != "{}" {
 		t.Errorf("without a payload the function sees %s", body)
 	}
-	answer, body := send(t, l.server, "POST", invocations, string(do("fail", "text", "no luck")), "X-Amz-Invocation-Type", "RequestResponse")
+	answer, body := echo.Send(t, l.server, "POST", invocations, string(do("fail", "text", "no luck")), "X-Amz-Invocation-Type", "RequestResponse")
 	if answer.StatusCode != 200 || answer.Header.Get("X-Amz-Function-Error") != "Unhandled" || body != `{"errorMessage":"no luck","errorType":"OutOfLuck"}` {
 		t.Errorf("a function error: %d %s %v", answer.StatusCode, body, answer.Header)
 	}
@@ -84,7 +86,7 @@ func TestInvalidInvocationsAreRefusedAsByLambda(t *testing.T) {
 		"too large for it":  {invocations, `"` + strings.Repeat("x", maxAsyncBytes) + `"`, []string{"X-Amz-Invocation-Type", "Event"}, 413, "RequestTooLargeException"},
 		"a page in browser": {invocations, "{}", []string{"Origin", "https://evil.example"}, 403, ""},
 	} {
-		answer, body := send(t, l.server, "POST", c.target, c.body, c.headers...)
+		answer, body := echo.Send(t, l.server, "POST", c.target, c.body, c.headers...)
 		var said struct{ Type, Message string }
 		if answer.StatusCode != c.status || answer.Header.Get("X-Amzn-Errortype") != c.kind {
 			t.Errorf("%s: %d %s %s", name, answer.StatusCode, answer.Header.Get("X-Amzn-Errortype"), body)
@@ -93,14 +95,14 @@ func TestInvalidInvocationsAreRefusedAsByLambda(t *testing.T) {
 			t.Errorf("%s: %s", name, body)
 		}
 	}
-	if answer, body := send(t, l.server, "POST", invocations, "{}", "X-Amz-Invocation-Type", "DryRun"); answer.StatusCode != 204 || body != "" {
+	if answer, body := echo.Send(t, l.server, "POST", invocations, "{}", "X-Amz-Invocation-Type", "DryRun"); answer.StatusCode != 204 || body != "" {
 		t.Errorf("DryRun: %d %s", answer.StatusCode, body)
 	}
 	if n := l.function.Status().Invocations; n != 0 {
 		t.Errorf("%d of them reached the function", n)
 	}
 	_ = l.function.Close()
-	if answer, _ := send(t, l.server, "POST", invocations, "{}"); answer.StatusCode != 500 || answer.Header.Get("X-Amzn-Errortype") != "ServiceException" {
+	if answer, _ := echo.Send(t, l.server, "POST", invocations, "{}"); answer.StatusCode != 500 || answer.Header.Get("X-Amzn-Errortype") != "ServiceException" {
 		t.Errorf("a closed function: %d", answer.StatusCode)
 	}
 }
@@ -108,7 +110,7 @@ func TestInvalidInvocationsAreRefusedAsByLambda(t *testing.T) {
 func TestAnEventIsRepeatedTwiceUnderOneIDAndThenGoesToItsDestination(t *testing.T) {
 	l := newLambdaAPI(t, 2, time.Millisecond)
 	began := time.Now().Truncate(time.Millisecond)
-	answer, body := send(t, l.server, "POST", invocations, `{"do":"fail","text":"no luck"}`, "X-Amz-Invocation-Type", "Event")
+	answer, body := echo.Send(t, l.server, "POST", invocations, `{"do":"fail","text":"no luck"}`, "X-Amz-Invocation-Type", "Event")
 	id := answer.Header.Get("X-Amzn-Requestid")
 	if answer.StatusCode != http.StatusAccepted || body != "" {
 		t.Fatalf("%d %s", answer.StatusCode, body)
@@ -145,7 +147,7 @@ func TestAnEventIsRepeatedTwiceUnderOneIDAndThenGoesToItsDestination(t *testing.
 
 func TestAnEventThatSucceedsRunsOnce(t *testing.T) {
 	l := newLambdaAPI(t, 2)
-	send(t, l.server, "POST", invocations, "{}", "X-Amz-Invocation-Type", "Event")
+	echo.Send(t, l.server, "POST", invocations, "{}", "X-Amz-Invocation-Type", "Event")
 	l.Close()
 	if len(l.seen) != 1 || len(l.records) != 0 || l.seen[0].Attempt != 1 {
 		t.Errorf("%d attempts, %d records", len(l.seen), len(l.records))
@@ -154,7 +156,7 @@ func TestAnEventThatSucceedsRunsOnce(t *testing.T) {
 
 func TestCloseLosesNoEventThatWaitsForItsRepeat(t *testing.T) {
 	l := newLambdaAPI(t, 1, time.Hour)
-	send(t, l.server, "POST", invocations, string(do("exit")), "X-Amz-Invocation-Type", "Event")
+	echo.Send(t, l.server, "POST", invocations, string(do("exit")), "X-Amz-Invocation-Type", "Event")
 	eventually(t, "the first attempt has failed", func() bool {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -165,7 +167,7 @@ func TestCloseLosesNoEventThatWaitsForItsRepeat(t *testing.T) {
 		t.Errorf("%d attempts, records %s", len(l.seen), l.records)
 	}
 	for _, kind := range []string{"Event", "RequestResponse"} {
-		if answer, _ := send(t, l.server, "POST", invocations, "{}", "X-Amz-Invocation-Type", kind); answer.StatusCode != 503 {
+		if answer, _ := echo.Send(t, l.server, "POST", invocations, "{}", "X-Amz-Invocation-Type", kind); answer.StatusCode != 503 {
 			t.Errorf("%s after Close: %d", kind, answer.StatusCode)
 		}
 	}
@@ -194,7 +196,7 @@ func TestAConfigurationUpdateGivesEveryLaterInvocationANewProcess(t *testing.T) 
 		busy <- r
 	}()
 	eventually(t, "an invocation is under way", func() bool { return l.function.Status().Invocations == 2 })
-	answer, body := send(t, l.server, "PUT", configurationPath, `{"Description":"revoked"}`)
+	answer, body := echo.Send(t, l.server, "PUT", configurationPath, `{"Description":"revoked"}`)
 	if answer.StatusCode != 200 || !strings.Contains(body, `"LastUpdateStatus":"Successful"`) || !strings.Contains(body, `"Description":"revoked"`) {
 		t.Fatalf("%d %s", answer.StatusCode, body)
 	}
@@ -211,15 +213,15 @@ func TestAConfigurationUpdateGivesEveryLaterInvocationANewProcess(t *testing.T) 
 		t.Errorf("the invocation under way: %s %s", r.FunctionError, r.Payload)
 	}
 	eventually(t, "the old process has ended", func() bool { return gone(before) })
-	if _, body := send(t, l.server, "GET", configurationPath, ""); !strings.Contains(body, `"Description":"revoked"`) {
+	if _, body := echo.Send(t, l.server, "GET", configurationPath, ""); !strings.Contains(body, `"Description":"revoked"`) {
 		t.Errorf("read back: %s", body)
 	}
 	for _, bad := range []string{`{}`, `{"MemorySize":1024}`, `{"Description":"x","Timeout":1}`, `{"Description":7}`, `x`, `{"Description":"` + strings.Repeat("x", 257) + `"}`} {
-		if answer, body := send(t, l.server, "PUT", configurationPath, bad); answer.StatusCode != 400 {
+		if answer, body := echo.Send(t, l.server, "PUT", configurationPath, bad); answer.StatusCode != 400 {
 			t.Errorf("%s: %d %s", bad, answer.StatusCode, body)
 		}
 	}
-	if answer, _ := send(t, l.server, "PUT", "/2015-03-31/functions/Other/configuration", `{"Description":"x"}`); answer.StatusCode != 404 {
+	if answer, _ := echo.Send(t, l.server, "PUT", "/2015-03-31/functions/Other/configuration", `{"Description":"x"}`); answer.StatusCode != 404 {
 		t.Errorf("a function that is not there: %d", answer.StatusCode)
 	}
 }

@@ -5,21 +5,16 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
-)
 
-// binary is the function under testdata/echo.
-var binary string
+	"connexease-functions/pkg/local/sim/echo"
+)
 
 const helperVariable = "LAMBDASIM_TEST_HELPER"
 
@@ -27,20 +22,7 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv(helperVariable); path != "" {
 		helper(path)
 	}
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "lambda")
-		if err != nil {
-			panic(err)
-		}
-		defer os.RemoveAll(dir)
-		binary = filepath.Join(dir, "bootstrap")
-		build := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", binary, "./testdata/echo")
-		if out, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "%s\n", out)
-			return 1
-		}
-		return m.Run()
-	}())
+	os.Exit(echo.Run(m))
 }
 
 // helper is a stack that is killed: it prints the id of the process that it started, and waits.
@@ -56,7 +38,7 @@ func helper(path string) {
 
 func newFunction(t testing.TB, change func(*Config)) *Function {
 	t.Helper()
-	c := Config{Name: "EchoFunction", Command: []string{binary}, Timeout: 20 * time.Second}
+	c := Config{Name: "EchoFunction", Command: []string{echo.Binary}, Timeout: 20 * time.Second}
 	if change != nil {
 		change(&c)
 	}
@@ -146,27 +128,6 @@ func processState(pid int) string {
 		return ""
 	}
 	return string(bytes.TrimSpace(out)[:1])
-}
-
-func send(t testing.TB, s *httptest.Server, method, target, body string, headers ...string) (*http.Response, string) {
-	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, s.URL+target, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := 0; i < len(headers); i += 2 {
-		r.Header.Add(headers[i], headers[i+1])
-	}
-	answer, err := s.Client().Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	b, err := io.ReadAll(answer.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return answer, string(b)
 }
 
 func BenchmarkWarmInvocation(b *testing.B) {
