@@ -2,8 +2,8 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -78,7 +78,7 @@ func (u *upgrade) run(ctx context.Context) error {
 			group.Go(func() error { return u.db.AddAlias(working, pair, received) })
 		}
 	}
-	if err = cmp.Or(err, group.Wait()); err != nil {
+	if err = errors.Join(err, group.Wait()); err != nil {
 		return fmt.Errorf("not all were looked at: %w. Run it again", why(err))
 	}
 	u.report()
