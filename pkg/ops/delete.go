@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"connexease-functions/pkg/config"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
@@ -138,7 +140,7 @@ func (p *program) deleteStack(ctx context.Context, t *target) error {
 }
 
 func (p *program) deleteTable(ctx context.Context, t *target, name string) error {
-	db := t.dynamodb()
+	db := t.dynamodb(config.Rereading())
 	off := false
 	if _, err := db.UpdateTable(ctx, &dynamodb.UpdateTableInput{TableName: &name, DeletionProtectionEnabled: &off}); err != nil {
 		return err

@@ -30,6 +30,7 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 
+	"connexease-functions/pkg/config"
 	"connexease-functions/pkg/local/template"
 	"connexease-functions/pkg/table"
 )
@@ -202,12 +203,15 @@ func (t *target) at(base **string, service string) {
 	}
 }
 
-func (t *target) dynamodb(options ...func(*dynamodb.Options)) *dynamodb.Client {
-	return dynamodb.NewFromConfig(t.cfg, append(options, func(o *dynamodb.Options) { t.at(&o.BaseEndpoint, "DYNAMODB") })...)
+func (t *target) dynamodb(retryer aws.Retryer) *dynamodb.Client {
+	return dynamodb.NewFromConfig(t.cfg, func(o *dynamodb.Options) { o.Retryer = retryer; t.at(&o.BaseEndpoint, "DYNAMODB") })
 }
 
-func (t *target) streams() *dynamodbstreams.Client { // DynamoDB Local serves both
-	return dynamodbstreams.NewFromConfig(t.cfg, func(o *dynamodbstreams.Options) { t.at(&o.BaseEndpoint, "DYNAMODB") })
+func (t *target) streams() *dynamodbstreams.Client {
+	return dynamodbstreams.NewFromConfig(t.cfg, func(o *dynamodbstreams.Options) {
+		o.Retryer = config.Rereading()
+		t.at(&o.BaseEndpoint, "DYNAMODB") // DynamoDB Local serves both
+	})
 }
 
 func (t *target) sqs() *sqs.Client {
@@ -256,7 +260,7 @@ func (t *target) table() (*table.Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	return table.New(t.dynamodb(), name, days), nil
+	return table.New(t.dynamodb(config.Rereading()), name, days), nil
 }
 
 // writer returns the table as configured in the webhook function: pkg/table retries, its client
@@ -267,7 +271,7 @@ func (t *target) writer() (*table.Table, error) {
 		return nil, err
 	}
 	days, err := t.days()
-	return table.New(t.dynamodb(func(o *dynamodb.Options) { o.Retryer = aws.NopRetryer{} }), reader.Name(), days), err
+	return table.New(t.dynamodb(aws.NopRetryer{}), reader.Name(), days), err
 }
 
 // days returns for how many days the stack keeps its events.
