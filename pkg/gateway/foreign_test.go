@@ -110,7 +110,10 @@ func TestMetasNotNowInsideGW001IsReleasedAndNothingElseIs(t *testing.T) {
 }
 
 func TestNoInformationalAnswerOutlivesTheDeadline(t *testing.T) {
-	const deadline = 300 * time.Millisecond
+	const (
+		deadline = time.Second // enough to connect on a busy machine
+		patience = time.Minute // a call that outlives its deadline never ends
+	)
 	for name, c := range map[string]struct {
 		h      func(conn *net.TCPConn)
 		reason Reason
@@ -137,6 +140,7 @@ func TestNoInformationalAnswerOutlivesTheDeadline(t *testing.T) {
 		}, ReasonTimeout},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			ended := make(chan struct{})
 			client, _ := broken(t, func(conn *net.TCPConn) {
 				defer close(ended)
@@ -153,12 +157,12 @@ func TestNoInformationalAnswerOutlivesTheDeadline(t *testing.T) {
 				if r.State != Unknown || c.reason != "" && r.Reason != c.reason || len(r.Body) != 0 {
 					t.Errorf("%s %s with %d bytes", r.State, r.Reason, len(r.Body))
 				}
-			case <-time.After(10 * deadline):
+			case <-time.After(patience):
 				t.Fatal("the call outlives its deadline")
 			}
 			select {
 			case <-ended:
-			case <-time.After(10 * deadline):
+			case <-time.After(patience):
 				t.Error("the connection outlives the call")
 			}
 		})

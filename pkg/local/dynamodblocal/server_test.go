@@ -15,8 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
+	"connexease-functions/pkg/proof/await"
 	"connexease-functions/pkg/proof/laptop"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -61,22 +61,6 @@ func ownTemporary(t *testing.T) string {
 	folder := t.TempDir()
 	t.Setenv("TMPDIR", folder)
 	return folder
-}
-
-// eventually polls until the condition holds.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("not within 20 s: %s", what)
-		case <-tick.C:
-		}
-	}
 }
 
 func gone(pid int) bool { return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }
@@ -147,8 +131,8 @@ func TestItEndsWhenItsParentIsKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = command.Wait()
-	eventually(t, "the JVM ends", func() bool { return gone(pid) })
-	eventually(t, "the temporary folder is removed", func() bool { return empty(t, temporary) })
+	await.Until(t, "the JVM ends", func() bool { return gone(pid) })
+	await.Until(t, "the temporary folder is removed", func() bool { return empty(t, temporary) })
 }
 
 func TestAnUnexpectedEndClosesDoneAndAPortInUseIsReplaced(t *testing.T) {
@@ -240,7 +224,7 @@ func TestACancelledStartEndsItsProcesses(t *testing.T) {
 		_, err := Start(ctx, t.TempDir())
 		failed <- err
 	}()
-	eventually(t, "java runs", func() bool { _, err := os.Stat(running); return err == nil })
+	await.Until(t, "java runs", func() bool { _, err := os.Stat(running); return err == nil })
 	cancel()
 	if err := <-failed; !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)

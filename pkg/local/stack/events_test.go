@@ -24,6 +24,7 @@ import (
 	simeventbridge "connexease-functions/pkg/local/sim/eventbridge"
 	"connexease-functions/pkg/local/sim/pipes"
 	"connexease-functions/pkg/local/template"
+	"connexease-functions/pkg/proof/await"
 )
 
 // newTable creates a table like the template's, which only this test writes to.
@@ -127,7 +128,7 @@ func TestTheStreamResumesWhereAFaultStoppedIt(t *testing.T) {
 			write(t, s, table, fmt.Sprint("key", k), 2*n-1)
 			write(t, s, table, fmt.Sprint("key", k), 2*n)
 		}
-		eventually(t, "every change came", func() bool {
+		await.Until(t, "every change came", func() bool {
 			last := reached()
 			return last["key0"] == 2*n && last["key1"] == 2*n && last["key2"] == 2*n
 		})
@@ -167,7 +168,7 @@ func TestARulesTargetIsTheOutboundQueue(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = answer.Body.Close()
-	eventually(t, "the event is on the queue", func() bool { return s.Queues.Depth("OutboundQueue").Visible == 1 })
+	await.Until(t, "the event is on the queue", func() bool { return s.Queues.Depth("OutboundQueue").Visible == 1 })
 }
 
 func TestAnEventThatARuleDropsIsCountedAndReportedEachTime(t *testing.T) {
@@ -188,7 +189,7 @@ func TestAnEventThatARuleDropsIsCountedAndReportedEachTime(t *testing.T) {
 				}
 			}
 		}
-		eventually(t, "the good one is on the queue", func() bool { return s.Queues.Depth("OutboundQueue").Visible == n })
+		await.Until(t, "the good one is on the queue", func() bool { return s.Queues.Depth("OutboundQueue").Visible == n })
 	}
 	if got := s.Bus.Rules()["shipped"].Dropped; got != 3 {
 		t.Errorf("%d dropped, want 3", got)

@@ -24,6 +24,7 @@ import (
 	"connexease-functions/pkg/local/dynamodblocal"
 	simlambda "connexease-functions/pkg/local/sim/lambda"
 	simsqs "connexease-functions/pkg/local/sim/sqs"
+	"connexease-functions/pkg/proof/await"
 	"connexease-functions/pkg/proof/laptop"
 )
 
@@ -80,19 +81,6 @@ func put(t *testing.T, s *Stack, url, body string) {
 	t.Helper()
 	if _, err := s.queueClient().SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &url, MessageBody: &body}); err != nil {
 		t.Fatal(err)
-	}
-}
-
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	deadline, tick := time.After(20*time.Second), time.NewTicker(2*time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("not within 20 s: %s", what)
-		}
 	}
 }
 
@@ -308,14 +296,14 @@ func TestAQueueInvokesItsFunctionAndCloseWaitsForABatchInProgress(t *testing.T) 
 	}
 
 	put(t, s, out, "done")
-	eventually(t, "the record is done", func() bool { return len(seen.get()) == 1 && s.Queues.Idle("Out") })
+	await.Until(t, "the record is done", func() bool { return len(seen.get()) == 1 && s.Queues.Idle("Out") })
 	put(t, s, out, "fail")
-	eventually(t, "the record has failed", func() bool { return len(seen.get()) == 2 })
+	await.Until(t, "the record has failed", func() bool { return len(seen.get()) == 2 })
 	if d := s.Queues.Depth("Out"); d != (simsqs.Depth{InFlight: 1}) {
 		t.Errorf("a record that failed is gone: %+v", d)
 	}
 	put(t, s, out, "crash")
-	eventually(t, "the function has crashed", func() bool { return len(seen.get()) == 3 })
+	await.Until(t, "the function has crashed", func() bool { return len(seen.get()) == 3 })
 	for i, want := range []Batch{{Failed: 0}, {Failed: 1}, {Failed: 1, FunctionError: "Unhandled"}} {
 		got := seen.get()[i]
 		if got.Queue != "Out" || got.Function != "DoFunction" || got.Records != 1 || got.Failed != want.Failed || got.FunctionError != want.FunctionError ||
@@ -326,7 +314,7 @@ func TestAQueueInvokesItsFunctionAndCloseWaitsForABatchInProgress(t *testing.T) 
 
 	// An event that fails twice is kept by its destination.
 	invoke("Event", `{"do":"fail"}`)
-	eventually(t, "the destination has it", func() bool { return s.Queues.Depth("Lost").Visible == 1 })
+	await.Until(t, "the destination has it", func() bool { return s.Queues.Depth("Lost").Visible == 1 })
 	got, err := s.queueClient().ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: aws.String(s.Queues.URL("Lost"))})
 	if err != nil || len(got.Messages) != 1 || !strings.Contains(*got.Messages[0].Body, `"approximateInvokeCount":2},"requestPayload":{"do":"fail"}`) {
 		t.Errorf("the destination has %+v, %v", got, err)

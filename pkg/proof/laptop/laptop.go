@@ -19,10 +19,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
-)
 
-// patience is how long Until waits: much longer than a busy machine needs.
-const patience = 3 * time.Minute
+	"connexease-functions/pkg/proof/await"
+)
 
 // Stack is a running stack.
 type Stack struct {
@@ -99,18 +98,9 @@ func (s *Stack) Reread() {
 }
 
 // Until waits for a condition.
-func (s *Stack) Until(what string, is func() bool) {
+func (s *Stack) Until(what string, holds func() bool) {
 	s.t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	end := time.After(patience)
-	for !is() {
-		select {
-		case <-tick.C:
-		case <-end:
-			s.t.Fatalf("waited too long until %s", what)
-		}
-	}
+	await.Until(s.t, what, holds)
 }
 
 // Try sends a request with the webhook secret, and returns the body of its response; empty if there

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"connexease-functions/pkg/local/sim/echo"
+	"connexease-functions/pkg/proof/await"
 )
 
 func TestAnEventIsEchoedByteForByteByOneWarmProcess(t *testing.T) {
@@ -132,7 +133,7 @@ func TestAFunctionThatTakesTooLongIsKilled(t *testing.T) {
 	if m := expectError(t, r, "Sandbox.Timedout"); m != "RequestId: "+r.RequestID+" Error: Task timed out after 0.25 seconds" {
 		t.Errorf("message %q", m)
 	}
-	eventually(t, "the process is gone", func() bool { return gone(before) })
+	await.Until(t, "the process is gone", func() bool { return gone(before) })
 	if after := pid(t, f); after == before {
 		t.Errorf("the killed process %d is still used", before)
 	}
@@ -250,10 +251,10 @@ func TestTheProcessUsedLastIsUsedNext(t *testing.T) {
 	both.Wait()
 	// A process is idle only once it has asked for work again, a moment after its response.
 	settled := func() bool { f.mu.Lock(); defer f.mu.Unlock(); return len(f.idle) == 2 }
-	eventually(t, "both are idle", settled)
+	await.Until(t, "both are idle", settled)
 	first := pid(t, f)
 	for range 3 {
-		eventually(t, "both are idle", settled)
+		await.Until(t, "both are idle", settled)
 		if next := pid(t, f); next != first {
 			t.Fatalf("process %d, then %d", first, next)
 		}
@@ -278,7 +279,7 @@ func TestACallerThatGivesUpLeavesTheInvocationRunning(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	close(release)
-	eventually(t, "the process is idle again", func() bool { f.mu.Lock(); defer f.mu.Unlock(); return len(f.idle) == 1 })
+	await.Until(t, "the process is idle again", func() bool { f.mu.Lock(); defer f.mu.Unlock(); return len(f.idle) == 1 })
 	if after := pid(t, f); after != before {
 		t.Errorf("process %d was replaced by %d", before, after)
 	}
@@ -297,14 +298,14 @@ func TestAnInvocationIsNotLostToAnIdleProcessThatIsKilled(t *testing.T) {
 func TestAnInvocationThatAProcessDiedWithoutReadingIsGivenToANewOne(t *testing.T) {
 	f := newFunction(t, nil)
 	stopped := pid(t, f)
-	eventually(t, "it is idle", func() bool { f.mu.Lock(); defer f.mu.Unlock(); return len(f.idle) == 1 })
+	await.Until(t, "it is idle", func() bool { f.mu.Lock(); defer f.mu.Unlock(); return len(f.idle) == 1 })
 	if err := syscall.Kill(stopped, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it is stopped", func() bool { return processState(stopped) == "T" })
+	await.Until(t, "it is stopped", func() bool { return processState(stopped) == "T" })
 	got := make(chan Result)
 	go func() { r, _ := f.Invoke(t.Context(), do("pid")); got <- r }()
-	eventually(t, "the invocation is in the socket of the stopped process", func() bool { return f.Status().Invocations == 2 })
+	await.Until(t, "the invocation is in the socket of the stopped process", func() bool { return f.Status().Invocations == 2 })
 	if err := syscall.Kill(stopped, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -348,7 +349,7 @@ func TestCloseLeavesNoProcessAndNoGoroutine(t *testing.T) {
 	}
 	gate.Close()
 	http.DefaultClient.CloseIdleConnections()
-	eventually(t, "the goroutines are gone", func() bool { return runtime.NumGoroutine() <= before })
+	await.Until(t, "the goroutines are gone", func() bool { return runtime.NumGoroutine() <= before })
 }
 
 func TestProcessesExitWhenTheirStackIsKilled(t *testing.T) {
@@ -373,7 +374,7 @@ func TestProcessesExitWhenTheirStackIsKilled(t *testing.T) {
 	}
 	_ = stack.Process.Kill()
 	_ = stack.Wait()
-	eventually(t, "the function's process is gone", func() bool { return gone(child) })
+	await.Until(t, "the function's process is gone", func() bool { return gone(child) })
 }
 
 func TestLogsAreWholeLinesOfOneProcessAtATime(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"connexease-functions/pkg/local/sim/echo"
+	"connexease-functions/pkg/proof/await"
 )
 
 // lambdaAPI is an Invoke API with the invocations and destination records that it produced.
@@ -157,7 +158,7 @@ func TestAnEventThatSucceedsRunsOnce(t *testing.T) {
 func TestCloseLosesNoEventThatWaitsForItsRepeat(t *testing.T) {
 	l := newLambdaAPI(t, 1, time.Hour)
 	echo.Send(t, l.server, "POST", invocations, string(do("exit")), "X-Amz-Invocation-Type", "Event")
-	eventually(t, "the first attempt has failed", func() bool {
+	await.Until(t, "the first attempt has failed", func() bool {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		return len(l.seen) == 1
@@ -195,7 +196,7 @@ func TestAConfigurationUpdateGivesEveryLaterInvocationANewProcess(t *testing.T) 
 		r, _ := l.function.Invoke(t.Context(), do("get", "url", slow.URL))
 		busy <- r
 	}()
-	eventually(t, "an invocation is under way", func() bool { return l.function.Status().Invocations == 2 })
+	await.Until(t, "an invocation is under way", func() bool { return l.function.Status().Invocations == 2 })
 	answer, body := echo.Send(t, l.server, "PUT", configurationPath, `{"Description":"revoked"}`)
 	if answer.StatusCode != 200 || !strings.Contains(body, `"LastUpdateStatus":"Successful"`) || !strings.Contains(body, `"Description":"revoked"`) {
 		t.Fatalf("%d %s", answer.StatusCode, body)
@@ -212,7 +213,7 @@ func TestAConfigurationUpdateGivesEveryLaterInvocationANewProcess(t *testing.T) 
 	if r := <-busy; r.FunctionError != "" {
 		t.Errorf("the invocation under way: %s %s", r.FunctionError, r.Payload)
 	}
-	eventually(t, "the old process has ended", func() bool { return gone(before) })
+	await.Until(t, "the old process has ended", func() bool { return gone(before) })
 	if _, body := echo.Send(t, l.server, "GET", configurationPath, ""); !strings.Contains(body, `"Description":"revoked"`) {
 		t.Errorf("read back: %s", body)
 	}

@@ -91,21 +91,6 @@ func expectError(t testing.TB, r Result, kind string) string {
 	return e.Message
 }
 
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(15 * time.Second)
-	defer deadline.Stop()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-deadline.C:
-			t.Fatalf("not within 15 s: %s", what)
-		}
-	}
-}
-
 // gone reports whether a process has ended; an unreaped orphan counts as ended.
 func gone(pid int) bool {
 	if syscall.Kill(pid, 0) != nil {
