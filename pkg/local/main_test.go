@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 
+	"connexease-functions/pkg/local/loopback"
 	"connexease-functions/pkg/proof/docs"
 	"connexease-functions/pkg/proof/laptop"
 )
@@ -48,7 +49,7 @@ type running struct {
 
 func freePorts(t *testing.T) int {
 	t.Helper()
-	port, err := laptop.FreePorts()
+	port, err := loopback.FreePorts(2)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"connexease-functions/pkg/local/loopback"
 	"connexease-functions/pkg/proof/laptop"
 )
 
@@ -44,7 +45,7 @@ type running struct {
 func start(t *testing.T) *running {
 	t.Helper()
 	laptop.NeedsJava(t)
-	port, err := laptop.FreePorts()
+	port, err := loopback.FreePorts(2)
 	if err != nil {
 		t.Fatal(err)
 	}

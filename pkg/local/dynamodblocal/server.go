@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -17,6 +15,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"connexease-functions/pkg/local/loopback"
 )
 
 // supervisor runs java as its child and ends it when its own standard input ends, which happens
@@ -98,7 +98,7 @@ func Start(ctx context.Context, dir string) (*Server, error) {
 func startWith(ctx context.Context, java, dir string) (s *Server, err error) {
 	for range portTries {
 		var port int
-		if port, err = freePort(); err != nil {
+		if port, err = loopback.FreePorts(1); err != nil {
 			return nil, err
 		}
 		if s, err = startOn(ctx, java, dir, port); !errors.Is(err, errPortTaken) {
@@ -175,21 +175,6 @@ func (s *Server) launch() error {
 		return errors.Join(readErr, err, s.Stop())
 	}
 	return nil
-}
-
-// freePort returns a port below those that systems assign to outgoing connections and to port 0
-// (from 32768 on Linux, 49152 on macOS): java needs seconds to bind it, and one of those would be
-// assigned to a different process meanwhile.
-func freePort() (int, error) {
-	var err error
-	for range 100 {
-		port := 20000 + rand.IntN(12000)
-		var l net.Listener
-		if l, err = net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port)); err == nil {
-			return port, l.Close()
-		}
-	}
-	return 0, fmt.Errorf("no free port for DynamoDB Local: %w", err)
 }
 
 // ready waits until the server responds. A response without AWS's request id comes from a different

@@ -5,16 +5,12 @@ package laptop
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -151,24 +147,6 @@ func (s *Stack) Items(query string) (l Listing) {
 	s.t.Helper()
 	s.JSON(http.MethodGet, "/items"+query, "", &l)
 	return l
-}
-
-// FreePorts returns the first of two consecutive free ports, below those that systems assign to
-// outgoing connections, which a different process could get meanwhile.
-func FreePorts() (int, error) {
-	for range 50 {
-		port := 20000 + rand.IntN(12000)
-		first, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
-		if err != nil {
-			continue
-		}
-		next, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port+1))
-		_ = first.Close()
-		if err == nil {
-			return port, next.Close()
-		}
-	}
-	return 0, errors.New("there are no two consecutive free ports")
 }
 
 // Project creates a folder with the parts of the checkout at root that make needs, and with a

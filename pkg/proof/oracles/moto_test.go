@@ -15,6 +15,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -26,6 +27,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/smithy-go"
 
+	"connexease-functions/pkg/local/loopback"
 	simeventbridge "connexease-functions/pkg/local/sim/eventbridge"
 	simsecrets "connexease-functions/pkg/local/sim/secretsmanager"
 	simsqs "connexease-functions/pkg/local/sim/sqs"
@@ -74,14 +76,12 @@ func (s *side) saw(step string, err error, parts ...any) {
 // moto starts moto's server, and returns its address.
 func moto(t *testing.T) string {
 	t.Helper()
-	// The server needs a port number: one that was free a moment ago.
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := loopback.FreePorts(1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := l.Addr().String()
-	_ = l.Close()
-	_, port, _ := net.SplitHostPort(address)
+	port := strconv.Itoa(free)
+	address := net.JoinHostPort("127.0.0.1", port)
 	ctx, cancel := context.WithCancel(context.Background())
 	command := exec.CommandContext(ctx, filepath.Join(tools(t), "moto", "bin", "moto_server"), "-H", "127.0.0.1", "-p", port)
 	command.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local")

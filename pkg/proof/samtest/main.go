@@ -18,8 +18,8 @@ import (
 	"time"
 
 	"connexease-functions/pkg/local/dynamodblocal"
+	"connexease-functions/pkg/local/loopback"
 	"connexease-functions/pkg/local/parent"
-	"connexease-functions/pkg/proof/laptop"
 )
 
 // limit bounds the whole test, including its first downloads: 4 minutes on two cores.
@@ -72,7 +72,7 @@ func run(ctx context.Context, serve bool, port int) (err error) {
 	}
 	defer unlock()
 	if p.port = port; port == 0 {
-		if p.port, err = laptop.FreePorts(); err != nil {
+		if p.port, err = loopback.FreePorts(2); err != nil {
 			return err
 		}
 	}
