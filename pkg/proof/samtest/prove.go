@@ -72,15 +72,22 @@ func bearer(token string) map[string]string {
 // prove checks that the functions in SAM's containers behave as in AWS.
 func (l *local) prove(ctx context.Context, done *steps) error {
 	started := time.Now()
-	for _, proof := range []func(context.Context) (string, error){
-		l.webhook, l.wrongToken, l.send, l.sqsEvent, l.eventBridgeEvent, l.withoutEndpoints,
-		func(ctx context.Context) (string, error) { return l.frozenClock(ctx, started) },
+	for _, proof := range []struct {
+		what string
+		run  func(context.Context) error
+	}{
+		{"a webhook's body gets 200, and its row is in DynamoDB", l.webhook},
+		{"a wrong token gets 401 AUTH_001 from both functions, and nothing is stored or sent", l.wrongToken},
+		{"a send gets 200, its callbacks arrive through the webhook, its look-up says read; a replay returns the same response and sends nothing", l.send},
+		{"sam local invoke with an SQS event, twice: its message is sent once, its look-up by the record's id says read", l.sqsEvent},
+		{"sam local invoke with an EventBridge event: the event is in the outbound queue, unchanged", l.eventBridgeEvent},
+		{"sam local invoke with a template that declares no endpoints: the function refuses to run", l.withoutEndpoints},
+		{"a body is stored even if SAM's timestamp is older than the Gateway's limit", func(ctx context.Context) error { return l.frozenClock(ctx, started) }},
 	} {
-		what, err := proof(ctx)
-		if err != nil {
-			return fmt.Errorf("%s: %w", what, err)
+		if err := proof.run(ctx); err != nil {
+			return fmt.Errorf("%s: %w", proof.what, err)
 		}
-		done.done("%s", what)
+		done.done("%s", proof.what)
 	}
 	return nil
 }
@@ -95,53 +102,41 @@ func (l *local) stored(ctx context.Context, kind string) (int, error) {
 	return items.Count, a.read(&items)
 }
 
-// deliver posts a fixture to the webhook, and returns how many messages it stored.
-func (l *local) deliver(ctx context.Context, fixture, token string) (answer, int, error) {
+// deliver posts a fixture to the webhook, and checks the response and how many messages it stored.
+func (l *local) deliver(ctx context.Context, fixture, token string, status int, text string, rows int) error {
 	before, err := l.stored(ctx, "message")
 	if err != nil {
-		return answer{}, 0, err
+		return err
 	}
 	body, err := fixtures.Body(fixture)
 	if err != nil {
-		return answer{}, 0, err
+		return err
 	}
 	a, err := l.request(ctx, http.MethodPost, l.env["API_URL"]+"/webhook", string(body), bearer(token))
 	if err != nil {
-		return answer{}, 0, err
+		return err
 	}
 	after, err := l.stored(ctx, "message")
-	return a, after - before, err
+	if err == nil && after-before != rows {
+		err = fmt.Errorf("stored %d rows, want %d", after-before, rows)
+	}
+	return errors.Join(a.want(status, text), err)
 }
 
-func (l *local) webhook(ctx context.Context) (string, error) {
-	what := "a webhook's body gets 200, and its row is in DynamoDB"
-	a, rows, err := l.deliver(ctx, "text", l.env["WEBHOOK_SECRET"])
-	if err == nil {
-		err = a.want(http.StatusOK, `{"isSuccess":true,"data":{"events":1}}`)
-	}
-	if err == nil && rows != 1 {
-		err = fmt.Errorf("stored %d rows", rows)
-	}
-	return what, err
+func (l *local) webhook(ctx context.Context) error {
+	return l.deliver(ctx, "text", l.env["WEBHOOK_SECRET"], http.StatusOK, `{"isSuccess":true,"data":{"events":1}}`, 1)
 }
 
-func (l *local) wrongToken(ctx context.Context) (string, error) {
-	what := "a wrong token gets 401 AUTH_001 from both functions, and nothing is stored or sent"
-	a, rows, err := l.deliver(ctx, "image", "wrong")
-	if err == nil {
-		err = a.want(http.StatusUnauthorized, "AUTH_001")
-	}
-	if err == nil && rows != 0 {
-		err = fmt.Errorf("stored %d rows", rows)
-	}
-	if err != nil {
-		return what, err
+func (l *local) wrongToken(ctx context.Context) error {
+	if err := l.deliver(ctx, "image", "wrong", http.StatusUnauthorized, "AUTH_001", 0); err != nil {
+		return err
 	}
 	const to = "15550100010"
-	if a, err = l.request(ctx, http.MethodPost, l.env["API_URL"]+"/v1/wa/message", message(to), bearer("wrong")); err != nil {
-		return what, err
+	a, err := l.request(ctx, http.MethodPost, l.env["API_URL"]+"/v1/wa/message", message(to), bearer("wrong"))
+	if err != nil {
+		return err
 	}
-	return what, errors.Join(a.want(http.StatusUnauthorized, "AUTH_001"), l.left(ctx, to, 0))
+	return errors.Join(a.want(http.StatusUnauthorized, "AUTH_001"), l.left(ctx, to, 0))
 }
 
 func message(to string) string {
@@ -183,8 +178,7 @@ func (l *local) read(ctx context.Context, query string) error {
 	})
 }
 
-func (l *local) send(ctx context.Context) (string, error) {
-	what := "a send gets 200, its callbacks arrive through the webhook, its look-up says read; a replay returns the same response and sends nothing"
+func (l *local) send(ctx context.Context) error {
 	const to = "15550100011"
 	headers := bearer(l.env["CLIENT_KEY"])
 	headers["Idempotency-Key"] = "sam-test"
@@ -197,17 +191,17 @@ func (l *local) send(ctx context.Context) (string, error) {
 	}
 	first, err := post()
 	if err != nil {
-		return what, err
+		return err
 	}
 	if id := first.header.Get("Message-Id"); !strings.HasPrefix(id, "msg_") {
-		return what, fmt.Errorf("the response's Message-Id is %q", id)
+		return fmt.Errorf("the response's Message-Id is %q", id)
 	}
 	if err := l.read(ctx, "/"+first.header.Get("Message-Id")); err != nil {
-		return what, err
+		return err
 	}
 	second, err := post()
 	if err != nil {
-		return what, err
+		return err
 	}
 	switch {
 	case first.header.Get("Idempotent-Replayed") != "":
@@ -217,7 +211,7 @@ func (l *local) send(ctx context.Context) (string, error) {
 	case second.body != first.body:
 		err = fmt.Errorf("the replay is %s, the first response %s", second.body, first.body)
 	}
-	return what, errors.Join(err, l.left(ctx, to, 1))
+	return errors.Join(err, l.left(ctx, to, 1))
 }
 
 // documented is the template that go run ./pkg/local -backends writes for sam local.
@@ -242,12 +236,11 @@ func (l *local) invokeWith(ctx context.Context, template, name string, event any
 	return lastLines(out, 1), err
 }
 
-func (l *local) sqsEvent(ctx context.Context) (string, error) {
-	what := "sam local invoke with an SQS event, twice: its message is sent once, its look-up by the record's id says read"
+func (l *local) sqsEvent(ctx context.Context) error {
 	const to, id = "15550100012", "5a3d0c5e-0b5c-4f8e-9f1c-0d2f6f1c7a10"
 	body, err := json.Marshal(map[string]any{"message": json.RawMessage(message(to)), "reader": "default"})
 	if err != nil {
-		return what, err
+		return err
 	}
 	// As AWS sends it (Using Lambda with Amazon SQS).
 	event := map[string]any{"Records": []any{map[string]any{
@@ -265,17 +258,16 @@ func (l *local) sqsEvent(ctx context.Context) (string, error) {
 			err = fmt.Errorf("the function's response is %s", a)
 		}
 		if err != nil {
-			return what, err
+			return err
 		}
 	}
 	if err := l.left(ctx, to, 1); err != nil {
-		return what, err
+		return err
 	}
-	return what, l.read(ctx, "?sqs_message_id="+id)
+	return l.read(ctx, "?sqs_message_id="+id)
 }
 
-func (l *local) eventBridgeEvent(ctx context.Context) (string, error) {
-	what := "sam local invoke with an EventBridge event: the event is in the outbound queue, unchanged"
+func (l *local) eventBridgeEvent(ctx context.Context) error {
 	event := map[string]any{
 		"version": "0", "id": "17793124-05d4-b198-2fde-7ededc63b103", "detail-type": "Order Shipped", "source": "shop",
 		"account": "123456789012", "time": time.Now().UTC().Format(time.RFC3339), "region": "us-east-1", "resources": []string{},
@@ -286,7 +278,7 @@ func (l *local) eventBridgeEvent(ctx context.Context) (string, error) {
 		err = fmt.Errorf("the function's response is %s", a)
 	}
 	if err != nil {
-		return what, err
+		return err
 	}
 	queue := sqs.New(sqs.Options{
 		Region: l.env["AWS_REGION"], BaseEndpoint: aws.String(l.env["AWS_ENDPOINT_URL_SQS"]),
@@ -294,33 +286,32 @@ func (l *local) eventBridgeEvent(ctx context.Context) (string, error) {
 	})
 	taken, err := queue.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: aws.String(l.env["QUEUE_URL"]), MaxNumberOfMessages: 10})
 	if err != nil {
-		return what, err
+		return err
 	}
 	if len(taken.Messages) != 1 {
-		return what, fmt.Errorf("there are %d messages in the queue", len(taken.Messages))
+		return fmt.Errorf("there are %d messages in the queue", len(taken.Messages))
 	}
 	var got, want any
 	sent, err := json.Marshal(event)
 	if err != nil {
-		return what, err
+		return err
 	}
 	queued := aws.ToString(taken.Messages[0].Body)
 	if err := errors.Join(json.Unmarshal(sent, &want), json.Unmarshal([]byte(queued), &got)); err != nil {
-		return what, err
+		return err
 	}
 	if !reflect.DeepEqual(got, want) {
-		return what, fmt.Errorf("the queue has %s, want %s", queued, sent)
+		return fmt.Errorf("the queue has %s, want %s", queued, sent)
 	}
-	return what, nil
+	return nil
 }
 
 // withoutEndpoints removes the variables that the deployed template does not declare: SAM then
 // ignores them in the variables file, and the function would call AWS.
-func (l *local) withoutEndpoints(ctx context.Context) (string, error) {
-	what := "sam local invoke with a template that declares no endpoints: the function refuses to run"
+func (l *local) withoutEndpoints(ctx context.Context) error {
 	source, err := os.ReadFile(l.documented())
 	if err != nil {
-		return what, err
+		return err
 	}
 	var doc struct {
 		AWSTemplateFormatVersion, Transform string
@@ -330,7 +321,7 @@ func (l *local) withoutEndpoints(ctx context.Context) (string, error) {
 		}
 	}
 	if err := json.Unmarshal(source, &doc); err != nil {
-		return what, err
+		return err
 	}
 	taken := 0
 	for _, f := range doc.Resources {
@@ -343,45 +334,37 @@ func (l *local) withoutEndpoints(ctx context.Context) (string, error) {
 		}
 	}
 	if taken == 0 {
-		return what, errors.New("there was none to remove")
+		return errors.New("there was none to remove")
 	}
 	text, err := json.Marshal(doc)
 	if err != nil {
-		return what, err
+		return err
 	}
 	path := filepath.Join(l.project.state, "without-endpoints.yaml")
 	if err := os.WriteFile(path, text, 0o600); err != nil {
-		return what, err
+		return err
 	}
 	// SAM succeeds with an empty response where a function does not start.
 	log := filepath.Join(l.project.state, "refused.log")
 	a, err := l.invokeWith(ctx, path, "refused", map[string]any{}, "--log-file", log)
 	if err != nil {
-		return what, err
+		return err
 	}
 	said, err := os.ReadFile(log)
 	if err == nil && !strings.Contains(string(said), "would call AWS from sam local") {
 		err = fmt.Errorf("the answer is %q, the log %s", a, said)
 	}
-	return what, err
+	return err
 }
 
 // frozenClock delivers once more: SAM stamps every request with the time and the id of its own
 // start, and a budget counted from there would have run out.
-func (l *local) frozenClock(ctx context.Context, started time.Time) (string, error) {
+func (l *local) frozenClock(ctx context.Context, started time.Time) error {
 	age := 6 * time.Second // over the Gateway's own limit of 5 s
 	select {
 	case <-ctx.Done():
-		return "", context.Cause(ctx)
+		return context.Cause(ctx)
 	case <-time.After(time.Until(started.Add(age))):
 	}
-	what := fmt.Sprintf("a body is stored even if SAM's timestamp is %.0f s old", time.Since(started).Seconds())
-	a, rows, err := l.deliver(ctx, "video", l.env["WEBHOOK_SECRET"])
-	if err == nil {
-		err = a.want(http.StatusOK, `"events":1`)
-	}
-	if err == nil && rows != 1 {
-		err = fmt.Errorf("stored %d rows", rows)
-	}
-	return what, err
+	return l.deliver(ctx, "video", l.env["WEBHOOK_SECRET"], http.StatusOK, `"events":1`, 1)
 }
