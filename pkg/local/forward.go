@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"time"
 
+	"connexease-functions/pkg/local/pause"
 	simeventbridge "connexease-functions/pkg/local/sim/eventbridge"
 )
 
@@ -79,9 +80,7 @@ func (f *forwarder) forward(ctx context.Context, e simeventbridge.Event) bool {
 		if taken {
 			return true
 		}
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
+		if pause.For(ctx, wait) != nil {
 			return false
 		}
 	}

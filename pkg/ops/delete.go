@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"connexease-functions/pkg/config"
+	"connexease-functions/pkg/local/pause"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
@@ -133,7 +134,7 @@ func (p *program) deleteStack(ctx context.Context, t *target) error {
 			}
 		}
 		shown.set(gone)
-		if err := pause(ctx, poll); err != nil {
+		if err := pause.For(ctx, poll); err != nil {
 			return err
 		}
 	}
@@ -153,16 +154,4 @@ func (p *program) deleteTable(ctx context.Context, t *target, name string) error
 	}
 	_, err := db.DeleteTable(ctx, &dynamodb.DeleteTableInput{TableName: &name})
 	return err
-}
-
-// pause waits, unless ctx ends first.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

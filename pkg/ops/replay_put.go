@@ -19,6 +19,7 @@ import (
 	bus "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 
 	"connexease-functions/pkg/events"
+	"connexease-functions/pkg/local/pause"
 	"connexease-functions/pkg/local/sim/pipes"
 	"connexease-functions/pkg/table"
 )
@@ -220,7 +221,7 @@ func (r *replay) put(ctx context.Context, chunk []stored, id string) error {
 		if try == tries {
 			return err
 		}
-		if err := pause(ctx, time.Duration(try)*time.Second); err != nil {
+		if err := pause.For(ctx, time.Duration(try)*time.Second); err != nil {
 			return err
 		}
 	}

@@ -16,6 +16,7 @@ import (
 
 	"connexease-functions/pkg/auth"
 	"connexease-functions/pkg/ledger"
+	"connexease-functions/pkg/local/pause"
 	"connexease-functions/pkg/table"
 )
 
@@ -307,7 +308,7 @@ func (s *smoke) await(ctx context.Context, what, which string, limit time.Durati
 			last = r
 		}
 		shown.add(1)
-		if seen(r) || pause(ctx, lookEvery) != nil {
+		if seen(r) || pause.For(ctx, lookEvery) != nil {
 			return last
 		}
 	}

@@ -20,6 +20,7 @@ import (
 	"connexease-functions/pkg/local/dynamodblocal"
 	"connexease-functions/pkg/local/loopback"
 	"connexease-functions/pkg/local/parent"
+	"connexease-functions/pkg/local/pause"
 )
 
 // limit bounds the whole test, including its first downloads: 4 minutes on two cores.
@@ -197,13 +198,11 @@ func until(ctx context.Context, limit time.Duration, check func(context.Context)
 		if err == nil || errors.Is(err, errFinal) {
 			return err
 		}
-		select {
-		case <-within.Done():
+		if pause.For(within, 250*time.Millisecond) != nil {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
 			return fmt.Errorf("not within %s: %w", limit, err)
-		case <-time.After(250 * time.Millisecond):
 		}
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"connexease-functions/pkg/local/fixtures"
+	"connexease-functions/pkg/local/pause"
 )
 
 // answer is an HTTP response.
@@ -361,10 +362,8 @@ func (l *local) withoutEndpoints(ctx context.Context) error {
 // start, and a budget counted from there would have run out.
 func (l *local) frozenClock(ctx context.Context, started time.Time) error {
 	age := 6 * time.Second // over the Gateway's own limit of 5 s
-	select {
-	case <-ctx.Done():
+	if pause.For(ctx, time.Until(started.Add(age))) != nil {
 		return context.Cause(ctx)
-	case <-time.After(time.Until(started.Add(age))):
 	}
 	return l.deliver(ctx, "video", l.env["WEBHOOK_SECRET"], http.StatusOK, `"events":1`, 1)
 }

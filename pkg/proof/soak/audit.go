@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"connexease-functions/pkg/ledger"
+	"connexease-functions/pkg/local/pause"
 	"connexease-functions/pkg/local/sim/connexease"
 	"connexease-functions/pkg/table"
 	"connexease-functions/pkg/whatsapp"
@@ -70,9 +71,9 @@ func identities(n int) (all []string) {
 
 // stored is the content of the table.
 type stored struct {
-	updates  map[string]int  // by identity
-	aliases  map[string]bool // "contact#<name> alias#<other name>"
-	statuses map[string]int  // of the simulated Gateway's callbacks, by wamid and status
+	updates  map[string]int // by identity
+	aliases  map[string]int // by "contact#<name> alias#<other name>"
+	statuses map[string]int // of the simulated Gateway's callbacks, by wamid and status
 	sends    int
 	parts    int      // that are there
 	promised int      // that heads refer to
@@ -80,7 +81,7 @@ type stored struct {
 }
 
 func (s *soak) read(ctx context.Context) (t stored, err error) {
-	t.updates, t.statuses, t.aliases = map[string]int{}, map[string]int{}, map[string]bool{}
+	t.updates, t.statuses, t.aliases = map[string]int{}, map[string]int{}, map[string]int{}
 	err = s.table().Scan(ctx, table.Selection{}, func(it table.Item) {
 		pk, sk := it.Key()
 		if it.Text("detail_type") != "" && it.Text("kind") != "send" {
@@ -92,7 +93,7 @@ func (s *soak) read(ctx context.Context) (t stored, err error) {
 		case it.IsPart():
 			t.parts++
 		case kind == "alias":
-			t.aliases[pk+" "+sk] = true
+			t.aliases[pk+" "+sk]++
 		case it.Text("message_id") != "":
 			t.statuses[it.Text("wamid")+" "+it.Text("status")]++
 		default:
@@ -107,8 +108,26 @@ func (s *soak) read(ctx context.Context) (t stored, err error) {
 	return t, err
 }
 
-// strangers counts aliases that no accepted delivery proves, and those of one that are missing.
-func (s *soak) strangers(found map[string]bool) (n int) {
+// compare counts what is expected and not there, there more than once, and there unexpectedly.
+func compare(expected map[string]bool, there map[string]int) (missing, doubled, foreign int) {
+	for one := range expected {
+		switch n := there[one]; {
+		case n == 0:
+			missing++
+		case n > 1:
+			doubled++
+		}
+	}
+	for one := range there {
+		if !expected[one] {
+			foreign++
+		}
+	}
+	return missing, doubled, foreign
+}
+
+// proven returns the aliases that the accepted deliveries prove.
+func (s *soak) proven() map[string]bool {
 	proven := map[string]bool{}
 	for _, d := range s.accepted {
 		for _, e := range whatsapp.Split(body(d)) {
@@ -117,17 +136,7 @@ func (s *soak) strangers(found map[string]bool) (n int) {
 			}
 		}
 	}
-	for one := range found {
-		if !proven[one] {
-			n++
-		}
-	}
-	for one := range proven {
-		if !found[one] {
-			n++
-		}
-	}
-	return n
+	return proven
 }
 
 // audit compares the table and the ledger with what was delivered and sent.
@@ -145,23 +154,13 @@ func (s *soak) audit(ctx context.Context) error {
 			expected[id] = true
 		}
 	}
-	missing, doubled, foreign := 0, 0, s.strangers(t.aliases)
-	for id := range expected {
-		switch n := t.updates[id]; {
-		case n == 0:
-			missing++
-		case n > 1:
-			doubled++
-		}
-	}
-	for id := range t.updates {
-		if !expected[id] {
-			foreign++
-		}
-	}
+	missing, doubled, foreign := compare(expected, t.updates)
 	s.say("%d updates got 200: %d are missing, %d are duplicated, %d are stored that did not get 200", len(expected), missing, doubled, foreign)
 	if missing+doubled+foreign > 0 {
 		s.fault("the table is not what was delivered")
+	}
+	if missing, _, foreign := compare(s.proven(), t.aliases); missing+foreign > 0 {
+		s.fault("%d aliases are missing, %d are stored that nothing proves", missing, foreign)
 	}
 	if t.parts != t.promised {
 		s.fault("%d parts of payloads are stored, %d should be", t.parts, t.promised)
@@ -205,14 +204,7 @@ func (s *soak) auditCallbacks(t stored) {
 func (s *soak) auditSends(ctx context.Context) error {
 	waiting, cancel := context.WithTimeout(ctx, receiptLimit)
 	defer cancel()
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
-	for s.callbacksAreDue() && waiting.Err() == nil {
-		select {
-		case <-waiting.Done():
-		case <-tick.C:
-		}
-	}
+	pause.Until(waiting, 200*time.Millisecond, func() bool { return !s.callbacksAreDue() })
 	taken := map[string][]connexease.Message{}
 	for _, m := range s.stack.Gateway.Messages() {
 		for _, field := range strings.Split(string(m.Body), `"`) {

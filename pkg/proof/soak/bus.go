@@ -6,6 +6,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"connexease-functions/pkg/local/pause"
 )
 
 // heard counts the bus's events by the key of their item, and sends separately, as each settled
@@ -43,35 +45,19 @@ func (h *heard) count(items []string) (missing, doubled, foreign int) {
 	expected := map[string]bool{}
 	for _, key := range items {
 		expected[key] = true
-		switch n := h.events[key]; {
-		case n == 0:
-			missing++
-		case n > 1:
-			doubled++
-		}
 	}
-	for key := range h.events {
-		if !expected[key] {
-			foreign++
-		}
-	}
-	return missing, doubled, foreign
+	return compare(expected, h.events)
 }
 
 // auditBus waits until the pipe has published everything, and checks that it did so once.
 func (s *soak) auditBus(ctx context.Context, t stored) {
 	waiting, cancel := context.WithTimeout(ctx, receiptLimit)
 	defer cancel()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	missing, doubled, foreign := s.heard.count(t.events)
-	for missing > 0 && waiting.Err() == nil {
-		select {
-		case <-tick.C:
-		case <-waiting.Done():
-		}
+	var missing, doubled, foreign int
+	pause.Until(waiting, 100*time.Millisecond, func() bool {
 		missing, doubled, foreign = s.heard.count(t.events)
-	}
+		return missing == 0
+	})
 	s.say("%d items have an event on the bus: %d events are missing, %d were repeated, %d belong to no item", len(t.events), missing, doubled, foreign)
 	if missing+doubled+foreign > 0 || s.heard.missed != nil {
 		s.fault("the bus does not have each item's event exactly once: %v", s.heard.missed)

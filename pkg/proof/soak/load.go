@@ -14,6 +14,7 @@ import (
 
 	"connexease-functions/pkg/gateway"
 	"connexease-functions/pkg/local/fixtures"
+	"connexease-functions/pkg/local/pause"
 	"connexease-functions/pkg/local/sim/connexease"
 	"connexease-functions/pkg/local/stack"
 )
@@ -233,12 +234,8 @@ func (s *soak) rotate(ctx context.Context) {
 		}},
 	}
 	for _, step := range steps {
-		timer := time.NewTimer(step.after)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		if pause.For(ctx, step.after) != nil {
 			return
-		case <-timer.C:
 		}
 		step.do()
 	}

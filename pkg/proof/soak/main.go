@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"connexease-functions/pkg/local/pause"
 	"connexease-functions/pkg/local/sim/connexease"
 	"connexease-functions/pkg/local/stack"
 )
@@ -172,12 +173,8 @@ func (s *soak) fault(format string, values ...any) {
 // every calls do at about this interval until ctx ends. The jitter keeps loaders out of step.
 func every(ctx context.Context, interval time.Duration, do func()) {
 	for {
-		timer := time.NewTimer(interval/2 + rand.N(interval))
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		if pause.For(ctx, interval/2+rand.N(interval)) != nil {
 			return
-		case <-timer.C:
 		}
 		do()
 	}

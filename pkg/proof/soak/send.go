@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -14,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"connexease-functions/pkg/ledger"
+	"connexease-functions/pkg/local/pause"
 	"connexease-functions/pkg/local/stack"
 	"connexease-functions/pkg/table"
 )
@@ -130,49 +132,38 @@ func (s *soak) settle(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, settleLimit)
 	defer cancel()
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
 	open := slices.Clone(s.messages)
-	for {
-		var still []sent
-		for _, m := range open {
+	var failed error
+	done := pause.Until(ctx, 200*time.Millisecond, func() bool {
+		open = slices.DeleteFunc(open, func(m sent) bool {
 			f, err := s.fold(ctx, m.id)
-			if err != nil {
-				return err
+			if failed = errors.Join(failed, err); failed != nil {
+				return false
 			}
-			switch f.State {
-			case ledger.Accepted, ledger.Rejected, ledger.Unknown:
-				continue
-			case ledger.Released, ledger.None:
-				if m.http {
-					s.send(m) // nothing was sent, so its caller tries again
-				}
+			if m.http && (f.State == ledger.Released || f.State == ledger.None) {
+				s.send(m) // nothing was sent, so its caller tries again
 			}
-			still = append(still, m)
-		}
-		open = still
+			return f.State == ledger.Accepted || f.State == ledger.Rejected || f.State == ledger.Unknown
+		})
 		idle := true
 		for _, name := range s.stack.QueueNames {
 			s.stack.Queues.EndVisibility(name)
 			idle = idle && s.stack.Queues.Idle(name)
 		}
-		if len(open) == 0 && idle {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			for _, m := range open {
-				s.fault("%s has no outcome", m.id)
-			}
-			for _, name := range s.stack.QueueNames {
-				if d := s.stack.Queues.Depth(name); !s.stack.Queues.Idle(name) {
-					s.fault("%s is not empty: %+v", name, d)
-				}
-			}
-			return nil
-		case <-tick.C:
+		return failed != nil || len(open) == 0 && idle
+	})
+	if done {
+		return failed
+	}
+	for _, m := range open {
+		s.fault("%s has no outcome", m.id)
+	}
+	for _, name := range s.stack.QueueNames {
+		if d := s.stack.Queues.Depth(name); !s.stack.Queues.Idle(name) {
+			s.fault("%s is not empty: %+v", name, d)
 		}
 	}
+	return nil
 }
 
 // fold returns what the ledger knows of a message.

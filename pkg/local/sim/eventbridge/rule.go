@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"time"
 
+	"connexease-functions/pkg/local/pause"
 	"connexease-functions/pkg/local/sim/eventpattern"
 	"connexease-functions/pkg/local/sim/pipes"
 )
@@ -199,9 +200,7 @@ func (s *Server) deliver(ctx context.Context, body []byte, deliver func(context.
 			return
 		}
 		trouble(err)
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
+		if pause.For(ctx, wait) != nil {
 			return
 		}
 	}

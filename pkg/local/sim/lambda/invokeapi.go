@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"connexease-functions/pkg/local/pause"
 	"connexease-functions/pkg/local/sim/uuid"
 )
 
@@ -196,23 +197,13 @@ func (a *InvokeAPI) background(target Target, id string, payload []byte) {
 		case result.FunctionError == "":
 			return
 		case number <= target.Retries:
-			a.pause(a.delays[min(number, len(a.delays))-1])
+			_ = pause.For(a.ctx, a.delays[min(number, len(a.delays))-1])
 		default:
 			if target.OnFailure != nil {
 				target.OnFailure(destinationRecord(target.Function.cfg.arn(), id, number, payload, result, time.Now()))
 			}
 			return
 		}
-	}
-}
-
-// pause ends early when the API closes.
-func (a *InvokeAPI) pause(d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-a.ctx.Done():
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"connexease-functions/pkg/local/pause"
 	"connexease-functions/pkg/local/sim/eventpattern"
 )
 
@@ -181,10 +182,8 @@ func (p *Pipe) again(ctx context.Context, r Record, err error) error {
 			return nil
 		}
 		p.config.Trouble(fmt.Errorf("an event is retried in %v: %w", wait, err))
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := pause.For(ctx, wait); err != nil {
+			return err
 		}
 		wait = min(2*wait, longestWait)
 		if err = p.put(ctx, r); err == nil {

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"time"
 
+	"connexease-functions/pkg/local/pause"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
@@ -53,10 +55,7 @@ func (s *Stream) Run(ctx context.Context, p *Pipe) {
 		case moved:
 			continue
 		}
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-		}
+		_ = pause.For(ctx, wait)
 	}
 }
 

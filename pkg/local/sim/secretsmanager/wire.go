@@ -2,8 +2,8 @@ package secretsmanager
 
 import (
 	"net/http"
-	"time"
 
+	"connexease-functions/pkg/local/pause"
 	"connexease-functions/pkg/local/sim/awsjson"
 )
 
@@ -27,14 +27,8 @@ func invalid(message string) *awsjson.Fault { return refuse("InvalidParameterExc
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	awsjson.Serve(w, r, service, func(action string, in input) (any, *awsjson.Fault) {
 		fault := s.record(action, in)
-		if fault.Delay > 0 {
-			late := time.NewTimer(fault.Delay)
-			defer late.Stop()
-			select {
-			case <-late.C:
-			case <-r.Context().Done():
-				return nil, nil
-			}
+		if pause.For(r.Context(), fault.Delay) != nil {
+			return nil, nil
 		}
 		if fault.Status != 0 {
 			return nil, &awsjson.Fault{Status: fault.Status, Type: fault.Code, Message: "This fault was requested."}
