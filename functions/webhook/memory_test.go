@@ -4,11 +4,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +15,7 @@ import (
 	"connexease-functions/pkg/local/stack"
 	"connexease-functions/pkg/proof/harness"
 	"connexease-functions/pkg/proof/laptop"
+	"connexease-functions/pkg/proof/memory"
 )
 
 // hostile returns bodies of about size bytes in which one list, object or string is longer than any
@@ -64,8 +62,6 @@ func hostile(size int) map[string]string {
 	}
 }
 
-var highWater = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
-
 // The function has 512 MB, and a process needs less than half of it for any body.
 func TestNoBodyNeedsMoreThan200MB(t *testing.T) {
 	if runtime.GOOS != "linux" {
@@ -100,13 +96,9 @@ func TestNoBodyNeedsMoreThan200MB(t *testing.T) {
 			}
 		}
 		for _, pid := range function.Status().PIDs {
-			status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-			if err != nil {
-				t.Fatal(err)
-			}
-			kB, _ := strconv.Atoi(string(highWater.FindSubmatch(status)[1]))
-			if t.Logf("%s: %d MB", name, kB>>10); kB>>10 > most {
-				t.Errorf("%s: %d MB, want at most %d", name, kB>>10, most)
+			peak, err := memory.Peak(pid)
+			if t.Logf("%s: %.0f MB", name, peak); err != nil || peak > most {
+				t.Errorf("%s: %.0f MB, want at most %d, %v", name, peak, most, err)
 			}
 		}
 		if err := function.Close(); err != nil {

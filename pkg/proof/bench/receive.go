@@ -15,6 +15,7 @@ import (
 	"connexease-functions/pkg/local/fixtures"
 	simlambda "connexease-functions/pkg/local/sim/lambda"
 	"connexease-functions/pkg/local/stack"
+	"connexease-functions/pkg/proof/memory"
 )
 
 func (b *bench) webhook() *simlambda.Function { return b.stack.Functions["WebhookFunction"] }
@@ -139,13 +140,13 @@ func coldStart(b *bench) (string, error) {
 	return b.cold("process start to first response, p50", "webhook", env, items[0], func(n int) []byte { return b.event(b.secret, message(n)) })
 }
 
-func memory(b *bench) (string, error) {
+func peaks(b *bench) (string, error) {
 	for n := range 300 {
 		if _, err := b.invoke(b.webhook(), b.event(b.secret, message(n))); err != nil {
 			return "", err
 		}
 	}
-	single, err := peak(b.webhook().Status().PIDs[0])
+	single, err := memory.Peak(b.webhook().Status().PIDs[0])
 	if err != nil {
 		return "", err
 	}
@@ -155,7 +156,7 @@ func memory(b *bench) (string, error) {
 			return "", err
 		}
 	}
-	large, err := peak(b.webhook().Status().PIDs[0])
+	large, err := memory.Peak(b.webhook().Status().PIDs[0])
 	if err != nil {
 		return "", err
 	}

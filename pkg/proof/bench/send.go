@@ -16,6 +16,7 @@ import (
 	simlambda "connexease-functions/pkg/local/sim/lambda"
 	simsqs "connexease-functions/pkg/local/sim/sqs"
 	"connexease-functions/pkg/local/stack"
+	"connexease-functions/pkg/proof/memory"
 	"connexease-functions/pkg/whatsapp"
 )
 
@@ -199,7 +200,7 @@ func sendMemory(b *bench) (string, error) {
 			return "", err
 		}
 	}
-	single, err := peak(b.send().Status().PIDs[0])
+	single, err := memory.Peak(b.send().Status().PIDs[0])
 	if err != nil {
 		return "", err
 	}

@@ -4,14 +4,13 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"os"
-	"regexp"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"connexease-functions/pkg/proof/memory"
 )
 
 // flatness: the last third of a run may need this much more memory than the first, in which Go's
@@ -31,23 +30,6 @@ type sample struct {
 	mean, max float64
 }
 
-var resident = regexp.MustCompile(`VmRSS:\s+(\d+) kB`)
-
-// rss returns a process's resident memory in MB; 0 if the kernel does not report it, or the process
-// has ended.
-func rss(pid int) float64 {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0
-	}
-	m := resident.FindSubmatch(text)
-	if m == nil {
-		return 0
-	}
-	kb, _ := strconv.Atoi(string(m[1]))
-	return float64(kb) / 1024
-}
-
 // watch takes samples until ctx ends.
 func (s *soak) watch(ctx context.Context) {
 	every(ctx, min(5*time.Second, s.length/40), func() {
@@ -59,7 +41,7 @@ func (s *soak) watch(ctx context.Context) {
 			sum := 0.0
 			for _, pid := range s.stack.Functions[name].Status().PIDs {
 				s.pids[pid] = true
-				if mb := rss(pid); mb > 0 {
+				if mb, err := memory.Resident(pid); err == nil { // it may have ended
 					one.processes++
 					sum += mb
 					one.max = max(one.max, mb)
