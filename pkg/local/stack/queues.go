@@ -7,10 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
-
 	simsqs "connexease-functions/pkg/local/sim/sqs"
 	"connexease-functions/pkg/local/template"
 )
@@ -121,13 +117,8 @@ func (s *Stack) onFailure(f template.Function) func(record []byte) {
 	if f.OnFailure == "" {
 		return nil
 	}
-	client := sqs.New(sqs.Options{
-		Region: Region, BaseEndpoint: aws.String(s.SQSURL),
-		Credentials: credentials.NewStaticCredentialsProvider(accessKey, secretKey, ""),
-	})
-	url := s.Queues.URL(f.OnFailure)
 	return func(record []byte) {
-		if _, err := client.SendMessage(context.Background(), &sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String(string(record))}); err != nil {
+		if err := s.Enqueue(context.Background(), f.OnFailure, record); err != nil {
 			s.options.Progress(fmt.Sprintf("%s: a failed invocation could not be put into %s: %v", f.Name, f.OnFailure, err))
 		}
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"go.yaml.in/yaml/v3"
 
 	simsqs "connexease-functions/pkg/local/sim/sqs"
@@ -200,66 +199,41 @@ func (t *Template) Secrets() ([]Secret, error) {
 	return all, err
 }
 
+// ofTable lists the properties of a table that DynamoDB Local takes. They are named as in the API.
+var ofTable = []string{"BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "StreamSpecification"}
+
 // Tables returns the inputs that create the tables, each named by its logical id.
 func (t *Template) Tables() ([]*dynamodb.CreateTableInput, error) {
 	var all []*dynamodb.CreateTableInput
 	err := t.resources("AWS::DynamoDB::Table", func(id string, n *yaml.Node) error {
-		var properties struct {
-			BillingMode            string
-			AttributeDefinitions   []struct{ AttributeName, AttributeType string }
-			KeySchema              []keyElement
-			GlobalSecondaryIndexes []struct {
-				IndexName  string
-				KeySchema  []keyElement
-				Projection struct {
-					ProjectionType   string
-					NonKeyAttributes []string
-				}
-			}
-			StreamSpecification struct{ StreamViewType string }
-		}
 		p := Find(n, "Properties")
 		if p == nil {
 			return t.at(n, "table %s has no Properties", id)
 		}
-		if err := decode(p, &properties); err != nil {
+		taken := map[string]any{}
+		for _, name := range ofTable {
+			var value any
+			if v := Find(p, name); v != nil {
+				if err := v.Decode(&value); err != nil {
+					return t.at(v, "%v", err)
+				}
+				taken[name] = value
+			}
+		}
+		in := &dynamodb.CreateTableInput{}
+		text, err := json.Marshal(taken)
+		if err == nil {
+			err = json.Unmarshal(text, in)
+		}
+		if err != nil {
 			return t.at(p, "%v", err)
 		}
-		in := &dynamodb.CreateTableInput{
-			TableName: aws.String(id), BillingMode: types.BillingMode(properties.BillingMode),
-			KeySchema: schema(properties.KeySchema),
-		}
-		for _, a := range properties.AttributeDefinitions {
-			in.AttributeDefinitions = append(in.AttributeDefinitions, types.AttributeDefinition{
-				AttributeName: aws.String(a.AttributeName), AttributeType: types.ScalarAttributeType(a.AttributeType),
-			})
-		}
-		for _, x := range properties.GlobalSecondaryIndexes {
-			in.GlobalSecondaryIndexes = append(in.GlobalSecondaryIndexes, types.GlobalSecondaryIndex{
-				IndexName: aws.String(x.IndexName), KeySchema: schema(x.KeySchema),
-				Projection: &types.Projection{
-					ProjectionType:   types.ProjectionType(x.Projection.ProjectionType),
-					NonKeyAttributes: x.Projection.NonKeyAttributes,
-				},
-			})
-		}
-		if view := properties.StreamSpecification.StreamViewType; view != "" {
-			in.StreamSpecification = &types.StreamSpecification{
-				StreamEnabled: aws.Bool(true), StreamViewType: types.StreamViewType(view),
-			}
+		in.TableName = &id
+		if in.StreamSpecification != nil {
+			in.StreamSpecification.StreamEnabled = aws.Bool(true)
 		}
 		all = append(all, in)
 		return nil
 	})
 	return all, err
-}
-
-type keyElement struct{ AttributeName, KeyType string }
-
-func schema(keys []keyElement) []types.KeySchemaElement {
-	var all []types.KeySchemaElement
-	for _, k := range keys {
-		all = append(all, types.KeySchemaElement{AttributeName: aws.String(k.AttributeName), KeyType: types.KeyType(k.KeyType)})
-	}
-	return all
 }

@@ -91,23 +91,16 @@ func (t *Template) at(n *yaml.Node, format string, args ...any) error {
 
 // resources calls visit for each resource of a type whose condition holds, in order.
 func (t *Template) resources(kind string, visit func(id string, n *yaml.Node) error) error {
-	all := Find(t.root, "Resources")
-	for i := 0; i+1 < len(all.Content); i += 2 {
-		n := all.Content[i+1]
+	return Each(Find(t.root, "Resources"), func(id string, n *yaml.Node) error {
 		if k := Find(n, "Type"); k == nil || k.Value != kind {
-			continue
+			return nil
 		}
 		made, err := t.exists(n)
-		if err != nil {
-			return err
+		if err == nil && made {
+			err = visit(id, n)
 		}
-		if made {
-			if err := visit(all.Content[i].Value, n); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+		return err
+	})
 }
 
 // Placeholder matches the placeholders that !Sub replaces.

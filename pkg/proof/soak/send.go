@@ -11,12 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
-
 	"connexease-functions/pkg/ledger"
 	"connexease-functions/pkg/local/pause"
-	"connexease-functions/pkg/local/stack"
 	"connexease-functions/pkg/table"
 )
 
@@ -113,14 +109,10 @@ func (s *soak) send(m sent) (status int) {
 	return status
 }
 
-func (s *soak) queueClient() *sqs.Client {
-	return sqs.New(sqs.Options{Region: stack.Region, BaseEndpoint: &s.stack.SQSURL, Credentials: credentials.NewStaticCredentialsProvider("local", "local", "")})
-}
-
 func (s *soak) sendQueue() {
 	m := s.add(sourceSQS)
 	text := fmt.Sprintf(`{"message":%s,"idempotencyKey":%q,"reader":"default"}`, message(m.n), m.key)
-	if _, err := s.queueClient().SendMessage(context.Background(), &sqs.SendMessageInput{QueueUrl: &s.stack.QueueURL, MessageBody: &text}); err != nil {
+	if err := s.stack.Enqueue(context.Background(), "OutboundQueue", []byte(text)); err != nil {
 		s.fault("the queue does not accept a message: %v", err)
 	}
 }
