@@ -2,23 +2,12 @@ package main
 
 import (
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"connexease-functions/pkg/proof/harness"
 )
-
-// lines is a writer for concurrent use.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
 
 func TestProgressIsShownForStepsLongerThanTwoSeconds(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -34,18 +23,18 @@ func TestProgressIsShownForStepsLongerThanTwoSeconds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				var out, messages lines
+				var out, messages harness.Buffer
 				p := newConsole(strings.NewReader(""), &out, &messages).progress("Reading", c.total)
 				p.add(3)
 				end := time.NewTimer(c.lasts)
 				<-end.C
 				p.end()
-				if messages.text.String() != c.want || out.text.String() != "" {
-					t.Errorf("%q and %q, want %q", out.text.String(), messages.text.String(), c.want)
+				if messages.String() != c.want || out.String() != "" {
+					t.Errorf("%q and %q, want %q", out.String(), messages.String(), c.want)
 				}
 			})
 			synctest.Test(t, func(t *testing.T) {
-				var messages lines
+				var messages harness.Buffer
 				console := newConsole(strings.NewReader(""), &messages, &messages)
 				console.terminal = true
 				p := console.progress("Reading", c.total)
@@ -53,7 +42,7 @@ func TestProgressIsShownForStepsLongerThanTwoSeconds(t *testing.T) {
 				end := time.NewTimer(c.lasts)
 				<-end.C
 				p.end()
-				if got := messages.text.String(); strings.Contains(got, "Reading") != (c.want != "") {
+				if got := messages.String(); strings.Contains(got, "Reading") != (c.want != "") {
 					t.Errorf("a terminal shows %q", got)
 				}
 			})

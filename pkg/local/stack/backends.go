@@ -107,6 +107,17 @@ func (s *Stack) createTables(ctx context.Context) error {
 	return nil
 }
 
+// CreateTable creates one more table like the template's.
+func (s *Stack) CreateTable(ctx context.Context, name string) error {
+	tables, err := s.tpl.Tables()
+	if err != nil {
+		return err
+	}
+	tables[0].TableName = &name
+	_, err = s.DB.CreateTable(ctx, tables[0])
+	return err
+}
+
 // startSecrets gives every secret a value, including the Gateway's key, which in AWS the user puts
 // in.
 func (s *Stack) startSecrets() error {

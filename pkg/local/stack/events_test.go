@@ -23,26 +23,8 @@ import (
 
 	simeventbridge "connexease-functions/pkg/local/sim/eventbridge"
 	"connexease-functions/pkg/local/sim/pipes"
-	"connexease-functions/pkg/local/template"
 	"connexease-functions/pkg/proof/await"
 )
-
-// newTable creates a table like the template's, which only this test writes to.
-func newTable(t *testing.T, s *Stack, name string) {
-	t.Helper()
-	tpl, err := template.Load("../../../template.yaml", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tables, err := tpl.Tables()
-	if err != nil {
-		t.Fatal(err)
-	}
-	tables[0].TableName = &name
-	if _, err := s.DB.CreateTable(t.Context(), tables[0]); err != nil {
-		t.Fatal(err)
-	}
-}
 
 func write(t *testing.T, s *Stack, table, pk string, n int) {
 	t.Helper()
@@ -57,7 +39,9 @@ func write(t *testing.T, s *Stack, table, pk string, n int) {
 func TestTheStreamResumesWhereAFaultStoppedIt(t *testing.T) {
 	s := start(t, Options{Backends: true})
 	const table = "Faulty"
-	newTable(t, s, table)
+	if err := s.CreateTable(t.Context(), table); err != nil {
+		t.Fatal(err)
+	}
 	// A proxy of the database: every fifth call fails, in a different way each time.
 	target, err := url.Parse(s.DynamoDBURL)
 	if err != nil {

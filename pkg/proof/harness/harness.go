@@ -8,7 +8,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -17,7 +16,6 @@ import (
 	"testing"
 
 	"connexease-functions/pkg/local/stack"
-	"connexease-functions/pkg/local/template"
 	"connexease-functions/pkg/proof/laptop"
 	"connexease-functions/pkg/table"
 )
@@ -99,16 +97,7 @@ func NewTable(t testing.TB) (name string) {
 	t.Helper()
 	laptop.NeedsJava(t)
 	name = Name("Events")
-	tpl, err := template.Load(filepath.Join(root, "template.yaml"), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tables, err := tpl.Tables()
-	if err != nil {
-		t.Fatal(err)
-	}
-	tables[0].TableName = &name
-	if _, err := Backends.DB.CreateTable(t.Context(), tables[0]); err != nil {
+	if err := Backends.CreateTable(t.Context(), name); err != nil {
 		t.Fatal(err)
 	}
 	return name
