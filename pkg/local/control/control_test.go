@@ -13,6 +13,7 @@ import (
 	"connexease-functions/pkg/local/sim/connexease"
 	simeventbridge "connexease-functions/pkg/local/sim/eventbridge"
 	"connexease-functions/pkg/local/sim/pipes"
+	simscheduler "connexease-functions/pkg/local/sim/scheduler"
 	simsecrets "connexease-functions/pkg/local/sim/secretsmanager"
 	simsqs "connexease-functions/pkg/local/sim/sqs"
 	"connexease-functions/pkg/local/stack"
@@ -30,6 +31,7 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, stack: &stack.Stack{
 		Secrets: simsecrets.New(time.Now), Queues: simsqs.New(time.Now), Bus: simeventbridge.New("EventBus", time.Now), Gateway: connexease.New(connexease.Config{}),
+		Scheduler: simscheduler.New(time.Now, nil),
 	}}
 	t.Cleanup(w.stack.Bus.Close)
 	t.Cleanup(w.stack.Gateway.Close)
@@ -61,6 +63,7 @@ func TestASettingIsReplacedWholeOrNotAtAll(t *testing.T) {
 	for path, c := range map[string]struct{ good, bad, says string }{
 		"/gateway/faults":    {`[{"kind":"refuse"}]`, `[{"kind":"refuse"},{"kind":"slow"}]`, "slow needs delay_ms"},
 		"/gateway/callbacks": {`{"off":true}`, `{"loss":2}`, "loss and fail_share must be between 0 and 1"},
+		"/schedules/faults":  {`{"away":true,"lost":false,"held":false,"twice":false}`, `{"away":1}`, "want a JSON object"},
 		"/gateway/limits":    {`{"per_second":40,"per_minute":4800}`, `{"per_second":-1}`, "must be at least 1"},
 	} {
 		if status, text := w.do(http.MethodPut, path, c.good); status != 200 || text != c.good {

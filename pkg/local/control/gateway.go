@@ -20,7 +20,7 @@ func (c *Control) messages(w http.ResponseWriter, _ *http.Request) {
 	answer(w, http.StatusOK, map[string]any{"count": len(all), "messages": all})
 }
 
-// setting is a part of the simulated Gateway's behaviour that is read and replaced whole.
+// setting is a part of a simulator's behaviour that is read and replaced whole.
 type setting[T any] struct {
 	get    func() T
 	set    func(T) error

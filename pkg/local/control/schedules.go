@@ -25,15 +25,10 @@ func (c *Control) advance(w http.ResponseWriter, r *http.Request) {
 	c.schedules(w, r)
 }
 
-func (c *Control) scheduleFaults(w http.ResponseWriter, _ *http.Request) {
-	answer(w, http.StatusOK, c.stack.Scheduler.Faults())
-}
-
-func (c *Control) putScheduleFaults(w http.ResponseWriter, r *http.Request) {
-	var f simscheduler.Faults
-	if !read(w, r, &f, f, "a JSON object; {} ends them") {
-		return
+func (c *Control) scheduleFaults() setting[simscheduler.Faults] {
+	set := func(f simscheduler.Faults) error {
+		c.stack.Scheduler.SetFaults(f)
+		return nil
 	}
-	c.stack.Scheduler.SetFaults(f)
-	c.scheduleFaults(w, r)
+	return setting[simscheduler.Faults]{c.stack.Scheduler.Faults, set, "a JSON object; {} ends them", simscheduler.Faults{}}
 }
