@@ -15,6 +15,7 @@ import (
 
 	"connexease-functions/pkg/local/bridge"
 	"connexease-functions/pkg/local/control"
+	"connexease-functions/pkg/local/environment"
 	"connexease-functions/pkg/local/parent"
 	"connexease-functions/pkg/local/sim/httpapi"
 	simlambda "connexease-functions/pkg/local/sim/lambda"
@@ -111,7 +112,7 @@ func run(givenPort string, backends bool, database, givenState, forward string, 
 	if err := save(); err != nil {
 		return err
 	}
-	defer func() { _ = os.Remove(filepath.Join(state, "env")) }()
+	defer func() { _ = os.Remove(filepath.Join(state, environment.Name)) }()
 	server := &http.Server{Handler: control.New(s, save), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = server.Serve(controlListener) }()
 	defer func() { _ = server.Close() }()
@@ -128,6 +129,24 @@ func run(givenPort string, backends bool, database, givenState, forward string, 
 	case err := <-s.Failed():
 		return err
 	}
+}
+
+// writeEnvironment writes the addresses and secrets of a stack.
+func writeEnvironment(s *stack.Stack, state, controlURL string) error {
+	secret, _ := s.Secrets.Current(stack.WebhookSecret)
+	env := s.Environment()
+	env["API_URL"] = s.APIURL
+	// For all services that the stack lacks: the control address responds with an error to their
+	// calls.
+	env["AWS_ENDPOINT_URL"] = controlURL
+	env["EVENT_BUS_NAME"] = s.Bus.Name()
+	env["CONTROL_URL"] = controlURL
+	env["GATEWAY_URL"] = s.GatewayURL
+	env["QUEUE_URL"] = s.QueueURL
+	env["TABLE_NAME"] = s.TableName
+	env["WEBHOOK_SECRET"] = secret
+	env["CLIENT_KEY"] = s.ClientKey()
+	return environment.Write(state, env)
 }
 
 // underGoRun reports whether go run started this process. go run passes no signal on, and its death

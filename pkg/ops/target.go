@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -31,6 +30,7 @@ import (
 	"github.com/aws/smithy-go/middleware"
 
 	"connexease-functions/pkg/config"
+	"connexease-functions/pkg/local/environment"
 	"connexease-functions/pkg/local/template"
 	"connexease-functions/pkg/table"
 )
@@ -81,22 +81,16 @@ const (
 	dialTimeout = 2 * time.Second
 )
 
-// assignment is a line of .local/env.
-var assignment = regexp.MustCompile(`(?m)^export (\w+)='((?:[^'\n]|'\\'')*)'$`)
-
 // findLocal reads the addresses of the laptop's stack. It ignores profiles and addresses of the
 // environment, so that no call ever reaches AWS.
 func (t *target) findLocal(ctx context.Context, state string) error {
-	text, err := os.ReadFile(filepath.Join(state, "env"))
+	var err error
+	t.env, err = environment.Read(state)
 	if errors.Is(err, os.ErrNotExist) {
 		return errors.New("nothing runs here. " + startIt)
 	}
 	if err != nil {
 		return err
-	}
-	t.env = map[string]string{}
-	for _, m := range assignment.FindAllStringSubmatch(string(text), -1) {
-		t.env[m[1]] = strings.ReplaceAll(m[2], `'\''`, "'")
 	}
 	if t.env["TABLE_NAME"] == "" {
 		return fmt.Errorf("%s has no addresses. %s", filepath.Join(state, "env"), startIt)

@@ -10,12 +10,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"connexease-functions/pkg/local/environment"
 	"connexease-functions/pkg/proof/await"
 )
 
@@ -75,13 +75,8 @@ func (s *Stack) Stop() {
 	<-s.Ended
 }
 
-var assignment = regexp.MustCompile(`export (\w+)='(.*)'`)
-
-func (s *Stack) read() error {
-	text, err := os.ReadFile(filepath.Join(s.State, "env"))
-	for _, m := range assignment.FindAllStringSubmatch(string(text), -1) {
-		s.Env[m[1]] = m[2]
-	}
+func (s *Stack) read() (err error) {
+	s.Env, err = environment.Read(s.State)
 	return err
 }
 

@@ -95,7 +95,7 @@ func (p *project) proveDeployed(ctx context.Context, s *sam, done *steps) error 
 	}
 	done.done("sam build, no flags: %d static binaries for arm64", len(first))
 
-	if _, err := output(ctx, copied, environment(nil), "make", "build"); err != nil {
+	if _, err := output(ctx, copied, ownEnvironment(nil), "make", "build"); err != nil {
 		return err
 	}
 	for name, binary := range first {

@@ -117,7 +117,7 @@ func (e *engine) environment() map[string]string {
 }
 
 func (e *engine) docker(ctx context.Context, args ...string) (string, error) {
-	text, err := output(ctx, "", environment(e.environment()), "docker", args...)
+	text, err := output(ctx, "", ownEnvironment(e.environment()), "docker", args...)
 	return strings.TrimSpace(text), err
 }
 

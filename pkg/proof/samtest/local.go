@@ -8,10 +8,10 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"time"
 
+	"connexease-functions/pkg/local/environment"
 	"connexease-functions/pkg/local/stack"
 )
 
@@ -89,10 +89,10 @@ func (l *local) base(ctx context.Context, e *engine) (args []string, what string
 func (l *local) startBackends(ctx context.Context) (*process, error) {
 	p := l.project
 	binary := filepath.Join(p.state, "local")
-	if _, err := output(ctx, p.root, environment(nil), "go", "build", "-o", binary, "./pkg/local"); err != nil {
+	if _, err := output(ctx, p.root, ownEnvironment(nil), "go", "build", "-o", binary, "./pkg/local"); err != nil {
 		return nil, err
 	}
-	b, err := launch(filepath.Join(p.state, "backends.log"), p.root, environment(nil), false,
+	b, err := launch(filepath.Join(p.state, "backends.log"), p.root, ownEnvironment(nil), false,
 		binary, "-backends", "-port", strconv.Itoa(p.port), "-state", p.state, "-parent", strconv.Itoa(os.Getpid()))
 	if err != nil {
 		return nil, err
@@ -101,15 +101,8 @@ func (l *local) startBackends(ctx context.Context) (*process, error) {
 		if err := b.running(); err != nil {
 			return err
 		}
-		text, err := os.ReadFile(filepath.Join(p.state, "env"))
-		if err != nil {
-			return err
-		}
-		l.env = map[string]string{}
-		for _, m := range exported.FindAllStringSubmatch(string(text), -1) {
-			l.env[m[1]] = m[2]
-		}
-		return nil
+		l.env, err = environment.Read(p.state)
+		return err
 	})
 	if err != nil {
 		b.stop()
@@ -117,8 +110,6 @@ func (l *local) startBackends(ctx context.Context) (*process, error) {
 	}
 	return b, nil
 }
-
-var exported = regexp.MustCompile(`(?m)^export (\w+)='(.*)'$`)
 
 // samEnvironment returns the backends' region and credentials, which SAM passes on to the
 // functions, the engine's address, and a folder for the locks that SAM leaves behind.

@@ -16,10 +16,10 @@ import (
 
 var ofMake = []string{"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "LAMBDA_ARCH", "ARTIFACTS_DIR"}
 
-// environment returns this process's environment with additions, but without the user's AWS
+// ownEnvironment returns this process's environment with additions, but without the user's AWS
 // settings and those of the calling make: no AWS account must be reached by accident, and builds
 // must be like those of a fresh shell.
-func environment(more map[string]string) []string {
+func ownEnvironment(more map[string]string) []string {
 	var env []string
 	for _, pair := range os.Environ() {
 		name, _, _ := strings.Cut(pair, "=")

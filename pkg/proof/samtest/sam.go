@@ -71,7 +71,7 @@ func (s *sam) environment(more map[string]string) []string {
 	for name, value := range more {
 		env[name] = value
 	}
-	return environment(env)
+	return ownEnvironment(env)
 }
 
 func (s *sam) run(ctx context.Context, folder string, env map[string]string, args ...string) (string, error) {
