@@ -95,40 +95,36 @@ func (s *Server) Refuse(f func(pipes.Entry) error) {
 
 // Put accepts or refuses each entry on its own; the errors are in the entries' order, nil for those
 // accepted.
-func (s *Server) Put(_ context.Context, entries []pipes.Entry) []error {
-	_, failed := s.put(entries)
+func (s *Server) Put(_ context.Context, entries []pipes.Entry) (failed []error) {
+	for _, e := range entries {
+		_, err := s.put(e)
+		failed = append(failed, err)
+	}
 	return failed
 }
 
-func (s *Server) put(entries []pipes.Entry) (ids []string, failed []error) {
+func (s *Server) put(e pipes.Entry) (id string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, e := range entries {
-		err := s.check(e)
-		id := ""
-		if err == nil {
-			at := e.Time
-			if at.IsZero() {
-				at = s.now()
-			}
-			id = uuid.New()
-			resources := e.Resources
-			if resources == nil {
-				resources = []string{}
-			}
-			s.events = append(s.events, Event{
-				Version: "0", ID: id, DetailType: e.DetailType, Source: e.Source, Account: account,
-				Time: at.UTC().Format(time.RFC3339), Region: region, Resources: resources, Detail: json.RawMessage(e.Detail), ingested: s.now().UTC().Format(time.RFC3339),
-			})
-		}
-		ids, failed = append(ids, id), append(failed, err)
+	if err := s.check(e); err != nil {
+		return "", err
 	}
+	now := s.now()
+	at := e.Time
+	if at.IsZero() {
+		at = now
+	}
+	id = uuid.New()
+	s.events = append(s.events, Event{
+		Version: "0", ID: id, DetailType: e.DetailType, Source: e.Source, Account: account, Region: region, Time: at.UTC().Format(time.RFC3339),
+		Resources: append([]string{}, e.Resources...), Detail: json.RawMessage(e.Detail), ingested: now.UTC().Format(time.RFC3339),
+	})
 	if more := len(s.events) - kept; more > 0 {
-		s.events, s.gone = append([]Event{}, s.events[more:]...), s.gone+more
+		s.events, s.gone = s.events[more:], s.gone+more
 	}
 	close(s.changed)
 	s.changed = make(chan struct{})
-	return ids, failed
+	return id, nil
 }
 
 func (s *Server) check(e pipes.Entry) error {

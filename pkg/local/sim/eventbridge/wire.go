@@ -78,24 +78,19 @@ func (s *Server) putEvents(in input) (any, *awsjson.Fault) {
 	}
 	failed := 0
 	for _, e := range entries {
+		id, err := "", error(&Failure{"ResourceNotFoundException", "Event bus " + e.EventBusName + " does not exist; there is " + s.name + "."})
 		// An entry without a bus is for the account's default bus, which is not simulated.
-		if e.EventBusName != s.name && e.EventBusName != ARN(s.name) {
-			failed++
-			all = append(all, result{ErrorCode: "ResourceNotFoundException", ErrorMessage: "Event bus " + e.EventBusName + " does not exist; there is " + s.name + "."})
-			continue
+		if e.EventBusName == s.name || e.EventBusName == ARN(s.name) {
+			id, err = s.put(e)
 		}
-		ids, errs := s.put([]pipes.Entry{e})
-		var f *Failure
-		switch {
-		case errors.As(errs[0], &f):
+		one := result{EventID: id}
+		if err != nil {
+			f := &Failure{"InternalException", err.Error()}
+			_ = errors.As(err, &f)
+			one.ErrorCode, one.ErrorMessage = f.Code, f.Message
 			failed++
-			all = append(all, result{ErrorCode: f.Code, ErrorMessage: f.Message})
-		case errs[0] != nil:
-			failed++
-			all = append(all, result{ErrorCode: "InternalException", ErrorMessage: errs[0].Error()})
-		default:
-			all = append(all, result{EventID: ids[0]})
 		}
+		all = append(all, one)
 	}
 	return map[string]any{"FailedEntryCount": failed, "Entries": all}, nil
 }
