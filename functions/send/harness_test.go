@@ -139,11 +139,11 @@ func (w *world) request(e map[string]any) harness.Answer {
 
 // seen is what a look-up shows.
 type seen struct {
-	ID, State, Status, Explanation, Wamid, Type, Reason, Sender string
-	Failed                                                      bool
-	IsFake                                                      bool `json:"is_fake"`
-	Attempts                                                    int
-	Answer                                                      *struct {
+	ID, State, Status, Explanation, Wamid, Type, Reason, Sender, Campaign string
+	Failed                                                                bool
+	IsFake                                                                bool `json:"is_fake"`
+	Attempts                                                              int
+	Answer                                                                *struct {
 		HTTP int
 		Body json.RawMessage
 	}

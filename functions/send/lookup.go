@@ -12,6 +12,7 @@ import (
 	"connexease-functions/pkg/gateway"
 	"connexease-functions/pkg/ledger"
 	"connexease-functions/pkg/order"
+	"connexease-functions/pkg/table"
 	"connexease-functions/pkg/whatsapp"
 )
 
@@ -29,6 +30,7 @@ type view struct {
 	Wamid       string      `json:"wamid,omitempty"`
 	Type        string      `json:"type,omitempty"`
 	Sender      string      `json:"sender,omitempty"` // where several are named
+	Campaign    string      `json:"campaign,omitempty"`
 	IsFake      bool        `json:"is_fake,omitempty"`
 	Reason      string      `json:"reason,omitempty"` // why it was not sent, or its outcome is unknown
 	SentAt      *time.Time  `json:"first_attempt_at,omitempty"`
@@ -104,7 +106,7 @@ func (h *handler) lookUp(ctx context.Context, client string, by lookup, l *line)
 		}
 		receipts = append(receipts, more...)
 	}
-	return api.Success(describe(row, about.Type, folded, receipts))
+	return api.Success(describe(row, about, folded, receipts))
 }
 
 func (h *handler) noSuch(l *line) api.Response {
@@ -117,10 +119,10 @@ func (h *handler) tableFailed(err error, l *line) api.Response {
 	return api.Fail(api.TableUnavailable, "", nil)
 }
 
-func describe(row *ledger.Send, kind string, f ledger.Folded, receipts []ledger.Status) view {
+func describe(row *ledger.Send, about table.About, f ledger.Folded, receipts []ledger.Status) view {
 	words := states[f.State]
 	v := view{
-		ID: row.ID, State: words.word, Explanation: words.explanation, Type: kind, Sender: row.Sender, IsFake: row.IsFake,
+		ID: row.ID, State: words.word, Explanation: words.explanation, Type: about.Type, Sender: row.Sender, Campaign: about.Campaign, IsFake: row.IsFake,
 		Attempts: len(row.Attempts), Statuses: []viewState{}, SentAt: timeOf(row.ClaimedAt), ValidUntil: timeOf(row.ValidUntil),
 	}
 	if len(f.Wamids) > 0 {

@@ -19,7 +19,7 @@ const (
 // ruleContact is what an envelope's contact must be: nothing is sent to other names.
 const ruleContact = "a phone number or a business-scoped user id"
 
-// ruleName is what names of clients and senders are.
+// ruleName is what names of clients, senders and campaigns are.
 const ruleName = "1 to 64 letters, digits, dots, hyphens and underscores"
 
 // FromEnvelope reads a direct invocation. It returns a response instead where it is refused. A key
@@ -58,9 +58,9 @@ func (o *Order) envelope(body []byte, f faults) *api.Response {
 	}
 	for name := range members {
 		switch name {
-		case "message", keyMember, "validFor", "onUnknown", "reader", "isFake", "mmlite", "contact", "group", "sender", "onClosedWindow", "onUnknownWindow":
+		case "message", keyMember, "validFor", "onUnknown", "reader", "isFake", "mmlite", "contact", "group", "sender", "onClosedWindow", "onUnknownWindow", "campaign":
 		default:
-			const known = "absent: an envelope has message, idempotencyKey, validFor, onUnknown, reader, contact, group, sender, isFake, mmlite, onClosedWindow, onUnknownWindow"
+			const known = "absent: an envelope has message, idempotencyKey, validFor, onUnknown, reader, contact, group, sender, isFake, mmlite, onClosedWindow, onUnknownWindow, campaign"
 			if len(f) < mostUnknown && memberForm.MatchString(name) {
 				f.add(name, known)
 			} else { // it may be anything, of any length
@@ -87,6 +87,12 @@ func (o *Order) envelope(body []byte, f faults) *api.Response {
 	}
 	if given(members["sender"]) {
 		o.setSender(text("sender"), "sender", f)
+	}
+	if given(members["campaign"]) {
+		if o.Campaign = text("campaign"); !auth.ValidClient(o.Campaign) {
+			f.add("campaign", ruleName)
+			o.Campaign = ""
+		}
 	}
 	o.setOnUnknown(text("onUnknown"), "onUnknown", f)
 	o.setWindow(text("onClosedWindow"), "onClosedWindow", text("onUnknownWindow"), "onUnknownWindow", f)

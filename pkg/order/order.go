@@ -25,6 +25,7 @@ type Order struct {
 	Body           []byte // the message as it is posted, compacted
 	Summary        whatsapp.Summary
 	Sender         string // that the request names; empty: none
+	Campaign       string // that the message is sent for; empty: none. A choice about it, not part of the request
 	IsFake, MMLite bool
 	Async          bool          // the caller waits only until it is queued
 	OnUnknown      ledger.Choice // empty: the default
@@ -53,7 +54,7 @@ func (o *Order) About() table.About {
 		kind = ""
 	}
 	d := whatsapp.Describe(o.Body, o.Summary)
-	return table.About{Type: kind, Contact: d.Contact, UserID: d.UserID, GroupID: d.GroupID, Text: d.Text, ReplyTo: d.ReplyTo, MediaID: d.MediaID}
+	return table.About{Type: kind, Contact: d.Contact, UserID: d.UserID, GroupID: d.GroupID, Text: d.Text, ReplyTo: d.ReplyTo, MediaID: d.MediaID, Campaign: o.Campaign}
 }
 
 // message checks a message's body, and adds what is wrong to f. Where the body cannot be read at

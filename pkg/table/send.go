@@ -38,6 +38,9 @@ type About struct {
 	Text    string // at most 512 bytes
 	ReplyTo string
 	MediaID string
+	// Campaign is what the message is sent for: a name as auth.ValidClient. The write that makes a
+	// row fixes it.
+	Campaign string
 }
 
 // WriteSend carries out one write of the ledger, and retries it until it gets a response or ctx
@@ -237,6 +240,7 @@ func sendItem(s *ledger.Send, about About) item {
 	set("text", about.Text)
 	set("client", s.Client)
 	set("sender", s.Sender)
+	set("campaign", about.Campaign)
 	for name, value := range map[string]string{
 		"contact": about.Contact, "user_id": about.UserID, "group_id": about.GroupID, "reply_to": about.ReplyTo, "media_id": about.MediaID,
 	} {

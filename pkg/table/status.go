@@ -45,7 +45,7 @@ func (t *Table) LookUp(ctx context.Context, id string) (row *ledger.Send, about 
 		ExpressionAttributeValues: item{":pk": str(id)},
 	}, func(it item) {
 		if text(it["sk"]) == sendKey {
-			row, about = readSend(it), About{Type: text(it["type"]), Contact: text(it["contact"]), Text: text(it["text"])}
+			row, about = readSend(it), About{Type: text(it["type"]), Contact: text(it["contact"]), Text: text(it["text"]), Campaign: text(it["campaign"])}
 			return
 		}
 		statuses = append(statuses, readStatus(it))
