@@ -42,11 +42,29 @@ func TestSmokeSaysOkOrWhatToDo(t *testing.T) {
 	if r.JSON("GET", "/gateway/messages", "", &sent); len(sent.Messages) != 4 {
 		t.Errorf("%d messages were sent, want 4", len(sent.Messages))
 	}
+	// Of several numbers none is the default, and one is named.
+	if text := r.Try("PUT", r.Env["CONTROL_URL"]+"/secrets/gateway", `{"crm":{"key":"a"},"shop":{"key":"b","phone_number_id":"207"}}`); text == "" {
+		t.Fatal("no senders")
+	}
+	if out, err = r.ops("", "smoke", "-sender", "shop"); err != nil || strings.Count(out, "ok  ") != 9 {
+		t.Errorf("%v\n%s", err, out)
+	}
+	var from struct {
+		Messages []struct {
+			Number string `json:"phone_number_id"`
+		}
+	}
+	if r.JSON("GET", "/gateway/messages", "", &from); len(from.Messages) != 8 || from.Messages[4].Number != "207" || from.Messages[7].Number != "207" {
+		t.Errorf("sent from %+v", from.Messages)
+	}
+	if out, err = r.ops("", "smoke"); err == nil || strings.Count(out, "FAILED") != 1 || !strings.Contains(out, "SENDER_001") || !strings.Contains(out, "make smoke SENDER=") {
+		t.Errorf("%v\n%s", err, out)
+	}
 	// The Gateway no longer accepts the stack's key.
 	if text := r.Try("PUT", r.Env["CONTROL_URL"]+"/gateway/faults", `[{"kind":"answer","status":401,"body":"{\"isSuccess\":false,\"errors\":{\"code\":\"AUTH_001\"}}"}]`); text == "" {
 		t.Fatal("no faults")
 	}
-	out, err = r.ops("", "smoke")
+	out, err = r.ops("", "smoke", "-sender", "shop")
 	if err == nil || strings.Count(out, "FAILED") != 1 || !strings.Contains(out, "SVC_003") || !strings.Contains(out, "put an API key") {
 		t.Errorf("%v\n%s", err, out)
 	}
