@@ -188,7 +188,7 @@ func TestTheControlAddressChangesTheGateway(t *testing.T) {
 		path, body, want string
 		status           int
 	}{
-		{"/gateway/faults", `[{"kind":"slow","delay":3}]`, `unknown field \"delay\"; want a JSON array of faults; [] ends them, with the members kind, times, share, delay_ms`, 400},
+		{"/gateway/faults", `[{"kind":"slow","delay":3}]`, `unknown field \"delay\"; want a JSON array of faults; [] ends them, with the members kind, number, times, share, delay_ms`, 400},
 		{"/gateway/faults", `[{"kind":"slow"}]`, "slow needs delay_ms", 400},
 		{"/gateway/faults", `{"kind":"refuse"}`, "want a JSON array of faults", 400},
 		{"/gateway/faults", `null`, "want a JSON array of faults", 400},
