@@ -5,7 +5,7 @@
 export GOWORK = off
 export GOFLAGS = -buildvcs=false
 unexport GOOS GOARCH GO111MODULE
-.PHONY: help run listen test test-short try lint lint-template fuzz bench oracles trigger build sam-test sam-local soak check erase export upgrade redrive replay delete clean
+.PHONY: help run listen test test-short try lint lint-template fuzz bench oracles trigger build sam-test sam-local soak check consent erase export upgrade redrive replay delete clean
 
 PORT ?= 8080
 # Folder of a laptop stack's environment file and logs; a second stack needs its own.
@@ -208,11 +208,17 @@ UNTIL =
 NUMBER =
 RATE = 50
 WITH_TABLE =
+SET =
+WHO =
+WHY =
 GIVEN = $(if $(filter 1 yes true,$(YES)),-yes) $(if $(filter 1 yes true,$(APPLY)),-apply)
 
 .PHONY: smoke delete-stack
 smoke: needs-go ## try a stack as its users do: webhook, sends, queue, bus and pipe (STACK=name or local, SENDER=name)
 	@$(call ops,smoke -sender "$(SENDER)")
+
+consent: needs-go ## show what a person says about marketing messages, or set it (STACK=name or local CONTACT=15550100001 SET=stop|resume WHY=... WHO=... YES=1)
+	@$(call ops,consent -contact "$(CONTACT)" -set "$(SET)" -who "$(WHO)" -why "$(WHY)" $(if $(filter 1 yes true,$(YES)),-yes))
 
 erase: needs-go ## remove a person from the table (STACK=name or local CONTACT=15550100001 OTHERS=1 YES=1)
 	@$(call ops,erase -contact "$(CONTACT)" $(if $(OTHERS),-others) $(GIVEN))

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"connexease-functions/pkg/config"
+	"connexease-functions/pkg/consent"
 )
 
 // settings hold the function's configuration. template.yaml sets every variable.
@@ -13,6 +14,7 @@ type settings struct {
 	overflow      string        // OVERFLOW_QUEUE_URL
 	retentionDays int           // RETENTION_DAYS: 0 (forever) to 36500
 	grace         time.Duration // PREVIOUS_SECRET_GRACE_HOURS: 0 to 720
+	words         consent.Words // OPT_OUT_WORDS, OPT_IN_WORDS: comma-separated
 	function      string        // AWS_LAMBDA_FUNCTION_NAME, the metrics' dimension
 }
 
@@ -26,6 +28,10 @@ func readSettings(lookup func(string) string) (settings, error) {
 		retentionDays: v.Number("RETENTION_DAYS", 365, 36500),
 		grace:         time.Duration(v.Number("PREVIOUS_SECRET_GRACE_HOURS", 24, 720)) * time.Hour,
 		function:      v.Optional("AWS_LAMBDA_FUNCTION_NAME"),
+	}
+	var err error
+	if c.words, err = consent.NewWords(v.Optional("OPT_OUT_WORDS"), v.Optional("OPT_IN_WORDS")); err != nil {
+		v.Fault("OPT_OUT_WORDS and OPT_IN_WORDS: " + err.Error())
 	}
 	return c, v.Err()
 }

@@ -39,6 +39,9 @@ func fits(t *testing.T, came []simeventbridge.Event, items map[string]harness.It
 		if it == nil {
 			t.Errorf("no item is under %s %s", d["pk"], d["sk"])
 		}
+		if e.DetailType == events.ConsentChanged && d["timestamp"] != it.Text("timestamp") {
+			continue // a newer word has replaced it
+		}
 		for name, value := range d {
 			attribute := name
 			if name == "text" {
@@ -81,7 +84,7 @@ func TestEveryItemOfAFixtureBecomesOneEventThatFollowsItsSchema(t *testing.T) {
 	seen, types := map[string]bool{}, map[string]int{}
 	for _, e := range came {
 		d := facts(t, e)
-		if key := d["pk"] + " " + d["sk"]; seen[key] {
+		if key := d["pk"] + " " + d["sk"]; seen[key] && e.DetailType != events.ConsentChanged {
 			t.Errorf("a second event of %s", key)
 		} else {
 			seen[key] = true
@@ -93,8 +96,8 @@ func TestEveryItemOfAFixtureBecomesOneEventThatFollowsItsSchema(t *testing.T) {
 			}
 		}
 	}
-	if len(came) != heads {
-		t.Errorf("%d events of %d items", len(came), heads)
+	if len(seen) != heads {
+		t.Errorf("events of %d items, there are %d", len(seen), heads)
 	}
 	for _, name := range events.DetailTypes {
 		if types[name] == 0 && name != events.Outcome {
@@ -106,7 +109,7 @@ func TestEveryItemOfAFixtureBecomesOneEventThatFollowsItsSchema(t *testing.T) {
 func TestDetailTypesSeparateWhatMayBeRepliedTo(t *testing.T) {
 	for name, want := range map[string]string{
 		"text": events.Received, "reaction": events.Received, "unknown-type": events.Received, "echo": events.Echoed, "status-read": events.StatusChanged,
-		"template-status": events.AccountEvent, "call-connect": events.AccountEvent, "dashboard-test": events.Quarantined, "standby": events.Standby,
+		"text-stop": events.Received, "template-status": events.AccountEvent, "call-connect": events.AccountEvent, "dashboard-test": events.Quarantined, "standby": events.Standby,
 	} {
 		w := newWorld(t)
 		out := harness.NewOut(t, w.table)
@@ -175,6 +178,7 @@ func TestReadmesExamplesAreTheEventsOfFixtures(t *testing.T) {
 	fixtureOf := map[string]string{
 		events.Received: "text", events.Echoed: "echo", events.History: "history", events.StatusChanged: "status-failed",
 		events.AccountEvent: "template-status", events.Quarantined: "dashboard-test", events.Standby: "standby",
+		events.ConsentChanged: "user-preference",
 	}
 	seen := map[string]bool{}
 	for _, block := range docs.Examples(t) {

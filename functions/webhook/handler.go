@@ -9,6 +9,7 @@ import (
 
 	"connexease-functions/pkg/api"
 	"connexease-functions/pkg/auth"
+	"connexease-functions/pkg/consent"
 	"connexease-functions/pkg/table"
 	"connexease-functions/pkg/telemetry"
 )
@@ -18,6 +19,7 @@ type handler struct {
 	credentials *auth.Credentials
 	verifier    *auth.Verifier
 	table       *table.Table
+	words       consent.Words
 	overflow    overflow
 	log         *telemetry.Log
 	secretName  string

@@ -26,6 +26,7 @@ type world struct {
 	secret   string // its name
 	days     string // RETENTION_DAYS
 	token    string
+	words    [2]string // OPT_OUT_WORDS, OPT_IN_WORDS
 	logs     harness.Buffer
 	database *harness.Proxy
 	queues   *simsqs.Server
@@ -51,7 +52,7 @@ func (w *world) build(dynamoDB string) {
 		w.t.(interface{ Setenv(k, v string) }).Setenv(k, v)
 	}
 	h, err := build(func(name string) string {
-		return map[string]string{"TABLE_NAME": w.table, "WEBHOOK_SECRET_ID": w.secret, "RETENTION_DAYS": w.days, "OVERFLOW_QUEUE_URL": w.queues.URL("overflow"), "AWS_LAMBDA_FUNCTION_NAME": "webhook"}[name]
+		return map[string]string{"TABLE_NAME": w.table, "WEBHOOK_SECRET_ID": w.secret, "RETENTION_DAYS": w.days, "OPT_OUT_WORDS": w.words[0], "OPT_IN_WORDS": w.words[1], "OVERFLOW_QUEUE_URL": w.queues.URL("overflow"), "AWS_LAMBDA_FUNCTION_NAME": "webhook"}[name]
 	})
 	if err != nil {
 		w.t.Fatal(err)

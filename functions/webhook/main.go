@@ -48,6 +48,7 @@ func build(lookup func(string) string) (*handler, error) {
 		credentials: accepted,
 		verifier:    auth.NewVerifier(accepted, time.Now),
 		table:       table.New(config.DynamoDB(cfg), c.table, c.retentionDays),
+		words:       c.words,
 		overflow:    overflow{queue.New(cfg, c.overflow)},
 		log:         telemetry.New(os.Stdout, c.function, time.Now),
 		secretName:  secret.Name(c.secretID),

@@ -36,6 +36,7 @@ func (h *handler) receive(ctx context.Context, r api.Request, d *delivery) api.R
 	}
 
 	events := whatsapp.Split(body)
+	h.words.Mark(events)
 	for i := range events {
 		switch events[i].Kind {
 		case whatsapp.KindMessage:

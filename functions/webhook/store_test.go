@@ -294,9 +294,12 @@ func TestIdentifiersOfAnyShapeAreStored(t *testing.T) {
 func TestAMessageCostsTwoWriteUnitsAndAStatusOne(t *testing.T) {
 	for name, want := range map[string]float64{
 		"text": cost.MessageWrites, "image": cost.MessageWrites, "template-status": cost.MessageWrites,
+		"user-preference": cost.MessageWrites + cost.ConsentWrites, "text-stop": cost.MessageWrites + cost.ConsentWrites,
 		"status-sent": cost.StatusWrites, "status-read": cost.StatusWrites, "status-contact": cost.StatusWrites,
 	} {
 		w := newWorld(t)
+		w.words[0] = "STOP"
+		w.build(w.database.URL)
 		got := 0.0
 		w.database.Measure(func(_ string, units float64) { got += units })
 		w.stored(fixture(t, name), 1)

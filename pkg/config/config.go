@@ -63,6 +63,9 @@ func (v *Variables) Number(name string, fallback, highest int) int {
 	return n
 }
 
+// Fault adds what is wrong with variables that their reader checks.
+func (v *Variables) Fault(text string) { v.faults = append(v.faults, text) }
+
 // Err returns an error that names every faulty variable; nil if there is none.
 func (v *Variables) Err() error {
 	if v.faults == nil {

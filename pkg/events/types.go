@@ -24,12 +24,14 @@ const (
 	// Standby is a message, status or echo, as its kind says, of a conversation that a different
 	// app handles and this one only watches.
 	Standby = "WhatsApp Standby"
+	// ConsentChanged is a newer word of a person, or of an operator, about marketing messages.
+	ConsentChanged = "WhatsApp Consent Changed"
 	// Outcome is the settled outcome of an attempt to send.
 	Outcome = "WhatsApp Message Outcome"
 )
 
 // DetailTypes lists them all.
-var DetailTypes = []string{Received, Echoed, History, StatusChanged, AccountEvent, Quarantined, Outcome, Standby}
+var DetailTypes = []string{Received, Echoed, History, StatusChanged, AccountEvent, Quarantined, Outcome, Standby, ConsentChanged}
 
 // JSON is a JSON Schema with a definition for each detail type, for users' code generators.
 //

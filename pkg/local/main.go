@@ -22,6 +22,9 @@ import (
 	"connexease-functions/pkg/local/stack"
 )
 
+// The words of the laptop's stack, which has some to try: the template's parameters are empty.
+const optOutWords, optInWords = "STOP", "START"
+
 func main() {
 	port := flag.String("port", "8080", "port of the API on 127.0.0.1; the control address has the next one")
 	backends := flag.Bool("backends", false, "start everything but the functions, for sam local")
@@ -79,7 +82,8 @@ func run(givenPort string, backends bool, database, givenState, forward string, 
 	seen := &summaries{next: logs}
 	s, err := stack.Start(ctx, stack.Options{
 		Root: ".", State: state, Port: port, Backends: backends, DynamoDB: database,
-		Progress: func(line string) { fmt.Println(line) }, Logs: seen,
+		Overrides: map[string]string{"OptOutWords": optOutWords, "OptInWords": optInWords},
+		Progress:  func(line string) { fmt.Println(line) }, Logs: seen,
 		Observe:           func(x httpapi.Exchange) { printExchange(x, seen) },
 		ObserveBatch:      func(b stack.Batch) { printBatch(b, seen) },
 		ObserveInvocation: func(i simlambda.Invocation) { printInvocation(i, seen) },
@@ -146,6 +150,7 @@ func writeEnvironment(s *stack.Stack, state, controlURL string) error {
 	env["TABLE_NAME"] = s.TableName
 	env["WEBHOOK_SECRET"] = secret
 	env["CLIENT_KEY"] = s.ClientKey()
+	env["OPT_OUT_WORDS"], env["OPT_IN_WORDS"] = optOutWords, optInWords // for ops
 	return environment.Write(state, env)
 }
 

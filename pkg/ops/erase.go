@@ -62,7 +62,13 @@ func (p *program) erase(ctx context.Context, contact string, others bool) error 
 	if err != nil {
 		return err
 	}
-	own, shared, err := p.ofPerson(ctx, db, names, key)
+	own, shared, err := p.ofPerson(ctx, db, names, func(it table.Item) table.Item {
+		short := key(it)
+		if it.Consent() != nil {
+			short["status"] = it["status"]
+		}
+		return short
+	})
 	if err != nil {
 		return err
 	}
@@ -70,9 +76,12 @@ func (p *program) erase(ctx context.Context, contact string, others bool) error 
 	if others {
 		own, kept = append(own, shared...), 0
 	}
-	items := 0
+	items, forgotten := 0, ""
 	for _, it := range own {
 		items += 1 + len(it.PartKeys())
+		if it["status"] != nil {
+			forgotten = fmt.Sprintf(" What they said about marketing messages (%s) is one of them: none is refused any more.", it.Text("status"))
+		}
 	}
 	if items == 0 && kept == 0 {
 		return fmt.Errorf("the table %s has no items of %s", db.Name(), contact)
@@ -81,13 +90,13 @@ func (p *program) erase(ctx context.Context, contact string, others bool) error 
 	if kept > 0 {
 		more = fmt.Sprintf(", and %d that name other people too, which stay without -others", kept)
 	}
-	if !p.confirm(fmt.Sprintf("The table %s has %d items of %s%s. Backups of the last 35 days keep them. Type %s to remove them: ", db.Name(), items, contact, more, contact), contact) {
+	if !p.confirm(fmt.Sprintf("The table %s has %d items of %s%s.%s Backups of the last 35 days keep them. Type %s to remove them: ", db.Name(), items, contact, more, forgotten, contact), contact) {
 		return errors.New("nothing was removed")
 	}
 	if err := p.remove(ctx, db, own); err != nil {
 		return fmt.Errorf("not all were removed: %w. Run it again", why(err))
 	}
-	p.printf("%d items were removed%s. The event archive, queues and logs were not looked into.\n", items, more)
+	p.printf("%d items were removed%s. The event archive, queues and logs were not looked into.%s\n", items, more, forgotten)
 	return nil
 }
 

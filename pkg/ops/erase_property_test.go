@@ -98,7 +98,7 @@ func deliverAll(r *running, random *rand.Rand) (sent int) {
 		if err != nil {
 			r.t.Fatal(err)
 		}
-		all = append(all, webhook(ofOnePerson(random, fixtures.Unique(body, n+1), formsOfData)))
+		all = append(all, webhook(string(fixtures.Unique([]byte(ofOnePerson(random, body, formsOfData)), n+1))))
 	}
 	for _, name := range fixtures.Sends() {
 		body, err := fixtures.Send(name)

@@ -20,9 +20,10 @@ var pageTemplate = template.Must(template.New("conversation").Parse(pageText))
 // page is what the template shows.
 type page struct {
 	*exported
-	Days   []dated
-	Others int // items that are no lines of the conversation
-	Shared int
+	Days    []dated
+	Consent []string // what they say about marketing messages, under each name
+	Others  int      // items that are no lines of the conversation
+	Shared  int
 }
 
 type dated struct {
@@ -41,7 +42,11 @@ func conversationPage(all *exported, own []table.Item) ([]byte, error) {
 	states := foldedStates(own)
 	texts := map[string]string{} // by WhatsApp's id
 	var lines []table.Item
+	var consents []string
 	for _, it := range own {
+		if said := it.Consent(); said != nil {
+			consents = append(consents, inWords("Marketing messages", said))
+		}
 		if it.Text("timeline_sk") == "" || it.Text("kind") == string(whatsapp.KindStatus) {
 			continue
 		}
@@ -53,7 +58,7 @@ func conversationPage(all *exported, own []table.Item) ([]byte, error) {
 		}
 	}
 	table.Order(lines)
-	shown := page{exported: all, Others: len(own) - len(lines), Shared: len(all.OfOthersToo)}
+	shown := page{exported: all, Consent: consents, Others: len(own) - len(lines), Shared: len(all.OfOthersToo)}
 	for _, it := range lines {
 		date, at := clock(it.Text("timeline_sk"))
 		if n := len(shown.Days); n == 0 || shown.Days[n-1].Date != date {

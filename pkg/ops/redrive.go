@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"connexease-functions/pkg/consent"
 	"connexease-functions/pkg/local/template"
 	"connexease-functions/pkg/table"
 )
@@ -71,6 +72,7 @@ type redrive struct {
 	target *target
 	table  *table.Table
 	items  *table.Table // configured as in the webhook function
+	words  consent.Words
 	dead   []deadQueue
 }
 
@@ -93,6 +95,9 @@ func (p *program) redrive(ctx context.Context) (*redrive, error) {
 		return nil, err
 	}
 	if r.items, err = t.writer(); err != nil {
+		return nil, err
+	}
+	if r.words, err = t.words(); err != nil {
 		return nil, err
 	}
 	if r.dead, err = deadQueues(t.tpl); err != nil {

@@ -72,6 +72,7 @@ func (r *redrive) drive(ctx context.Context, q quarantined, apply bool) (ok bool
 		r.printf("%s would be written as %s\n", q.key, describe(events))
 		return true, nil
 	}
+	r.words.Mark(events)
 	received := r.table.Received(head)
 	if received.IsZero() {
 		received = time.Now()

@@ -30,6 +30,7 @@ import (
 	"github.com/aws/smithy-go/middleware"
 
 	"connexease-functions/pkg/config"
+	"connexease-functions/pkg/consent"
 	"connexease-functions/pkg/local/environment"
 	"connexease-functions/pkg/local/template"
 	"connexease-functions/pkg/table"
@@ -266,6 +267,14 @@ func (t *target) writer() (*table.Table, error) {
 	}
 	days, err := t.days()
 	return table.New(t.dynamodb(aws.NopRetryer{}), reader.Name(), days), err
+}
+
+// words returns the words that the stack's webhook function recognizes.
+func (t *target) words() (consent.Words, error) {
+	if t.local() {
+		return consent.NewWords(t.env["OPT_OUT_WORDS"], t.env["OPT_IN_WORDS"])
+	}
+	return consent.NewWords(t.parameters["OptOutWords"], t.parameters["OptInWords"])
 }
 
 // days returns for how many days the stack keeps its events.

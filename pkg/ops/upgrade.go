@@ -88,6 +88,10 @@ func (u *upgrade) run(ctx context.Context) error {
 // one looks at one item.
 func (u *upgrade) one(ctx context.Context, it table.Item) error {
 	pk, sk := it.Key()
+	if it.Consent() != nil {
+		u.count(func() { u.read++ })
+		return nil
+	}
 	if name, ok := strings.CutPrefix(pk, "contact#"); ok {
 		other := strings.TrimPrefix(sk, "alias#")
 		u.count(func() { u.read++; u.there[whatsapp.Pair{min(name, other), max(name, other)}] = true })

@@ -102,38 +102,41 @@ func (t *Table) PutAlias(ctx context.Context, p whatsapp.Pair, at time.Time) err
 // Names returns all names of a person with a known name, at most 32: its canonical form, the given
 // form where that differs (earlier versions stored it), and all names to which aliases lead.
 func (t *Table) Names(ctx context.Context, name string) ([]string, error) {
-	names := []string{whatsapp.Canonical(name)}
+	names, _, err := t.person(ctx, name, false)
+	return names, err
+}
+
+// person returns a person's names, and the newest consent under any of them; nil without one.
+func (t *Table) person(ctx context.Context, name string, consistent bool) (names []string, said item, err error) {
+	names = []string{whatsapp.Canonical(name)}
 	if names[0] != name {
 		names = append(names, name)
 	}
 	for i := 0; i < len(names); i++ {
-		var others []string
 		in := &dynamodb.QueryInput{
-			KeyConditionExpression:    aws.String("pk = :pk AND begins_with(sk, :alias)"),
-			ExpressionAttributeValues: item{":pk": str(contactPrefix + names[i]), ":alias": str(aliasPrefix)},
-			ProjectionExpression:      aws.String("sk"),
-			Limit:                     aws.Int32(mostNames),
+			TableName: &t.name, ConsistentRead: &consistent,
+			KeyConditionExpression:    aws.String("pk = :pk"),
+			ExpressionAttributeValues: item{":pk": str(contactPrefix + names[i])},
+			ScanIndexForward:          aws.Bool(false), // the consent is the last, and must not be beyond the limit
+			Limit:                     aws.Int32(mostNames + 1),
 		}
-		in.TableName = &t.name
 		var out *dynamodb.QueryOutput
 		err := attempts(ctx, func() {}, func(ctx context.Context) (again bool, err error) {
 			out, err = t.client.Query(ctx, in)
 			return err != nil, err
 		})
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		for _, it := range out.Items {
-			others = append(others, strings.TrimPrefix(text(it["sk"]), aliasPrefix))
-		}
-		for _, other := range others {
-			if len(names) == mostNames {
-				return names, nil
-			}
-			if !slices.Contains(names, other) {
+			other, isAlias := strings.CutPrefix(text(it["sk"]), aliasPrefix)
+			switch {
+			case isAlias && len(names) < mostNames && !slices.Contains(names, other):
 				names = append(names, other)
+			case text(it["sk"]) == consentKey && text(said["rank"]) < text(it["rank"]):
+				said = it
 			}
 		}
 	}
-	return names, nil
+	return names, said, nil
 }

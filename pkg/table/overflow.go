@@ -152,6 +152,9 @@ func (t *Table) Drain(ctx context.Context, body []byte) (events int, err error) 
 				return 1, err
 			}
 		}
+		if it := saidBy(&o.Head.Event, dayOf(received)); it != nil {
+			return 1, t.putConsent(ctx, it, func() {})
+		}
 		return 1, nil
 	}
 	if r := t.Put(ctx, o.Events, received); len(r.Unsaved) > 0 {

@@ -96,6 +96,7 @@ func (t *Table) Put(ctx context.Context, events []whatsapp.Event, received time.
 		}
 	}
 	w.write(ctx, whole)
+	w.consents(ctx)
 	for p, i := range pairs {
 		if !w.lost[i] {
 			t.aliases.wrote(w.today, p)

@@ -32,6 +32,12 @@ const (
 	Out Direction = "out"
 )
 
+// What a person says about marketing messages, in WhatsApp's words.
+const (
+	Stop   = "stop"
+	Resume = "resume"
+)
+
 // Reasons of a quarantine.
 const (
 	ReasonNotJSON         = "not_json"
@@ -95,6 +101,9 @@ type Event struct {
 	Thread string // id of the history thread that the message was in
 
 	Aliases []Pair `json:",omitempty"` // names that it proves to be one person's
+
+	// Consent is what its person says about marketing messages: Stop, Resume, or empty for nothing.
+	Consent string `json:",omitempty"`
 
 	ContactPayload []byte // the contacts[] element that belongs to the event
 	Payload        []byte // the update itself, without insignificant whitespace

@@ -26,6 +26,7 @@ type facts struct {
 	replyTo, context, media     string
 	referral                    string
 	detail                      string
+	category, value             string // of a preference
 	contents                    []content
 	errors                      raw
 	phoneNumberID, display      string // of the business
@@ -141,6 +142,10 @@ func (f *facts) member(m member) {
 		}
 	case "detail":
 		f.detail, _ = m.value.text()
+	case "category":
+		f.category = usable(m.value)
+	case "value":
+		f.value = usable(m.value)
 	case "errors":
 		f.errors = m.value
 	case "code":
@@ -224,6 +229,16 @@ func (f *facts) fill(e *Event) {
 	e.GroupID, e.MediaID, e.Referral = f.group, f.media, f.referral
 	e.ReplyTo = cmp.Or(f.replyTo, f.context)
 	e.PhoneNumberID, e.DisplayPhoneNumber = cmp.Or(e.PhoneNumberID, f.phoneNumberID), cmp.Or(e.DisplayPhoneNumber, f.display)
+}
+
+// preference returns what a user preference says about marketing messages; empty for one of a
+// different category or value (WhatsApp Business Platform: user_preferences webhook).
+func (f *facts) preference() string {
+	value := strings.ToLower(f.value)
+	if f.category != "" && f.category != "marketing_messages" || value != Stop && value != Resume {
+		return ""
+	}
+	return value
 }
 
 // errorTitleOf returns what a message that cannot be shown says instead.

@@ -213,5 +213,8 @@ func (s *splitter) element(list string, r raw, contacts *contactList, only *Even
 		e.borrow(only)
 	}
 	contacts.settle(s, &e, nameless)
+	if list == "user_preferences" {
+		e.Consent = f.preference()
+	}
 	s.add(e)
 }

@@ -31,7 +31,10 @@ var must = map[string]map[string]any{
 	events.AccountEvent:  {"pk": "event#account_update#" + hash, "sk": "event", "kind": "event"},
 	events.Quarantined:   {"pk": "event#quarantine#" + hash, "sk": "event", "kind": "quarantine", "reason": "not_json"},
 	events.Standby:       {"pk": "wa#1", "sk": "message#2#" + hash, "kind": "message", "direction": "in", "field": "standby"},
-	events.Outcome:       {"pk": "msg_" + id, "sk": "send", "kind": "send", "direction": "out", "message_id": "msg_" + id, "outcome": "accepted"},
+	events.ConsentChanged: {
+		"pk": "contact#1", "sk": "consent", "kind": "consent", "contact": "1", "status": "stop", "reason": "word", "timestamp": "1",
+	},
+	events.Outcome: {"pk": "msg_" + id, "sk": "send", "kind": "send", "direction": "out", "message_id": "msg_" + id, "outcome": "accepted"},
 }
 
 const hash, id = "0123456789abcdef", "abcdefghijklmnopqrstuvwxyz"

@@ -17,7 +17,7 @@ func TestThePipeIsReadFromTheTemplate(t *testing.T) {
 	}
 	p := pipes[0]
 	if p.Name != "EventPipe" || p.Table != "EventsTable" || p.Bus != "EventBus" || p.DeadLetterQueue != "EventDeadLetters" || p.BatchSize != 10 || p.Parallel != 10 ||
-		p.MaxRetries != 20 || p.MaxAge != time.Hour || len(p.Filters) != 2 || p.Source != "connexease" || p.DetailType != "$.dynamodb.NewImage.detail_type.S" {
+		p.MaxRetries != 20 || p.MaxAge != time.Hour || len(p.Filters) != 3 || p.Source != "connexease" || p.DetailType != "$.dynamodb.NewImage.detail_type.S" {
 		t.Errorf("got %+v", p)
 	}
 }

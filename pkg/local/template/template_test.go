@@ -51,7 +51,7 @@ func TestTheLaptopRunsTheProjectsTemplate(t *testing.T) {
 	if len(webhook.Routes) != 1 || webhook.Routes[0] != (Route{"POST", "/webhook"}) {
 		t.Errorf("routes are %v", webhook.Routes)
 	}
-	want := map[string]string{"TABLE_NAME": "EventsTable", "WEBHOOK_SECRET_ID": "WebhookSecret", "OVERFLOW_QUEUE_URL": "OverflowQueue", "RETENTION_DAYS": "7", "PREVIOUS_SECRET_GRACE_HOURS": "24"}
+	want := map[string]string{"TABLE_NAME": "EventsTable", "WEBHOOK_SECRET_ID": "WebhookSecret", "OVERFLOW_QUEUE_URL": "OverflowQueue", "RETENTION_DAYS": "7", "PREVIOUS_SECRET_GRACE_HOURS": "24", "OPT_OUT_WORDS": "", "OPT_IN_WORDS": ""}
 	for k, v := range want {
 		if webhook.Environment[k] != v {
 			t.Errorf("%s is %q, want %q", k, webhook.Environment[k], v)

@@ -16,6 +16,7 @@ const (
 	OutcomeWrites = 2 // the row, and the index sent_wamid
 	QueueWrites   = 1 // the row of a send that waits in the queue
 	AliasWrites   = 2 // another name of a person, once a day and process: an item under each name
+	ConsentWrites = 1 // what a message or preference says about marketing, besides its own item
 	LongWrites    = 3 // more for a text of 512 bytes: it is in the item twice, and in the timeline
 )
 
@@ -80,6 +81,7 @@ func Kinds() []Kind {
 		{"statuses, one a delivery", httpAPI, invocations(webhookSeconds), StatusWrites * writeUnit, 0, out, log},
 		{"messages in, one a delivery", httpAPI, invocations(webhookSeconds), MessageWrites * writeUnit, 0, out, log},
 		{"messages of 512 bytes, each from a user with a user id", httpAPI, invocations(webhookSeconds), (MessageWrites + LongWrites + AliasWrites) * writeUnit, 0, out, log},
+		{"messages that are a word of consent", httpAPI, invocations(webhookSeconds), (MessageWrites + ConsentWrites) * writeUnit, 0, 2 * out, log},
 		{"sends over HTTP", httpAPI, invocations(sendSeconds), (ClaimWrites + OutcomeWrites) * writeUnit, 0, out, log},
 		{"sends from SQS, one a batch", 0, invocations(sendSeconds), (ClaimWrites + OutcomeWrites) * writeUnit, queueRequests * queueRequest, out, log},
 		{

@@ -72,7 +72,7 @@ func identities(n int) (all []string) {
 // stored is the content of the table.
 type stored struct {
 	updates  map[string]int // by identity
-	aliases  map[string]int // by "contact#<name> alias#<other name>"
+	aliases  map[string]int // by "contact#<name> alias#<other name>", and consents
 	statuses map[string]int // of the simulated Gateway's callbacks, by wamid and status
 	sends    int
 	parts    int      // that are there
@@ -92,7 +92,7 @@ func (s *soak) read(ctx context.Context) (t stored, err error) {
 			t.sends++
 		case it.IsPart():
 			t.parts++
-		case kind == "alias":
+		case kind == "alias", it.Consent() != nil:
 			t.aliases[pk+" "+sk]++
 		case it.Text("message_id") != "":
 			t.statuses[it.Text("wamid")+" "+it.Text("status")]++
@@ -126,11 +126,14 @@ func compare(expected map[string]bool, there map[string]int) (missing, doubled, 
 	return missing, doubled, foreign
 }
 
-// proven returns the aliases that the accepted deliveries prove.
+// proven returns the aliases and consents that the accepted deliveries prove.
 func (s *soak) proven() map[string]bool {
 	proven := map[string]bool{}
 	for _, d := range s.accepted {
 		for _, e := range whatsapp.Split(body(d)) {
+			if e.Consent != "" {
+				proven["contact#"+e.Contact+" consent"] = true
+			}
 			for _, p := range e.Aliases {
 				proven["contact#"+p[0]+" alias#"+p[1]], proven["contact#"+p[1]+" alias#"+p[0]] = true, true
 			}

@@ -83,9 +83,9 @@ func (p *proof) filtersTake(pipe template.Pipe) (faults []string) {
 	if err != nil {
 		return []string{err.Error()}
 	}
-	typeOf := map[string]string{"message": events.Received, "status": events.StatusChanged, "event": events.AccountEvent, "quarantine": events.Quarantined, "send": events.Outcome}
+	typeOf := map[string]string{"message": events.Received, "status": events.StatusChanged, "event": events.AccountEvent, "quarantine": events.Quarantined, "send": events.Outcome, "consent": events.ConsentChanged}
 	for _, name := range []string{"INSERT", "MODIFY", "REMOVE"} {
-		for kind := range map[string]bool{"message": true, "status": true, "event": true, "quarantine": true, "send": true, "part": true, "": true} {
+		for kind := range map[string]bool{"message": true, "status": true, "event": true, "quarantine": true, "send": true, "consent": true, "part": true, "": true} {
 			for _, detailType := range []string{"", typeOf[kind]} {
 				image := map[string]any{"kind": map[string]string{"S": kind}}
 				if detailType != "" {
@@ -96,7 +96,7 @@ func (p *proof) filtersTake(pipe template.Pipe) (faults []string) {
 					record["dynamodb"] = map[string]any{"Keys": image}
 				}
 				text, _ := json.Marshal(record)
-				want := detailType != "" && (name == "INSERT" || name == "MODIFY" && kind == "send")
+				want := detailType != "" && (name == "INSERT" || name == "MODIFY" && (kind == "send" || kind == "consent"))
 				if made.Matches(text) != want {
 					faults = append(faults, fmt.Sprintf("%s of kind %q with detail type %q: it is accepted: %t", name, kind, detailType, !want))
 				}
