@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -274,6 +276,25 @@ func TestEachAttemptOfARowUsesItsSender(t *testing.T) {
 	w.pass(time.Hour)
 	w.drain()
 	w.leaves("queued", fromShopsApp, 2)
+}
+
+func TestWhatIsQueuedNeedsNoSecretYetAndKeepsItsSender(t *testing.T) {
+	w := newSendersWorld(t)
+	w.handler.senders = newSenders(func(context.Context) (auth.Senders, error) { return nil, errors.New("away") })
+	responds(t, "bound", w.shops(hello, "prefer", "respond-async"), 202, "")
+	responds(t, "named", w.post(hello, "prefer", "respond-async", "sender", "shop"), 202, "")
+	responds(t, "none", w.post(hello, "prefer", "respond-async"), 202, "")
+	responds(t, "not queued", w.post(hello), 503, "SVC_001")
+	responds(t, "not its own", w.shops(hello, "prefer", "respond-async", "sender", "default"), 403, "SENDER_001")
+	w.start()
+	w.drain()
+	from := map[string]int{}
+	for _, m := range w.sent(3) {
+		from[m.PhoneNumberID]++
+	}
+	if from[fromShopsApp] != 2 || from[fromDefaults] != 1 {
+		t.Errorf("sent from %v", from)
+	}
 }
 
 func TestARecordWhoseRowsSenderIsGoneWaits(t *testing.T) {
