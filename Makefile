@@ -5,7 +5,7 @@
 export GOWORK = off
 export GOFLAGS = -buildvcs=false
 unexport GOOS GOARCH GO111MODULE
-.PHONY: help run listen test test-short try lint lint-template fuzz bench oracles trigger build sam-test sam-local soak check consent erase export upgrade redrive replay delete clean
+.PHONY: help run listen test test-short try lint lint-template fuzz bench oracles trigger build sam-test sam-local soak check cancel consent erase export upgrade redrive replay delete clean
 
 PORT ?= 8080
 # Folder of a laptop stack's environment file and logs; a second stack needs its own.
@@ -198,6 +198,7 @@ check: lint test ## the gate: lint and all tests
 ops = $(call built,./pkg/ops) exec .local/bin/ops $(1) -state "$(STATE)" -stack "$(or $(STACK),local)"
 # Given on the command line only.
 CONTACT =
+ID =
 KIND =
 SHOW =
 PICK =
@@ -219,6 +220,9 @@ smoke: needs-go ## try a stack as its users do: webhook, sends, queue, bus and p
 
 consent: needs-go ## show what a person says about marketing messages, or set it (STACK=name or local CONTACT=15550100001 SET=stop|resume WHY=... WHO=... YES=1)
 	@$(call ops,consent -contact "$(CONTACT)" -set "$(SET)" -who "$(WHO)" -why "$(WHY)" $(if $(filter 1 yes true,$(YES)),-yes))
+
+cancel: needs-go ## withdraw a message that was not sent yet (STACK=name or local ID=msg_...)
+	@$(call ops,cancel -id "$(ID)")
 
 erase: needs-go ## remove a person from the table (STACK=name or local CONTACT=15550100001 OTHERS=1 YES=1)
 	@$(call ops,erase -contact "$(CONTACT)" $(if $(OTHERS),-others) $(GIVEN))

@@ -36,8 +36,11 @@ type delivery struct {
 
 // deliver delivers the order of a caller that waits, and returns the response.
 func (h *handler) deliver(ctx context.Context, d *delivery, l *line) api.Response {
-	if d.order.Summary.Receipt {
+	switch {
+	case d.order.Summary.Receipt:
 		d.request.Source = ledger.Sync // it is never queued
+	case !d.order.SendAt.IsZero():
+		d.request.Source = ledger.Async
 	}
 	if refused := h.chooseSender(ctx, d, l); refused != nil {
 		return *refused
@@ -46,6 +49,10 @@ func (h *handler) deliver(ctx context.Context, d *delivery, l *line) api.Respons
 		h.postReceipt(ctx, d)
 	} else {
 		h.identify(d)
+		if refused := h.checkTime(d); refused != nil {
+			l.reason = reasonInvalid
+			return *refused
+		}
 		h.send(ctx, d)
 	}
 	h.delivered(d, l)
@@ -72,7 +79,7 @@ func (h *handler) identify(d *delivery) {
 		r.Asked = o.Sender
 	}
 	r.Fingerprint, r.OnUnknown, r.ValidFor = ledger.Fingerprint(o.IsFake, o.MMLite, r.Asked, o.Body), o.OnUnknown, o.ValidFor
-	r.RetentionDays = h.retentionDays
+	r.NotBefore, r.After, r.RetentionDays = o.SendAt, o.After, h.retentionDays
 }
 
 // processEnds is when Lambda ends this process.
@@ -117,6 +124,14 @@ func (h *handler) send(ctx context.Context, d *delivery) {
 				d.err = err
 			}
 			action = way.Queried(h.now(), statuses, err == nil)
+		case ledger.DoReadAfter:
+			reading, cancel := context.WithDeadline(ctx, h.until(d, readLimit))
+			row, _, statuses, err := h.table.LookUp(reading, action.After)
+			cancel()
+			if err != nil {
+				d.err = err
+			}
+			action = way.After(h.now(), row, statuses, err == nil)
 		case ledger.DoPost:
 			if d.request.Source == ledger.RecordByID { // its row says what an order would
 				summary, _ := whatsapp.Check(action.Send.Payload)
@@ -126,7 +141,13 @@ func (h *handler) send(ctx context.Context, d *delivery) {
 			action = way.Posted(h.now(), outcome, retryAfter)
 		case ledger.DoEnqueue:
 			sending, cancel := context.WithDeadline(ctx, h.until(d, enqueueLimit))
-			err := h.queue.Send(sending, `{"id":"`+d.request.ID+`"}`)
+			body := `{"id":"` + d.request.ID + `"}`
+			var err error
+			if action.At.IsZero() {
+				err = h.queue.Send(sending, body)
+			} else {
+				err = h.schedules.Put(sending, d.request.ID, action.At, h.queueARN, body)
+			}
 			cancel()
 			if err != nil {
 				d.err = err

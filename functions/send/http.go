@@ -22,6 +22,7 @@ const (
 	routeSend   = "POST /v1/wa/message"
 	routeByID   = "GET /v1/wa/message/{id}"
 	routeLookUp = "GET /v1/wa/message"
+	routeCancel = "DELETE /v1/wa/message/{id}"
 )
 
 // serveHTTP serves a request of a client: read, check, deliver, respond.
@@ -59,6 +60,8 @@ func (h *handler) route(ctx context.Context, r api.Request, client auth.Result, 
 		return h.deliver(ctx, &d, l)
 	case routeByID:
 		return h.lookUp(ctx, client.Name, lookup{id: r.Path["id"]}, l)
+	case routeCancel:
+		return h.cancel(ctx, client.Name, r.Path["id"], l)
 	case routeLookUp:
 		// A + that was not escaped is read as a space, and an id of WhatsApp has none.
 		wamid := strings.ReplaceAll(r.Query["wamid"], " ", "+")

@@ -29,6 +29,8 @@ const (
 	enqueueLimit = 5 * time.Second
 	// lookUpLimit bounds all reads of one look-up.
 	lookUpLimit = 10 * time.Second
+	// longestAhead is how far ahead a message may be scheduled.
+	longestAhead = 35 * 24 * time.Hour
 	// aliasLimit bounds the writing of a customer's second name. It is not waited for longer:
 	// the next response that has both names proves it again.
 	aliasLimit = time.Second

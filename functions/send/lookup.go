@@ -35,7 +35,11 @@ type view struct {
 	Reason      string      `json:"reason,omitempty"` // why it was not sent, or its outcome is unknown
 	SentAt      *time.Time  `json:"first_attempt_at,omitempty"`
 	ValidUntil  *time.Time  `json:"valid_until,omitempty"`
-	Answer      *viewAnswer `json:"answer,omitempty"` // the Gateway's response, or what the message was refused with
+	SendAt      *time.Time  `json:"send_at,omitempty"`
+	After       string      `json:"after,omitempty"` // id of the message that it waits for
+	CancelledAt *time.Time  `json:"cancelled_at,omitempty"`
+	CancelledBy string      `json:"cancelled_by,omitempty"` // a client, or operator
+	Answer      *viewAnswer `json:"answer,omitempty"`       // the Gateway's response, or what the message was refused with
 	Statuses    []viewState `json:"statuses"`
 	Attempts    int         `json:"attempts"`
 	// Failures are Meta's error codes, of statuses and refusals, in words.
@@ -55,13 +59,15 @@ type viewState struct {
 
 // states are the words for what the ledger knows, and what they mean.
 var states = map[ledger.State]struct{ word, explanation string }{
-	ledger.Queued:   {"queued", "It waits in the queue and has not been sent."},
-	ledger.InFlight: {"in_flight", "It is being sent."},
-	ledger.Accepted: {"accepted", "The Gateway accepted it."},
-	ledger.Rejected: {"rejected", "It was refused; answer says why."},
-	ledger.Expired:  {"expired", "Its validity ended before it could be sent. It was not sent."},
-	ledger.Released: {"not_sent", "It definitely was not sent. Under an idempotency key the same request sends it."},
-	ledger.Unknown:  {"unknown", "Nobody can tell yet whether it was sent. A status of WhatsApp settles it; unless resend was chosen, it is not sent again."},
+	ledger.Queued:    {"queued", "It waits in the queue and has not been sent."},
+	ledger.Scheduled: {"scheduled", "Its time has not come. It can be cancelled."},
+	ledger.Cancelled: {"cancelled", "It was cancelled before it was sent. It is not sent any more."},
+	ledger.InFlight:  {"in_flight", "It is being sent."},
+	ledger.Accepted:  {"accepted", "The Gateway accepted it."},
+	ledger.Rejected:  {"rejected", "It was refused; answer says why."},
+	ledger.Expired:   {"expired", "Its validity ended before it could be sent. It was not sent."},
+	ledger.Released:  {"not_sent", "It definitely was not sent. Under an idempotency key the same request sends it."},
+	ledger.Unknown:   {"unknown", "Nobody can tell yet whether it was sent. A status of WhatsApp settles it; unless resend was chosen, it is not sent again."},
 }
 
 // lookUp returns all that is known of a message. Another client's message is
@@ -124,6 +130,10 @@ func describe(row *ledger.Send, about table.About, f ledger.Folded, receipts []l
 	v := view{
 		ID: row.ID, State: words.word, Explanation: words.explanation, Type: about.Type, Sender: row.Sender, Campaign: about.Campaign, IsFake: row.IsFake,
 		Attempts: len(row.Attempts), Statuses: []viewState{}, SentAt: timeOf(row.ClaimedAt), ValidUntil: timeOf(row.ValidUntil),
+		SendAt: timeOf(row.NotBefore), After: row.After,
+	}
+	if c := row.Cancelled; c != nil && f.State == ledger.Cancelled {
+		v.CancelledAt, v.CancelledBy = timeOf(c.At), c.By
 	}
 	if len(f.Wamids) > 0 {
 		v.Wamid = f.Wamids[0]

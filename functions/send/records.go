@@ -99,22 +99,25 @@ func (h *handler) deliverRecord(ctx context.Context, r *queue.Record, l *line) (
 	d.request.RespondBy = d.request.ProcessEnds.Add(-answerMargin)
 	age := now.Sub(d.request.Sent)
 	over := id == "" && age >= cmp.Or(o.ValidFor, ledger.DefaultValidFor)
+	timed := !o.SendAt.IsZero() // it is scheduled, or queued under its id: nothing is called
 	l.client = o.Client
 	switch {
 	case id != "":
 		d.request.Source = ledger.RecordByID
 	case refused != nil:
 		return h.refuseRecord(ctx, r, &o, *refused, l)
+	case o.SendAt.Sub(now) > longestAhead:
+		return h.refuseRecord(ctx, r, &o, tooFar(), l)
 	case o.Summary.Receipt && over:
 		l.add(outcomeExpired)
 		return false, 0
 	}
 	d.request.ID = id
 	// What has expired is recorded instead of sent, which needs no key.
-	if h.chooseSender(ctx, &d, l) != nil && !over {
+	if h.chooseSender(ctx, &d, l) != nil && !over && !timed {
 		return true, jitter(ledger.Backoff(age, 0), spread)
 	}
-	if !over {
+	if !over && !timed {
 		if remaining := h.senders.of(d.sender.Name).pause.remaining(now); remaining > 0 {
 			l.reason, l.sender = reasonPaused, d.sender.Name
 			remaining = ledger.Backoff(age, remaining)

@@ -45,9 +45,19 @@ func (h *handler) respond(d *delivery) api.Response {
 		r = api.Fail(api.Expired, "", id)
 	case ledger.Gated:
 		r = d.closed
+	case ledger.Withdrawn:
+		r = api.Fail(api.Withdrawn, "", id)
 	case ledger.Accepted202:
-		r = api.Succeed(http.StatusAccepted, map[string]string{"id": d.request.ID, "status": "queued"})
-		r.Headers["preference-applied"] = "respond-async"
+		status := ledger.Queued
+		if decided.Scheduled {
+			status = ledger.Scheduled
+		}
+		r = api.Succeed(http.StatusAccepted, map[string]string{"id": d.request.ID, "status": string(status)})
+		if d.order.Async {
+			r.Headers["preference-applied"] = "respond-async"
+		}
+	case ledger.ScheduleFailed:
+		r = api.Fail(api.Unscheduled, "", id)
 	case ledger.QueueFailed:
 		r = api.Fail(api.QueueUnconfirmed, "", id)
 	case ledger.TableFailed:

@@ -61,10 +61,13 @@ const (
 	NotReached       Code = "SEND_002"
 	RefusedUnread    Code = "SEND_003" // its status is the Gateway's
 	Expired          Code = "SEND_004"
+	Withdrawn        Code = "SEND_005"
+	CancelTooLate    Code = "CANCEL_001"
 	SecretMissing    Code = "SVC_001"
 	TableUnavailable Code = "SVC_002"
 	APIKeyRefused    Code = "SVC_003"
 	QueueUnconfirmed Code = "SVC_004"
+	Unscheduled      Code = "SVC_005"
 )
 
 // failures is the one table of our failures: what each code means on the wire.
@@ -89,10 +92,13 @@ var failures = map[Code]struct {
 	NotReached:       {http.StatusServiceUnavailable, GatewayUnavailable, "SERVICE_UNAVAILABLE", "The Gateway was not reached. Nothing was sent; it is safe to repeat the request."},
 	RefusedUnread:    {http.StatusBadGateway, Rejected, "REJECTED", "The Gateway refused the message, and gave no reason that can be read."},
 	Expired:          {http.StatusGone, Rejected, "GONE", "The message's validity ended before it could be sent. It was not sent."},
+	Withdrawn:        {http.StatusGone, Rejected, "GONE", "The message was cancelled before it was sent. It was not sent, and its key sends nothing any more."},
+	CancelTooLate:    {http.StatusConflict, InvalidMessage, "CONFLICT", "The message can no longer be cancelled; params say in what state it is."},
 	SecretMissing:    {http.StatusServiceUnavailable, ServiceUnavailable, "SERVICE_UNAVAILABLE", "A secret of this installation is not available. Its log says what to run."},
 	TableUnavailable: {http.StatusServiceUnavailable, ServiceUnavailable, "SERVICE_UNAVAILABLE", "The table is not available."},
 	APIKeyRefused:    {http.StatusServiceUnavailable, ServiceUnavailable, "SERVICE_UNAVAILABLE", "The Gateway refused this installation's API key. Nothing was sent; your own key is fine."},
 	QueueUnconfirmed: {http.StatusServiceUnavailable, ServiceUnavailable, "SERVICE_UNAVAILABLE", "The queue did not confirm the message. Repeat the request with the same idempotency key."},
+	Unscheduled:      {http.StatusServiceUnavailable, ServiceUnavailable, "SERVICE_UNAVAILABLE", "EventBridge Scheduler did not confirm the message's time. Repeat the request with the same idempotency key."},
 }
 
 // Success responds 200 with data, which must marshal to JSON.

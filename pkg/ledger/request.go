@@ -52,10 +52,12 @@ type Request struct {
 
 	// MayNotClaim says why this visit may not send the message, whatever the row says: the answer
 	// that its caller gets, or that ends its record; a Released one holds for now only, and returns
-	// its record to the queue. Nil: it may. Of Async it forbids a new row only: what is queued or
-	// scheduled already is so. It may be set after Begin, before the image that it rests on is
-	// reported.
+	// its record to the queue. Nil: it may. Of Sync and Record. It may be set after Begin, before the
+	// image that it rests on is reported.
 	MayNotClaim *Outcome
+	// MayNotQueue says why a request with NotBefore comes too late to be queued anew; what is queued
+	// already stays so. Nil: it does not.
+	MayNotQueue *Outcome
 
 	// Of Record and RecordByID: when the record was first put on the queue.
 	Sent time.Time

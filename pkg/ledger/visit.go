@@ -44,7 +44,7 @@ type Visit struct {
 func Begin(r *Request, now time.Time) (*Visit, Action) {
 	v := &Visit{req: r}
 	switch {
-	case r.MayNotClaim != nil, r.Source == Cancel:
+	case r.MayNotClaim != nil, r.MayNotQueue != nil, r.Source == Cancel:
 		v.phase, v.clock = phaseRow, now
 		return v, Action{Do: DoRead}
 	case r.queues():
@@ -65,6 +65,8 @@ func (v *Visit) first(now time.Time) Action {
 		return v.acknowledge(NoteNoRow)
 	case r.MayNotClaim != nil:
 		return v.gated(now)
+	case r.MayNotQueue != nil:
+		return v.respond(Response{Kind: Gated, Outcome: r.MayNotQueue})
 	case r.queues(), r.Source == Record && !now.Before(r.validUntil(now)):
 		return v.issue(now, r.queue0(now))
 	default:
@@ -80,7 +82,7 @@ func (v *Visit) Read(now time.Time, row *Send, ok bool) Action {
 	case !ok:
 		return v.failed(TableFailed, NoteTableFailed)
 	case row == nil && v.req.Source != Cancel:
-		return v.gated(now)
+		return v.first(now)
 	}
 	return v.refused(now, row)
 }
@@ -315,6 +317,8 @@ func (v *Visit) released(now time.Time) Action {
 		return v.gated(now)
 	}
 	switch {
+	case v.req.MayNotQueue != nil:
+		return v.respond(Response{Kind: Gated, Outcome: v.req.MayNotQueue})
 	case v.req.queues():
 		v.overUnknown = false
 		return v.issue(now, v.req.queueN(now, v.image))
@@ -360,7 +364,12 @@ func (v *Visit) After(now time.Time, row *Send, statuses []Status, ok bool) Acti
 		return v.failed(TableFailed, NoteTableFailed)
 	}
 	f := Fold(v.clock, row, statuses)
-	if !f.ended(v.clock, row) {
+	mine := v.req.Client
+	if v.image != nil {
+		mine = v.image.Client
+	}
+	foreign := row != nil && mine != "" && row.Client != mine // as one that does not exist
+	if foreign || !f.ended(v.clock, row) {
 		if v.req.Source.IsRecord() {
 			wait := Backoff(now.Sub(v.req.Sent), 0)
 			return v.later(wait, wait/5+shortDelay, NoteWaits)

@@ -127,10 +127,13 @@ var (
 		"SEND_001":   `see what is known: curl $API_URL/v1/wa/message/<id> -H "Authorization: Bearer $CLIENT_KEY"`,
 		"SEND_002":   "repeat the request; curl $CONTROL_URL/gateway/faults shows what the simulated Gateway does",
 		"SEND_003":   "curl $CONTROL_URL/gateway/faults shows what the simulated Gateway does",
+		"SEND_005":   "send it as a new message, with a new key",
+		"CANCEL_001": "see what became of it: curl $API_URL/v1/wa/message/<id> -H \"Authorization: Bearer $CLIENT_KEY\"",
 		"SEND_004":   "send it as a new message, with a new key or a longer Valid-For",
 		"SVC_001":    "put the secret: curl -X PUT $CONTROL_URL/secrets/gateway (or clients)",
 		"SVC_002":    "see .local/functions.log",
 		"SVC_003":    "give both sides a new key: curl -X PUT $CONTROL_URL/secrets/gateway",
+		"SVC_005":    "repeat the request with the same Idempotency-Key",
 		"SVC_004":    "repeat the request with the same Idempotency-Key",
 		"RATE_001":   "wait for params.retry_after; curl $CONTROL_URL/gateway/faults shows whether the limit is a fault",
 	}

@@ -28,6 +28,7 @@ func FromEnvelope(payload []byte) (Order, *api.Response) {
 	o := Order{Scope: ScopeDirect}
 	f := faults{}
 	refused := o.envelope(payload, f)
+	o.checkAfter(!o.SendAt.IsZero(), f)
 	if refused == nil {
 		refused = f.verdict()
 	}
@@ -58,9 +59,9 @@ func (o *Order) envelope(body []byte, f faults) *api.Response {
 	}
 	for name := range members {
 		switch name {
-		case "message", keyMember, "validFor", "onUnknown", "reader", "isFake", "mmlite", "contact", "group", "sender", "onClosedWindow", "onUnknownWindow", "campaign":
+		case "message", keyMember, "validFor", "onUnknown", "reader", "isFake", "mmlite", "contact", "group", "sender", "onClosedWindow", "onUnknownWindow", "campaign", "sendAt", "after":
 		default:
-			const known = "absent: an envelope has message, idempotencyKey, validFor, onUnknown, reader, contact, group, sender, isFake, mmlite, onClosedWindow, onUnknownWindow, campaign"
+			const known = "absent: an envelope has message, idempotencyKey, validFor, onUnknown, reader, contact, group, sender, isFake, mmlite, onClosedWindow, onUnknownWindow, campaign, sendAt, after"
 			if len(f) < mostUnknown && memberForm.MatchString(name) {
 				f.add(name, known)
 			} else { // it may be anything, of any length
@@ -110,7 +111,14 @@ func (o *Order) envelope(body []byte, f faults) *api.Response {
 			}()
 		}
 	}
-	return o.message(message, f)
+	refused := o.message(message, f)
+	if given(members["sendAt"]) {
+		o.setSendAt(text("sendAt"), "sendAt", f)
+	}
+	if given(members["after"]) {
+		o.setAfter(text("after"), f)
+	}
+	return refused
 }
 
 // given reports whether a member is there and not null.

@@ -68,6 +68,7 @@ var places = map[string]struct{ query, header string }{
 	"validfor":        {header: "Valid-For"},
 	"onclosedwindow":  {header: "On-Closed-Window"},
 	"onunknownwindow": {header: "On-Unknown-Window"},
+	"sendat":          {header: "Send-At"},
 }
 
 // lettersOf leaves a name's ASCII letters and digits, in lower case, without the x of X-Name.

@@ -72,6 +72,11 @@ func FromHTTP(r api.Request, client string) (Order, *api.Response) {
 		o.setValidFor(seconds, "Valid-For", f)
 		said("Valid-For", "validFor", before == o.ValidFor)
 	}
+	if at, there := r.HasHeader("send-at"); there {
+		before := o.SendAt
+		o.setSendAt(at, "Send-At", f)
+		said("Send-At", "sendAt", before.Equal(o.SendAt))
+	}
 	closed, unknown := strings.ToLower(r.Header("on-closed-window")), strings.ToLower(r.Header("on-unknown-window"))
 	said("On-Closed-Window", "onClosedWindow", closed == "" || closed == o.OnClosedWindow)
 	said("On-Unknown-Window", "onUnknownWindow", unknown == "" || unknown == o.OnUnknownWindow)
@@ -82,7 +87,9 @@ func FromHTTP(r api.Request, client string) (Order, *api.Response) {
 	key, keyed := r.HasHeader("idempotency-key")
 	if keyed {
 		said("Idempotency-Key", keyMember, key == o.Key)
+		o.Key = key
 	}
+	o.checkAfter(o.Async || !o.SendAt.IsZero(), f)
 	if refused := f.verdict(); refused != nil {
 		return o, refused
 	}
@@ -94,7 +101,6 @@ func FromHTTP(r api.Request, client string) (Order, *api.Response) {
 		if strings.Contains(key, ",") {
 			return o, refuse(api.MalformedKey, "An Idempotency-Key header is given once, and has no comma.")
 		}
-		o.Key = key
 	}
 	return o, nil
 }

@@ -30,6 +30,8 @@ type Order struct {
 	Async          bool          // the caller waits only until it is queued
 	OnUnknown      ledger.Choice // empty: the default
 	ValidFor       time.Duration // 0: the default
+	SendAt         time.Time     // when it is to leave, in whole seconds; zero: at once
+	After          string        // id of the message that must have left or ended before; empty: none
 	// OnClosedWindow is WindowRefuse where free text outside of the customer service window is
 	// not to be sent, OnUnknownWindow WindowClosed where nothing stored counts as outside.
 	OnClosedWindow, OnUnknownWindow string
@@ -86,6 +88,47 @@ func (o *Order) setSender(name, path string, f faults) {
 		f.add(path, "the name of a sender: "+ruleName)
 	}
 	o.Sender = name
+}
+
+// setSendAt reads a time. A fraction of a second counts as the whole: nothing leaves early.
+func (o *Order) setSendAt(value, path string, f faults) {
+	at, err := time.Parse(time.RFC3339, value)
+	if err != nil || at.Year() < 1971 {
+		f.add(path, RuleSendAt)
+		return
+	}
+	o.SendAt = at.Add(time.Second - 1).Truncate(time.Second).UTC()
+	if o.Summary.Receipt {
+		f.add(path, "absent: a read receipt or typing indicator is not a message")
+	}
+}
+
+// RuleSendAt is what a caller's time must be.
+const RuleSendAt = "a time 1 minute to 35 days ahead, with its zone (RFC 3339), such as 2026-12-24T09:00:00+01:00"
+
+// setAfter reads what a message waits for: a message's id, or a key of the order's own scope.
+func (o *Order) setAfter(value string, f faults) {
+	switch {
+	case o.Summary.Receipt:
+		f.add("after", "absent: a read receipt or typing indicator is not a message")
+	case ledger.ValidID(value):
+		o.After = value
+	case ledger.ValidKey(value):
+		o.After = ledger.ID(o.Scope, value)
+	default:
+		f.add("after", "the id or the idempotency key of a message")
+	}
+}
+
+// checkAfter refuses a message that waits for itself, and one that cannot wait.
+func (o *Order) checkAfter(waits bool, f faults) {
+	switch {
+	case o.After == "":
+	case o.Key != "" && o.After == ledger.ID(o.Scope, o.Key):
+		f.add("after", "another message: none is sent before itself")
+	case !waits:
+		f.add("after", "absent where the caller waits: only what is queued or scheduled can")
+	}
 }
 
 func (o *Order) setOnUnknown(value string, path string, f faults) {
