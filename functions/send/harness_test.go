@@ -143,6 +143,10 @@ type seen struct {
 	Failed                                                                bool
 	IsFake                                                                bool `json:"is_fake"`
 	Attempts                                                              int
+	SendAt                                                                *time.Time `json:"send_at"`
+	After                                                                 string
+	CancelledAt                                                           *time.Time `json:"cancelled_at"`
+	CancelledBy                                                           string     `json:"cancelled_by"`
 	Answer                                                                *struct {
 		HTTP int
 		Body json.RawMessage
