@@ -63,7 +63,7 @@ type Request struct {
 	Sent time.Time
 }
 
-// queues reports whether the message waits in the queue, or for its time, whoever asked for it.
+// queues reports whether the message waits in the queue or for its time, from any source.
 func (r *Request) queues() bool {
 	return r.Source == Async || !r.NotBefore.IsZero() && (r.Source == Sync || r.Source == Record)
 }

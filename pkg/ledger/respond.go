@@ -78,7 +78,7 @@ const (
 	NoteExpired Note = "expired"
 	// NoteEarly: a queue record arrived before its message's time, and is returned to the queue.
 	NoteEarly Note = "early"
-	// NoteWaits: a queue record's message waits for another one, and is returned to the queue.
+	// NoteWaits: a queue record's message waits for a different message, and is returned to the queue.
 	NoteWaits Note = "waits"
 	// NoteCancelled: a queue record's message was cancelled. The record is acknowledged.
 	NoteCancelled Note = "cancelled"

@@ -34,7 +34,7 @@ type scenario struct {
 	gated   []bool // of the slots: it may not claim
 	notNow  bool   // that holds for now only
 	sendAt  int    // tick of the requests' NotBefore; 0: none
-	waits   bool   // the message waits for another one
+	waits   bool   // the message waits for a different one
 	choice  Choice
 	faults  int // crashes, lost responses, delayed repeats and failed reads in total
 	horizon int // ticks
@@ -461,7 +461,7 @@ func (w *world) checkAnswer(i int, a Response) {
 		}
 	case NoSuch:
 		if s.state != None {
-			w.breaks("slot %d is returned that there is no message, over a row", i)
+			w.breaks("slot %d is returned that none exists, over a row", i)
 		}
 	}
 }

@@ -46,7 +46,7 @@ func cancelCommand(p *program) *cobra.Command {
 			case ledger.NoSuch:
 				return fmt.Errorf("the table %s has no message %s", db.Name(), id)
 			case ledger.CancelTooLate:
-				return fmt.Errorf("%s can no longer be cancelled: it is %s", id, said.State)
+				return fmt.Errorf("the message %s can no longer be cancelled: it is %s", id, said.State)
 			case ledger.Busy:
 				return errors.New("others write this message at the same time: run it again")
 			default:

@@ -36,19 +36,19 @@ func request(t testing.TB, body string, query, headers map[string]string) api.Re
 func choices(o order.Order) map[string]any {
 	return map[string]any{
 		"scope": o.Scope, "key": o.Key, "client": o.Client, "fake": o.IsFake, "mmlite": o.MMLite,
-		"async": o.Async, "unknown": string(o.OnUnknown), "valid": o.ValidFor,
+		"async": o.Async, "unknown": string(o.OnUnknown), "valid": o.ValidFor, "at": o.SendAt, "after": o.After,
 	}
 }
 
 // The same wishes are the same order, by whichever way they arrive.
 func TestEachSourceReadsTheSameWishes(t *testing.T) {
 	http, refused := order.FromHTTP(request(t, hello, map[string]string{"is_fake": "true", "mmlite": "TRUE"}, map[string]string{
-		"idempotency-key": "k", "on-unknown": "Resend", "valid-for": "60", "prefer": "wait=5, respond-async; x=1",
+		"idempotency-key": "k", "on-unknown": "Resend", "valid-for": "60", "send-at": "2026-12-24T09:00:00.001+01:00", "prefer": "wait=5, respond-async; x=1",
 	}), "crm")
 	if refused != nil {
 		t.Fatal(refused.Body)
 	}
-	const envelope = `{"message":` + hello + `,"idempotencyKey":"k","onUnknown":"resend","validFor":60,"reader":"crm","isFake":true,"mmlite":true}`
+	const envelope = `{"message":` + hello + `,"idempotencyKey":"k","onUnknown":"resend","validFor":60,"sendAt":"2026-12-24T08:00:01Z","reader":"crm","isFake":true,"mmlite":true}`
 	direct, refused := order.FromEnvelope([]byte(envelope))
 	if refused != nil {
 		t.Fatal(refused.Body)
@@ -65,6 +65,7 @@ func TestEachSourceReadsTheSameWishes(t *testing.T) {
 		want := map[string]any{
 			"scope": scope, "key": "k", "client": "crm", "fake": true, "mmlite": true,
 			"async": scope == "http/crm", "unknown": string(ledger.Resend), "valid": time.Minute,
+			"at": time.Date(2026, 12, 24, 8, 0, 1, 0, time.UTC), "after": "",
 		}
 		if got := choices(o); !reflect.DeepEqual(got, want) {
 			t.Errorf("%v, want %v", got, want)
