@@ -13,7 +13,7 @@ import (
 // checkWindow looks at the customer service window, where the caller asked for it, and says in the
 // request that it may not be sent where that is certain. An error says that the table cannot be read.
 func (h *handler) checkWindow(ctx context.Context, d *delivery) error {
-	if !d.order.AsksForWindow() || !d.order.SendAt.IsZero() {
+	if !d.order.AsksForWindow() {
 		return nil
 	}
 	reading, cancel := context.WithDeadline(ctx, h.until(d, readLimit))

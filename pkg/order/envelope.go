@@ -28,7 +28,7 @@ func FromEnvelope(payload []byte) (Order, *api.Response) {
 	o := Order{Scope: ScopeDirect}
 	f := faults{}
 	refused := o.envelope(payload, f)
-	o.checkAfter(!o.SendAt.IsZero(), f)
+	o.checkWait(!o.SendAt.IsZero(), f)
 	if refused == nil {
 		refused = f.verdict()
 	}

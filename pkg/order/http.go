@@ -89,7 +89,7 @@ func FromHTTP(r api.Request, client string) (Order, *api.Response) {
 		said("Idempotency-Key", keyMember, key == o.Key)
 		o.Key = key
 	}
-	o.checkAfter(o.Async || !o.SendAt.IsZero(), f)
+	o.checkWait(o.Async || !o.SendAt.IsZero(), f)
 	if refused := f.verdict(); refused != nil {
 		return o, refused
 	}

@@ -120,8 +120,12 @@ func (o *Order) setAfter(value string, f faults) {
 	}
 }
 
-// checkAfter refuses a message that waits for itself, and one that cannot wait.
-func (o *Order) checkAfter(waits bool, f faults) {
+// checkWait refuses a message that waits for itself, one that cannot wait, and one with a time that
+// would leave without the look at the window that it asks for.
+func (o *Order) checkWait(waits bool, f faults) {
+	if !o.SendAt.IsZero() && o.OnClosedWindow == WindowRefuse {
+		f.add("onClosedWindow", "send, with a time: what is scheduled is sent without a look at the window")
+	}
 	switch {
 	case o.After == "":
 	case o.Key != "" && o.After == ledger.ID(o.Scope, o.Key):

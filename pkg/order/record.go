@@ -49,7 +49,7 @@ func FromRecord(r *queue.Record) (o Order, id string, refused *api.Response) {
 	} else {
 		refused = o.message(body, f)
 	}
-	o.checkAfter(true, f)
+	o.checkWait(true, f)
 	if refused == nil {
 		refused = f.verdict()
 	}
