@@ -13,6 +13,7 @@ type settings struct {
 	schedules     string // SCHEDULE_GROUP: name
 	scheduleRole  string // SCHEDULE_ROLE_ARN
 	scheduleDead  string // SCHEDULE_DLQ_ARN
+	pace          int    // QUEUE_SENDS_PER_SECOND: 0 (none) to 1000
 	retentionDays int    // RETENTION_DAYS: 0 (for ever) to 36500
 	function      string // AWS_LAMBDA_FUNCTION_NAME, the metrics' dimension
 }
@@ -30,6 +31,7 @@ func readSettings(lookup func(string) string) (settings, error) {
 		schedules:     v.Required("SCHEDULE_GROUP"),
 		scheduleRole:  v.Required("SCHEDULE_ROLE_ARN"),
 		scheduleDead:  v.Required("SCHEDULE_DLQ_ARN"),
+		pace:          v.Number("QUEUE_SENDS_PER_SECOND", 0, highestPace),
 		retentionDays: v.Number("RETENTION_DAYS", 365, 36500),
 		function:      v.Optional("AWS_LAMBDA_FUNCTION_NAME"),
 	}

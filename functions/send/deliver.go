@@ -204,6 +204,7 @@ func (h *handler) post(ctx context.Context, d *delivery, send *ledger.Send, with
 		waits = patience
 	}
 	r := h.call(calling, &d.sender, waits, end, func(ctx context.Context, key string) gateway.Result {
+		h.space(ctx, d, end)
 		return h.gateway.Send(ctx, key, body, send.IsFake, send.MMLite)
 	})
 	d.result, d.called = &r, h.now().Sub(started)
@@ -227,6 +228,7 @@ func (h *handler) postReceipt(ctx context.Context, d *delivery) {
 	calling, cancel := context.WithDeadline(ctx, end)
 	defer cancel()
 	r := h.call(calling, &d.sender, 0, end, func(ctx context.Context, key string) gateway.Result {
+		h.space(ctx, d, end)
 		return h.gateway.SendReceipt(ctx, key, d.order.Body, d.order.IsFake, d.order.MMLite)
 	})
 	d.result, d.called = &r, h.now().Sub(started)

@@ -51,10 +51,12 @@ func build(lookup func(string) string) (*handler, error) {
 	}
 	secrets := secretsmanager.NewFromConfig(cfg)
 	clients := secret.NewCache(auth.Clients(secret.Manager{Client: secrets, ID: c.clientsSecret}), secret.DefaultLimits, time.Now)
+	senders := newSenders(auth.SendersOf(secret.Manager{Client: secrets, ID: c.gatewaySecret}))
+	senders.pace = c.pace
 	return &handler{
 		clients:       clients,
 		verifier:      auth.NewVerifier(clients, time.Now),
-		senders:       newSenders(auth.SendersOf(secret.Manager{Client: secrets, ID: c.gatewaySecret})),
+		senders:       senders,
 		table:         table.New(config.DynamoDB(cfg), c.table, c.retentionDays),
 		queue:         queue.New(cfg, c.queue),
 		queueARN:      c.queueARN,

@@ -117,6 +117,7 @@ var (
 	reasonNoSuchMessage = telemetry.NewReason("no_such_message")
 	reasonRecordRefused = telemetry.NewReason("record_refused")
 	reasonPanic         = telemetry.NewReason("panic")
+	reasonPaced         = telemetry.NewReason("paced") // its turn comes too late for this process
 	// reasonPaused: a record is delayed without a call, because the Gateway, or Meta through it,
 	// has just asked for a pause. It is counted apart from the calls that were refused.
 	reasonPaused = telemetry.NewReason(string(gateway.ReasonRateLimited), telemetry.One("RecordsDeferred"))

@@ -118,6 +118,10 @@ func (h *handler) deliverRecord(ctx context.Context, r *queue.Record, l *line) (
 		return true, jitter(ledger.Backoff(age, 0), spread)
 	}
 	if !over && !timed {
+		if wait, ok := h.turn(ctx, &d); !ok {
+			l.reason, l.sender = reasonPaced, d.sender.Name
+			return true, jitter(wait, wait)
+		}
 		if remaining := h.senders.of(d.sender.Name).pause.remaining(now); remaining > 0 {
 			l.reason, l.sender = reasonPaused, d.sender.Name
 			remaining = ledger.Backoff(age, remaining)

@@ -19,6 +19,7 @@ import (
 type senders struct {
 	cache *secret.Cache[auth.Senders]
 	now   func() time.Time
+	pace  int // calls per second of a sender's queue records; 0: any
 
 	mu     sync.Mutex
 	memory map[string]*memory // by name; the secret has few
@@ -31,6 +32,7 @@ const unnamed = "?"
 type memory struct {
 	early *secret.Cooldown // of refreshes after a refusal of its key
 	pause pause
+	pace  pace
 }
 
 func newSenders(load func(context.Context) (auth.Senders, error)) *senders {
@@ -42,7 +44,7 @@ func (s *senders) of(name string) *memory {
 	defer s.mu.Unlock()
 	m := s.memory[name]
 	if m == nil {
-		m = &memory{early: secret.NewCooldown(keyCooldown, 1, s.now)}
+		m = &memory{early: secret.NewCooldown(keyCooldown, 1, s.now), pace: newPace(s.pace)}
 		s.memory[name] = m
 	}
 	return m

@@ -218,6 +218,7 @@ var edits = []edit{
 	{sendEvents + "Queued/Properties/BatchSize", "100", "times", "a batch has 100"},
 	{sendEvents + "Queued/Properties/FunctionResponseTypes", "", "times", "returns the whole batch"},
 	{sendEvents + "Queued/Properties/ScalingConfig", "", "times", "MaximumConcurrency"},
+	{sendEvents + "Queued/Properties/ScalingConfig/MaximumConcurrency", "3", "times", "divides a queue's pace among 2"},
 	// Functions, queues and the table.
 	{"Resources/SendFunction/Metadata/BuildMethod", "go1.x", "functions", "Metadata/BuildMethod"},
 	{"Resources/SendFunction/Properties/LoggingConfig", "", "functions", "its logs never expire"},

@@ -182,8 +182,12 @@ func (p *proof) mappingTimes(id string, m *yaml.Node, timeout time.Duration, c *
 	if size < 1 || size > largestBatch || bound.wholeBatch && int64(size) > parallel {
 		fault("the code handles %d records at a time, a batch has %d", parallel, size)
 	}
-	if most, _ := strconv.Atoi(ref(find(m, "ScalingConfig", "MaximumConcurrency"))); most < leastParallel {
+	most, _ := strconv.Atoi(ref(find(m, "ScalingConfig", "MaximumConcurrency")))
+	if most < leastParallel {
 		fault("MaximumConcurrency must be at least %d", leastParallel)
+	}
+	if shared, is := c.numbers["paced"]; is && int64(most) != shared {
+		fault("MaximumConcurrency is %d, the code divides a queue's pace among %d processes", most, shared)
 	}
 	if types := list(find(m, "FunctionResponseTypes")); !slices.ContainsFunc(types, func(n *yaml.Node) bool { return n.Value == "ReportBatchItemFailures" }) {
 		fault("without ReportBatchItemFailures, one failed record returns the whole batch to the queue")
