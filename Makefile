@@ -5,7 +5,7 @@
 export GOWORK = off
 export GOFLAGS = -buildvcs=false
 unexport GOOS GOARCH GO111MODULE
-.PHONY: help run listen test test-short try lint lint-template fuzz bench oracles trigger build sam-test sam-local soak check cancel consent erase export upgrade redrive replay delete clean
+.PHONY: help run listen test test-short try lint lint-template fuzz bench lanes oracles trigger build sam-test sam-local soak check cancel consent erase export upgrade redrive replay delete clean
 
 PORT ?= 8080
 # Folder of a laptop stack's environment file and logs; a second stack needs its own.
@@ -151,6 +151,9 @@ try: needs-go ## deliver every JSON body of a folder to a stack of its own, prin
 
 bench: needs-go ## measure speed, memory and sizes, as ratios in one run
 	@go run ./pkg/proof/bench
+
+lanes: needs-go ## measure a queue's pace under a rate limit
+	@$(call built,./pkg/proof/lanes) exec .local/bin/lanes
 
 oracles: needs-go needs-oracles $(ORACLES)/ready ## compare the simulators with AWS's Event Ruler and with moto (Java 17 JDK, Maven, Python)
 	ORACLES="$(CURDIR)/$(ORACLES)" go test -tags oracles -count=1 ./pkg/proof/oracles
