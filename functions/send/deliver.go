@@ -24,7 +24,6 @@ type delivery struct {
 	bound   string // the sender of the client's key; empty: any
 	sender  auth.Sender
 	keyErr  error  // why the sender of its row has no key
-	opaque  bool   // the caller used biz_opaque_callback_data
 	client  string // of a row that only its id named
 
 	closed api.Response    // why it may not be sent; empty where it may
@@ -73,13 +72,13 @@ func (h *handler) identify(d *delivery) {
 	if err != nil {
 		panic(err) // crypto/rand ends the program instead
 	}
-	d.opaque, d.about = o.Summary.HasOpaque, o.About()
-	r.Client, r.Payload, r.IsFake, r.MMLite = o.Client, o.Body, o.IsFake, o.MMLite
+	d.about = o.About()
+	r.Client, r.Payload, r.Fallback, r.IsFake, r.MMLite = o.Client, o.Body, o.Fallback, o.IsFake, o.MMLite
 	if r.Sender = d.sender.Name; o.Sender != auth.DefaultSender {
 		r.Asked = o.Sender
 	}
-	r.Fingerprint, r.OnUnknown, r.ValidFor = ledger.Fingerprint(o.IsFake, o.MMLite, r.Asked, o.Body), o.OnUnknown, o.ValidFor
-	r.NotBefore, r.After, r.RetentionDays = o.SendAt, o.After, h.retentionDays
+	r.Fingerprint, r.OnUnknown, r.ValidFor = ledger.Fingerprint(o.IsFake, o.MMLite, r.Asked, o.Body, o.Fallback), o.OnUnknown, o.ValidFor
+	r.NotBefore, r.After, r.Gate, r.RetentionDays = o.SendAt, o.After, o.Gate(), h.retentionDays
 }
 
 // processEnds is when Lambda ends this process.
@@ -92,14 +91,6 @@ func (h *handler) processEnds(ctx context.Context) time.Time {
 
 // send leads an order through the ledger: claim, post, settle. It decides nothing.
 func (h *handler) send(ctx context.Context, d *delivery) {
-	if d.err = h.checkWindow(ctx, d); d.err != nil {
-		d.end = ledger.Action{Do: ledger.DoRespond, Response: ledger.Response{Kind: ledger.TableFailed}}
-		if d.request.Source.IsRecord() {
-			d.end = ledger.Action{Do: ledger.DoLater, Delay: shortest, Spread: spread}
-		}
-		d.end.Notes = []ledger.Note{ledger.NoteTableFailed}
-		return
-	}
 	way, action := ledger.Begin(&d.request, h.now())
 	for {
 		switch action.Do {
@@ -109,13 +100,19 @@ func (h *handler) send(ctx context.Context, d *delivery) {
 			action = way.Wrote(h.now(), result)
 		case ledger.DoRead:
 			reading, cancel := context.WithDeadline(ctx, h.until(d, readLimit))
-			row, _, _, err := h.table.LookUp(reading, d.request.ID)
+			row, _, statuses, err := h.table.LookUp(reading, d.request.ID)
 			cancel()
 			if err != nil {
 				d.err = err
 			}
 			h.follow(ctx, d, row)
-			action = way.Read(h.now(), row, err == nil)
+			action = way.Read(h.now(), row, statuses, err == nil)
+		case ledger.DoGate:
+			verdict, err := h.checkGate(ctx, d, action.Send)
+			if err != nil {
+				d.err = err
+			}
+			action = way.Checked(h.now(), verdict, err == nil)
 		case ledger.DoQuery:
 			reading, cancel := context.WithDeadline(ctx, h.until(d, readLimit))
 			statuses, err := h.table.Statuses(reading, d.request.ID)
@@ -133,9 +130,8 @@ func (h *handler) send(ctx context.Context, d *delivery) {
 			}
 			action = way.After(h.now(), row, statuses, err == nil)
 		case ledger.DoPost:
-			if d.request.Source == ledger.RecordByID { // its row says what an order would
-				summary, _ := whatsapp.Check(action.Send.Payload)
-				d.opaque, d.client = summary.HasOpaque, action.Send.Client
+			if d.request.Source == ledger.RecordByID && d.order.Body == nil { // its row says what an order would
+				d.restore(action.Send)
 			}
 			outcome, retryAfter := h.post(ctx, d, action.Send, action.Within)
 			action = way.Posted(h.now(), outcome, retryAfter)
@@ -195,8 +191,13 @@ func (h *handler) post(ctx context.Context, d *delivery, send *ledger.Send, with
 	end := started.Add(within)
 	calling, cancel := context.WithDeadline(ctx, end)
 	defer cancel()
-	body := send.Payload
-	if !d.opaque {
+	body, opaque := send.Payload, d.order.Summary.HasOpaque
+	if send.Attempts[d.request.Token].Instead != "" {
+		body = send.Fallback
+		summary, _ := whatsapp.Check(body)
+		opaque = summary.HasOpaque
+	}
+	if !opaque {
 		body = whatsapp.WithOpaque(body, ledger.Opaque(d.request.ID, d.request.Token))
 	}
 	waits := time.Duration(0)

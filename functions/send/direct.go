@@ -32,6 +32,9 @@ func (h *handler) serveDirect(ctx context.Context, payload []byte) ([]byte, erro
 	if id := d.request.ID; id != "" {
 		result["messageId"], _ = json.Marshal(id)
 		result["replayed"], _ = json.Marshal(d.end.Response.Replayed)
+		if d.end.Response.Instead() {
+			result["sentInstead"], _ = json.Marshal(sentFallback)
+		}
 	}
 	return json.Marshal(result)
 }

@@ -135,7 +135,6 @@ func TestATimeIsCheckedAndRefusedByItsName(t *testing.T) {
 	responds(t, "spelt otherwise", w.post(hello, "sendat", w.in(time.Hour)), 400, "MSG_001")
 	responds(t, "two times", w.post(`{"message":`+hello+`,"sendAt":"`+w.in(time.Hour)+`"}`, "send-at", w.in(2*time.Hour)), 400, "MSG_001")
 	responds(t, "a receipt", w.post(`{"messaging_product":"whatsapp","status":"read","message_id":"wamid.1"}`, "send-at", w.in(time.Hour)), 400, "MSG_001")
-	responds(t, "with a look at the window", w.post(hello, "send-at", w.in(time.Hour), "on-closed-window", "refuse"), 400, "MSG_001")
 	w.untouched()
 	if all := w.scheduler.Schedules(); len(all) > 0 {
 		t.Errorf("the schedules are %+v", all)

@@ -32,7 +32,10 @@ type view struct {
 	Sender      string      `json:"sender,omitempty"` // where several are named
 	Campaign    string      `json:"campaign,omitempty"`
 	IsFake      bool        `json:"is_fake,omitempty"`
-	Reason      string      `json:"reason,omitempty"` // why it was not sent, or its outcome is unknown
+	SentInstead string      `json:"sent_instead,omitempty"` // fallback, where the newest attempt, or the one that was accepted, posted that
+	Window      string      `json:"window,omitempty"`       // open, closed or unknown, as the newest attempt saw it
+	LastInbound string      `json:"last_inbound,omitempty"` // the person's newest message then
+	Reason      string      `json:"reason,omitempty"`       // why it was not sent, or its outcome is unknown
 	SentAt      *time.Time  `json:"first_attempt_at,omitempty"`
 	ValidUntil  *time.Time  `json:"valid_until,omitempty"`
 	SendAt      *time.Time  `json:"send_at,omitempty"`
@@ -138,6 +141,15 @@ func describe(row *ledger.Send, about table.About, f ledger.Folded, receipts []l
 	if len(f.Wamids) > 0 {
 		v.Wamid = f.Wamids[0]
 	}
+	last := row.Attempts[row.Last()]
+	v.Window, v.LastInbound = last.Seen[seenWindow], last.Seen[seenLastInbound]
+	instead := last.Instead
+	if f.State == ledger.Accepted {
+		instead = f.Outcome.Instead
+	}
+	if instead != "" {
+		v.SentInstead = sentFallback
+	}
 	if o := f.Outcome; o != nil {
 		if o.HTTP != 0 {
 			v.Answer = &viewAnswer{HTTP: o.HTTP}
@@ -169,6 +181,9 @@ func describe(row *ledger.Send, about table.About, f ledger.Folded, receipts []l
 		folded := whatsapp.Fold(reported)
 		v.Status, v.Failed = folded.State, folded.Failed
 		v.Explanation = strings.Join(v.explain(folded, receipts), " ")
+	}
+	if f.State == ledger.Accepted && instead != "" {
+		v.Explanation += " The fallback left instead of the message, because the person's 24-hour window was closed."
 	}
 	return v
 }

@@ -72,6 +72,9 @@ func (h *handler) respond(d *delivery) api.Response {
 		panic("send: unknown response " + string(decided.Kind))
 	}
 	r.Headers["message-id"] = d.request.ID
+	if d.end.Response.Instead() {
+		r.Headers["sent-instead"] = sentFallback
+	}
 	if d.end.Response.Replayed {
 		r.Headers["idempotent-replayed"] = "true"
 	}

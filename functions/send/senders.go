@@ -147,7 +147,7 @@ func (h *handler) follow(ctx context.Context, d *delivery, row *ledger.Send) {
 	if d.sender.Name, d.keyErr = row.Sender, err; err == nil {
 		d.keyErr = noSender{row.Sender}
 	}
-	if d.request.MayNotClaim == nil {
+	if d.closed.Status == 0 {
 		d.closed = h.keyFailed(d.keyErr)
 		d.request.MayNotClaim = &ledger.Outcome{State: ledger.Released, HTTP: d.closed.Status, Body: []byte(d.closed.Body), Reason: ledger.Reason(d.closed.Code)}
 	}

@@ -10,29 +10,51 @@ import (
 	"connexease-functions/pkg/table"
 )
 
-// checkWindow looks at the customer service window, where the caller asked for it, and says in the
-// request that it may not be sent where that is certain. An error says that the table cannot be read.
-func (h *handler) checkWindow(ctx context.Context, d *delivery) error {
-	if !d.order.AsksForWindow() {
-		return nil
+// What the gate saw, as the row, look-up and params of WINDOW_001 name it.
+const (
+	seenWindow      = "window"
+	seenLastInbound = "last_inbound"
+	seenClosedAt    = "closed_at"
+)
+
+// sentFallback is how responses and look-up say that the fallback was posted instead of the message.
+const sentFallback = "fallback"
+
+// checkGate looks at the customer service window, as the caller asked for it: in the order, or in
+// the row of a record that names only that. An error says that the table cannot be read.
+func (h *handler) checkGate(ctx context.Context, d *delivery, row *ledger.Send) (ledger.Verdict, error) {
+	if row != nil {
+		d.restore(row)
 	}
+	d.about = d.order.About()
 	reading, cancel := context.WithDeadline(ctx, h.until(d, readLimit))
 	defer cancel()
 	w, err := h.table.Window(reading, d.about.Contact, d.sender.PhoneNumberID, h.now())
 	if err != nil {
-		return err
+		return ledger.Verdict{}, err
+	}
+	v := ledger.Verdict{Seen: map[string]string{seenWindow: string(w.State)}}
+	if !w.LastInbound.IsZero() {
+		v.Seen[seenLastInbound] = w.LastInbound.Format(time.RFC3339)
 	}
 	switch {
-	case w.State == table.WindowClosed:
-	case w.State == table.WindowUnknown && d.order.OnUnknownWindow == order.WindowClosed:
+	case w.State == table.WindowOpen, w.State == table.WindowUnknown && d.order.OnUnknownWindow != order.WindowClosed:
+	case d.order.OnClosedWindow == order.WindowFallback:
+		v.Instead = ledger.Reason(api.WindowClosed)
+		d.about = d.order.AboutFallback()
 	default:
-		return nil
+		params := map[string]any{}
+		for name, value := range v.Seen {
+			params[name] = value
+		}
+		if !w.LastInbound.IsZero() {
+			params[seenClosedAt] = w.ClosedAt().Format(time.RFC3339)
+		}
+		d.closed = api.Fail(api.WindowClosed, "", params)
+		v.MayNot = &ledger.Outcome{HTTP: d.closed.Status, Body: []byte(d.closed.Body), Reason: ledger.Reason(d.closed.Code)}
 	}
-	params := map[string]any{"window": w.State}
-	if !w.LastInbound.IsZero() {
-		params["last_inbound"], params["closed_at"] = w.LastInbound.Format(time.RFC3339), w.ClosedAt().Format(time.RFC3339)
-	}
-	d.closed = api.Fail(api.WindowClosed, "", params)
-	d.request.MayNotClaim = &ledger.Outcome{HTTP: d.closed.Status, Body: []byte(d.closed.Body), Reason: ledger.Reason(d.closed.Code)}
-	return nil
+	return v, nil
 }
+
+// restore reads an order from the row of a record that names only that.
+func (d *delivery) restore(row *ledger.Send) { d.order, d.client = order.Stored(row), row.Client }

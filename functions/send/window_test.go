@@ -190,12 +190,11 @@ func TestAWindowThatCannotBeReadSendsNothing(t *testing.T) {
 func TestChoicesAboutTheWindowAreChecked(t *testing.T) {
 	w := newWorld(t)
 	for want, a := range map[string]harness.Answer{
-		`"On-Closed-Window":"send or refuse"`:     w.post(hello, "on-closed-window", "fall"),
+		`"On-Closed-Window":"send, refuse or fal`: w.post(hello, "on-closed-window", "fall"),
 		`"On-Unknown-Window":"open or closed"`:    w.post(hello, "on-unknown-window", "refuse"),
-		`"onClosedWindow":"send or refuse"`:       w.post(`{"onClosedWindow":"x","message":` + hello + `}`),
+		`"onClosedWindow":"send, refuse or fall`:  w.post(`{"onClosedWindow":"x","message":` + hello + `}`),
 		`"onUnknownWindow":"a string`:             w.post(`{"onUnknownWindow":1,"message":` + hello + `}`),
 		`"On-Closed-Window":"the same as`:         w.post(`{"onClosedWindow":"refuse","message":`+hello+`}`, "on-closed-window", "send"),
-		`"On-Closed-Window":"send, with Prefer`:   w.post(hello, "on-closed-window", "refuse", "prefer", "respond-async"),
 		`"OnClosedWindow":"the header`:            w.post(hello, "OnClosedWindow", "refuse"),
 		`"onClosedWindow":"absent: it is not par`: w.post(strings.Replace(hello, "{", `{"onClosedWindow":"refuse",`, 1)),
 	} {

@@ -10,12 +10,16 @@ const (
 	DoWrite Do = iota
 	// DoQuery: read the statuses stored under the message's id, consistently, then call Queried.
 	DoQuery
-	// DoRead: read the row, consistently, then call Read.
+	// DoRead: read the row, consistently, and the statuses under its id, then call Read.
 	DoRead
 	// DoReadAfter: read the row of Action.After and the statuses under it, consistently, then call
 	// After.
 	DoReadAfter
-	// DoPost: post Action.Send to the Gateway, once, within Action.Within, then call Posted.
+	// DoGate: look whether the message may be sent now, as Action.Send's Gate asks, or the
+	// request's where Action.Send is nil; then call Checked.
+	DoGate
+	// DoPost: post what Action.Send.Posts returns to the Gateway, once, within Action.Within, then
+	// call Posted.
 	DoPost
 	// DoEnqueue: send {"id"} to the outbound queue; where Action.At is not zero, make the schedule
 	// that does so at that time, instead. One that is there already is success. Then call Enqueued.

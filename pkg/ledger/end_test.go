@@ -66,6 +66,8 @@ func (w *world) visitAlone(source Source, now time.Time) string {
 				}
 				row = next
 				a = v.Wrote(now, Result{Image: next})
+			case DoGate:
+				a = v.Checked(now, Verdict{}, true)
 			case DoQuery:
 				a = v.Queried(now, statuses, true)
 			case DoReadAfter:
@@ -122,7 +124,11 @@ func (w *world) encode(b []byte) []byte {
 		}
 		v := &s.visit
 		b = append(b, byte(s.began), byte(v.phase), byte(s.action.Do), byte(v.refusals),
-			flags(s.repeated, s.faulted, s.known, v.overUnknown, v.posted, s.before, v.ended != "", !s.action.At.IsZero()))
+			flags(s.repeated, s.faulted, s.known, v.overUnknown, v.posted, s.before, v.ended != "", !s.action.At.IsZero()),
+			flags(v.asked, v.verdict.MayNot != nil, v.verdict.Instead != "", s.instead))
+		if v.phase == phaseGate {
+			b = append(b, v.folded.State...)
+		}
 		b = append(b, s.state...)
 		if s.action.Do == DoWrite {
 			b = encodeWrite(b, s.action.Write)
@@ -141,7 +147,7 @@ func (w *world) encodeEnd(b []byte) []byte {
 	b = append(b, "end"...)
 	b = append(b, byte(w.now), flags(w.forged, w.record, w.promised, w.expired, w.excused, w.stolen), w.later())
 	for i := range w.slots {
-		b = append(b, flags(w.slots[i].left, w.slots[i].receipt))
+		b = append(b, flags(w.slots[i].left, w.slots[i].receipt, w.slots[i].instead))
 	}
 	return encodeRow(b, w.row)
 }
@@ -163,7 +169,7 @@ func encodeRow(b []byte, row *Send) []byte {
 	if row == nil {
 		return append(b, '-')
 	}
-	b = append(b, byte(row.V), byte(len(row.OnUnknown)), byte(len(row.Fingerprint)), byte(len(row.After)))
+	b = append(b, byte(row.V), byte(len(row.OnUnknown)), byte(len(row.Fingerprint)), byte(len(row.After)), byte(len(row.Gate)))
 	if !row.ValidUntil.IsZero() {
 		b = append(b, byte(row.ValidUntil.Sub(start)/(tick/2)))
 	}
@@ -175,7 +181,7 @@ func encodeRow(b []byte, row *Send) []byte {
 		if !ok {
 			continue
 		}
-		b = append(b, byte(i+100), byte(a.Lease.Sub(start)/tick))
+		b = append(b, byte(i+100), byte(a.Lease.Sub(start)/tick), byte(len(a.Instead)))
 		if a.Outcome != nil {
 			b = append(b, a.Outcome.State[:3]...)
 		}
@@ -185,7 +191,7 @@ func encodeRow(b []byte, row *Send) []byte {
 
 func encodeWrite(b []byte, w Write) []byte {
 	b = append(b, w.Step[len(w.Step)-1])
-	b = append(b, w.Step[0])
+	b = append(b, w.Step[0], byte(len(w.Set.Instead)), byte(len(w.Set.Gate)))
 	for _, c := range w.If {
 		b = append(b, byte(c.V), byte(c.Time.Sub(start)/tick))
 	}

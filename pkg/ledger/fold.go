@@ -101,7 +101,7 @@ func (f *Folded) judge(now time.Time, s *Send) (State, *Outcome) {
 	case s.has(Accepted):
 		return Accepted, acceptedResponse(s)
 	case len(f.Receipts) > 0:
-		return Accepted, receiptResponse(f.Receipts)
+		return Accepted, receiptResponse(s, f.Receipts)
 	case !f.LeaseEnds.IsZero():
 		return InFlight, nil
 	case lapsed || s.has(Unknown):
@@ -140,7 +140,7 @@ func acceptedResponse(s *Send) *Outcome {
 }
 
 // receiptResponse builds the response that was lost: the receipt names the message.
-func receiptResponse(receipts []Status) *Outcome {
+func receiptResponse(s *Send, receipts []Status) *Outcome {
 	first := receipts[0]
 	for _, r := range receipts {
 		if r.Wamid != "" {
@@ -148,7 +148,10 @@ func receiptResponse(receipts []Status) *Outcome {
 			break
 		}
 	}
-	return &Outcome{State: Accepted, HTTP: http.StatusOK, Body: receiptBody(first.Wamid), Wamid: first.Wamid, At: first.Time}
+	return &Outcome{
+		State: Accepted, HTTP: http.StatusOK, Body: receiptBody(first.Wamid), Wamid: first.Wamid, At: first.Time,
+		Instead: s.Attempts[first.Token].Instead,
+	}
 }
 
 // receiptBody has the form of the Gateway's own success (source: Connexease Gateway

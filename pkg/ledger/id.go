@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"connexease-functions/pkg/canonical"
@@ -94,16 +95,26 @@ func ValidKey(key string) bool {
 const fingerprintVersion = "2:"
 
 // Fingerprint distinguishes requests under the same key: a version and hexadecimal
-// SHA-256 of the two switches, the sender that the request names and the body in canonical JSON, so that it does not matter how a
-// caller's library orders members and spells strings and numbers. What does not change the
-// message (validity, choices about unknown outcomes) is not part of it. No sender, or the default
-// one, leaves it as it was before there were several. A body that is not JSON,
-// as a refused record may have, stands for itself.
-func Fingerprint(isFake, mmlite bool, sender string, body []byte) string {
-	if v, _, err := canonical.Parse(body); err == nil {
-		body = v.Append(nil)
+// SHA-256 of the two switches, the sender that the request names and the body in canonical JSON,
+// so that it does not matter how a caller's library orders members and spells strings and numbers.
+// A fallback, nil where there is none, is part of it, and so is the choice that lets it leave. What
+// does not change the message (validity, choices about unknown outcomes) is not part of it. No
+// sender, or the default one, leaves it as it was before there were several. A body that is not
+// JSON, as a refused record may have, stands for itself.
+func Fingerprint(isFake, mmlite bool, sender string, body, fallback []byte) string {
+	body = spelled(body)
+	if fallback != nil { // canonical JSON has no line break
+		body = slices.Concat(body, []byte("\nfallback\n"), spelled(fallback))
 	}
 	return fingerprintVersion + digest(isFake, mmlite, sender, body)
+}
+
+// spelled is a body in canonical JSON, or as it is where it is not JSON.
+func spelled(body []byte) []byte {
+	if v, _, err := canonical.Parse(body); err == nil {
+		return v.Append(nil)
+	}
+	return body
 }
 
 func digest(isFake, mmlite bool, sender string, body []byte) string {
@@ -126,6 +137,6 @@ func (r *Request) fits(row *Send) bool {
 	if row.Fingerprint == r.Fingerprint {
 		return true
 	}
-	old := !strings.HasPrefix(row.Fingerprint, fingerprintVersion)
+	old := !strings.HasPrefix(row.Fingerprint, fingerprintVersion) && r.Fallback == nil
 	return old && row.Fingerprint == digest(r.IsFake, r.MMLite, r.Asked, r.Payload)
 }

@@ -104,15 +104,15 @@ func TestAFingerprintTellsRequestsApart(t *testing.T) {
 	for _, fake := range []bool{false, true} {
 		for _, lite := range []bool{false, true} {
 			for _, body := range []string{`{}`, `{"a":1}`} {
-				seen[Fingerprint(fake, lite, "", []byte(body))] = true
+				seen[Fingerprint(fake, lite, "", []byte(body), nil)] = true
 			}
 		}
 	}
 	if len(seen) != 8 {
 		t.Errorf("8 requests have %d fingerprints", len(seen))
 	}
-	first := Fingerprint(true, false, "", []byte("x"))
-	if again := Fingerprint(true, false, "", []byte("x")); again != first {
+	first := Fingerprint(true, false, "", []byte("x"), nil)
+	if again := Fingerprint(true, false, "", []byte("x"), nil); again != first {
 		t.Error("one request has two fingerprints")
 	}
 }
@@ -123,15 +123,22 @@ func TestAFingerprintIsOfTheContentAndNamesItsVersion(t *testing.T) {
 	for _, same := range []string{
 		body, `{"n":1,"text":{"body":"café"},"to":"+15550100001"}`, ` {"to":"\u002b15550100001", "n":10e-1,"text":{"body":"\u0063af\u00E9"}} `,
 	} {
-		if got := Fingerprint(false, true, "", []byte(same)); got != want {
+		if got := Fingerprint(false, true, "", []byte(same), nil); got != want {
 			t.Errorf("%s has %s, want %s", same, got, want)
 		}
+	}
+	with := Fingerprint(false, true, "", []byte(body), []byte(`{"type":"template","n":1.0}`))
+	if again := Fingerprint(false, true, "", []byte(body), []byte(` {"n":1, "type":"template"}`)); with == want || again != with {
+		t.Errorf("with a fallback it is %s, then %s", with, again)
+	}
+	if other := Fingerprint(false, true, "", []byte(body), []byte(`{"type":"template","n":2}`)); other == with || other == want {
+		t.Errorf("another fallback has %s", other)
 	}
 	for _, other := range []string{
 		`{"to":"+15550100001","text":{"body":"cafe"},"n":1.0}`, `{"to":"+15550100001","text":{"body":"café"},"n":"1"}`, `{"to":"+15550100001","text":{"body":"café"}}`,
 		`{"to":"+15550100001","text":{"body":"café "},"n":1}`, `{"to":"15550100001","text":{"body":"café"},"n":1}`, `{"to":"+15550100001","text":{"body":"cafe\u0301"},"n":1}`,
 	} {
-		if Fingerprint(false, true, "", []byte(other)) == want {
+		if Fingerprint(false, true, "", []byte(other), nil) == want {
 			t.Errorf("%s has the same", other)
 		}
 	}
@@ -141,15 +148,17 @@ func TestARowOfAnOlderVersionIsComparedByTheBytesOfItsBody(t *testing.T) {
 	// SHA-256 of "is_fake=false&mmlite=false\n" and the compacted body.
 	old := &Send{Fingerprint: "6993fdab1698fb60e0a3899872bbed1e5542ccbc26240d086a54621a645ed5f2"}
 	for _, c := range []struct {
-		body   string
-		isFake bool
-		want   bool
+		body     string
+		isFake   bool
+		fallback []byte
+		want     bool
 	}{
-		{`{"messaging_product":"whatsapp","to":"+15550100001","type":"text","text":{"body":"Hello"}}`, false, true},
-		{`{"messaging_product":"whatsapp","to":"+15550100001","type":"text","text":{"body":"Hello"}}`, true, false},
-		{`{"messaging_product":"whatsapp","to":"+15550100001","type":"text","text":{"body":"hello"}}`, false, false},
+		{`{"messaging_product":"whatsapp","to":"+15550100001","type":"text","text":{"body":"Hello"}}`, false, nil, true},
+		{`{"messaging_product":"whatsapp","to":"+15550100001","type":"text","text":{"body":"Hello"}}`, false, []byte("{}"), false},
+		{`{"messaging_product":"whatsapp","to":"+15550100001","type":"text","text":{"body":"Hello"}}`, true, nil, false},
+		{`{"messaging_product":"whatsapp","to":"+15550100001","type":"text","text":{"body":"hello"}}`, false, nil, false},
 	} {
-		r := &Request{Fingerprint: Fingerprint(c.isFake, false, "", []byte(c.body)), Payload: []byte(c.body), IsFake: c.isFake}
+		r := &Request{Fingerprint: Fingerprint(c.isFake, false, "", []byte(c.body), c.fallback), Payload: []byte(c.body), IsFake: c.isFake, Fallback: c.fallback}
 		if got := r.fits(old); got != c.want {
 			t.Errorf("%s, sandbox %t: %t", c.body, c.isFake, got)
 		}

@@ -246,6 +246,43 @@ func mutations() []mutation {
 				}
 				return a
 			}},
+		{name: "claim1 without ungated", scenario: "queued, record twice before a free gate", breaks: "claimed without asking", drop: Ungated, step: Claim1},
+		{name: "a claim does not name its body", scenario: "two callers before a free gate", breaks: "posts another body than its attempt names",
+			write: func(_ *world, _ int, wr Write) Write {
+				if wr.Set.Instead = ""; wr.Put != nil {
+					wr.Put = wr.Put.clone()
+					for token, a := range wr.Put.Attempts {
+						a.Instead = ""
+						wr.Put.Attempts[token] = a
+					}
+				}
+				return wr
+			}},
+		{name: "a further claim posts what the one before posted", scenario: "two callers before a free gate", breaks: "posts another body than the gate said",
+			action: func(w *world, slot int, a Action) Action {
+				if v := &w.slots[slot].visit; a.Do == DoWrite && a.Write.Step == ClaimN && v.image != nil {
+					for _, token := range v.image.tokens() {
+						a.Write.Set.Instead = v.image.Attempts[token].Instead
+					}
+					v.write = a.Write
+				}
+				return a
+			}},
+		{name: "the stored response does not say which body left", scenario: "two callers before a free gate", breaks: "the other body left",
+			image: func(_ *world, slot int, image *Send) *Send {
+				for token, a := range image.Attempts {
+					if token != tokens[slot] {
+						a.Instead = ""
+						image.Attempts[token] = a
+					}
+				}
+				return image
+			}},
+		{name: "the row's gate is not looked at", scenario: "queued, record twice before a free gate", breaks: "claimed without asking",
+			image: func(_ *world, _ int, image *Send) *Send {
+				image.Gate = nil
+				return image
+			}},
 		{name: "a record is acknowledged while its message is in flight", scenario: "queued, caller, record", breaks: "no record is left",
 			action: func(w *world, slot int, a Action) Action {
 				if w.sc.slots[slot] == RecordByID && w.slots[slot].visit.own == nil && a.Do == DoLater {

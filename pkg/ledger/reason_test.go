@@ -14,12 +14,12 @@ func TestWhyASendIsUnknownIsTheReasonOfItsLastOpenAttempt(t *testing.T) {
 		attempts map[string]Attempt
 		want     Reason
 	}{
-		"one that ended without an outcome": {map[string]Attempt{"a": {at(1), nil}}, "process_ended"},
-		"one that is unknown":               {map[string]Attempt{"a": {at(1), unknown("timeout")}}, "timeout"},
-		"the last of two":                   {map[string]Attempt{"a": {at(2), unknown("timeout")}, "b": {at(1), unknown("reset")}, "c": {at(0), nil}}, "timeout"},
-		"the last has no outcome":           {map[string]Attempt{"a": {at(1), unknown("timeout")}, "b": {at(2), nil}}, "process_ended"},
+		"one that ended without an outcome": {map[string]Attempt{"a": {Lease: at(1)}}, "process_ended"},
+		"one that is unknown":               {map[string]Attempt{"a": {Lease: at(1), Outcome: unknown("timeout")}}, "timeout"},
+		"the last of two":                   {map[string]Attempt{"a": {Lease: at(2), Outcome: unknown("timeout")}, "b": {Lease: at(1), Outcome: unknown("reset")}, "c": {Lease: at(0)}}, "timeout"},
+		"the last has no outcome":           {map[string]Attempt{"a": {Lease: at(1), Outcome: unknown("timeout")}, "b": {Lease: at(2)}}, "process_ended"},
 		"a released one after it says nothing": {
-			map[string]Attempt{"a": {at(1), unknown("timeout")}, "b": {at(2), &Outcome{State: Released, Reason: "not_reached"}}}, "timeout",
+			map[string]Attempt{"a": {Lease: at(1), Outcome: unknown("timeout")}, "b": {Lease: at(2), Outcome: &Outcome{State: Released, Reason: "not_reached"}}}, "timeout",
 		},
 	} {
 		if got := (&Send{Attempts: c.attempts}).UnknownReason(); got != c.want {

@@ -53,11 +53,16 @@ type Request struct {
 	// MayNotClaim says why this visit may not send the message, whatever the row says: the answer
 	// that its caller gets, or that ends its record; a Released one holds for now only, and returns
 	// its record to the queue. Nil: it may. Of Sync and Record. It may be set after Begin, before the
-	// image that it rests on is reported.
+	// image that it rests on is reported. A gate's refusal goes before it.
 	MayNotClaim *Outcome
 	// MayNotQueue says why a request with NotBefore comes too late to be queued anew; what is queued
 	// already stays so. Nil: it does not.
 	MayNotQueue *Outcome
+	// Fallback is the body that leaves instead of Payload where the gate says so; nil: none.
+	Fallback []byte
+	// Gate is what is to be looked at before each attempt, in the words of whoever looks; empty:
+	// nothing. The row of a queued message keeps it for its record.
+	Gate map[string]string
 
 	// Of Record and RecordByID: when the record was first put on the queue.
 	Sent time.Time
@@ -66,6 +71,17 @@ type Request struct {
 // queues reports whether the message waits in the queue or for its time, from any source.
 func (r *Request) queues() bool {
 	return r.Source == Async || !r.NotBefore.IsZero() && (r.Source == Sync || r.Source == Record)
+}
+
+// Verdict is what the gate says of an attempt. The zero value lets the message leave.
+type Verdict struct {
+	// MayNot says why the message may not be sent, whatever the row says: the answer that its caller
+	// gets, or that ends its record. Nil: it may.
+	MayNot *Outcome
+	// Instead says why the fallback leaves instead of the message; empty: the message leaves.
+	Instead Reason
+	// Seen is what the gate saw, kept with the attempt.
+	Seen map[string]string
 }
 
 func (r *Request) lease() time.Time { return r.ProcessEnds.Add(LeaseMargin) }

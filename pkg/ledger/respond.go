@@ -61,6 +61,11 @@ type Response struct {
 	At         time.Time     // of CancelDone
 }
 
+// Instead reports whether it is the Gateway's response to the fallback.
+func (r Response) Instead() bool {
+	return (r.Kind == Own || r.Kind == Stored) && r.Outcome.Instead != ""
+}
+
 // Note is what is worth a log line or a metric about how a visit went.
 type Note string
 

@@ -191,21 +191,30 @@ func (w *world) act(i int, yield func(world)) {
 	switch s.action.Do {
 	case DoWrite:
 		w.actWrite(i, yield)
+	case DoGate:
+		for _, verdict := range w.verdicts(i) {
+			n := *w
+			n.step(i, func(v *Visit, now time.Time) Action { return v.Checked(now, verdict, true) })
+			yield(n)
+		}
+		w.fault(i, yield, func(n *world) {
+			n.step(i, func(v *Visit, now time.Time) Action { return v.Checked(now, Verdict{}, false) })
+		})
 	case DoRead:
 		n := *w
 		n.step(i, func(v *Visit, now time.Time) Action {
 			if n.mut != nil && n.mut.blind {
-				return v.Read(now, nil, true)
+				return v.Read(now, nil, nil, true)
 			}
 			row := n.row
 			if n.mut != nil && n.mut.image != nil && row != nil {
 				row = n.mut.image(&n, i, row.clone())
 			}
-			return v.Read(now, row, true)
+			return v.Read(now, row, n.statuses(), true)
 		})
 		yield(n)
 		w.fault(i, yield, func(n *world) {
-			n.step(i, func(v *Visit, now time.Time) Action { return v.Read(now, nil, false) })
+			n.step(i, func(v *Visit, now time.Time) Action { return v.Read(now, nil, nil, false) })
 		})
 	case DoQuery:
 		n := *w

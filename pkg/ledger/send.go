@@ -71,6 +71,7 @@ type Send struct {
 	Client      string // who may look it up
 	Sender      string // from which each attempt is posted; empty: the one that has no name
 	Payload     []byte // the body to be sent
+	Fallback    []byte // the body that an attempt may post instead; nil: none
 	IsFake      bool
 	MMLite      bool
 	Attempts    map[string]Attempt // by token
@@ -80,6 +81,7 @@ type Send struct {
 	NotBefore   time.Time          // nothing claims it earlier; zero: at once
 	After       string             // id of the message that must have left or ended first; empty: none
 	Cancelled   *Cancellation      // nil: it is not
+	Gate        map[string]string  // of the queue: what is to be looked at before each attempt
 	ClaimedAt   time.Time          // first claim: the time in the timeline keys; zero: not in the timeline yet
 	ExpiresAt   time.Time          // deletion by TTL; zero: never
 }
@@ -97,6 +99,27 @@ const Operator = "operator"
 type Attempt struct {
 	Lease   time.Time
 	Outcome *Outcome // nil until its owner has written it
+	// Instead says why it posts the row's Fallback; empty: it posts the Payload.
+	Instead Reason
+	Seen    map[string]string // what the gate saw when it was claimed; nil: nobody looked
+}
+
+// Last returns the token of the newest attempt; empty without one.
+func (s *Send) Last() (last string) {
+	for _, token := range s.tokens() {
+		if last == "" || s.Attempts[token].Lease.After(s.Attempts[last].Lease) {
+			last = token
+		}
+	}
+	return last
+}
+
+// Posts returns the body that an attempt posts.
+func (s *Send) Posts(token string) []byte {
+	if s.Attempts[token].Instead != "" {
+		return s.Fallback
+	}
+	return s.Payload
 }
 
 // Outcome is what came of an attempt: the Gateway's response as it arrived, or the
@@ -108,6 +131,8 @@ type Outcome struct {
 	Reason Reason // why it was released or is unknown; of a refused record, its code
 	Wamid  string // of an accepted message
 	At     time.Time
+	// Instead is its attempt's; it is stored there.
+	Instead Reason
 }
 
 // Status is what the ledger needs of a WhatsApp status row stored under the id.
@@ -166,8 +191,10 @@ func (s *Send) mayResend() bool { return !s.has(Rejected) && s.maybeSent() < Max
 func (s *Send) outcomes(state State) []Outcome {
 	var found []Outcome
 	for _, token := range s.tokens() {
-		if o := s.Attempts[token].Outcome; o != nil && o.State == state {
-			found = append(found, *o)
+		if a := s.Attempts[token]; a.Outcome != nil && a.Outcome.State == state {
+			o := *a.Outcome
+			o.Instead = a.Instead
+			found = append(found, o)
 		}
 	}
 	slices.SortStableFunc(found, func(a, b Outcome) int { return a.At.Compare(b.At) })

@@ -1,11 +1,15 @@
 package ledger
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 type phase int
 
 const (
 	phaseClaim  phase = iota // a claim or queueing is being written
+	phaseGate                // the gate is being asked
 	phaseRow                 // the row is being read
 	phaseRead                // statuses are being read
 	phasePost                // the message is at the Gateway
@@ -28,6 +32,9 @@ type Visit struct {
 	// an outcome written in between would be mistaken for a lease that ran out.
 	clock       time.Time
 	image       *Send // as read, with the own attempt once it is claimed
+	folded      Folded
+	asked       bool // verdict is the gate's
+	verdict     Verdict
 	refusals    int
 	overUnknown bool // claimed although an earlier attempt may have sent the message
 	posted      bool
@@ -39,8 +46,9 @@ type Visit struct {
 	note        Note
 }
 
-// Begin starts a visit. The first write is made blindly, because most keys are new. A visit that
-// may not claim reads first: a settled key still has its stored response; so does one that cancels.
+// Begin starts a visit. The first write is made blindly, because most keys are new; where there is a
+// gate, it is asked before. A record that names its row learns of the gate there. A visit that
+// cancels reads first.
 func Begin(r *Request, now time.Time) (*Visit, Action) {
 	v := &Visit{req: r}
 	switch {
@@ -51,6 +59,8 @@ func Begin(r *Request, now time.Time) (*Visit, Action) {
 		return v, v.issue(now, r.queue0(now))
 	case r.Source == RecordByID:
 		return v, v.claim(now, r.claim1(now))
+	case len(r.Gate) > 0:
+		return v, v.ask()
 	default:
 		return v, v.first(now)
 	}
@@ -63,7 +73,7 @@ func (v *Visit) first(now time.Time) Action {
 	switch {
 	case r.Source == RecordByID:
 		return v.acknowledge(NoteNoRow)
-	case r.MayNotClaim != nil:
+	case v.mayNot() != nil:
 		return v.gated(now)
 	case r.MayNotQueue != nil:
 		return v.respond(Response{Kind: Gated, Outcome: r.MayNotQueue})
@@ -74,8 +84,37 @@ func (v *Visit) first(now time.Time) Action {
 	}
 }
 
-// Read reports the row of a DoRead, nil where there is none, or that it could not be read.
-func (v *Visit) Read(now time.Time, row *Send, ok bool) Action {
+// mayNot is why it may not claim; nil: it may.
+func (v *Visit) mayNot() *Outcome { return cmp.Or(v.verdict.MayNot, v.req.MayNotClaim) }
+
+func (v *Visit) ask() Action {
+	v.phase = phaseGate
+	return Action{Do: DoGate, Send: v.image}
+}
+
+// Checked reports what the gate said of a DoGate, or that it could not be asked. A visit that may
+// not claim, or has no time for it any more, reads first: a settled key still has its stored
+// response.
+func (v *Visit) Checked(now time.Time, verdict Verdict, ok bool) Action {
+	if v.phase != phaseGate {
+		panic("ledger: Checked without a gate")
+	}
+	v.asked, v.verdict = true, verdict
+	switch {
+	case !ok:
+		return v.failed(TableFailed, NoteTableFailed)
+	case v.image != nil:
+		return v.judge(now)
+	case verdict.MayNot != nil || v.req.RespondBy.Sub(now) < ClaimNeeds:
+		v.phase, v.clock = phaseRow, now
+		return Action{Do: DoRead}
+	}
+	return v.first(now)
+}
+
+// Read reports the row of a DoRead, nil where there is none, and the statuses under its id, or that
+// they could not be read.
+func (v *Visit) Read(now time.Time, row *Send, statuses []Status, ok bool) Action {
 	switch {
 	case v.phase != phaseRow:
 		panic("ledger: Read without a read")
@@ -84,7 +123,11 @@ func (v *Visit) Read(now time.Time, row *Send, ok bool) Action {
 	case row == nil && v.req.Source != Cancel:
 		return v.first(now)
 	}
-	return v.refused(now, row)
+	a := v.refused(now, row)
+	if a.Do == DoQuery {
+		return v.Queried(now, statuses, true)
+	}
+	return a
 }
 
 // gated ends a visit that may not claim, over no row or one that is queued or released. A caller
@@ -93,14 +136,17 @@ func (v *Visit) Read(now time.Time, row *Send, ok bool) Action {
 // the reason holds for now only.
 func (v *Visit) gated(now time.Time) Action {
 	if !v.req.Source.IsRecord() {
-		return v.respond(Response{Kind: Gated, Outcome: v.req.MayNotClaim})
+		return v.respond(Response{Kind: Gated, Outcome: v.mayNot()})
 	}
-	if v.req.MayNotClaim.State == Released {
+	if v.mayNot().State == Released {
 		return v.later(Backoff(now.Sub(v.req.Sent), 0), shortSpread, NoteNotNow)
 	}
 	v.phase, v.clock = phaseEnd, now
-	if v.write = v.req.end0(now); v.image != nil {
-		v.write = v.req.endN(now, v.image)
+	why := Verdict{MayNot: v.mayNot(), Seen: v.verdict.Seen}
+	if v.image == nil {
+		v.write = v.req.end0(now, why)
+	} else {
+		v.write = v.req.endN(now, v.image, why)
 	}
 	return Action{Do: DoWrite, Write: v.write}
 }
@@ -235,11 +281,15 @@ func (v *Visit) Queried(now time.Time, statuses []Status, ok bool) Action {
 	if !ok {
 		return v.failed(TableFailed, NoteTableFailed)
 	}
-	f := Fold(v.clock, v.image, statuses)
+	v.folded = Fold(v.clock, v.image, statuses)
 	if v.req.Source == Cancel {
-		return v.cancel(now, f.State)
+		return v.cancel(now, v.folded.State)
 	}
-	switch f.State {
+	return v.judge(now)
+}
+
+func (v *Visit) judge(now time.Time) Action {
+	switch f := v.folded; f.State {
 	case Accepted, Rejected:
 		return v.stored(f.Outcome)
 	case InFlight:
@@ -277,7 +327,7 @@ func (v *Visit) cancelled() Action {
 
 func (v *Visit) unknown(now time.Time, mayResend bool) Action {
 	switch {
-	case v.req.MayNotClaim != nil, v.choice() != Resend || !mayResend:
+	case v.mayNot() != nil, v.choice() != Resend || !mayResend:
 		return v.uncertain()
 	case v.req.queues() && now.Before(v.req.validUntil(now)):
 		v.overUnknown = true
@@ -296,9 +346,9 @@ func (v *Visit) queued(now time.Time) Action {
 		return v.enqueue(now)
 	case now.Before(v.image.NotBefore):
 		return v.busy(v.image.NotBefore.Sub(now), NoteEarly)
-	case v.req.MayNotClaim != nil && v.req.Source.IsRecord():
+	case v.mayNot() != nil && v.req.Source.IsRecord():
 		return v.gated(now)
-	case v.req.MayNotClaim != nil:
+	case v.mayNot() != nil:
 		return v.busy(shortDelay, "") // its record may still send it
 	}
 	return v.claimOver(now, false)
@@ -313,7 +363,7 @@ func (v *Visit) lapsed(now time.Time) Action {
 }
 
 func (v *Visit) released(now time.Time) Action {
-	if v.req.MayNotClaim != nil {
+	if v.mayNot() != nil {
 		return v.gated(now)
 	}
 	switch {
@@ -341,9 +391,11 @@ func (v *Visit) claimOver(now time.Time, unknown bool) Action {
 		v.phase, v.clock = phaseAfter, now
 		return Action{Do: DoReadAfter, After: v.waitsFor()}
 	case v.image == nil:
-		return v.claim(now, v.req.claim0(now))
+		return v.claim(now, v.req.claim0(now, v.verdict))
+	case v.req.Source == RecordByID && len(v.image.Gate) > 0 && !v.asked:
+		return v.ask()
 	}
-	return v.claim(now, v.req.claimN(now, v.image))
+	return v.claim(now, v.req.claimN(now, v.image, v.verdict))
 }
 
 // waitsFor is the id of the message that must have left or ended: the row's, where it has one.
@@ -418,6 +470,7 @@ func (v *Visit) Posted(now time.Time, o Outcome, retryAfter time.Duration) Actio
 }
 
 func (v *Visit) settle(o Outcome) Action {
+	o.Instead = v.image.Attempts[v.req.Token].Instead
 	v.phase, v.own = phaseSettle, &o
 	w := v.req.outcome(Settle, o)
 	// What is decided next rests on the attempts with this one's outcome among them.

@@ -25,7 +25,7 @@ func say(a Action) string {
 		}
 		return string(a.Response.Kind)
 	default:
-		word := map[Do]string{DoQuery: "query", DoReadAfter: "read after", DoPost: "post", DoEnqueue: "enqueue", DoAcknowledge: "ack", DoLater: "later"}[a.Do]
+		word := map[Do]string{DoQuery: "query", DoRead: "read", DoGate: "gate", DoReadAfter: "read after", DoPost: "post", DoEnqueue: "enqueue", DoAcknowledge: "ack", DoLater: "later"}[a.Do]
 		for _, note := range a.Notes {
 			word += ": " + string(note)
 		}
@@ -412,7 +412,7 @@ func TestEachStateIsCancelledOrSaidNotToBe(t *testing.T) {
 		r := wanting(Cancel, Hold)
 		r.Client, r.Operator = "crm", c.operator
 		v, a := Begin(r, at(5))
-		if a = v.Read(at(5), c.image, a.Do == DoRead); a.Do == DoQuery {
+		if a = v.Read(at(5), c.image, nil, a.Do == DoRead); a.Do == DoQuery {
 			a = v.Queried(at(5), nil, true)
 		}
 		if say(a) != c.want || a.Response.State != c.state {

@@ -35,6 +35,7 @@ type scenario struct {
 	notNow  bool   // that holds for now only
 	sendAt  int    // tick of the requests' NotBefore; 0: none
 	waits   bool   // the message waits for a different one
+	free    bool   // each time that the gate is asked it says anything: may, may not, the fallback
 	choice  Choice
 	faults  int // crashes, lost responses, delayed repeats and failed reads in total
 	horizon int // ticks
@@ -76,6 +77,7 @@ type slot struct {
 	// delayed is a first try of a write that has not landed yet, but still may.
 	delayed *Write
 	left    bool  // the message truly left
+	instead bool  // what was posted is the fallback
 	receipt bool  // its callback came
 	faulted bool  // this visit's own reads or writes failed
 	known   bool  // accepted was in the table when it began
@@ -152,6 +154,15 @@ func (w *world) other() *Send {
 	return &Send{ID: otherID, V: 2, Attempts: map[string]Attempt{"other": {Outcome: &Outcome{State: Accepted}}}}
 }
 
+// verdicts are all that the gate may say to a slot.
+func (w *world) verdicts(i int) []Verdict {
+	no := Verdict{MayNot: &Outcome{HTTP: 409, Reason: "GATE"}}
+	if w.gated(i) {
+		return []Verdict{no}
+	}
+	return []Verdict{{}, no, {Instead: "GATE"}}
+}
+
 // statuses are what the table holds under the id.
 func (w *world) statuses() []Status {
 	var all []Status
@@ -202,11 +213,10 @@ func (w *world) begin(i int) {
 	s.stage, s.began, s.known = acting, w.now, w.known()
 	s.before, s.state = w.sent() > 0, Fold(at(w.now), w.row, w.statuses()).State
 	r := w.request(w.sc.slots[i], tokens[i], w.now)
-	if w.gated(i) {
-		r.MayNotClaim = &Outcome{HTTP: 409, Reason: "GATE"}
-		if w.sc.notNow {
-			r.MayNotClaim.State = Released
-		}
+	if w.gated(i) && w.sc.notNow {
+		r.MayNotClaim = &Outcome{State: Released, HTTP: 409, Reason: "GATE"}
+	} else if w.gated(i) || w.sc.free {
+		r.Gate = map[string]string{"asked": "yes"}
 	}
 	v, a := Begin(r, at(w.now))
 	s.visit = *v
@@ -253,8 +263,10 @@ func (w *world) land(i int, wr Write) Result {
 			}
 		}
 	case Claim0, Claim1, ClaimN:
-		if w.gated(i) {
+		if v := &w.slots[i].visit; v.mayNot() != nil {
 			w.breaks("slot %d claimed, and may not", i)
+		} else if !v.asked && w.sc.free {
+			w.breaks("slot %d claimed without asking", i)
 		}
 		if w.row != nil && w.row.has(Rejected) {
 			w.breaks("slot %d claimed over a rejected attempt", i)
@@ -365,6 +377,14 @@ func (w *world) follow(i int, a Action) {
 }
 
 func (w *world) checkPost(i int) {
+	s := &w.slots[i]
+	s.instead = s.action.Send.Attempts[tokens[i]].Instead != ""
+	if w.row != nil && s.instead != (w.row.Attempts[tokens[i]].Instead != "") {
+		w.breaks("slot %d posts another body than its attempt names", i)
+	}
+	if s.instead != (s.visit.verdict.Instead != "") {
+		w.breaks("slot %d posts another body than the gate said", i)
+	}
 	if w.expired {
 		w.breaks("slot %d posts after expired was returned", i)
 	}
@@ -403,6 +423,13 @@ func (w *world) checkAnswer(i int, a Response) {
 	stored := a.Kind == Stored && a.Outcome.State == Accepted
 	if s.known && !s.faulted && !stored && w.sc.slots[i] != Cancel {
 		w.breaks("slot %d is returned %q, although accepted was known", i, a.Kind)
+	}
+	if o := a.Outcome; (a.Kind == Own || stored) && o.State == Accepted {
+		for j := range w.slots {
+			if w.slots[j].left && o.Wamid == "wamid."+tokens[j] && w.slots[j].instead != (o.Instead != "") {
+				w.breaks("slot %d is returned that the other body left", i)
+			}
+		}
 	}
 	switch a.Kind {
 	case Stored:

@@ -57,6 +57,8 @@ const (
 	DueBy ClauseKind = "due by"
 	// AfterAbsent: attribute_not_exists(after).
 	AfterAbsent ClauseKind = "after absent"
+	// Ungated: attribute_not_exists(gate).
+	Ungated ClauseKind = "ungated"
 	// AttemptOpen: attempts.<Clause.Token> exists and has no outcome.
 	AttemptOpen ClauseKind = "attempt open"
 )
@@ -83,6 +85,8 @@ func (c Clause) Holds(row *Send) bool {
 		return !row.NotBefore.After(c.Time)
 	case AfterAbsent:
 		return row.After == ""
+	case Ungated:
+		return len(row.Gate) == 0
 	case AttemptOpen:
 		a, ok := row.Attempts[c.Token]
 		return ok && a.Outcome == nil
@@ -109,14 +113,19 @@ type Update struct {
 	Token   string
 	Lease   time.Time
 	Outcome *Outcome
+	// Instead and Seen are those of the attempt that is added.
+	Instead Reason
+	Seen    map[string]string
 	// Wamid is set only if the row has none yet.
 	Wamid string
 	// Drop removes attempts.
 	Drop []string
-	// ValidUntil, OnUnknown and NotBefore are set together; a zero NotBefore is removed.
+	// ValidUntil, OnUnknown, NotBefore and Gate are set together; of the last two what is empty is
+	// removed.
 	ValidUntil time.Time
 	OnUnknown  Choice
 	NotBefore  time.Time
+	Gate       map[string]string
 	After      string
 	Cancelled  *Cancellation
 	// ClaimedAt puts the row into the timeline: its keys are set, at this time.
@@ -161,18 +170,18 @@ func Apply(row *Send, w Write) (*Send, error) {
 	case set.Outcome != nil:
 		a := next.Attempts[set.Token]
 		if !set.Lease.IsZero() {
-			a.Lease = set.Lease
+			a.Lease, a.Seen = set.Lease, set.Seen
 		}
 		a.Outcome = set.Outcome
 		next.Attempts[set.Token] = a
 	case set.Token != "":
-		next.Attempts[set.Token] = Attempt{Lease: set.Lease}
+		next.Attempts[set.Token] = Attempt{Lease: set.Lease, Instead: set.Instead, Seen: set.Seen}
 	}
 	if next.Wamid == "" {
 		next.Wamid = set.Wamid
 	}
 	if !set.ValidUntil.IsZero() {
-		next.ValidUntil, next.OnUnknown, next.NotBefore = set.ValidUntil, set.OnUnknown, set.NotBefore
+		next.ValidUntil, next.OnUnknown, next.NotBefore, next.Gate = set.ValidUntil, set.OnUnknown, set.NotBefore, set.Gate
 	}
 	if set.After != "" {
 		next.After = set.After
@@ -191,14 +200,14 @@ func Apply(row *Send, w Write) (*Send, error) {
 
 func (r *Request) queue0(now time.Time) Write {
 	row := r.row(now)
-	row.ValidUntil, row.OnUnknown = r.validUntil(now), r.choice()
+	row.ValidUntil, row.OnUnknown, row.Gate = r.validUntil(now), r.choice(), r.Gate
 	return Write{Step: Queue0, ID: r.ID, If: []Clause{{Kind: RowAbsent}}, Put: row}
 }
 
-func (r *Request) claim0(now time.Time) Write {
+func (r *Request) claim0(now time.Time, gate Verdict) Write {
 	row := r.row(now)
 	row.V, row.ClaimedAt = 1, now
-	row.Attempts[r.Token] = Attempt{Lease: r.lease()}
+	row.Attempts[r.Token] = Attempt{Lease: r.lease(), Instead: gate.Instead, Seen: gate.Seen}
 	if r.Source.IsRecord() {
 		row.ValidUntil, row.OnUnknown = r.validUntil(now), r.choice()
 	}
@@ -207,23 +216,26 @@ func (r *Request) claim0(now time.Time) Write {
 
 func (r *Request) row(now time.Time) *Send {
 	return &Send{
-		ID: r.ID, Fingerprint: r.Fingerprint, Client: r.Client, Sender: r.Sender, Payload: r.Payload, IsFake: r.IsFake, MMLite: r.MMLite,
-		NotBefore: r.NotBefore, After: r.After, Attempts: map[string]Attempt{}, ExpiresAt: expiry(now, r.NotBefore, r.RetentionDays),
+		ID: r.ID, Fingerprint: r.Fingerprint, Client: r.Client, Sender: r.Sender, Payload: r.Payload, Fallback: r.Fallback,
+		IsFake: r.IsFake, MMLite: r.MMLite, NotBefore: r.NotBefore, After: r.After, Attempts: map[string]Attempt{}, ExpiresAt: expiry(now, r.NotBefore, r.RetentionDays),
 	}
 }
 
 func (r *Request) claim1(now time.Time) Write {
 	return Write{
 		Step: Claim1, ID: r.ID,
-		If:  []Clause{{Kind: VersionIs, V: 0}, {Kind: ValidAfter, Time: now}, {Kind: DueBy, Time: now}, {Kind: AfterAbsent}},
+		If:  []Clause{{Kind: VersionIs, V: 0}, {Kind: ValidAfter, Time: now}, {Kind: DueBy, Time: now}, {Kind: AfterAbsent}, {Kind: Ungated}},
 		Set: Update{Token: r.Token, Lease: r.lease(), ClaimedAt: now, Renew: true, ExpiresAt: expiry(now, now, r.RetentionDays)},
 	}
 }
 
 // claimN is conditioned on v, never on a flag that a release clears: a late repeat of
 // the release would free a different owner's claim.
-func (r *Request) claimN(now time.Time, seen *Send) Write {
-	set := Update{Token: r.Token, Lease: r.lease(), Drop: seen.surplus(), Renew: true, ExpiresAt: expiry(now, now, r.RetentionDays)}
+func (r *Request) claimN(now time.Time, seen *Send, gate Verdict) Write {
+	set := Update{
+		Token: r.Token, Lease: r.lease(), Instead: gate.Instead, Seen: gate.Seen,
+		Drop: seen.surplus(), Renew: true, ExpiresAt: expiry(now, now, r.RetentionDays),
+	}
 	if seen.ClaimedAt.IsZero() {
 		set.ClaimedAt = now
 	}
@@ -235,7 +247,7 @@ func (r *Request) queueN(now time.Time, seen *Send) Write {
 	return Write{
 		Step: QueueN, ID: r.ID, If: []Clause{{Kind: VersionIs, V: seen.V}},
 		Set: Update{
-			ValidUntil: r.validUntil(now), OnUnknown: r.choice(), NotBefore: r.NotBefore, After: r.After,
+			ValidUntil: r.validUntil(now), OnUnknown: r.choice(), NotBefore: r.NotBefore, Gate: r.Gate, After: r.After,
 			Renew: true, ExpiresAt: expiry(now, r.NotBefore, r.RetentionDays),
 		},
 	}
@@ -262,18 +274,21 @@ func (r *Request) outcome(step Step, o Outcome) Write {
 }
 
 // end0 and endN reject what may not be claimed, so that its record needs no further visit.
-func (r *Request) end0(now time.Time) Write {
-	w := Refused(r, now, *r.MayNotClaim)
+func (r *Request) end0(now time.Time, gate Verdict) Write {
+	w := Refused(r, now, *gate.MayNot)
 	w.Step = EndNew
+	a := w.Put.Attempts[r.Token]
+	a.Seen = gate.Seen
+	w.Put.Attempts[r.Token] = a
 	return w
 }
 
-func (r *Request) endN(now time.Time, seen *Send) Write {
-	o := *r.MayNotClaim
+func (r *Request) endN(now time.Time, seen *Send, gate Verdict) Write {
+	o := *gate.MayNot
 	o.State, o.At = Rejected, now
 	return Write{
 		Step: EndSeen, ID: r.ID, If: []Clause{{Kind: VersionIs, V: seen.V}},
-		Set: Update{Token: r.Token, Lease: now, Outcome: &o, Renew: true, ExpiresAt: expiry(now, seen.NotBefore, r.RetentionDays)},
+		Set: Update{Token: r.Token, Lease: now, Outcome: &o, Seen: gate.Seen, Renew: true, ExpiresAt: expiry(now, seen.NotBefore, r.RetentionDays)},
 	}
 }
 

@@ -35,6 +35,9 @@ func TestEachConditionSaysWhatItMeans(t *testing.T) {
 		{Clause{Kind: AttemptOpen, Token: "slot0"}, row(), false},
 		{Clause{Kind: AttemptOpen, Token: "slot0"}, row(""), true},
 		{Clause{Kind: AttemptOpen, Token: "slot0"}, row(Unknown), false},
+		{Clause{Kind: Ungated}, nil, false},
+		{Clause{Kind: Ungated}, row(), true},
+		{Clause{Kind: Ungated}, &Send{Gate: map[string]string{"asked": "yes"}}, false},
 		{Clause{Kind: "unheard of"}, row(), false},
 	} {
 		if got := tt.clause.Holds(tt.row); got != tt.want {
@@ -59,19 +62,26 @@ func TestARefusedWriteGivesTheOldImageAndChangesNothing(t *testing.T) {
 
 func TestWhatEachStepWrites(t *testing.T) {
 	now := at(5)
+	asks := map[string]string{"asked": "yes"}
+	instead := Verdict{Instead: "GATE", Seen: map[string]string{"door": "closed"}}
 	request := func(source Source) *Request {
 		return &Request{
 			Source: source, ID: modelID, Token: "slot3", ProcessEnds: at(7), RetentionDays: 30, Fingerprint: "same", Client: "crm",
 			Payload: []byte("{}"), IsFake: true, MMLite: true, OnUnknown: Resend, ValidFor: time.Hour, Sent: start,
+			Fallback: []byte(`{"f":1}`), Gate: asks,
 		}
 	}
 	fresh := func() *Send {
 		return &Send{
-			ID: modelID, Fingerprint: "same", Client: "crm", Payload: []byte("{}"), IsFake: true, MMLite: true,
-			Attempts: map[string]Attempt{}, ExpiresAt: now.Add(30 * 24 * time.Hour),
+			ID: modelID, Fingerprint: "same", Client: "crm", Payload: []byte("{}"), Fallback: []byte(`{"f":1}`),
+			IsFake: true, MMLite: true, Attempts: map[string]Attempt{}, ExpiresAt: now.Add(30 * 24 * time.Hour),
 		}
 	}
 	mine := Attempt{Lease: at(7).Add(LeaseMargin)}
+	swapped := mine
+	swapped.Instead, swapped.Seen = instead.Instead, instead.Seen
+	refuses := Verdict{MayNot: &Outcome{HTTP: 409, Reason: "GATE"}, Seen: instead.Seen}
+	gated := func(s *Send) *Send { s.Gate = asks; return s }
 	outcome := Outcome{State: Accepted, Wamid: "wamid.x", At: now}
 	queued := func() *Send {
 		s := until(row(), at(50))
@@ -88,37 +98,46 @@ func TestWhatEachStepWrites(t *testing.T) {
 		want  func(s *Send)
 		base  *Send
 	}{
-		{"queue0", nil, request(Async).queue0(now), func(s *Send) { s.ValidUntil, s.OnUnknown = now.Add(time.Hour), Resend }, fresh()},
-		{"queue0 of a record", nil, request(Record).queue0(now), func(s *Send) { s.ValidUntil, s.OnUnknown = at(0).Add(time.Hour), Resend }, fresh()},
-		{"claim0", nil, request(Sync).claim0(now), func(s *Send) { s.V, s.ClaimedAt, s.Attempts["slot3"] = 1, now, mine }, fresh()},
-		{"claim0 of a record", nil, request(Record).claim0(now), func(s *Send) {
+		{"queue0", nil, request(Async).queue0(now), func(s *Send) { s.ValidUntil, s.OnUnknown, s.Gate = now.Add(time.Hour), Resend, asks }, fresh()},
+		{"queue0 of a record", nil, request(Record).queue0(now), func(s *Send) { s.ValidUntil, s.OnUnknown, s.Gate = at(0).Add(time.Hour), Resend, asks }, fresh()},
+		{"claim0", nil, request(Sync).claim0(now, instead), func(s *Send) { s.V, s.ClaimedAt, s.Attempts["slot3"] = 1, now, swapped }, fresh()},
+		{"claim0 of a record", nil, request(Record).claim0(now, Verdict{}), func(s *Send) {
 			s.V, s.ClaimedAt, s.Attempts["slot3"] = 1, now, mine
 			s.ValidUntil, s.OnUnknown = at(0).Add(time.Hour), Resend
 		}, fresh()},
 		{"claim1", queued(), request(RecordByID).claim1(now), func(s *Send) {
 			s.V, s.ClaimedAt, s.Attempts["slot3"], s.ExpiresAt = 1, now, mine, now.Add(30*24*time.Hour)
 		}, queued()},
-		{"claimN", row(Released), request(Sync).claimN(now, row(Released)), func(s *Send) {
-			s.V, s.ClaimedAt, s.Attempts["slot3"], s.ExpiresAt = 8, now, mine, now.Add(30*24*time.Hour)
+		{"claimN", row(Released), request(Sync).claimN(now, row(Released), instead), func(s *Send) {
+			s.V, s.ClaimedAt, s.Attempts["slot3"], s.ExpiresAt = 8, now, swapped, now.Add(30*24*time.Hour)
 		}, row(Released)},
 		{"queueN", row(Released), request(Async).queueN(now, row(Released)), func(s *Send) {
+			s.V, s.ValidUntil, s.OnUnknown, s.Gate, s.ExpiresAt = 8, now.Add(time.Hour), Resend, asks, now.Add(30*24*time.Hour)
+		}, row(Released)},
+		{"queueN without a gate", gated(row(Released)), (&Request{Source: Async, OnUnknown: Resend, ValidFor: time.Hour, RetentionDays: 30}).queueN(now, row(Released)), func(s *Send) {
 			s.V, s.ValidUntil, s.OnUnknown, s.ExpiresAt = 8, now.Add(time.Hour), Resend, now.Add(30*24*time.Hour)
 		}, row(Released)},
 		{"queue0 with a time", nil, later.queue0(now), func(s *Send) {
-			s.ValidUntil, s.OnUnknown, s.NotBefore, s.After = at(40).Add(time.Hour), Resend, at(40), otherID
+			s.ValidUntil, s.OnUnknown, s.NotBefore, s.After, s.Gate = at(40).Add(time.Hour), Resend, at(40), otherID, asks
 			s.ExpiresAt = at(40).Add(30 * 24 * time.Hour)
 		}, fresh()},
 		{"queueN sets the time", row(Unknown), later.queueN(now, row(Unknown)), func(s *Send) {
-			s.V, s.ValidUntil, s.OnUnknown, s.NotBefore, s.After = 8, at(40).Add(time.Hour), Resend, at(40), otherID
+			s.V, s.ValidUntil, s.OnUnknown, s.NotBefore, s.After, s.Gate = 8, at(40).Add(time.Hour), Resend, at(40), otherID, asks
 			s.ExpiresAt = at(40).Add(30 * 24 * time.Hour)
 		}, row(Unknown)},
 		{"queueN clears the time", timed(), request(Async).queueN(now, timed()), func(s *Send) {
-			s.V, s.ValidUntil, s.OnUnknown, s.NotBefore = 8, now.Add(time.Hour), Resend, time.Time{}
+			s.V, s.ValidUntil, s.OnUnknown, s.NotBefore, s.Gate = 8, now.Add(time.Hour), Resend, time.Time{}, asks
 			s.ExpiresAt = now.Add(30 * 24 * time.Hour)
 		}, timed()},
 		{"cancel", notBefore(queued(), at(40)), request(Cancel).cancel(now, queued()), func(s *Send) {
 			s.V, s.Cancelled, s.ExpiresAt = 1, &Cancellation{By: "crm", At: now}, now.Add(30*24*time.Hour)
 		}, notBefore(queued(), at(40))},
+		{"end0", nil, request(Record).end0(now, refuses), func(s *Send) {
+			s.V, s.Attempts["slot3"] = 1, Attempt{Lease: now, Outcome: &Outcome{State: Rejected, HTTP: 409, Reason: "GATE", At: now}, Seen: instead.Seen}
+		}, fresh()},
+		{"endN", row(Released), request(RecordByID).endN(now, row(Released), refuses), func(s *Send) {
+			s.V, s.Attempts["slot3"], s.ExpiresAt = 8, Attempt{Lease: now, Outcome: &Outcome{State: Rejected, HTTP: 409, Reason: "GATE", At: now}, Seen: instead.Seen}, now.Add(30*24*time.Hour)
+		}, row(Released)},
 		{"outcome", row(Released, "", "", ""), request(Sync).outcome(Settle, outcome), func(s *Send) {
 			s.V, s.Wamid, s.Attempts["slot3"] = 8, "wamid.x", Attempt{Lease: lease, Outcome: &outcome}
 		}, row(Released, "", "", "")},
@@ -141,7 +160,7 @@ func TestTheFirstWamidAndTheFirstPlaceInTheTimelineStay(t *testing.T) {
 	if err != nil || got.Wamid != "wamid.first" {
 		t.Errorf("wamid %q, %v", got.Wamid, err)
 	}
-	if w := (&Request{Token: "slot2"}).claimN(at(2), s); !w.Set.ClaimedAt.IsZero() {
+	if w := (&Request{Token: "slot2"}).claimN(at(2), s, Verdict{}); !w.Set.ClaimedAt.IsZero() {
 		t.Errorf("a further claim moves it in the timeline to %v", w.Set.ClaimedAt)
 	}
 }
@@ -153,7 +172,7 @@ func TestAClaimKeepsTheNewestTenReleasedAttemptsAndAllOthers(t *testing.T) {
 		a.Outcome.At = at(20 - i) // r00 is the newest
 		s.Attempts[fmt.Sprintf("r%02d", i)] = a
 	}
-	next, err := Apply(s, (&Request{Token: "mine"}).claimN(at(0), s))
+	next, err := Apply(s, (&Request{Token: "mine"}).claimN(at(0), s, Verdict{}))
 	if err != nil || len(next.Attempts) != 3+KeptReleased+1 {
 		t.Fatalf("%d attempts, %v", len(next.Attempts), err)
 	}

@@ -130,7 +130,8 @@ func (u *upgrade) one(ctx context.Context, it table.Item) error {
 // send looks at a send: whom it is for is in its message, and its answers may prove names.
 func (u *upgrade) send(ctx context.Context, it table.Item) error {
 	s := it.Send()
-	summary, faults := whatsapp.Check(s.Payload)
+	body := s.Posts(s.Last())
+	summary, faults := whatsapp.Check(body)
 	if slices.ContainsFunc(faults, whatsapp.Fault.Malformed) { // of a refused record
 		u.count(func() { u.read++; u.unknown++ })
 		return nil
@@ -143,7 +144,7 @@ func (u *upgrade) send(ctx context.Context, it table.Item) error {
 			u.proven(it, []whatsapp.Pair{pair})
 		}
 	}
-	d := whatsapp.Describe(s.Payload, summary)
+	d := whatsapp.Describe(body, summary)
 	return u.change(ctx, it, u.db.OutdatedSend(it, table.About{
 		Type: it.Text("type"), Contact: d.Contact, UserID: d.UserID, GroupID: d.GroupID, Text: d.Text, ReplyTo: d.ReplyTo, MediaID: d.MediaID,
 	}))

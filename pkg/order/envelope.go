@@ -7,6 +7,7 @@ import (
 	"connexease-functions/pkg/api"
 	"connexease-functions/pkg/auth"
 	"connexease-functions/pkg/ledger"
+	"connexease-functions/pkg/table"
 	"connexease-functions/pkg/whatsapp"
 )
 
@@ -22,13 +23,16 @@ const ruleContact = "a phone number or a business-scoped user id"
 // ruleName is what names of clients, senders and campaigns are.
 const ruleName = "1 to 64 letters, digits, dots, hyphens and underscores"
 
+// ruleFallback is what an envelope's fallback must be.
+const ruleFallback = "a template's message object in the envelope, where onClosedWindow is fallback, else absent"
+
 // FromEnvelope reads a direct invocation. It returns a response instead where it is refused. A key
 // is required of all but receipts, because Lambda and Step Functions repeat a call silently.
 func FromEnvelope(payload []byte) (Order, *api.Response) {
 	o := Order{Scope: ScopeDirect}
 	f := faults{}
 	refused := o.envelope(payload, f)
-	o.checkWait(!o.SendAt.IsZero(), f)
+	o.checkTogether(!o.SendAt.IsZero(), f)
 	if refused == nil {
 		refused = f.verdict()
 	}
@@ -59,9 +63,9 @@ func (o *Order) envelope(body []byte, f faults) *api.Response {
 	}
 	for name := range members {
 		switch name {
-		case "message", keyMember, "validFor", "onUnknown", "reader", "isFake", "mmlite", "contact", "group", "sender", "onClosedWindow", "onUnknownWindow", "campaign", "sendAt", "after":
+		case "message", keyMember, "validFor", "onUnknown", "reader", "isFake", "mmlite", "contact", "group", "sender", "onClosedWindow", "onUnknownWindow", "campaign", "sendAt", "after", "fallback":
 		default:
-			const known = "absent: an envelope has message, idempotencyKey, validFor, onUnknown, reader, contact, group, sender, isFake, mmlite, onClosedWindow, onUnknownWindow, campaign, sendAt, after"
+			const known = "absent: an envelope has message, idempotencyKey, validFor, onUnknown, reader, contact, group, sender, isFake, mmlite, onClosedWindow, onUnknownWindow, campaign, sendAt, after, fallback"
 			if len(f) < mostUnknown && memberForm.MatchString(name) {
 				f.add(name, known)
 			} else { // it may be anything, of any length
@@ -118,7 +122,51 @@ func (o *Order) envelope(body []byte, f faults) *api.Response {
 	if given(members["after"]) {
 		o.setAfter(text("after"), f)
 	}
+	if refused == nil && given(members["fallback"]) {
+		refused = o.readFallback(members["fallback"], message, f)
+	}
 	return refused
+}
+
+// readFallback checks the template that may leave instead of the message, with the same rules. It
+// goes to the message's recipient, whom it need not repeat.
+func (o *Order) readFallback(body, message json.RawMessage, f faults) *api.Response {
+	if len(body)+len(message) > table.MaxSend {
+		return refuse(api.RequestTooLarge, "The message and its fallback are together larger than 256 KiB.")
+	}
+	said, _ := api.Members(body)
+	of, _ := api.Members(message)
+	inherits := said != nil && said["to"] == nil && said["recipient"] == nil
+	for _, name := range []string{"recipient_type", "recipient", "to"} {
+		if inherits && said[name] == nil && of[name] != nil {
+			body = withMember(body, name, of[name])
+		}
+	}
+	read, summary, found := whatsapp.Read(body)
+	for _, one := range found {
+		switch {
+		case one.Malformed():
+			f.add("fallback", ruleFallback)
+			return nil
+		case !inherits || one.Path != "to" || f["to"] == nil: // else the message says it
+			f.add("fallback."+one.Path, one.Rule)
+		}
+	}
+	o.Fallback = compacted(body)
+	to, instead := o.About(), o.AboutFallback()
+	switch {
+	case o.Summary.Receipt:
+		f.add("fallback", "absent: a receipt is not a message")
+	case summary.Type != "template":
+		f.add("fallback.type", "template: nothing else is delivered outside of the window")
+	case to.Contact != instead.Contact || to.UserID != instead.UserID || to.GroupID != instead.GroupID:
+		f.add("fallback.to", "the message's recipient, or absent")
+	}
+	if _, _, ours := ledger.ParseOpaque(summary.Opaque); ours {
+		f.add("fallback.biz_opaque_callback_data", ruleOpaque)
+	}
+	checkMembers(read, "fallback.", f)
+	return nil
 }
 
 // given reports whether a member is there and not null.
@@ -144,26 +192,30 @@ func addressed(message json.RawMessage, contact, group string, f faults) (out js
 	case group != "":
 		switch kind := said["recipient_type"]; {
 		case kind == nil:
-			message = withMember(message, "recipient_type", "group")
+			message = withMember(message, "recipient_type", quoted("group"))
 		case !api.IsText(kind, "group"):
 			f.add("recipient_type", "group, or absent")
 		}
-		return withMember(message, "to", group), true
+		return withMember(message, "to", quoted(group)), true
 	case whatsapp.IsPhone(name):
-		return withMember(message, "to", name), true
+		return withMember(message, "to", quoted(name)), true
 	case whatsapp.IsUserID(name):
-		return withMember(message, "recipient", name), true
+		return withMember(message, "recipient", quoted(name)), true
 	default:
 		f.add("contact", ruleContact)
 	}
 	return message, false
 }
 
+func quoted(text string) json.RawMessage {
+	value, _ := json.Marshal(text) // a string always marshals
+	return value
+}
+
 // withMember puts a member that an object does not have before its others.
-func withMember(object json.RawMessage, name, value string) json.RawMessage {
-	text, _ := json.Marshal(value) // a string always marshals
+func withMember(object json.RawMessage, name string, value json.RawMessage) json.RawMessage {
 	rest := bytes.TrimSpace(bytes.TrimSpace(object)[1:])
-	out := append([]byte(`{"`+name+`":`), text...)
+	out := append([]byte(`{"`+name+`":`), value...)
 	if rest[0] != '}' {
 		out = append(out, ',')
 	}

@@ -100,10 +100,10 @@ func checkSpelling(r api.Request, f faults) {
 }
 
 // checkMembers refuses members of a message that belong next to it, in the request.
-func checkMembers(message canonical.Value, f faults) {
+func checkMembers(message canonical.Value, path string, f faults) {
 	for _, name := range message.Names() {
 		if _, known := places[lettersOf(name)]; known && memberForm.MatchString(name) {
-			f.add(name, "absent: it is not part of a message")
+			f.add(path+name, "absent: it is not part of a message")
 		}
 	}
 }

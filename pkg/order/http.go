@@ -81,15 +81,12 @@ func FromHTTP(r api.Request, client string) (Order, *api.Response) {
 	said("On-Closed-Window", "onClosedWindow", closed == "" || closed == o.OnClosedWindow)
 	said("On-Unknown-Window", "onUnknownWindow", unknown == "" || unknown == o.OnUnknownWindow)
 	o.setWindow(closed, "On-Closed-Window", unknown, "On-Unknown-Window", f)
-	if o.Async && o.OnClosedWindow == WindowRefuse {
-		f.add("On-Closed-Window", "send, with Prefer: respond-async: what waits is sent without a look at the window")
-	}
 	key, keyed := r.HasHeader("idempotency-key")
 	if keyed {
 		said("Idempotency-Key", keyMember, key == o.Key)
 		o.Key = key
 	}
-	o.checkWait(o.Async || !o.SendAt.IsZero(), f)
+	o.checkTogether(o.Async || !o.SendAt.IsZero(), f)
 	if refused := f.verdict(); refused != nil {
 		return o, refused
 	}

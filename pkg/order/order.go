@@ -32,30 +32,58 @@ type Order struct {
 	ValidFor       time.Duration // 0: the default
 	SendAt         time.Time     // when it is to leave, in whole seconds; zero: at once
 	After          string        // id of the message that must have left or ended before; empty: none
-	// OnClosedWindow is WindowRefuse where free text outside of the customer service window is
-	// not to be sent, OnUnknownWindow WindowClosed where nothing stored counts as outside.
+	// OnClosedWindow says what is to be done with free text outside of the customer service window;
+	// OnUnknownWindow is WindowClosed where nothing stored counts as outside.
 	OnClosedWindow, OnUnknownWindow string
+	Fallback                        []byte // the template that leaves instead, compacted; nil: none
 }
+
+// The envelope's members about the window.
+const memberClosed, memberUnknown = "onClosedWindow", "onUnknownWindow"
 
 // What a caller may choose about the customer service window; the first of each is the default.
 const (
-	WindowSend, WindowRefuse = "send", "refuse"
+	WindowSend, WindowRefuse, WindowFallback = "send", "refuse", "fallback"
+
 	WindowOpen, WindowClosed = "open", "closed"
 )
 
-// AsksForWindow reports whether the window decides about this message: a template is delivered at
-// any time, and a group has none.
-func (o *Order) AsksForWindow() bool {
-	return o.OnClosedWindow == WindowRefuse && !o.Summary.Receipt && o.Summary.Type != "template" && o.About().Contact != ""
+// Gate returns what is to be looked at before each attempt, under the envelope's names; nil:
+// nothing. The window decides about no template, which is delivered at any time, and no group,
+// which has none.
+func (o *Order) Gate() map[string]string {
+	if o.OnClosedWindow == "" || o.OnClosedWindow == WindowSend || o.Summary.Receipt || o.Summary.Type == "template" || o.About().Contact == "" {
+		return nil
+	}
+	gate := map[string]string{memberClosed: o.OnClosedWindow}
+	if o.OnUnknownWindow != "" {
+		gate[memberUnknown] = o.OnUnknownWindow
+	}
+	return gate
+}
+
+// Stored returns the order of a row that only its id named.
+func Stored(s *ledger.Send) Order {
+	o := Order{Client: s.Client, Body: s.Payload, Fallback: s.Fallback, OnClosedWindow: s.Gate[memberClosed], OnUnknownWindow: s.Gate[memberUnknown]}
+	o.Summary, _ = whatsapp.Check(s.Payload)
+	return o
 }
 
 // About describes the message for its row.
-func (o *Order) About() table.About {
-	kind := o.Summary.Type
+func (o *Order) About() table.About { return o.describe(o.Body, o.Summary) }
+
+// AboutFallback describes the fallback for its row.
+func (o *Order) AboutFallback() table.About {
+	summary, _ := whatsapp.Check(o.Fallback)
+	return o.describe(o.Fallback, summary)
+}
+
+func (o *Order) describe(body []byte, s whatsapp.Summary) table.About {
+	kind := s.Type
 	if len(kind) > longestType {
 		kind = ""
 	}
-	d := whatsapp.Describe(o.Body, o.Summary)
+	d := whatsapp.Describe(body, s)
 	return table.About{Type: kind, Contact: d.Contact, UserID: d.UserID, GroupID: d.GroupID, Text: d.Text, ReplyTo: d.ReplyTo, MediaID: d.MediaID, Campaign: o.Campaign}
 }
 
@@ -73,14 +101,21 @@ func (o *Order) message(body []byte, f faults) *api.Response {
 		f.add(one.Path, one.Rule)
 	}
 	if _, _, ours := ledger.ParseOpaque(summary.Opaque); ours {
-		f.add("biz_opaque_callback_data", "not of the form msg_<id>.<attempt>, by which this product knows its own receipts")
+		f.add("biz_opaque_callback_data", ruleOpaque)
 	}
-	checkMembers(read, f)
+	checkMembers(read, "", f)
+	o.Body, o.Summary = compacted(body), summary
+	return nil
+}
+
+const ruleOpaque = "not of the form msg_<id>.<attempt>, by which this product knows its own receipts"
+
+// compacted leaves out the white space of valid JSON.
+func compacted(body []byte) []byte {
 	var compact bytes.Buffer
 	compact.Grow(len(body))
-	_ = json.Compact(&compact, body) // valid JSON: it was read
-	o.Body, o.Summary = compact.Bytes(), summary
-	return nil
+	_ = json.Compact(&compact, body)
+	return compact.Bytes()
 }
 
 func (o *Order) setSender(name, path string, f faults) {
@@ -120,11 +155,11 @@ func (o *Order) setAfter(value string, f faults) {
 	}
 }
 
-// checkWait refuses a message that waits for itself, one that cannot wait, and one with a time that
-// would leave without the look at the window that it asks for.
-func (o *Order) checkWait(waits bool, f faults) {
-	if !o.SendAt.IsZero() && o.OnClosedWindow == WindowRefuse {
-		f.add("onClosedWindow", "send, with a time: what is scheduled is sent without a look at the window")
+// checkTogether refuses what does not go together: a message that waits for itself or cannot wait,
+// and a fallback where none may leave, or none where one is asked for.
+func (o *Order) checkTogether(waits bool, f faults) {
+	if _, said := f["fallback"]; !said && (o.OnClosedWindow == WindowFallback) != (o.Fallback != nil) {
+		f.add("fallback", ruleFallback)
 	}
 	switch {
 	case o.After == "":
@@ -145,8 +180,8 @@ func (o *Order) setOnUnknown(value string, path string, f faults) {
 }
 
 func (o *Order) setWindow(closed, closedPath, unknown, unknownPath string, f faults) {
-	if closed != "" && closed != WindowSend && closed != WindowRefuse {
-		f.add(closedPath, "send or refuse")
+	if closed != "" && closed != WindowSend && closed != WindowRefuse && closed != WindowFallback {
+		f.add(closedPath, "send, refuse or fallback")
 	}
 	if unknown != "" && unknown != WindowOpen && unknown != WindowClosed {
 		f.add(unknownPath, "open or closed")

@@ -49,7 +49,7 @@ func FromRecord(r *queue.Record) (o Order, id string, refused *api.Response) {
 	} else {
 		refused = o.message(body, f)
 	}
-	o.checkWait(true, f)
+	o.checkTogether(true, f)
 	if refused == nil {
 		refused = f.verdict()
 	}
@@ -59,7 +59,7 @@ func FromRecord(r *queue.Record) (o Order, id string, refused *api.Response) {
 // Refused is the order that stands for a record that can never be sent: under the record's own SQS
 // message id and never under its key, because a bad record does not spend a key.
 func (o Order) Refused(r *queue.Record) Order {
-	o.Scope, o.Key = ScopeSQS, r.ID
+	o.Scope, o.Key, o.Fallback = ScopeSQS, r.ID, nil
 	if len(o.Body) == 0 {
 		o.Body = []byte(r.Body[:min(len(r.Body), table.MaxSend)])
 	}

@@ -19,8 +19,9 @@ func (t *Table) Cancel(ctx context.Context, r *ledger.Request, clock func() time
 		switch action.Do {
 		case ledger.DoRead:
 			var row *ledger.Send
-			row, _, _, err = t.LookUp(ctx, r.ID)
-			action = visit.Read(clock(), row, err == nil)
+			var statuses []ledger.Status
+			row, _, statuses, err = t.LookUp(ctx, r.ID)
+			action = visit.Read(clock(), row, statuses, err == nil)
 		case ledger.DoQuery:
 			var statuses []ledger.Status
 			statuses, err = t.Statuses(ctx, r.ID)

@@ -58,7 +58,7 @@ func TestNoInterpolatedValueEndsItsString(t *testing.T) {
 		for _, state := range []ledger.State{ledger.Accepted, ledger.Rejected, ledger.Unknown} {
 			outcome.State = state
 			e := expression{names: map[string]string{}, values: item{}}
-			text := e.update("msg_a", ledger.Update{Token: "a", Outcome: outcome, Wamid: h})
+			text := e.update("msg_a", ledger.Update{Token: "a", Outcome: outcome, Wamid: h}, About{})
 			if strings.Contains(text, "sent_wamid") {
 				t.Errorf("sent_wamid is set to %q", h)
 			}

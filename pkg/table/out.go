@@ -82,6 +82,9 @@ func settled(o *ledger.Outcome, c *ledger.Cancellation) map[string]string {
 		return nil
 	}
 	all := map[string]string{"detail_type": events.Outcome, "outcome": string(o.State)}
+	if o.Instead != "" { // why the fallback left
+		all["reason"] = line(string(o.Instead))
+	}
 	if o.State == ledger.Accepted {
 		return all // more would cost a further write unit
 	}

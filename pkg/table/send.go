@@ -85,7 +85,7 @@ func (t *Table) writeSend(ctx context.Context, w ledger.Write, about About) (ima
 		})
 		return nil, err
 	}
-	update := e.update(w.ID, w.Set)
+	update := e.update(w.ID, w.Set, about)
 	in := &dynamodb.UpdateItemInput{
 		TableName: &t.name, Key: item{"pk": str(w.ID), "sk": str(sendKey)},
 		ConditionExpression: &condition, UpdateExpression: &update,
@@ -145,6 +145,8 @@ func (e *expression) conditions(clauses []ledger.Clause) string {
 			all[i] = "(attribute_not_exists(" + path + ") OR " + path + " <= " + e.value("due", num(c.Time.UnixMilli())) + ")"
 		case ledger.AfterAbsent:
 			all[i] = "attribute_not_exists(" + e.path("after") + ")"
+		case ledger.Ungated:
+			all[i] = "attribute_not_exists(" + e.path("gate") + ")"
 		case ledger.AttemptOpen:
 			all[i] = "attribute_exists(" + e.path("attempts", c.Token) + ") AND attribute_not_exists(" + e.path("attempts", c.Token, "outcome") + ")"
 		default:
@@ -154,7 +156,7 @@ func (e *expression) conditions(clauses []ledger.Clause) string {
 	return strings.Join(all, " AND ")
 }
 
-func (e *expression) update(id string, u ledger.Update) string {
+func (e *expression) update(id string, u ledger.Update, about About) string {
 	set := []string{e.path("v") + " = " + e.path("v") + " + " + e.value("one", num(1))}
 	var remove []string
 	assign := func(name string, v types.AttributeValue) {
@@ -173,11 +175,15 @@ func (e *expression) update(id string, u ledger.Update) string {
 	}
 	switch {
 	case u.Outcome != nil && !u.Lease.IsZero(): // an attempt that is over from the start
-		set = append(set, e.path("attempts", u.Token)+" = "+e.value("attempt", attemptValue(ledger.Attempt{Lease: u.Lease, Outcome: u.Outcome})))
+		set = append(set, e.path("attempts", u.Token)+" = "+e.value("attempt", attemptValue(ledger.Attempt{Lease: u.Lease, Outcome: u.Outcome, Seen: u.Seen})))
 	case u.Outcome != nil:
 		set = append(set, e.path("attempts", u.Token, "outcome")+" = "+e.value("came", outcomeValue(u.Outcome)))
 	case u.Token != "":
-		set = append(set, e.path("attempts", u.Token)+" = "+e.value("attempt", attemptValue(ledger.Attempt{Lease: u.Lease})))
+		if len(u.Seen) > 0 { // what the timeline shows is what this attempt posts
+			assign("type", str(line(about.Type)))
+			assign("text", str(about.Text))
+		}
+		set = append(set, e.path("attempts", u.Token)+" = "+e.value("attempt", attemptValue(ledger.Attempt{Lease: u.Lease, Instead: u.Instead, Seen: u.Seen})))
 	}
 	if indexed(u.Wamid) && plain(u.Wamid) { // any other stays in the attempt
 		set = append(set, e.path("sent_wamid")+" = if_not_exists("+e.path("sent_wamid")+", "+e.value("wamid", str(u.Wamid))+")")
@@ -192,6 +198,11 @@ func (e *expression) update(id string, u ledger.Update) string {
 			remove = append(remove, e.path("not_before"))
 		} else {
 			assign("not_before", num(u.NotBefore.UnixMilli()))
+		}
+		if len(u.Gate) > 0 {
+			assign("gate", wordsValue(u.Gate))
+		} else {
+			remove = append(remove, e.path("gate"))
 		}
 	}
 	if u.After != "" {
@@ -269,6 +280,12 @@ func sendItem(s *ledger.Send, about About) item {
 	if !s.ValidUntil.IsZero() {
 		it["valid_until"], it["on_unknown"] = num(s.ValidUntil.UnixMilli()), str(string(s.OnUnknown))
 	}
+	if len(s.Gate) > 0 {
+		it["gate"] = wordsValue(s.Gate)
+	}
+	if s.Fallback != nil {
+		it["fallback"] = payload(s.Fallback, utf8.Valid(s.Fallback))
+	}
 	if !s.NotBefore.IsZero() {
 		it["not_before"] = num(s.NotBefore.UnixMilli())
 	}
@@ -299,7 +316,32 @@ func attemptValue(a ledger.Attempt) types.AttributeValue {
 	if a.Outcome != nil {
 		m["outcome"] = outcomeValue(a.Outcome)
 	}
+	if a.Instead != "" {
+		m["instead"] = str(string(a.Instead))
+	}
+	if len(a.Seen) > 0 {
+		m["seen"] = wordsValue(a.Seen)
+	}
 	return &types.AttributeValueMemberM{Value: m}
+}
+
+func wordsValue(words map[string]string) types.AttributeValue {
+	m := item{}
+	for name, word := range words {
+		m[name] = str(word)
+	}
+	return &types.AttributeValueMemberM{Value: m}
+}
+
+// readWords returns nil where there are none.
+func readWords(v types.AttributeValue) (words map[string]string) {
+	for name, word := range members(v) {
+		if words == nil {
+			words = map[string]string{}
+		}
+		words[name] = text(word)
+	}
+	return words
 }
 
 func outcomeValue(o *ledger.Outcome) types.AttributeValue {
@@ -330,7 +372,8 @@ func readSend(it item) *ledger.Send {
 	}
 	s := &ledger.Send{
 		ID: text(it["pk"]), V: integer(it["v"]), Fingerprint: text(it["fingerprint"]), Client: text(it["client"]), Sender: text(it["sender"]),
-		Payload: content(it["payload"]), IsFake: truth(it["is_fake"]), MMLite: truth(it["mmlite"]), Wamid: text(it["sent_wamid"]),
+		Payload: content(it["payload"]), Fallback: content(it["fallback"]), Gate: readWords(it["gate"]),
+		IsFake: truth(it["is_fake"]), MMLite: truth(it["mmlite"]), Wamid: text(it["sent_wamid"]),
 		ValidUntil: millis(it["valid_until"]), OnUnknown: ledger.Choice(text(it["on_unknown"])),
 		NotBefore: millis(it["not_before"]), After: text(it["after"]),
 		Attempts: map[string]ledger.Attempt{},
@@ -346,7 +389,7 @@ func readSend(it item) *ledger.Send {
 	}
 	for token, v := range members(it["attempts"]) {
 		m := members(v)
-		a := ledger.Attempt{Lease: millis(m["lease"])}
+		a := ledger.Attempt{Lease: millis(m["lease"]), Instead: ledger.Reason(text(m["instead"])), Seen: readWords(m["seen"])}
 		if o := members(m["outcome"]); o != nil {
 			a.Outcome = &ledger.Outcome{
 				State: ledger.State(text(o["state"])), HTTP: int(integer(o["http"])), Body: content(o["body"]),

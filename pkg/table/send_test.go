@@ -82,13 +82,13 @@ func TestEachWriteOfTheLedgerHasItsCondition(t *testing.T) {
 		"queueN": {
 			ledger.Write{Step: ledger.QueueN, ID: id, If: []ledger.Clause{{Kind: ledger.VersionIs, V: 7}},
 				Set: ledger.Update{ValidUntil: at, OnUnknown: ledger.Resend, Renew: true, ExpiresAt: at}},
-			"UpdateItem", "v = :seen", "SET v = v + :one, valid_until = :valid_until, on_unknown = :on_unknown, expires_at = :expires_at REMOVE detail_type, outcome, reason, not_before",
+			"UpdateItem", "v = :seen", "SET v = v + :one, valid_until = :valid_until, on_unknown = :on_unknown, expires_at = :expires_at REMOVE detail_type, outcome, reason, not_before, gate",
 			"", map[string]string{":seen": "7", ":one": "1", ":valid_until": "1772600767089", ":on_unknown": "resend", ":expires_at": "1772600767"},
 		},
 		"queueN with a time, after another message": {
 			ledger.Write{Step: ledger.QueueN, ID: id, If: []ledger.Clause{{Kind: ledger.VersionIs, V: 7}},
 				Set: ledger.Update{ValidUntil: at, OnUnknown: ledger.Resend, NotBefore: at, After: "msg_b"}},
-			"UpdateItem", "v = :seen", "SET v = v + :one, valid_until = :valid_until, on_unknown = :on_unknown, not_before = :not_before, after = :after REMOVE detail_type, outcome, reason",
+			"UpdateItem", "v = :seen", "SET v = v + :one, valid_until = :valid_until, on_unknown = :on_unknown, not_before = :not_before, after = :after REMOVE detail_type, outcome, reason, gate",
 			"", map[string]string{":not_before": "1772600767089", ":after": "msg_b"},
 		},
 		"cancel": {
