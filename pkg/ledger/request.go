@@ -60,8 +60,8 @@ type Request struct {
 	MayNotQueue *Outcome
 	// Fallback is the body that leaves instead of Payload where the gate says so; nil: none.
 	Fallback []byte
-	// Gate is what is to be looked at before each attempt, in the words of whoever looks; empty:
-	// nothing. The row of a queued message keeps it for its record.
+	// Gate is what is to be looked at before each attempt, in words of the callers of this package;
+	// empty: nothing. The row of a queued message keeps it for its record.
 	Gate map[string]string
 
 	// Of Record and RecordByID: when the record was first put on the queue.

@@ -17,9 +17,13 @@ const (
 	// entryLife is the same after a message that came from an advertisement or a page's button
 	// (WhatsApp Cloud API: Pricing, "Free entry point windows").
 	entryLife = 72 * time.Hour
-	// windowPages bounds what one check reads of one timeline, 1 MB each: more than that between
-	// two messages of a person is a stream of notices, of which nothing certain is said.
-	windowPages = 4
+	// windowFirst is how many items of a timeline are read at first, about one read unit of 4 kB:
+	// where the window is open, a message of the person is mostly among them.
+	windowFirst = 10
+	// windowPages bounds what one check reads of one timeline, 1 MB each after the first: more than
+	// that between two messages of a person is a stream of notices, of which nothing certain is
+	// said.
+	windowPages = 5
 )
 
 // WindowState says whether WhatsApp delivers free text to a person.
@@ -48,64 +52,72 @@ func (w Window) ClosedAt() time.Time {
 // Window looks a person up under all of their names, in the timeline's index: eventually
 // consistent, so a message of this second may be missing. A window is one of a person and a number
 // of the business (WhatsApp Cloud API: Customer service windows), so what came to a different one
-// than phoneNumberID does not count; where that is empty, all of it does.
+// than phoneNumberID does not count; where that is empty, all of it does. A recent message under the
+// given name decides at once; only without one are the other names looked for.
 func (t *Table) Window(ctx context.Context, name, phoneNumberID string, now time.Time) (Window, error) {
-	names, err := t.Names(ctx, name)
-	if err != nil {
-		return Window{}, err
-	}
+	name = whatsapp.Canonical(name)
 	w := Window{State: WindowUnknown}
-	entered := false
+	if err := t.look(ctx, &w, name, phoneNumberID, now); err != nil || w.State == WindowOpen {
+		return w, err
+	}
+	names, err := t.Names(ctx, name)
 	for _, n := range names {
-		in := &dynamodb.QueryInput{
-			TableName: &t.name, IndexName: aws.String("timeline"), ScanIndexForward: aws.Bool(false),
-			KeyConditionExpression:   aws.String("timeline_pk = :pk"),
-			FilterExpression:         aws.String("direction = :in AND (kind = :message OR #field = :calls)"),
-			ProjectionExpression:     aws.String("#timestamp, referral"),
-			ExpressionAttributeNames: map[string]string{"#field": "field", "#timestamp": "timestamp"},
-			ExpressionAttributeValues: item{
-				":pk": str(contactPrefix + n), ":in": str(string(whatsapp.In)), ":message": str(string(whatsapp.KindMessage)), ":calls": str("calls"),
-			},
-		}
-		if phoneNumberID != "" {
-			*in.FilterExpression += " AND (phone_number_id = :number OR attribute_not_exists(phone_number_id))"
-			in.ExpressionAttributeValues[":number"] = str(phoneNumberID)
-		}
-		for page := range windowPages {
-			var out *dynamodb.QueryOutput
-			err := attempts(ctx, func() {}, func(ctx context.Context) (again bool, err error) {
-				out, err = t.client.Query(ctx, in)
-				return err != nil, err
-			})
-			if err != nil {
-				return Window{}, err
-			}
-			older := false
-			for _, it := range out.Items {
-				at := time.Unix(integer(it["timestamp"]), 0).UTC()
-				if at.After(w.LastInbound) {
-					w.LastInbound = at
-				}
-				older = now.Sub(at) >= entryLife
-				entered = entered || !older && text(it["referral"]) != ""
-			}
-			if older || out.LastEvaluatedKey == nil {
-				break
-			}
-			if page == windowPages-1 && len(out.Items) == 0 { // what is further back is not known
-				entered = true
-			}
-			in.ExclusiveStartKey = out.LastEvaluatedKey
+		if err == nil && n != name && w.State != WindowOpen {
+			err = t.look(ctx, &w, n, phoneNumberID, now)
 		}
 	}
-	switch {
-	case entered:
-		w.State = WindowOpen
-	case w.LastInbound.IsZero():
-	case now.Sub(w.LastInbound) < windowLife:
-		w.State = WindowOpen
-	default:
-		w.State = WindowClosed
+	return w, err
+}
+
+// look adds what the timeline of one name says, newest first, up to where nothing older matters.
+func (t *Table) look(ctx context.Context, w *Window, name, phoneNumberID string, now time.Time) error {
+	in := &dynamodb.QueryInput{
+		TableName: &t.name, IndexName: aws.String("timeline"), ScanIndexForward: aws.Bool(false), Limit: aws.Int32(windowFirst),
+		KeyConditionExpression:   aws.String("timeline_pk = :pk"),
+		FilterExpression:         aws.String("direction = :in AND (kind = :message OR #field = :calls)"),
+		ProjectionExpression:     aws.String("#timestamp, referral"),
+		ExpressionAttributeNames: map[string]string{"#field": "field", "#timestamp": "timestamp"},
+		ExpressionAttributeValues: item{
+			":pk": str(contactPrefix + name), ":in": str(string(whatsapp.In)), ":message": str(string(whatsapp.KindMessage)), ":calls": str("calls"),
+		},
 	}
-	return w, nil
+	if phoneNumberID != "" {
+		*in.FilterExpression += " AND (phone_number_id = :number OR attribute_not_exists(phone_number_id))"
+		in.ExpressionAttributeValues[":number"] = str(phoneNumberID)
+	}
+	for page := range windowPages {
+		var out *dynamodb.QueryOutput
+		err := attempts(ctx, func() {}, func(ctx context.Context) (again bool, err error) {
+			out, err = t.client.Query(ctx, in)
+			return err != nil, err
+		})
+		if err != nil {
+			return err
+		}
+		for _, it := range out.Items {
+			at := time.Unix(integer(it["timestamp"]), 0).UTC()
+			age := now.Sub(at)
+			if at.After(w.LastInbound) {
+				w.LastInbound = at
+			}
+			switch {
+			case age < windowLife, age < entryLife && text(it["referral"]) != "":
+				w.State = WindowOpen
+				return nil
+			case w.State == WindowUnknown:
+				w.State = WindowClosed
+			}
+			if age >= entryLife {
+				return nil
+			}
+		}
+		if out.LastEvaluatedKey == nil {
+			return nil
+		}
+		in.ExclusiveStartKey, in.Limit = out.LastEvaluatedKey, nil
+		if page == windowPages-1 && len(out.Items) == 0 { // what is further back is not known
+			w.State = WindowOpen
+		}
+	}
+	return nil
 }
