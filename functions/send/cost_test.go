@@ -4,6 +4,7 @@ import (
 	"maps"
 	"sync"
 	"testing"
+	"time"
 
 	"connexease-functions/pkg/proof/cost"
 )
@@ -20,7 +21,8 @@ func TestASendCostsFourWriteUnitsAndNoRead(t *testing.T) {
 		"text":     {hello, nil, map[string]float64{"PutItem": cost.ClaimWrites, "UpdateItem": cost.OutcomeWrites}},
 		"template": {template, nil, map[string]float64{"PutItem": cost.ClaimWrites, "UpdateItem": cost.OutcomeWrites}},
 		// A row that is only queued is in no index.
-		"queued": {hello, []string{"prefer", "respond-async"}, map[string]float64{"PutItem": cost.QueueWrites}},
+		"queued":    {hello, []string{"prefer", "respond-async"}, map[string]float64{"PutItem": cost.QueueWrites}},
+		"scheduled": {hello, []string{"send-at", time.Now().Add(time.Hour).Format(time.RFC3339)}, map[string]float64{"PutItem": cost.QueueWrites}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

@@ -309,6 +309,10 @@ func TestAMessageWaitsForAnother(t *testing.T) {
 		}
 	}
 	w.sent(0)
+	// How long it waits raises no alarm.
+	if again := w.batch([]any{w.record("old", envelope("c", "b", ""), w.now().Add(-time.Hour))}); len(again) != 1 || len(w.values("RecordAge", 0)) > 0 {
+		t.Errorf("%v retried, ages %v", again, w.values("RecordAge", 0))
+	}
 	w.sqs(`{"message":` + hello + `,"idempotencyKey":"a"}`)
 	w.sqs(envelope("c", "b", ""))
 	w.sent(1)

@@ -24,13 +24,13 @@ const (
 
 // The metrics that several entries count.
 var (
-	notSent              = telemetry.One("NotSent")
-	recordsExpired       = telemetry.One("RecordsExpired")
-	recordsWithoutRow    = telemetry.One("RecordsWithoutRow")
-	queued               = telemetry.One("Queued")
-	queueUnavailable     = telemetry.One("QueueUnavailable")
-	schedulerUnavailable = telemetry.One("SchedulerUnavailable")
-	secretUnavailable    = telemetry.One("SecretUnavailable")
+	notSent           = telemetry.One("NotSent")
+	recordsExpired    = telemetry.One("RecordsExpired")
+	recordsWithoutRow = telemetry.One("RecordsWithoutRow")
+	queued            = telemetry.One("Queued")
+	// queueUnavailable counts what neither the queue nor EventBridge Scheduler confirmed.
+	queueUnavailable  = telemetry.One("QueueUnavailable")
+	secretUnavailable = telemetry.One("SecretUnavailable")
 	// gatewayRefusedKey counts calls that were refused for this installation's own key, with any
 	// outcome.
 	gatewayRefusedKey = telemetry.One("GatewayRefusedKey")
@@ -74,10 +74,10 @@ var ofResponse = map[ledger.Kind]outcome{
 	ledger.Gated:          telemetry.NewOutcome(string(ledger.Gated), info),
 	ledger.Accepted202:    telemetry.NewOutcome(string(ledger.Accepted202), info, queued),
 	ledger.Withdrawn:      telemetry.NewOutcome(string(ledger.Withdrawn), info),
-	ledger.CancelDone:     telemetry.NewOutcome(string(ledger.CancelDone), info, telemetry.One("Cancelled")),
+	ledger.CancelDone:     telemetry.NewOutcome(string(ledger.CancelDone), info),
 	ledger.CancelTooLate:  telemetry.NewOutcome(string(ledger.CancelTooLate), info),
 	ledger.NoSuch:         telemetry.NewOutcome(string(ledger.NoSuch), info),
-	ledger.ScheduleFailed: telemetry.NewOutcome(string(ledger.ScheduleFailed), info, schedulerUnavailable),
+	ledger.ScheduleFailed: telemetry.NewOutcome(string(ledger.ScheduleFailed), info, queueUnavailable),
 	ledger.QueueFailed:    telemetry.NewOutcome(string(ledger.QueueFailed), info, queueUnavailable),
 	ledger.TableFailed:    telemetry.NewOutcome(string(ledger.TableFailed), info),
 	ledger.NoTime:         telemetry.NewOutcome(string(ledger.NoTime), info),
@@ -91,10 +91,10 @@ var ofNote = map[ledger.Note]outcome{
 	ledger.NoteHeld:         telemetry.NewOutcome(string(ledger.NoteHeld), info, telemetry.One("RecordsHeld")),
 	ledger.NoteExpired:      telemetry.NewOutcome(string(ledger.NoteExpired), info, recordsExpired),
 	ledger.NoteEarly:        telemetry.NewOutcome(string(ledger.NoteEarly), info),
-	ledger.NoteWaits:        telemetry.NewOutcome(string(ledger.NoteWaits), info, telemetry.One("RecordsWaiting")),
+	ledger.NoteWaits:        telemetry.NewOutcome(string(ledger.NoteWaits), info),
 	ledger.NoteCancelled:    telemetry.NewOutcome(string(ledger.NoteCancelled), info),
 	ledger.NoteScheduled:    telemetry.NewOutcome(string(ledger.NoteScheduled), info, queued),
-	ledger.NoteNotScheduled: telemetry.NewOutcome(string(ledger.NoteNotScheduled), info, schedulerUnavailable),
+	ledger.NoteNotScheduled: telemetry.NewOutcome(string(ledger.NoteNotScheduled), info, queueUnavailable),
 	ledger.NoteGated:        telemetry.NewOutcome(string(ledger.NoteGated), info),
 	ledger.NoteNotNow:       telemetry.NewOutcome(string(ledger.NoteNotNow), info),
 	ledger.NoteOutcomeLost:  telemetry.NewOutcome(string(ledger.NoteOutcomeLost), grave, telemetry.One("OutcomeLost")),

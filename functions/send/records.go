@@ -137,6 +137,9 @@ func (h *handler) deliverRecord(ctx context.Context, r *queue.Record, l *line) (
 	}
 	h.send(ctx, &d)
 	h.delivered(&d, l)
+	if d.noted(ledger.NoteEarly) || d.noted(ledger.NoteWaits) {
+		l.age = 0 // it waits as it was asked to, which is no reason for an alarm
+	}
 	switch {
 	case d.noted(ledger.NoteKeyReused):
 		return h.refuseRecord(ctx, r, &o, api.Fail(api.KeyReused, "", nil), l)

@@ -468,3 +468,32 @@ func TestAMessageWaitsForTheOneBeforeIt(t *testing.T) {
 		t.Errorf("%s, then it claims", say(a))
 	}
 }
+
+// A time that has come too near refuses a new message only: what its key has queued stays so.
+func TestATimeThatIsTooNearRefusesNewMessagesOnly(t *testing.T) {
+	near := at(5).Add(time.Second)
+	for name, c := range map[string]struct {
+		image *Send
+		want  string
+	}{
+		"no row":          {nil, "gated rejected"},
+		"never sent":      {row(Released), "gated rejected"},
+		"scheduled":       {until(row(), at(1000)), "enqueue"},
+		"accepted":        {row(Accepted), "stored accepted"},
+		"in flight":       {row(""), "busy"},
+		"unknown":         {row(Unknown), "uncertain"},
+		"rejected":        {row(Rejected), "stored rejected"},
+		"cancelled":       {cancelled(row()), "withdrawn"},
+		"another request": {until(&Send{Fingerprint: "other"}, at(1000)), "key reused"},
+	} {
+		r := wanting(Async, Hold)
+		r.NotBefore, r.MayNotQueue = near, &Outcome{State: Rejected}
+		if c.image != nil {
+			c.image.NotBefore = near
+		}
+		v, a := Begin(r, at(5))
+		if a = v.Read(at(5), c.image, nil, a.Do == DoRead); say(a) != c.want {
+			t.Errorf("%s: %s, want %s", name, say(a), c.want)
+		}
+	}
+}
