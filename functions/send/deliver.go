@@ -91,6 +91,16 @@ func (h *handler) processEnds(ctx context.Context) time.Time {
 
 // send leads an order through the ledger: claim, post, settle. It decides nothing.
 func (h *handler) send(ctx context.Context, d *delivery) {
+	if !d.request.Source.IsRecord() && (d.request.Source == ledger.Async || !d.request.NotBefore.IsZero()) {
+		// Its gate is asked when it leaves the queue, and its caller hears nothing of that.
+		reading, cancel := context.WithDeadline(ctx, h.until(d, readLimit))
+		d.request.MayNotClaim, d.err = h.checkConsent(reading, d)
+		cancel()
+		if d.err != nil {
+			d.end = ledger.Action{Do: ledger.DoRespond, Response: ledger.Response{Kind: ledger.TableFailed}, Notes: []ledger.Note{ledger.NoteTableFailed}}
+			return
+		}
+	}
 	way, action := ledger.Begin(&d.request, h.now())
 	for {
 		switch action.Do {

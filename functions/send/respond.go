@@ -126,6 +126,8 @@ func stored(o *ledger.Outcome) api.Response {
 		r.Failure, r.Foreign = api.InvalidMessage, false
 	case api.WindowClosed:
 		r.Failure, r.Foreign = api.WindowIsClosed, false
+	case api.OptedOut:
+		r.Failure, r.Foreign = api.HasOptedOut, false
 	}
 	return r
 }

@@ -20,8 +20,9 @@ const (
 // sentFallback is how responses and look-up say that the fallback was posted instead of the message.
 const sentFallback = "fallback"
 
-// checkGate looks at the customer service window, as the caller asked for it: in the order, or in
-// the row of a record that names only that. An error says that the table cannot be read.
+// checkGate looks at the person's consent and the customer service window, as the caller asked for it:
+// in the order, or in the row of a record that names only that. An error says that the table cannot
+// be read.
 func (h *handler) checkGate(ctx context.Context, d *delivery, row *ledger.Send) (ledger.Verdict, error) {
 	if row != nil {
 		d.restore(row)
@@ -29,6 +30,12 @@ func (h *handler) checkGate(ctx context.Context, d *delivery, row *ledger.Send) 
 	d.about = d.order.About()
 	reading, cancel := context.WithDeadline(ctx, h.until(d, readLimit))
 	defer cancel()
+	if why, err := h.checkConsent(reading, d); why != nil || err != nil {
+		return ledger.Verdict{MayNot: why}, err
+	}
+	if !d.order.AsksForWindow() {
+		return ledger.Verdict{}, nil
+	}
 	w, err := h.table.Window(reading, d.about.Contact, d.sender.PhoneNumberID, h.now())
 	if err != nil {
 		return ledger.Verdict{}, err

@@ -36,6 +36,7 @@ const (
 	RateLimited        Failure = "RateLimited"
 	Rejected           Failure = "Rejected"
 	WindowIsClosed     Failure = "WindowClosed"
+	HasOptedOut        Failure = "OptedOut"
 	// UnsupportedEvent: the function was invoked by a service that it does not serve.
 	UnsupportedEvent Failure = "UnsupportedEvent"
 )
@@ -57,6 +58,7 @@ const (
 	KeyReused        Code = "IDEM_002"
 	MalformedKey     Code = "IDEM_003"
 	WindowClosed     Code = "WINDOW_001"
+	OptedOut         Code = "OPTOUT_001"
 	Uncertain        Code = "SEND_001"
 	NotReached       Code = "SEND_002"
 	RefusedUnread    Code = "SEND_003" // its status is the Gateway's
@@ -88,6 +90,7 @@ var failures = map[Code]struct {
 	KeyReused:        {http.StatusUnprocessableEntity, InvalidMessage, "UNPROCESSABLE_ENTITY", "This idempotency key belongs to another request. Nothing was sent."},
 	MalformedKey:     {http.StatusBadRequest, InvalidMessage, "BAD_REQUEST", "An idempotency key has 1 to 255 visible ASCII characters."},
 	WindowClosed:     {http.StatusConflict, WindowIsClosed, "CONFLICT", "WhatsApp delivers free text only within 24 hours of the person's last message or call, and params say when that was. Nothing was sent, and the key is free: send a template."},
+	OptedOut:         {http.StatusConflict, HasOptedOut, "CONFLICT", "The person wants no marketing messages, and params say since when. Nothing was sent, and the key is free. Messages of other purposes are sent."},
 	Uncertain:        {http.StatusGatewayTimeout, OutcomeUnknown, "GATEWAY_TIMEOUT", "Nobody can tell yet whether the message left, so it is not sent again. Its status callback settles it: look it up by params.id."},
 	NotReached:       {http.StatusServiceUnavailable, GatewayUnavailable, "SERVICE_UNAVAILABLE", "The Gateway was not reached. Nothing was sent; it is safe to repeat the request."},
 	RefusedUnread:    {http.StatusBadGateway, Rejected, "REJECTED", "The Gateway refused the message, and gave no reason that can be read."},

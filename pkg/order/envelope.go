@@ -63,9 +63,9 @@ func (o *Order) envelope(body []byte, f faults) *api.Response {
 	}
 	for name := range members {
 		switch name {
-		case "message", keyMember, "validFor", "onUnknown", "reader", "isFake", "mmlite", "contact", "group", "sender", "onClosedWindow", "onUnknownWindow", "campaign", "sendAt", "after", "fallback":
+		case "message", keyMember, "validFor", "onUnknown", "reader", "isFake", "mmlite", "contact", "group", "sender", "onClosedWindow", "onUnknownWindow", "campaign", "sendAt", "after", "fallback", memberPurpose:
 		default:
-			const known = "absent: an envelope has message, idempotencyKey, validFor, onUnknown, reader, contact, group, sender, isFake, mmlite, onClosedWindow, onUnknownWindow, campaign, sendAt, after, fallback"
+			const known = "absent: an envelope has message, idempotencyKey, validFor, onUnknown, reader, contact, group, sender, isFake, mmlite, onClosedWindow, onUnknownWindow, campaign, sendAt, after, fallback, purpose"
 			if len(f) < mostUnknown && memberForm.MatchString(name) {
 				f.add(name, known)
 			} else { // it may be anything, of any length
@@ -98,6 +98,9 @@ func (o *Order) envelope(body []byte, f faults) *api.Response {
 			f.add("campaign", ruleName)
 			o.Campaign = ""
 		}
+	}
+	if given(members[memberPurpose]) {
+		o.setPurpose(text(memberPurpose), memberPurpose, f)
 	}
 	o.setOnUnknown(text("onUnknown"), "onUnknown", f)
 	o.setWindow(text("onClosedWindow"), "onClosedWindow", text("onUnknownWindow"), "onUnknownWindow", f)

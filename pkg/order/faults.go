@@ -64,6 +64,7 @@ var places = map[string]struct{ query, header string }{
 	"mmlite":          {query: "mmlite"},
 	"idempotencykey":  {header: "Idempotency-Key"},
 	"sender":          {header: "Sender"},
+	"purpose":         {header: "Purpose"},
 	"onunknown":       {header: "On-Unknown"},
 	"validfor":        {header: "Valid-For"},
 	"onclosedwindow":  {header: "On-Closed-Window"},

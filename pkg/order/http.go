@@ -81,6 +81,11 @@ func FromHTTP(r api.Request, client string) (Order, *api.Response) {
 	said("On-Closed-Window", "onClosedWindow", closed == "" || closed == o.OnClosedWindow)
 	said("On-Unknown-Window", "onUnknownWindow", unknown == "" || unknown == o.OnUnknownWindow)
 	o.setWindow(closed, "On-Closed-Window", unknown, "On-Unknown-Window", f)
+	if purpose, chosen := r.HasHeader("purpose"); chosen {
+		purpose = strings.ToLower(purpose)
+		said("Purpose", memberPurpose, purpose == o.Purpose)
+		o.setPurpose(purpose, "Purpose", f)
+	}
 	key, keyed := r.HasHeader("idempotency-key")
 	if keyed {
 		said("Idempotency-Key", keyMember, key == o.Key)

@@ -5,6 +5,7 @@ package order
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"time"
 
@@ -26,6 +27,7 @@ type Order struct {
 	Summary        whatsapp.Summary
 	Sender         string // that the request names; empty: none
 	Campaign       string // that the message is sent for; empty: none. A choice about it, not part of the request
+	Purpose        string // one of the purposes; empty: none. Like Campaign not part of the request
 	IsFake, MMLite bool
 	Async          bool          // the caller waits only until it is queued
 	OnUnknown      ledger.Choice // empty: the default
@@ -38,8 +40,15 @@ type Order struct {
 	Fallback                        []byte // the template that leaves instead, compacted; nil: none
 }
 
-// The envelope's members about the window.
-const memberClosed, memberUnknown = "onClosedWindow", "onUnknownWindow"
+// The envelope's members that a gate is about.
+const memberClosed, memberUnknown, memberPurpose = "onClosedWindow", "onUnknownWindow", "purpose"
+
+// purposeMarketing is the one purpose for which the person's consent is looked at.
+const purposeMarketing = "marketing"
+
+// purposes are what a message may be for: the categories of WhatsApp's templates, and service, which
+// is what it calls replies to a customer (WhatsApp Business Platform: Pricing).
+var purposes = []string{purposeMarketing, "utility", "authentication", "service"}
 
 // What a caller may choose about the customer service window; the first of each is the default.
 const (
@@ -48,23 +57,42 @@ const (
 	WindowOpen, WindowClosed = "open", "closed"
 )
 
+// IsMarketing reports whether the person's consent decides about this message: a group has none.
+func (o *Order) IsMarketing() bool {
+	return (o.Purpose == purposeMarketing || o.MMLite) && !o.Summary.Receipt && o.About().Contact != ""
+}
+
+// AsksForWindow reports whether the window decides about this message: a template is delivered at
+// any time, and a group has none.
+func (o *Order) AsksForWindow() bool {
+	return o.OnClosedWindow != "" && o.OnClosedWindow != WindowSend && !o.Summary.Receipt && o.Summary.Type != "template" && o.About().Contact != ""
+}
+
 // Gate returns what is to be looked at before each attempt, under the envelope's names; nil:
-// nothing. The window decides about no template, which is delivered at any time, and no group,
-// which has none.
+// nothing.
 func (o *Order) Gate() map[string]string {
-	if o.OnClosedWindow == "" || o.OnClosedWindow == WindowSend || o.Summary.Receipt || o.Summary.Type == "template" || o.About().Contact == "" {
-		return nil
+	gate := map[string]string{}
+	if o.IsMarketing() {
+		gate[memberPurpose] = purposeMarketing
 	}
-	gate := map[string]string{memberClosed: o.OnClosedWindow}
-	if o.OnUnknownWindow != "" {
-		gate[memberUnknown] = o.OnUnknownWindow
+	if o.AsksForWindow() {
+		gate[memberClosed] = o.OnClosedWindow
+		if o.OnUnknownWindow != "" {
+			gate[memberUnknown] = o.OnUnknownWindow
+		}
+	}
+	if len(gate) == 0 {
+		return nil
 	}
 	return gate
 }
 
 // Stored returns the order of a row that only its id named.
 func Stored(s *ledger.Send) Order {
-	o := Order{Client: s.Client, Body: s.Payload, Fallback: s.Fallback, OnClosedWindow: s.Gate[memberClosed], OnUnknownWindow: s.Gate[memberUnknown]}
+	o := Order{
+		Client: s.Client, Body: s.Payload, Fallback: s.Fallback,
+		Purpose: s.Gate[memberPurpose], OnClosedWindow: s.Gate[memberClosed], OnUnknownWindow: s.Gate[memberUnknown],
+	}
 	o.Summary, _ = whatsapp.Check(s.Payload)
 	return o
 }
@@ -125,6 +153,13 @@ func (o *Order) setSender(name, path string, f faults) {
 	o.Sender = name
 }
 
+func (o *Order) setPurpose(value, path string, f faults) {
+	if !slices.Contains(purposes, value) {
+		f.add(path, "marketing, utility, authentication or service")
+	}
+	o.Purpose = value
+}
+
 // setSendAt reads a time. A fraction of a second counts as the whole: nothing leaves early.
 func (o *Order) setSendAt(value, path string, f faults) {
 	at, err := time.Parse(time.RFC3339, value)
@@ -156,8 +191,12 @@ func (o *Order) setAfter(value string, f faults) {
 }
 
 // checkTogether refuses what does not go together: a message that waits for itself or cannot wait,
-// and a fallback where none may leave, or none where one is asked for.
+// a fallback where none may leave, or none where one is asked for, and a purpose that mmlite
+// contradicts: its messages are marketing (WhatsApp Business Platform: Marketing Messages API).
 func (o *Order) checkTogether(waits bool, f faults) {
+	if o.MMLite && o.Purpose != "" && o.Purpose != purposeMarketing {
+		f.add(memberPurpose, "marketing, or absent, with mmlite")
+	}
 	if _, said := f["fallback"]; !said && (o.OnClosedWindow == WindowFallback) != (o.Fallback != nil) {
 		f.add("fallback", ruleFallback)
 	}
