@@ -110,3 +110,33 @@ func preference(value string, at int) []whatsapp.Event {
 	return whatsapp.Split(fmt.Appendf(nil, `{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"user_preferences","value":{"metadata":{"phone_number_id":"2"},`+
 		`"user_preferences":[{"wa_id":"15550100001","category":"marketing_messages","value":%q,"timestamp":%d}]}}]}]}`, value, at))
 }
+
+// A stack of before knows what people said only by the items that said so.
+func TestAnUpgradeRemembersWhatPeopleSaidBefore(t *testing.T) {
+	w := newWorld(t)
+	w.variable("OPT_OUT_WORDS", "HALT")
+	put(t, w.table, preference("stop", 1764000000)...)
+	put(t, w.table, preference("resume", 1763000000)...)
+	put(t, w.table, whatsapp.Split([]byte(`{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages","value":{"metadata":{"phone_number_id":"2"},`+
+		`"messages":[{"from":"15550100002","id":"wamid.1","timestamp":"1764000000","type":"text","text":{"body":"halt"}}]}}]}]}`))...)
+	db := w.proxied()
+	if err := db.Delete(t.Context(), "contact#15550100001", "consent"); err != nil {
+		t.Fatal(err)
+	}
+	before := harness.Items(t, w.table)
+	if out, err := w.ops("upgrade"); err != nil || !strings.Contains(out, "What 2 people said about marketing messages is not in the table.") ||
+		len(harness.Items(t, w.table)) != len(before) {
+		t.Errorf("%v %s", err, out)
+	}
+	if out, err := w.ops("upgrade", "-apply"); err != nil || !strings.Contains(out, "All of that is rewritten.") {
+		t.Errorf("%v %s", err, out)
+	}
+	for _, person := range []string{"15550100001", "15550100002"} {
+		if it := harness.Items(t, w.table)["contact#"+person+" consent"]; it.Text("status") != "stop" || it.Text("timestamp") != "1764000000" || it["detail_type"] != nil {
+			t.Errorf("%s: %v", person, it)
+		}
+	}
+	if out, err := w.ops("upgrade"); err != nil || !strings.Contains(out, "There is nothing to do.") {
+		t.Errorf("%v %s", err, out)
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"connexease-functions/pkg/consent"
 	"connexease-functions/pkg/table"
 	"connexease-functions/pkg/whatsapp"
 )
@@ -26,7 +27,8 @@ func upgradeCommand(p *program) *cobra.Command {
 		Short: "Rewrite items of earlier versions to what today's code makes of them",
 		Long: "Count the items that an earlier version wrote, and with -apply rewrite each in place to what\n" +
 			"today's code makes of its payload: whom it is about, its group, direction, text and place in a\n" +
-			"conversation; and add the names that it proves to be one person's. Nothing has to be upgraded:\n" +
+			"conversation; and add the names that it proves to be one person's, and what people said about\n" +
+			"marketing messages, by the stack's words of today too. Nothing has to be upgraded:\n" +
 			"old items are read all the same. It reads the whole table. No write of it becomes an event.\n" +
 			"Interrupted, run it again: what is rewritten is not of an earlier version any more.",
 		RunE: func(c *cobra.Command, _ []string) error { return u.run(c.Context()) },
@@ -48,6 +50,10 @@ type upgrade struct {
 	unknown int // of which nothing can be rebuilt
 	aliases map[whatsapp.Pair]time.Time
 	there   map[whatsapp.Pair]bool
+
+	words    consent.Words
+	consents map[string]table.Item     // what people said, the newest of each, by pk
+	known    map[string]*table.Consent // that is in the table
 }
 
 func (u *upgrade) run(ctx context.Context) error {
@@ -58,6 +64,10 @@ func (u *upgrade) run(ctx context.Context) error {
 	if u.db, err = t.table(); err != nil {
 		return err
 	}
+	if u.words, err = t.words(); err != nil {
+		return err
+	}
+	u.consents, u.known = map[string]table.Item{}, map[string]*table.Consent{}
 	u.aliases, u.there = map[whatsapp.Pair]time.Time{}, map[whatsapp.Pair]bool{}
 	group, working := errgroup.WithContext(ctx)
 	group.SetLimit(parallel)
@@ -78,6 +88,13 @@ func (u *upgrade) run(ctx context.Context) error {
 			group.Go(func() error { return u.db.AddAlias(working, pair, received) })
 		}
 	}
+	for pk, it := range u.consents {
+		if !u.known[pk].Before(it.Consent()) {
+			delete(u.consents, pk)
+		} else if u.apply && err == nil {
+			group.Go(func() error { return u.db.AddConsent(working, it) })
+		}
+	}
 	if err = errors.Join(err, group.Wait()); err != nil {
 		return fmt.Errorf("not all were looked at: %w. Run it again", why(err))
 	}
@@ -88,8 +105,8 @@ func (u *upgrade) run(ctx context.Context) error {
 // one looks at one item.
 func (u *upgrade) one(ctx context.Context, it table.Item) error {
 	pk, sk := it.Key()
-	if it.Consent() != nil {
-		u.count(func() { u.read++ })
+	if said := it.Consent(); said != nil {
+		u.count(func() { u.read++; u.known[pk] = said })
 		return nil
 	}
 	if name, ok := strings.CutPrefix(pk, "contact#"); ok {
@@ -112,11 +129,13 @@ func (u *upgrade) one(ctx context.Context, it table.Item) error {
 	switch {
 	case same != nil:
 		u.proven(it, same.Aliases)
+		u.says(it, []whatsapp.Event{*same})
 		return u.change(ctx, it, u.db.Outdated(it, same))
 	case len(others) > 0:
 		for _, e := range others {
 			u.proven(it, e.Aliases)
 		}
+		u.says(it, others)
 		u.count(func() { u.read++; u.moved++; u.counts[it.Text("kind")]++ })
 		if u.apply {
 			return u.db.Replace(ctx, it, others)
@@ -184,6 +203,20 @@ func (u *upgrade) proven(it table.Item, pairs []whatsapp.Pair) {
 	})
 }
 
+// says remembers what an item's events say about marketing messages.
+func (u *upgrade) says(it table.Item, events []whatsapp.Event) {
+	u.words.Mark(events)
+	u.count(func() {
+		for i := range events {
+			if said := table.Said(&events[i], u.db.Received(it)); said != nil {
+				if pk, _ := said.Key(); u.consents[pk].Consent().Before(said.Consent()) {
+					u.consents[pk] = said
+				}
+			}
+		}
+	})
+}
+
 func (u *upgrade) report() {
 	old := 0
 	for _, n := range u.counts {
@@ -201,11 +234,14 @@ func (u *upgrade) report() {
 	if len(u.aliases) > 0 {
 		u.printf("%d pairs of names of one person are not in the table.\n", len(u.aliases))
 	}
+	if len(u.consents) > 0 {
+		u.printf("What %d people said about marketing messages is not in the table.\n", len(u.consents))
+	}
 	if u.unknown > 0 {
 		u.printf("%d items stay as they are: what stood around them is not known well enough.\n", u.unknown)
 	}
 	switch {
-	case old+len(u.aliases) == 0:
+	case old+len(u.aliases)+len(u.consents) == 0:
 		u.printf("There is nothing to do.\n")
 	case u.apply:
 		u.printf("All of that is rewritten.\n")

@@ -122,6 +122,24 @@ func (w *writer) consents(ctx context.Context) {
 	group.Wait()
 }
 
+// Said returns the item of what an event says about marketing messages, for AddConsent; nil where it
+// says nothing. No event comes of it.
+func Said(e *whatsapp.Event, received time.Time) Item {
+	it := saidBy(e, dayOf(received))
+	delete(it, "detail_type")
+	return it
+}
+
+// AddConsent stores an item of Said, unless the table has a newer one.
+func (t *Table) AddConsent(ctx context.Context, it Item) error {
+	return t.putConsent(ctx, it, func() {})
+}
+
+// Before reports whether a different word is newer; nil is before any.
+func (c *Consent) Before(other *Consent) bool {
+	return c == nil || c.At.Before(other.At) || c.At.Equal(other.At) && c.Says < other.Says
+}
+
 // SetConsent stores an operator's word, now. The result is what is valid after it: what the person
 // said still is, where that is newer.
 func (t *Table) SetConsent(ctx context.Context, c Consent) (*Consent, error) {
