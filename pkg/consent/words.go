@@ -65,7 +65,7 @@ func fold(text string) string {
 		}
 		return r
 	}, text)
-	text = norm.NFKC.String(cases.Fold().String(norm.NFKC.String(text)))
+	text = norm.NFKC.String(strings.ToLower(cases.Fold().String(norm.NFKC.String(text)))) // Cherokee folds to capitals
 	text = strings.NewReplacer("i\u0307", "i", "ı", "i").Replace(text)
 	return strings.Join(strings.Fields(text), " ")
 }
