@@ -267,3 +267,25 @@ func TestPurposesAreChecked(t *testing.T) {
 	}
 	w.untouched()
 }
+
+// What is to leave later is looked at twice: when it is asked for, and when its time has come.
+func TestAStopEndsWhatIsScheduled(t *testing.T) {
+	w := newWorld(t)
+	a := w.post(order24, "idempotency-key", "idem-later", "purpose", "marketing", "send-at", w.in(2*time.Hour))
+	responds(t, "scheduled", a, 202, "")
+	key := harness.Name("idem-record")
+	if again := w.sqs(`{"idempotencyKey":"` + key + `","reader":"crm","purpose":"marketing","sendAt":"` + w.in(2*time.Hour) + `","message":` + order24 + `}`); len(again) != 0 {
+		t.Errorf("retried %v", again)
+	}
+	w.says(thisPerson, "stop", 0)
+	responds(t, "said stop", w.post(order24, "purpose", "marketing", "send-at", w.in(2*time.Hour)), 409, "OPTOUT_001")
+	w.fires(2 * time.Hour)
+	w.drain()
+	if s := w.lookUp(a.Headers["message-id"]); s.State != "rejected" || s.Reason != "OPTOUT_001" {
+		t.Errorf("%+v", s)
+	}
+	if got := w.outcomeOf(map[string]string{"idempotency_key": key, "scope": "sqs"}); got != "OPTOUT_001" {
+		t.Errorf("the record's is %s", got)
+	}
+	w.sent(0)
+}
