@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	simlambda "connexease-functions/pkg/local/sim/lambda"
 	simsqs "connexease-functions/pkg/local/sim/sqs"
 	"connexease-functions/pkg/local/template"
 )
@@ -64,16 +65,14 @@ func (s *Stack) startQueues() error {
 
 // startMappings invokes the functions with their queues' messages until Close.
 func (s *Stack) startMappings() {
-	var ctx context.Context
-	ctx, s.polling = context.WithCancel(context.Background())
 	for _, f := range s.functions {
 		for _, m := range f.Mappings {
 			m.Invoke = s.invoke(f.Name, m)
-			s.mappings.Go(func() {
+			s.lambda.Map(simlambda.Mapping{Function: f.Name, SourceARN: simsqs.ARN(m.Queue), BatchSize: m.BatchSize, Poll: func(ctx context.Context) {
 				if err := s.Queues.Run(ctx, m); err != nil {
 					s.fail(err)
 				}
-			})
+			}})
 		}
 	}
 }

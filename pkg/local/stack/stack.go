@@ -101,8 +101,6 @@ type Stack struct {
 	failed    chan error
 	servers   []*http.Server
 	lambda    *simlambda.InvokeAPI
-	polling   context.CancelFunc // ends the queues' mappings
-	mappings  sync.WaitGroup
 	piping    context.CancelFunc // ends the pipes
 	pipes     sync.WaitGroup
 	firing    context.CancelFunc // ends the firing of schedules
@@ -291,11 +289,8 @@ func (s *Stack) Close() {
 			s.firing()
 		}
 		s.schedules.Wait()
-		if s.polling != nil {
-			s.polling()
-		}
-		s.mappings.Wait()
 		if s.lambda != nil {
+			s.lambda.StopPolling()
 			s.lambda.Close()
 		}
 		if s.Gateway != nil {

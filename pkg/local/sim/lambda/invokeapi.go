@@ -42,13 +42,14 @@ type Invocation struct {
 }
 
 // InvokeAPI serves the part of Lambda's API that the stack needs: Invoke (AWS: Lambda API
-// Reference, Invoke), and the configuration update that makes every later invocation run in a new
-// process.
+// Reference, Invoke), the configuration update that makes every later invocation run in a new
+// process, and event source mappings, which can be disabled and enabled.
 type InvokeAPI struct {
 	targets map[string]Target
 	delays  []time.Duration
 	observe func(Invocation)
 	handler http.Handler
+	maps    mappings
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -75,8 +76,12 @@ func NewInvokeAPI(targets []Target, delays []time.Duration, observe func(Invocat
 	mux.HandleFunc("POST /2015-03-31/functions/{name}/invocations", a.serve)
 	mux.HandleFunc("PUT /2015-03-31/functions/{name}/configuration", a.updateConfiguration)
 	mux.HandleFunc("GET /2015-03-31/functions/{name}/configuration", a.showConfiguration)
+	const mappingsPath = "/2015-03-31/event-source-mappings"
+	mux.HandleFunc("GET "+mappingsPath, a.listMappings)
+	mux.HandleFunc("GET "+mappingsPath+"/{$}", a.listMappings)
+	mux.HandleFunc("PUT "+mappingsPath+"/{id}", a.updateMapping)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		refuseInvoke(w, http.StatusNotFound, "UnknownOperationException", "Only Invoke, GetFunctionConfiguration and UpdateFunctionConfiguration are served here.")
+		refuseInvoke(w, http.StatusNotFound, "UnknownOperationException", "Only Invoke, GetFunctionConfiguration, UpdateFunctionConfiguration, ListEventSourceMappings and UpdateEventSourceMapping are served here.")
 	})
 	// A web page must not be able to invoke a function.
 	a.handler = http.NewCrossOriginProtection().Handler(mux)
