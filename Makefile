@@ -5,7 +5,7 @@
 export GOWORK = off
 export GOFLAGS = -buildvcs=false
 unexport GOOS GOARCH GO111MODULE
-.PHONY: help run listen test test-short try lint lint-template fuzz bench lanes oracles trigger build sam-test sam-local soak check cancel consent erase export upgrade redrive replay delete clean
+.PHONY: help run listen test test-short try lint lint-template fuzz bench lanes oracles trigger build sam-test sam-local soak check campaign cancel consent erase export upgrade redrive replay delete clean
 
 PORT ?= 8080
 # Folder of a laptop stack's environment file and logs; a second stack needs its own.
@@ -201,6 +201,7 @@ check: lint test ## the gate: lint and all tests
 ops = $(call built,./pkg/ops) exec .local/bin/ops $(1) -state "$(STATE)" -stack "$(or $(STACK),local)"
 # Given on the command line only.
 CONTACT =
+DO = show
 ID =
 KIND =
 SHOW =
@@ -220,6 +221,9 @@ GIVEN = $(if $(filter 1 yes true,$(YES)),-yes) $(if $(filter 1 yes true,$(APPLY)
 .PHONY: smoke delete-stack
 smoke: needs-go ## try a stack as its users do: webhook, sends, queue, bus and pipe (STACK=name or local, SENDER=name)
 	@$(call ops,smoke -sender "$(SENDER)")
+
+campaign: needs-go ## show, pause, resume or cancel a campaign (STACK=name or local NAME=campaign DO=show|pause|resume|cancel YES=1)
+	@$(call ops,campaign $(DO) -name "$(NAME)" $(if $(filter 1 yes true,$(YES)),-yes))
 
 consent: needs-go ## show what a person says about marketing messages, or set it (STACK=name or local CONTACT=15550100001 SET=stop|resume WHY=... WHO=... YES=1)
 	@$(call ops,consent -contact "$(CONTACT)" -set "$(SET)" -who "$(WHO)" -why "$(WHY)" $(if $(filter 1 yes true,$(YES)),-yes))

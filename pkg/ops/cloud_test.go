@@ -17,6 +17,7 @@ type cloud struct {
 	parameters, outputs map[string]string
 	resources           map[string][2]string // physical id and type, by logical id
 	remains             string               // a status that the deletion ends with instead
+	lambda              http.Handler         // may be nil
 
 	mu      sync.Mutex
 	deleted bool
@@ -54,6 +55,10 @@ func escaped(s string) string {
 func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.lambda != nil && strings.HasPrefix(r.URL.Path, "/2015-03-31/") {
+		c.lambda.ServeHTTP(w, r)
+		return
+	}
 	if target := r.Header.Get("X-Amz-Target"); target != "" { // SQS and DynamoDB, in JSON
 		c.json(w, r, target[strings.LastIndex(target, ".")+1:])
 		return

@@ -102,7 +102,7 @@ func (p *program) erase(ctx context.Context, contact string, others bool) error 
 
 // scan reads the whole table, and shows how far it is.
 func (p *program) scan(ctx context.Context, db *table.Table, s table.Selection, each func(table.Item)) error {
-	total, err := db.Items(ctx)
+	total, _, err := db.Size(ctx)
 	if err != nil {
 		total = 0 // it is only for the progress
 	}
@@ -117,17 +117,23 @@ func (p *program) scan(ctx context.Context, db *table.Table, s table.Selection, 
 
 // remove deletes items with their parts, several at a time, and returns the first error.
 func (p *program) remove(ctx context.Context, db *table.Table, all []table.Item) error {
-	shown := p.progress("Removing", int64(len(all)))
+	return inParallel(ctx, p, "Removing", all, db.Remove)
+}
+
+// inParallel does something with all of a list, several at a time with a bar, and returns the first
+// error.
+func inParallel[T any](ctx context.Context, p *program, what string, all []T, do func(context.Context, T) error) error {
+	shown := p.progress(what, int64(len(all)))
 	defer shown.end()
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallel)
-	for _, it := range all {
+	for _, one := range all {
 		group.Go(func() error {
 			if err := context.Cause(ctx); err != nil {
 				return err
 			}
 			defer shown.add(1)
-			return db.Remove(ctx, it)
+			return do(ctx, one)
 		})
 	}
 	return group.Wait()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -97,9 +98,15 @@ func put(t *testing.T, name string, events ...whatsapp.Event) {
 // ops runs the program as make does, and returns its output.
 func ops(t *testing.T, state, stack, typed string, arguments ...string) (string, error) {
 	t.Helper()
+	return opsUntil(t.Context(), t, state, stack, typed, arguments...)
+}
+
+// opsUntil runs it until ctx ends, as Ctrl-C would.
+func opsUntil(ctx context.Context, t *testing.T, state, stack, typed string, arguments ...string) (string, error) {
+	t.Helper()
 	var out bytes.Buffer
 	p := &program{console: newConsole(strings.NewReader(typed), &out, &out), watch: func(action string) { used.Store(arguments[0]+" "+action, true) }}
-	err := p.run(t.Context(), append(arguments[:1:1], append([]string{"-template", filepath.Join(root, "template.yaml"), "-state", state, "-stack", stack}, arguments[1:]...)...))
+	err := p.run(ctx, append(arguments[:1:1], append([]string{"-template", filepath.Join(root, "template.yaml"), "-state", state, "-stack", stack}, arguments[1:]...)...))
 	if err != nil && !errors.Is(err, errSaid) {
 		_, _ = fmt.Fprintln(&out, sentence(err))
 	}

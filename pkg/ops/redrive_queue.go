@@ -141,10 +141,7 @@ func (r *redrive) one(ctx context.Context, q deadQueue, m sqstypes.Message, appl
 
 // invoke invokes the send function and waits for its response; refused is its error's name.
 func (r *redrive) invoke(ctx context.Context, payload []byte) (refused string, err error) {
-	name := sendID
-	if !r.target.local() {
-		name = r.target.resources[sendID]
-	}
+	name := r.target.sendFunction()
 	out, err := r.target.lambda().Invoke(ctx, &lambda.InvokeInput{FunctionName: &name, Payload: payload})
 	if err != nil || out.FunctionError == nil {
 		return "", err
@@ -208,7 +205,7 @@ func (r *redrive) failedInvocation(body string) plan {
 	if json.Unmarshal([]byte(body), &record) != nil || record.RequestPayload == nil {
 		return plan{kind: "other", stays: "it is not the record of a failed invocation"}
 	}
-	if name := functionName(record.RequestContext.FunctionArn); r.target.local() && name != sendID || !r.target.local() && name != r.target.resources[sendID] {
+	if name := functionName(record.RequestContext.FunctionArn); name != r.target.sendFunction() {
 		return plan{kind: "other", stays: "it is an invocation of a different function"}
 	}
 	payload := members(record.RequestPayload)

@@ -33,6 +33,7 @@ import (
 	"connexease-functions/pkg/consent"
 	"connexease-functions/pkg/local/environment"
 	"connexease-functions/pkg/local/template"
+	"connexease-functions/pkg/schedule"
 	"connexease-functions/pkg/table"
 )
 
@@ -45,6 +46,8 @@ const (
 	retentionID = "RetentionDays"
 	webhookID   = "WebhookFunction"
 	sendID      = "SendFunction"
+	// scheduleGroup is the group of the schedules, under which the laptop has them too.
+	scheduleGroup = "ScheduleGroup"
 )
 
 // target is a stack that was found.
@@ -176,7 +179,9 @@ func action(service, operation string) string {
 	case "dynamodbstreams":
 		prefix = "dynamodb"
 	case "lambda":
-		operation += "Function"
+		if operation == "Invoke" {
+			operation += "Function"
+		}
 	}
 	return prefix + ":" + operation
 }
@@ -215,6 +220,16 @@ func (t *target) sqs() *sqs.Client {
 
 func (t *target) lambda() *lambda.Client {
 	return lambda.NewFromConfig(t.cfg, func(o *lambda.Options) { o.Retryer = aws.NopRetryer{}; t.at(&o.BaseEndpoint, "LAMBDA") })
+}
+
+// schedules returns the stack's schedules, for deleting them.
+func (t *target) schedules() *schedule.Scheduler {
+	cfg, group := t.cfg, t.resources[scheduleGroup]
+	if t.local() {
+		group = scheduleGroup
+	}
+	t.at(&cfg.BaseEndpoint, "SCHEDULER")
+	return schedule.New(cfg, group, "", "")
 }
 
 func (t *target) events() *eventbridge.Client {

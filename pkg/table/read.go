@@ -166,13 +166,13 @@ func (t *Table) Scan(ctx context.Context, s Selection, each func(Item)) error {
 	return nil
 }
 
-// Items returns about how many items the table has; DynamoDB counts them every six hours.
-func (t *Table) Items(ctx context.Context) (int64, error) {
+// Size returns about how many items and bytes the table has; DynamoDB counts them every six hours.
+func (t *Table) Size(ctx context.Context) (items, bytes int64, err error) {
 	out, err := t.client.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &t.name})
 	if err != nil {
-		return 0, fmt.Errorf("the table %s cannot be described: %w", t.name, err)
+		return 0, 0, fmt.Errorf("the table %s cannot be described: %w", t.name, err)
 	}
-	return aws.ToInt64(out.Table.ItemCount), nil
+	return aws.ToInt64(out.Table.ItemCount), aws.ToInt64(out.Table.TableSizeBytes), nil
 }
 
 // Under returns the items of a partition key, in order.
