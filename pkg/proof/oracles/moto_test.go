@@ -96,7 +96,7 @@ func moto(t *testing.T) string {
 		cancel()
 		<-ended
 	})
-	tick, late := time.NewTicker(100*time.Millisecond), time.After(time.Minute)
+	tick, late := time.NewTicker(100*time.Millisecond), time.After(3*time.Minute)
 	defer tick.Stop()
 	for {
 		select {
