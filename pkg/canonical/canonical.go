@@ -78,9 +78,6 @@ func (v Value) Names() []string {
 // Elements returns an array's elements; nil for any other value.
 func (v Value) Elements() []Value { return v.elements }
 
-// IsArray reports whether v is an array.
-func (v Value) IsArray() bool { return v.kind == '[' }
-
 // Text returns a string's content, with U+FFFD for what is not Unicode, or a number as it is
 // written; empty for any other value.
 func (v Value) Text() string {

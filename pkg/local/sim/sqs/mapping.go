@@ -64,14 +64,14 @@ func (s *Server) poll(ctx context.Context, q *queue, m Mapping) {
 	handles := map[string]string{} // by message id, as they were when received
 	s.receive(ctx, q, m.BatchSize, q.VisibilityTimeout, maxWait, func(got []*message) {
 		if ctx.Err() != nil {
-			s.giveBack(q, got)
+			s.giveBack(got)
 			return
 		}
 		for len(got) > 0 {
 			if payload = event(q.Name, got); len(payload) <= maxEvent || len(got) == 1 {
 				break
 			}
-			s.giveBack(q, got[len(got)-1:])
+			s.giveBack(got[len(got)-1:])
 			got = got[:len(got)-1]
 		}
 		for _, one := range got {

@@ -183,7 +183,7 @@ func (s *Server) next(q *queue) time.Duration {
 }
 
 // giveBack undoes a receive, including its count.
-func (s *Server) giveBack(q *queue, messages []*message) {
+func (s *Server) giveBack(messages []*message) {
 	now := s.now()
 	for _, m := range messages {
 		m.receives--
