@@ -229,11 +229,4 @@ func askEvents(ctx context.Context, s *side) {
 	put("eleven events", eleven...)
 	large := entry("shop", "T", `{"x":"`+strings.Repeat("x", 600_000)+`"}`)
 	put("events of over a megabyte", large, large)
-	described, err := s.events.DescribeEventBus(ctx, &eventbridge.DescribeEventBusInput{Name: aws.String("EventBus")})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.saw("bus", nil, *described.Name)
-	_, err = s.events.DescribeEventBus(ctx, &eventbridge.DescribeEventBusInput{Name: aws.String("none")})
-	s.saw("no bus", err)
 }

@@ -27,7 +27,6 @@ func invalid(message string) *awsjson.Fault {
 }
 
 type input struct {
-	Name    string
 	Entries []struct {
 		Source, DetailType, Detail, EventBusName string
 		Time                                     *float64
@@ -38,18 +37,10 @@ type input struct {
 // ServeHTTP is the endpoint.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	awsjson.Serve(w, r, service, func(action string, in input) (any, *awsjson.Fault) {
-		switch action {
-		case "PutEvents":
-			return s.putEvents(in)
-		case "DescribeEventBus":
-			if in.Name != "" && in.Name != s.name && in.Name != ARN(s.name) {
-				return nil, &awsjson.Fault{Type: "ResourceNotFoundException", Message: "Event bus " + in.Name + " does not exist."}
-			}
-			return map[string]any{"Name": s.name, "Arn": ARN(s.name)}, nil
-		case "ListEventBuses":
-			return map[string]any{"EventBuses": []any{map[string]any{"Name": s.name, "Arn": ARN(s.name)}}}, nil
+		if action != "PutEvents" {
+			return nil, service.UnknownOperation(action)
 		}
-		return nil, service.UnknownOperation(action)
+		return s.putEvents(in)
 	})
 }
 

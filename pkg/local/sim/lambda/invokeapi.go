@@ -156,10 +156,8 @@ func (a *InvokeAPI) serve(w http.ResponseWriter, r *http.Request) {
 		}()
 		w.Header().Set("X-Amzn-Requestid", id)
 		w.WriteHeader(http.StatusAccepted)
-	case "DryRun":
-		w.WriteHeader(http.StatusNoContent)
 	default:
-		refuseInvoke(w, http.StatusBadRequest, "InvalidParameterValueException", "X-Amz-Invocation-Type must be RequestResponse, Event or DryRun.")
+		refuseInvoke(w, http.StatusBadRequest, "InvalidParameterValueException", "X-Amz-Invocation-Type must be RequestResponse or Event.")
 	}
 }
 

@@ -96,7 +96,7 @@ func TestInvalidInvocationsAreRefusedAsByLambda(t *testing.T) {
 			t.Errorf("%s: %s", name, body)
 		}
 	}
-	if answer, body := echo.Send(t, l.server, "POST", invocations, "{}", "X-Amz-Invocation-Type", "DryRun"); answer.StatusCode != 204 || body != "" {
+	if answer, body := echo.Send(t, l.server, "POST", invocations, "{}", "X-Amz-Invocation-Type", "DryRun"); answer.StatusCode != 400 || !strings.Contains(body, "RequestResponse or Event") {
 		t.Errorf("DryRun: %d %s", answer.StatusCode, body)
 	}
 	if n := l.function.Status().Invocations; n != 0 {
