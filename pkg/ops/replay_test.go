@@ -44,8 +44,8 @@ func TestAReplayCountsThenMarksAndResumesWhereItStopped(t *testing.T) {
 		t.Errorf("counting put events on the bus: %v", marks)
 	}
 
-	// Interrupted halfway: at ten a second, the third batch is two seconds away.
-	slow := r.command("replay", "-kind", "message", "-rate", "10", "-since", "48h", "-apply")
+	// Interrupted halfway: at one a second, the second batch is ten seconds away.
+	slow := r.command("replay", "-kind", "message", "-rate", "1", "-since", "48h", "-apply")
 	if err := slow.Start(); err != nil {
 		t.Fatal(err)
 	}
