@@ -77,7 +77,7 @@ func TestNoBodyNeedsMoreThan200MB(t *testing.T) {
 	t.Cleanup(s.Close)
 	secret, _ := s.Secrets.Current(stack.WebhookSecret)
 	env := s.Environment()
-	env["TABLE_NAME"], env["WEBHOOK_SECRET_ID"], env["OVERFLOW_QUEUE_URL"] = s.TableName, stack.WebhookSecret, s.Queues.URL("OverflowQueue")
+	env["TABLE_NAME"], env["WEBHOOK_SECRET_ID"], env["OVERFLOW_QUEUE_URL"] = harness.NewTable(t), stack.WebhookSecret, s.Queues.URL("OverflowQueue")
 	for name, body := range hostile(api.MaxBody - 1024) {
 		e := event("Bearer "+secret, base64.StdEncoding.EncodeToString([]byte(body)))
 		e["isBase64Encoded"] = true

@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
 	"connexease-functions/pkg/local/stack"
 	"connexease-functions/pkg/proof/laptop"
 	"connexease-functions/pkg/table"
@@ -92,7 +94,7 @@ var names atomic.Int64
 // Name returns a name that no other test has.
 func Name(prefix string) string { return prefix + strconv.FormatInt(names.Add(1), 10) }
 
-// NewTable creates a table as template.yaml describes it.
+// NewTable creates a table as template.yaml describes it, until the test has ended.
 func NewTable(t testing.TB) (name string) {
 	t.Helper()
 	laptop.NeedsJava(t)
@@ -100,6 +102,10 @@ func NewTable(t testing.TB) (name string) {
 	if err := Backends.CreateTable(t.Context(), name); err != nil {
 		t.Fatal(err)
 	}
+	// DynamoDB Local keeps all tables in memory.
+	t.Cleanup(func() {
+		_, _ = Backends.DB.DeleteTable(context.WithoutCancel(t.Context()), &dynamodb.DeleteTableInput{TableName: &name})
+	})
 	return name
 }
 
