@@ -183,9 +183,9 @@ func (r *report) finish(name string, e event) {
 	}
 }
 
-// reason returns the message of a skipped test.
+// reason returns the message of a skipped test: the last thing that it wrote.
 func reason(output []string) string {
-	for _, line := range output {
+	for _, line := range slices.Backward(output) {
 		line = strings.TrimSpace(line)
 		// The testing package writes it as file_test.go:12: the reason
 		if file, why, found := strings.Cut(line, ": "); found && strings.Contains(file, ".go:") {

@@ -33,7 +33,9 @@ func TestALongTestIsNamedAndSkipsAndFailuresAreListedAtTheEnd(t *testing.T) {
 {"Action":"skip","Package":"connexease-functions/pkg/a","Test":"TestNot"}
 {"Action":"output","Package":"connexease-functions/pkg/a","Test":"TestNor","Output":"    b_test.go:3: needs Java\n"}
 {"Action":"skip","Package":"connexease-functions/pkg/a","Test":"TestNor"}
+{"Action":"output","Package":"connexease-functions/pkg/a","Test":"TestAlone","Output":"    b_test.go:6: seed 4711\n"}
 {"Action":"output","Package":"connexease-functions/pkg/a","Test":"TestAlone","Output":"    b_test.go:7: needs Linux\n"}
+{"Action":"output","Package":"connexease-functions/pkg/a","Test":"TestAlone","Output":"--- SKIP: TestAlone (0.00s)\n"}
 {"Action":"skip","Package":"connexease-functions/pkg/a","Test":"TestAlone"}
 {"Action":"run","Package":"connexease-functions/pkg/a","Test":"TestBad"}
 {"Action":"output","Package":"connexease-functions/pkg/a","Test":"TestBad","Output":"    a_test.go:20: 1, want 2\n"}
