@@ -164,7 +164,10 @@ func (r *report) take(line []byte) {
 func (r *report) finish(name string, e event) {
 	text := r.output[name]
 	delete(r.output, name)
-	delete(r.running, name)
+	// Tests of a package that was killed have no end of their own.
+	maps.DeleteFunc(r.running, func(test string, _ time.Time) bool {
+		return test == name || e.Test == "" && strings.HasPrefix(test, name+" ")
+	})
 	switch {
 	case e.Test != "" && e.Action == "fail":
 		r.failed = append(r.failed, name)

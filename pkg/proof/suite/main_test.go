@@ -42,21 +42,29 @@ func TestALongTestIsNamedAndSkipsAndFailuresAreListedAtTheEnd(t *testing.T) {
 {"Action":"fail","Package":"connexease-functions/pkg/a","Test":"TestBad"}
 {"Action":"output","Package":"connexease-functions/pkg/a","Output":"-test.shuffle 7\n"}
 {"Action":"fail","Package":"connexease-functions/pkg/a","Elapsed":15.2}
-{"Action":"pass","Package":"connexease-functions/pkg/b","Elapsed":0.1}
+{"Action":"start","Package":"connexease-functions/pkg/b"}
+{"Action":"run","Package":"connexease-functions/pkg/b","Test":"TestKilled"}
+{"Action":"output","Package":"connexease-functions/pkg/b","Output":"signal: killed\n"}
+{"Action":"fail","Package":"connexease-functions/pkg/b","Elapsed":0.1}
 {"ImportPath":"connexease-functions/pkg/c","Action":"build-output","Output":"c.go:1: no such thing\n"}
 `)
+	if len(r.running) != 0 {
+		t.Errorf("still running are %v", r.running)
+	}
 	r.end()
 	want := `...   pkg/a TestSlow, for 15 s
     a_test.go:20: 1, want 2
 -test.shuffle 7
 FAIL  pkg/a  15.2 s
-ok    pkg/b  0.1 s
+signal: killed
+FAIL  pkg/b  0.1 s
 c.go:1: no such thing
 skip  2 tests, such as pkg/a TestNor: needs Java
 skip  pkg/a TestAlone: needs Linux
-1 passed, 3 skipped, 2 failed
+1 passed, 3 skipped, 3 failed
 FAIL  pkg/a TestBad
 FAIL  pkg/a
+FAIL  pkg/b
 `
 	if out.String() != want {
 		t.Errorf("got\n%swant\n%s", out.String(), want)
