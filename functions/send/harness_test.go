@@ -145,6 +145,9 @@ type seen struct {
 	Attempts                                                              int
 	SendAt                                                                *time.Time `json:"send_at"`
 	After                                                                 string
+	Window                                                                string
+	SentInstead                                                           string     `json:"sent_instead"`
+	LastInbound                                                           string     `json:"last_inbound"`
 	CancelledAt                                                           *time.Time `json:"cancelled_at"`
 	CancelledBy                                                           string     `json:"cancelled_by"`
 	Answer                                                                *struct {

@@ -104,10 +104,18 @@ type Attempt struct {
 	Seen    map[string]string // what the gate saw when it was claimed; nil: nobody looked
 }
 
-// Last returns the token of the newest attempt; empty without one.
+// Last returns the token of the newest attempt: the one that is open, else the one that ended last;
+// empty without one.
 func (s *Send) Last() (last string) {
+	end := func(token string) time.Time {
+		a := s.Attempts[token]
+		if a.Outcome != nil {
+			return a.Outcome.At
+		}
+		return a.Lease
+	}
 	for _, token := range s.tokens() {
-		if last == "" || s.Attempts[token].Lease.After(s.Attempts[last].Lease) {
+		if last == "" || end(token).After(end(last)) {
 			last = token
 		}
 	}
