@@ -38,12 +38,13 @@ func scenarios() []scenario {
 		{name: "queued to wait, a caller, record", slots: []Source{Async, Sync, RecordByID}, waits: true, faults: 1, horizon: 5},
 		{name: "a record that waits, twice", slots: []Source{Record, Record}, waits: true, faults: 2, horizon: 5},
 		{name: "queued to wait, canceller, record", slots: []Source{Async, Cancel, RecordByID}, waits: true, faults: 1, horizon: 4},
-		{name: "two callers before a free gate", slots: []Source{Sync, Sync}, free: true, faults: 2, horizon: 4, forged: true},
+		{name: "two callers before a free gate", slots: []Source{Sync, Sync}, free: true, faults: 1, horizon: 4},
 		{name: "two callers who resend before a free gate", slots: []Source{Sync, Sync}, choice: Resend, free: true, faults: 1, horizon: 4},
-		{name: "a record twice before a free gate", slots: []Source{Record, Record}, free: true, faults: 1, horizon: 5},
-		{name: "queued, record twice before a free gate", slots: []Source{Async, RecordByID, RecordByID}, free: true, faults: 1, horizon: 5},
-		{name: "queued, caller, record before a free gate", slots: []Source{Async, Sync, RecordByID}, free: true, faults: 1, horizon: 5},
-		{name: "caller, queued, record that resend before a free gate", slots: []Source{Sync, Async, RecordByID}, choice: Resend, free: true, faults: 1, horizon: 3},
+		{name: "a record twice before a free gate", slots: []Source{Record, Record}, free: true, faults: 1, horizon: 4},
+		{name: "queued, record twice before a free gate", slots: []Source{Async, RecordByID, RecordByID}, free: true, faults: 1, horizon: 4},
+		{name: "queued, caller, record before a free gate", slots: []Source{Async, Sync, RecordByID}, free: true, faults: 1, horizon: 3},
+		{name: "queued, record twice that resend before a free gate", slots: []Source{Async, RecordByID, RecordByID}, choice: Resend, free: true, horizon: 5},
+		{name: "scheduled, canceller, record before a free gate", slots: []Source{Async, Cancel, RecordByID}, sendAt: 2, free: true, faults: 1, horizon: 4},
 		{name: "two callers after two unknowns", slots: []Source{Sync, Sync}, choice: Resend, faults: 1, horizon: 4, seed: twoUnknown()},
 	}
 }
