@@ -68,8 +68,8 @@ func patternsIn(t *testing.T, text string) (all []string) {
 // streamRecords returns records of the table's stream, of every kind and change.
 func streamRecords() (all []string) {
 	for _, name := range []string{"INSERT", "MODIFY", "REMOVE"} {
-		for _, kind := range []string{"message", "status", "event", "quarantine", "part", "send"} {
-			for _, detailType := range []string{"", "WhatsApp Message Received", "WhatsApp Message Outcome", "WhatsApp", "other"} {
+		for _, kind := range []string{"message", "status", "event", "quarantine", "part", "send", "consent"} {
+			for _, detailType := range []string{"", "WhatsApp Message Received", "WhatsApp Message Outcome", "WhatsApp Consent Changed", "WhatsApp", "other"} {
 				attribute := ""
 				if detailType != "" {
 					attribute = fmt.Sprintf(`,"detail_type":{"S":%q}`, detailType)
