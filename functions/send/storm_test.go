@@ -15,6 +15,7 @@ import (
 
 	"connexease-functions/pkg/ledger"
 	"connexease-functions/pkg/local/sim/connexease"
+	simscheduler "connexease-functions/pkg/local/sim/scheduler"
 )
 
 // stormFaults are what the Gateway does to a fifth of all requests, of which half have
@@ -33,9 +34,37 @@ var stormFaults = connexease.Faults{
 	{Kind: connexease.RateLimit, Share: 0.03},
 }
 
+// later is what becomes of a storm's messages that have a time, or are cancelled.
+type later struct {
+	mu      sync.Mutex
+	at      []string     // times of those that are scheduled over HTTP
+	settled map[int]bool // of those: a caller knows that it is scheduled, or was refused
+	refused map[int]bool // of those: their time had come before a request got through
+	gone    map[int]bool // said to be cancelled
+}
+
+// scheduled: every eighth message is scheduled over HTTP.
+func scheduled(n int) bool { return n%8 == 6 }
+
+// withdrawn: half of the scheduled ones, and an eighth of all, by the queue, are cancelled.
+func withdrawn(n int) bool { return n%16 == 14 || n%8 == 5 }
+
+func (s *later) is(of map[int]bool, n int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return of[n]
+}
+
+func (s *later) note(of map[int]bool, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	of[n] = true
+}
+
 // TestAStormOfKillsAndFaultsDoublesNothingAndLosesNothing sends half of the messages
 // over HTTP, by callers who repeat until they know, and half by the queue, while
-// processes are killed at random. STORM sets how many.
+// processes are killed at random. Some are scheduled, or have a time that is near, and
+// some are cancelled meanwhile. Schedules fire early and twice. STORM sets how many.
 func TestAStormOfKillsAndFaultsDoublesNothingAndLosesNothing(t *testing.T) {
 	sends := 1000
 	if n, err := strconv.Atoi(os.Getenv("STORM")); err == nil {
@@ -73,7 +102,19 @@ func TestAStormOfKillsAndFaultsDoublesNothingAndLosesNothing(t *testing.T) {
 	})
 	ids := make([]string, sends)
 	key := func(n int) string { return fmt.Sprintf("idem-storm-%d-%d", time.Now().Year(), n) }
+	times := &later{at: make([]string, sends), settled: map[int]bool{}, refused: map[int]bool{}, gone: map[int]bool{}}
+	p.stack.Scheduler.SetFaults(simscheduler.Faults{Twice: true})
 	post := func(n int) httpAnswer {
+		if scheduled(n) {
+			a := p.call(http.MethodPost, "/v1/wa/message", numbered(n), "Idempotency-Key", key(n), "Send-At", times.at[n])
+			if a.status == http.StatusBadRequest {
+				times.note(times.refused, n)
+			}
+			if a.status < 500 && a.status != http.StatusConflict || a.status == http.StatusGatewayTimeout {
+				times.note(times.settled, n)
+			}
+			return a
+		}
 		return p.call(http.MethodPost, "/v1/wa/message", numbered(n), "Idempotency-Key", key(n))
 	}
 	var callers sync.WaitGroup
@@ -83,7 +124,7 @@ func TestAStormOfKillsAndFaultsDoublesNothingAndLosesNothing(t *testing.T) {
 			for n := range next {
 				for range 5 { // 409 for longer than that: looked at again in the end
 					a := post(n)
-					if a.status == http.StatusOK || a.status == http.StatusGatewayTimeout {
+					if a.status == http.StatusOK || a.status == http.StatusAccepted || a.status == http.StatusGatewayTimeout {
 						break
 					}
 					if a.status == http.StatusUnauthorized {
@@ -93,19 +134,48 @@ func TestAStormOfKillsAndFaultsDoublesNothingAndLosesNothing(t *testing.T) {
 			}
 		})
 	}
+	cancels := make(chan int, sends)
+	callers.Go(func() {
+		for n := range cancels {
+			for range 3 {
+				a := p.call(http.MethodDelete, "/v1/wa/message/"+ids[n], "")
+				if a.status == http.StatusOK {
+					times.note(times.gone, n)
+				}
+				if a.status < 500 && a.status != http.StatusNotFound { // it may have no row yet
+					break
+				}
+			}
+		}
+	})
 	for n := range sends {
 		if n == sends/2 {
 			noise.rotate()
+			p.stack.Scheduler.Advance(time.Minute) // half of the schedules fire early
 		}
 		if n%2 == 1 {
 			ids[n] = ledger.ID("sqs", key(n))
-			p.enqueue(fmt.Sprintf(`{"message":%s,"idempotencyKey":%q,"reader":"default"}`, numbered(n), key(n)))
+			more := ""
+			if withdrawn(n) || n%8 == 3 {
+				more = `,"sendAt":"` + time.Now().Add(2*time.Second).Format(time.RFC3339) + `"`
+			}
+			p.enqueue(fmt.Sprintf(`{"message":%s,"idempotencyKey":%q,"reader":"default"%s}`, numbered(n), key(n), more))
+			if withdrawn(n) {
+				cancels <- n
+			}
 			continue
 		}
 		ids[n] = ledger.ID("http/default", key(n))
+		if scheduled(n) {
+			times.at[n] = time.Now().Add(ledger.MinAhead + 10*time.Second).Format(time.RFC3339)
+		}
 		next <- n
+		if withdrawn(n) {
+			cancels <- n
+		}
 	}
 	close(next)
+	close(cancels)
 	callers.Wait()
 	close(over)
 	killer.Wait()
@@ -116,12 +186,12 @@ func TestAStormOfKillsAndFaultsDoublesNothingAndLosesNothing(t *testing.T) {
 	if err := p.stack.Gateway.SetFaults(nil); err != nil {
 		t.Fatal(err)
 	}
-	p.settle(t, ids, post)
-	p.audit(t, ids, kills)
+	p.settle(t, ids, post, times)
+	p.audit(t, ids, kills, times)
 }
 
 // settle lets the queue drain and the callers repeat until every message has an end.
-func (p *processes) settle(t *testing.T, ids []string, post func(int) httpAnswer) {
+func (p *processes) settle(t *testing.T, ids []string, post func(int) httpAnswer, times *later) {
 	t.Helper()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -138,13 +208,17 @@ func (p *processes) settle(t *testing.T, ids []string, post func(int) httpAnswer
 		}
 		p.stack.Queues.EndVisibility("OutboundQueue")
 		for n := range open {
-			if n%2 == 0 {
+			if scheduled(n) && !times.is(times.settled, n) {
+				post(n)
+				continue
+			}
+			if n%2 == 0 && !scheduled(n) {
 				if a := post(n); a.status == http.StatusOK || a.status == http.StatusGatewayTimeout {
 					delete(open, n)
 				}
 				continue
 			}
-			if state, _ := p.state(ids[n]); state == "accepted" || state == "unknown" {
+			if state, _ := p.state(ids[n]); state == "accepted" || state == "unknown" || state == "cancelled" || times.is(times.refused, n) {
 				delete(open, n)
 			}
 		}
@@ -155,9 +229,9 @@ func (p *processes) settle(t *testing.T, ids []string, post func(int) httpAnswer
 	})
 }
 
-func (p *processes) audit(t *testing.T, ids []string, kills int) {
+func (p *processes) audit(t *testing.T, ids []string, kills int, later *later) {
 	t.Helper()
-	settled, held, other := 0, 0, 0
+	settled, held, other, gone := 0, 0, 0, 0
 	for n, id := range ids {
 		times, wamid := p.posted(id)
 		var state string
@@ -168,6 +242,11 @@ func (p *processes) audit(t *testing.T, ids []string, kills int) {
 		switch {
 		case times > 1:
 			t.Errorf("message %d left %d times", n, times)
+		case later.is(later.gone, n) && (times > 0 || state != "cancelled"):
+			t.Errorf("message %d was said to be cancelled, left %d times and is %q", n, times, state)
+		case times == 0 && state == "cancelled":
+			gone++
+		case later.is(later.refused, n) && times == 0:
 		case times == 1 && state == "accepted":
 			settled++
 			if a := p.call(http.MethodGet, "/v1/wa/message/"+id, ""); strings.Contains(a.body, otherMessage) {
@@ -184,11 +263,12 @@ func (p *processes) audit(t *testing.T, ids []string, kills int) {
 	if !p.stack.Queues.Idle("OutboundDeadLetters") {
 		t.Errorf("in the dead-letter queue: %+v", p.stack.Queues.Depth("OutboundDeadLetters"))
 	}
-	t.Logf("%d sends, %d kills: %d left once and are accepted, %d did not leave and are held as unknown", len(ids), kills, settled, held)
+	t.Logf("%d sends, %d kills: %d left once and are accepted, %d did not leave and are held as unknown, %d did not leave and are cancelled; %d were scheduled, %d of them too late",
+		len(ids), kills, settled, held, gone, len(ids)/8, len(later.refused))
 	if other > len(ids)/50 { // the true receipts have earlier times, so theirs are the first
 		t.Errorf("%d messages have another's id", other)
 	}
-	if settled == 0 || kills == 0 {
+	if settled == 0 || kills == 0 || gone == 0 || len(later.refused) > len(ids)/16 {
 		t.Error("the storm was none")
 	}
 }
