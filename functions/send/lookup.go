@@ -183,7 +183,7 @@ func describe(row *ledger.Send, about table.About, f ledger.Folded, receipts []l
 		v.Explanation = strings.Join(v.explain(folded, receipts), " ")
 	}
 	if f.State == ledger.Accepted && instead != "" {
-		v.Explanation += " The fallback left instead of the message, because the person's 24-hour window was closed."
+		v.Explanation += " The fallback left instead of the message: the person's 24-hour window was closed, or no message of theirs was stored."
 	}
 	return v
 }

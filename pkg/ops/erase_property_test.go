@@ -110,6 +110,10 @@ func deliverAll(r *running, random *rand.Rand) (sent int) {
 		}
 		all = append(all, one{"/v1/wa/message", ofOnePerson(random, body, formsOfSends), r.Env["CLIENT_KEY"]})
 	}
+	sent++ // to a different person; the fallback, which does not leave, names this one
+	all = append(all, one{"/v1/wa/message", `{"onClosedWindow":"fallback","message":{"messaging_product":"whatsapp","to":"15550100002","type":"text","text":{"body":"a"}},` +
+		`"fallback":{"messaging_product":"whatsapp","type":"template","template":{"name":"a","language":{"code":"en"},"components":[{"type":"body","parameters":` +
+		`[{"type":"text","text":"Call +1 (555) 010-3002"}]}]}}}`, r.Env["CLIENT_KEY"]})
 	random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	for _, o := range all {
 		request, err := http.NewRequest(http.MethodPost, r.Env["API_URL"]+o.path, strings.NewReader(o.body))

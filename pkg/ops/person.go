@@ -64,6 +64,8 @@ func (p *program) ofPerson(ctx context.Context, db *table.Table, names []string,
 // sort reports whether an item names the person.
 func (p *people) sort(it table.Item, payload []byte) bool {
 	mentioned, others := whatsapp.Mentions(payload, p.names)
+	instead, more := whatsapp.Mentions([]byte(it.Text("fallback")), p.names)
+	mentioned, others = mentioned || instead, others || more
 	card, _ := whatsapp.Mentions([]byte(it.Text("contact_payload")), p.names)
 	switch {
 	case isAbout(it, p.names) || card:

@@ -17,12 +17,11 @@ const (
 	// entryLife is the same after a message that came from an advertisement or a page's button
 	// (WhatsApp Cloud API: Pricing, "Free entry point windows").
 	entryLife = 72 * time.Hour
-	// windowFirst is how many items of a timeline are read at first, about one read unit of 4 kB:
-	// where the window is open, a message of the person is mostly among them.
+	// windowFirst is how many items of a timeline are read at first, about 4 kB: where the window is
+	// open, a message of the person is mostly among them. Each further page has ten times as many.
 	windowFirst = 10
-	// windowPages bounds what one check reads of one timeline, 1 MB each after the first: more than
-	// that between two messages of a person is a stream of notices, of which nothing certain is
-	// said.
+	// windowPages bounds what one check reads of one timeline, 1 MB a page at most: more than that
+	// between two messages of a person is a stream of notices, of which nothing certain is said.
 	windowPages = 5
 )
 
@@ -114,7 +113,8 @@ func (t *Table) look(ctx context.Context, w *Window, name, phoneNumberID string,
 		if out.LastEvaluatedKey == nil {
 			return nil
 		}
-		in.ExclusiveStartKey, in.Limit = out.LastEvaluatedKey, nil
+		in.ExclusiveStartKey = out.LastEvaluatedKey
+		*in.Limit *= 10
 		if page == windowPages-1 && len(out.Items) == 0 { // what is further back is not known
 			w.State = WindowOpen
 		}

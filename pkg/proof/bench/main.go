@@ -79,7 +79,7 @@ type measurement func(*bench) (string, error)
 func run(ctx context.Context) error {
 	fmt.Printf("%-42s %-10s %-10s %-8s %s\n", "what", "ours", "bare", "ratio", "bar")
 	for _, m := range []measurement{
-		oneEvent, thousand, perUpdate, coldStart, peaks, refusal, warmSend, replay, validation, sendColdStart, sendMemory, sizes,
+		oneEvent, thousand, perUpdate, coldStart, peaks, refusal, warmSend, look, replay, validation, sendColdStart, sendMemory, sizes,
 	} {
 		b, err := open(ctx)
 		if err != nil {

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -16,6 +19,7 @@ import (
 	simlambda "connexease-functions/pkg/local/sim/lambda"
 	simsqs "connexease-functions/pkg/local/sim/sqs"
 	"connexease-functions/pkg/local/stack"
+	"connexease-functions/pkg/proof/cost"
 	"connexease-functions/pkg/proof/memory"
 	"connexease-functions/pkg/whatsapp"
 )
@@ -126,6 +130,44 @@ func warmSend(b *bench) (string, error) {
 	return b.warm("a send, warm, p50", b.send(), func(n int) []byte { return b.sendEvent(hello(n), "") }, func(n int) error {
 		return b.do(s, n, key, b.stack.GatewayURL)
 	}, "1.25 x (POST + two writes + empty round trip)")
+}
+
+// look measures what a look at the 24-hour window adds to a send: one Query where it is open, two
+// where nothing is stored.
+func look(b *bench) (string, error) {
+	if err := b.unlimited(); err != nil {
+		return "", err
+	}
+	recent := regexp.MustCompile(`"timestamp": "\d+"`)
+	var without, open, unknown []time.Duration
+	for n := range 1000 {
+		to := func(number int) string { return strings.Replace(hello(n), "15550100001", strconv.Itoa(number), 1) }
+		inbound := strings.ReplaceAll(message(n), "15550100001", strconv.Itoa(15550200000+n))
+		inbound = recent.ReplaceAllString(inbound, fmt.Sprintf(`"timestamp": "%d"`, time.Now().Unix()))
+		if _, err := b.invoke(b.webhook(), b.event(b.secret, inbound)); err != nil {
+			return "", err
+		}
+		for _, c := range []struct {
+			took   *[]time.Duration
+			number int
+			window string // how a person without a message counts; empty: no look
+		}{{&without, 15550200000 + n, ""}, {&open, 15550200000 + n, "closed"}, {&unknown, 15550300000 + n, "open"}} {
+			headers := map[string]string{}
+			if c.window != "" {
+				headers = map[string]string{"on-closed-window": "refuse", "on-unknown-window": c.window}
+			}
+			took, err := b.invoke(b.send(), request(routeSend, b.stack.ClientKey(), to(c.number), headers))
+			if err != nil {
+				return "", err
+			}
+			if n >= 200 { // the virtual machine of DynamoDB Local warms up
+				*c.took = append(*c.took, took)
+			}
+		}
+	}
+	plain := median(without)
+	return row("a send that looks at an open window, p50", median(open), plain, fmt.Sprintf("a send without: the look is one Query, %g read units", cost.OpenReads)) + "\n" +
+		row("a send that looks at an unknown one, p50", median(unknown), plain, fmt.Sprintf("a send without: the look is two Queries, %d read unit", cost.ClosedReads)), nil
 }
 
 func replay(b *bench) (string, error) {

@@ -11,13 +11,15 @@ import (
 // functions' tests measure them.
 const (
 	StatusWrites  = 1
-	MessageWrites = 2 // table and timeline
-	ClaimWrites   = 2 // the row, and the timeline
-	OutcomeWrites = 2 // the row, and the index sent_wamid
-	QueueWrites   = 1 // the row of a send that waits in the queue
-	AliasWrites   = 2 // another name of a person, once a day and process: an item under each name
-	ConsentWrites = 1 // what a message or preference says about marketing, besides its own item
-	LongWrites    = 3 // more for a text of 512 bytes: it is in the item twice, and in the timeline
+	MessageWrites = 2   // table and timeline
+	ClaimWrites   = 2   // the row, and the timeline
+	OutcomeWrites = 2   // the row, and the index sent_wamid
+	QueueWrites   = 1   // the row of a send that waits in the queue
+	AliasWrites   = 2   // another name of a person, once a day and process: an item under each name
+	ConsentWrites = 1   // what a message or preference says about marketing, besides its own item
+	OpenReads     = 0.5 // read units of a look at the 24-hour window that is open: one eventually consistent Query
+	ClosedReads   = 1   // of one that is not, for each name of the person: two of them
+	LongWrites    = 3   // more for a text of 512 bytes: it is in the item twice, and in the timeline
 )
 
 // Prices in US dollars, us-east-1, without free tiers (AWS's pricing pages of Amazon API
@@ -30,6 +32,7 @@ const (
 	lambdaRequest = 0.20         // a million
 	lambdaSecond  = 0.0000133334 // a GB-second, arm64
 	writeUnit     = 0.625        // a million
+	readUnit      = 0.125        // a million
 	queueRequest  = 0.40         // a million
 	logGB         = 0.50
 	secretMonth   = 0.40
@@ -83,6 +86,10 @@ func Kinds() []Kind {
 		{"messages of 512 bytes, each from a user with a user id", httpAPI, invocations(webhookSeconds), (MessageWrites + LongWrites + AliasWrites) * writeUnit, 0, out, log},
 		{"messages that are a word of consent", httpAPI, invocations(webhookSeconds), (MessageWrites + ConsentWrites) * writeUnit, 0, 2 * out, log},
 		{"sends over HTTP", httpAPI, invocations(sendSeconds), (ClaimWrites + OutcomeWrites) * writeUnit, 0, out, log},
+		{
+			"sends over HTTP that look at a closed 24-hour window", httpAPI, invocations(sendSeconds),
+			(ClaimWrites+OutcomeWrites)*writeUnit + ClosedReads*readUnit, 0, out, log,
+		},
 		{"sends from SQS, one a batch", 0, invocations(sendSeconds), (ClaimWrites + OutcomeWrites) * writeUnit, queueRequests * queueRequest, out, log},
 		{
 			"sends over HTTP that wait in the queue", httpAPI, invocations(webhookSeconds) + invocations(sendSeconds),
