@@ -285,13 +285,10 @@ func TestAStormWithAFallbackSendsOneBodyPerKey(t *testing.T) {
 		return blind
 	})
 	w.spoil(stormFaults...)
-	sends := 150
-	if testing.Short() {
-		sends = 30
-	}
+	const sends = 150
 	var callers sync.WaitGroup
 	keys := make(chan string)
-	final := make([]harness.Answer, sends)
+	var final [sends]harness.Answer
 	for range 8 {
 		callers.Go(func() {
 			for key := range keys {

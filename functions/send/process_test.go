@@ -144,6 +144,17 @@ func (p *processes) posted(id string) (times int, wamid string) {
 	return times, wamid
 }
 
+// left is the type of what left under an id.
+func (p *processes) left(id string) string {
+	for _, m := range p.stack.Gateway.Messages() {
+		var body struct{ Type string }
+		if strings.Contains(string(m.Body), id+".") && json.Unmarshal(m.Body, &body) == nil {
+			return body.Type
+		}
+	}
+	return ""
+}
+
 func numbered(n int) string {
 	return fmt.Sprintf(`{"messaging_product":"whatsapp","to":"1555010%04d","type":"text","text":{"body":"Hello %d"}}`, n%10000, n)
 }

@@ -53,6 +53,15 @@ func (p *processes) makeNoise() *noise {
 	return n
 }
 
+// inbound delivers a message of a person.
+func (n *noise) inbound(from string) {
+	secret, _ := n.p.stack.Secrets.Current(stack.WebhookSecret)
+	for n.post("/webhook", secret, fmt.Sprintf(`{"object":"whatsapp_business_account","entry":[{"id":"W","changes":[{"field":"messages","value":{"messaging_product":"whatsapp",`+
+		`"metadata":{"phone_number_id":"1"},"messages":[{"from":%q,"id":"wamid.MIDWAY","type":"text","timestamp":"%d","text":{"body":"Hi"}}]}}]}]}`, from, time.Now().Unix())) != http.StatusOK {
+		n.p.t.Log("the person's message is delivered again")
+	}
+}
+
 func (n *noise) every(d time.Duration, do func(i int)) {
 	n.all.Go(func() {
 		tick := time.NewTicker(d)

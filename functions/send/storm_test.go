@@ -49,6 +49,20 @@ func scheduled(n int) bool { return n%8 == 6 }
 // withdrawn: half of the scheduled ones, and an eighth of all, by the queue, are cancelled.
 func withdrawn(n int) bool { return n%16 == 14 || n%8 == 5 }
 
+// replaceable: half of the messages have a fallback, and are to one person, who writes midway.
+func replaceable(n int) bool { return n%4 < 2 }
+
+// stormy is a message, and the envelope's members that it needs.
+func stormy(n int) string {
+	if !replaceable(n) {
+		return `"message":` + numbered(n)
+	}
+	return `"message":` + strings.Replace(numbered(n), fmt.Sprintf("1555010%04d", n%10000), fromMidway, 1) +
+		`,"onClosedWindow":"fallback","onUnknownWindow":"closed","fallback":` + fallback24
+}
+
+const fromMidway = "15550109999"
+
 func (s *later) is(of map[int]bool, n int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -115,7 +129,7 @@ func TestAStormOfKillsAndFaultsDoublesNothingAndLosesNothing(t *testing.T) {
 			}
 			return a
 		}
-		return p.call(http.MethodPost, "/v1/wa/message", numbered(n), "Idempotency-Key", key(n))
+		return p.call(http.MethodPost, "/v1/wa/message", "{"+stormy(n)+"}", "Idempotency-Key", key(n))
 	}
 	var callers sync.WaitGroup
 	next := make(chan int)
@@ -152,6 +166,7 @@ func TestAStormOfKillsAndFaultsDoublesNothingAndLosesNothing(t *testing.T) {
 		if n == sends/2 {
 			noise.rotate()
 			p.stack.Scheduler.Advance(time.Minute) // half of the schedules fire early
+			noise.inbound(fromMidway)
 		}
 		if n%2 == 1 {
 			ids[n] = ledger.ID("sqs", key(n))
@@ -159,7 +174,7 @@ func TestAStormOfKillsAndFaultsDoublesNothingAndLosesNothing(t *testing.T) {
 			if withdrawn(n) || n%8 == 3 {
 				more = `,"sendAt":"` + time.Now().Add(2*time.Second).Format(time.RFC3339) + `"`
 			}
-			p.enqueue(fmt.Sprintf(`{"message":%s,"idempotencyKey":%q,"reader":"default"%s}`, numbered(n), key(n), more))
+			p.enqueue(fmt.Sprintf(`{%s,"idempotencyKey":%q,"reader":"default"%s}`, stormy(n), key(n), more))
 			if withdrawn(n) {
 				cancels <- n
 			}
@@ -232,6 +247,7 @@ func (p *processes) settle(t *testing.T, ids []string, post func(int) httpAnswer
 func (p *processes) audit(t *testing.T, ids []string, kills int, later *later) {
 	t.Helper()
 	settled, held, other, gone := 0, 0, 0, 0
+	kinds := map[string]int{} // of the messages with a fallback, what left
 	for n, id := range ids {
 		times, wamid := p.posted(id)
 		var state string
@@ -253,6 +269,11 @@ func (p *processes) audit(t *testing.T, ids []string, kills int, later *later) {
 				other++ // its response was lost, and the first id that came was another's
 			} else if !strings.Contains(a.body, wamid) || strings.Contains(a.body, `"failed":true`) {
 				t.Errorf("message %d is %s, but has the id %s", n, a.body, wamid)
+			} else if replaceable(n) {
+				left := p.left(id)
+				if kinds[left]++; (left == "template") != strings.Contains(a.body, `"sent_instead":"fallback"`) {
+					t.Errorf("message %d left as %s, and is %s", n, left, a.body)
+				}
 			}
 		case times == 0 && state == "unknown":
 			held++ // killed after its claim, or cut off by a fault: said, and not sent again
@@ -263,12 +284,13 @@ func (p *processes) audit(t *testing.T, ids []string, kills int, later *later) {
 	if !p.stack.Queues.Idle("OutboundDeadLetters") {
 		t.Errorf("in the dead-letter queue: %+v", p.stack.Queues.Depth("OutboundDeadLetters"))
 	}
+	t.Logf("of those with a fallback left %v", kinds)
 	t.Logf("%d sends, %d kills: %d left once and are accepted, %d did not leave and are held as unknown, %d did not leave and are cancelled; %d were scheduled, %d of them too late",
 		len(ids), kills, settled, held, gone, len(ids)/8, len(later.refused))
 	if other > len(ids)/50 { // the true receipts have earlier times, so theirs are the first
 		t.Errorf("%d messages have another's id", other)
 	}
-	if settled == 0 || kills == 0 || gone == 0 || len(later.refused) > len(ids)/16 {
+	if settled == 0 || kills == 0 || gone == 0 || kinds["template"] == 0 || kinds["text"] == 0 || len(later.refused) > len(ids)/16 {
 		t.Error("the storm was none")
 	}
 }
