@@ -10,6 +10,8 @@ type settings struct {
 	clientsSecret string // CLIENT_KEYS_SECRET_ID: name or ARN
 	queue         string // QUEUE_URL
 	queueARN      string // QUEUE_ARN
+	bulk          string // BULK_QUEUE_URL; empty: there is no bulk lane
+	bulkARN       string // BULK_QUEUE_ARN
 	schedules     string // SCHEDULE_GROUP: name
 	scheduleRole  string // SCHEDULE_ROLE_ARN
 	scheduleDead  string // SCHEDULE_DLQ_ARN
@@ -28,6 +30,8 @@ func readSettings(lookup func(string) string) (settings, error) {
 		clientsSecret: v.Required("CLIENT_KEYS_SECRET_ID"),
 		queue:         v.Address("QUEUE_URL"),
 		queueARN:      v.Required("QUEUE_ARN"),
+		bulk:          v.Optional("BULK_QUEUE_URL"),
+		bulkARN:       v.Optional("BULK_QUEUE_ARN"),
 		schedules:     v.Required("SCHEDULE_GROUP"),
 		scheduleRole:  v.Required("SCHEDULE_ROLE_ARN"),
 		scheduleDead:  v.Required("SCHEDULE_DLQ_ARN"),

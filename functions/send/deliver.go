@@ -24,6 +24,7 @@ type delivery struct {
 	bound   string // the sender of the client's key; empty: any
 	sender  auth.Sender
 	keyErr  error  // why the sender of its row has no key
+	bulk    bool   // it waits, or waited, in the bulk lane
 	client  string // of a row that only its id named
 
 	closed api.Response    // why it may not be sent; empty where it may
@@ -73,6 +74,7 @@ func (h *handler) identify(d *delivery) {
 		panic(err) // crypto/rand ends the program instead
 	}
 	d.about = o.About()
+	d.bulk = d.bulk || o.Bulk && h.bulkARN != ""
 	r.Client, r.Payload, r.Fallback, r.IsFake, r.MMLite = o.Client, o.Body, o.Fallback, o.IsFake, o.MMLite
 	if r.Sender = d.sender.Name; o.Sender != auth.DefaultSender {
 		r.Asked = o.Sender
@@ -148,11 +150,15 @@ func (h *handler) send(ctx context.Context, d *delivery) {
 		case ledger.DoEnqueue:
 			sending, cancel := context.WithDeadline(ctx, h.until(d, enqueueLimit))
 			body := `{"id":"` + d.request.ID + `"}`
+			waits, arn := h.queue, h.queueARN
+			if d.bulk {
+				waits, arn = h.bulk, h.bulkARN
+			}
 			var err error
 			if action.At.IsZero() {
-				err = h.queue.Send(sending, body)
+				err = waits.Send(sending, body)
 			} else {
-				err = h.schedules.Put(sending, d.request.ID, action.At, h.queueARN, body)
+				err = h.schedules.Put(sending, d.request.ID, action.At, arn, body)
 			}
 			cancel()
 			if err != nil {

@@ -27,6 +27,8 @@ type handler struct {
 	table         *table.Table
 	queue         queue.Queue
 	queueARN      string
+	bulk          queue.Queue // of the bulk lane
+	bulkARN       string      // empty: there is no such lane
 	schedules     schedules
 	gateway       *gateway.Client
 	log           *telemetry.Log

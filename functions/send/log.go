@@ -10,6 +10,7 @@ import (
 
 	"connexease-functions/pkg/api"
 	"connexease-functions/pkg/ledger"
+	"connexease-functions/pkg/order"
 	"connexease-functions/pkg/telemetry"
 )
 
@@ -20,6 +21,7 @@ type line struct {
 	client   string
 	sender   string    // named in the secret
 	record   string    // SQS message id
+	bulk     bool      // the record is of the bulk lane
 	id       string    // msg_…
 	outcomes []outcome // in order; the last one gives the line its word
 	reason   reason
@@ -110,6 +112,11 @@ func (h *handler) summarise(ctx context.Context, l *line, r api.Response) {
 			metrics = append(metrics, m)
 		}
 	}
+	age := telemetry.Metric{Name: "RecordAge", Unit: telemetry.Seconds, Value: l.age.Seconds()}
+	lane := ""
+	if l.bulk { // a campaign waits for longer than an alarm about other records allows
+		age, lane = telemetry.Metric{Name: "BulkRecordAge", Unit: telemetry.Seconds, Value: l.age.Seconds()}, order.LaneBulk
+	}
 	milliseconds := func(name string, d time.Duration) telemetry.Metric {
 		return telemetry.Metric{Name: name, Unit: telemetry.Milliseconds, Value: float64(d.Microseconds()) / 1000}
 	}
@@ -117,13 +124,13 @@ func (h *handler) summarise(ctx context.Context, l *line, r api.Response) {
 		telemetry.Metric{Name: "SecretStaleness", Unit: telemetry.Seconds, Value: l.stale.Seconds()},
 		// SQS's own age leaves out a message that was received three times (Amazon SQS: "Available
 		// CloudWatch metrics for Amazon SQS", ApproximateAgeOfOldestMessage).
-		telemetry.Metric{Name: "RecordAge", Unit: telemetry.Seconds, Value: l.age.Seconds()},
+		age,
 		milliseconds("Duration", h.now().Sub(l.started)),
 		milliseconds("GatewayDuration", l.called),
 	)
 	attrs := []slog.Attr{slog.String("source", l.source), slog.String("outcome", l.outcomes[len(l.outcomes)-1].Word)}
 	for _, a := range []struct{ key, value string }{
-		{"client", l.client}, {"sender", l.sender}, {"reason", l.reason.Word}, {"code", l.code}, {"messageId", l.id}, {"recordId", l.record},
+		{"client", l.client}, {"sender", l.sender}, {"lane", lane}, {"reason", l.reason.Word}, {"code", l.code}, {"messageId", l.id}, {"recordId", l.record},
 	} {
 		if a.value != "" {
 			attrs = append(attrs, slog.String(a.key, a.value))

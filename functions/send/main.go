@@ -52,7 +52,7 @@ func build(lookup func(string) string) (*handler, error) {
 	secrets := secretsmanager.NewFromConfig(cfg)
 	clients := secret.NewCache(auth.Clients(secret.Manager{Client: secrets, ID: c.clientsSecret}), secret.DefaultLimits, time.Now)
 	senders := newSenders(auth.SendersOf(secret.Manager{Client: secrets, ID: c.gatewaySecret}))
-	senders.pace = c.pace
+	senders.pace, senders.shared = c.pace, c.bulkARN != ""
 	return &handler{
 		clients:       clients,
 		verifier:      auth.NewVerifier(clients, time.Now),
@@ -60,6 +60,8 @@ func build(lookup func(string) string) (*handler, error) {
 		table:         table.New(config.DynamoDB(cfg), c.table, c.retentionDays),
 		queue:         queue.New(cfg, c.queue),
 		queueARN:      c.queueARN,
+		bulk:          queue.New(cfg, c.bulk),
+		bulkARN:       c.bulkARN,
 		schedules:     schedule.New(cfg, c.schedules, c.scheduleRole, c.scheduleDead),
 		gateway:       client,
 		log:           telemetry.New(os.Stdout, c.function, time.Now),

@@ -18,25 +18,42 @@ type pace struct {
 	calls *rate.Limiter
 }
 
-// newPace returns one process's share of a rate; 0 means any.
-func newPace(perSecond int) pace {
+// newPaces returns one process's share of a rate, for the ordinary queue and for the bulk lane's; 0
+// means any. Two lanes share it 1:3: a campaign has the most to send.
+func newPaces(perSecond int, shared bool) [2]pace {
 	if perSecond == 0 {
-		return pace{}
+		return [2]pace{}
 	}
-	share := rate.Limit(float64(perSecond) * evenness / paced)
-	return pace{rate.NewLimiter(share, 1), rate.NewLimiter(share, 1)}
+	parts := [2]float64{1, 0}
+	if shared {
+		parts = [2]float64{0.25, 0.75}
+	}
+	var all [2]pace
+	for i, part := range parts {
+		share := rate.Limit(float64(perSecond) * part * evenness / paced)
+		all[i] = pace{rate.NewLimiter(share, 1), rate.NewLimiter(share, 1)}
+	}
+	return all
+}
+
+func (h *handler) pace(d *delivery) *pace {
+	paces := &h.senders.of(d.sender.Name).paces
+	if d.bulk {
+		return &paces[1]
+	}
+	return &paces[0]
 }
 
 // turn waits for a record's turn, before anything is claimed. ok is false where it comes too late
 // for this process; then the record is retried after wait.
 func (h *handler) turn(ctx context.Context, d *delivery) (wait time.Duration, ok bool) {
-	return h.reserve(ctx, h.senders.of(d.sender.Name).pace.turns, d.request.RespondBy.Add(-ledger.ClaimNeeds))
+	return h.reserve(ctx, h.pace(d).turns, d.request.RespondBy.Add(-ledger.ClaimNeeds))
 }
 
 // space waits for the call's distance from the one before it, where it still fits before end.
 func (h *handler) space(ctx context.Context, d *delivery, end time.Time) {
 	if d.request.Source.IsRecord() {
-		_, _ = h.reserve(ctx, h.senders.of(d.sender.Name).pace.calls, end.Add(-ledger.ShortestCall))
+		_, _ = h.reserve(ctx, h.pace(d).calls, end.Add(-ledger.ShortestCall))
 	}
 }
 

@@ -69,7 +69,7 @@ func (h *handler) handleRecords(ctx context.Context, payload []byte) ([]byte, er
 // handleRecord handles one record, and reports whether it is to be retried.
 func (h *handler) handleRecord(ctx context.Context, r *queue.Record) (retry bool) {
 	l := h.begin(sourceSQS)
-	l.record, l.age = r.ID, max(0, l.started.Sub(r.Sent(l.started)))
+	l.record, l.bulk, l.age = r.ID, h.inBulk(r), max(0, l.started.Sub(r.Sent(l.started)))
 	var wait time.Duration
 	defer func() {
 		if p := recover(); p != nil { // one record's panic must not fail the others
@@ -80,7 +80,7 @@ func (h *handler) handleRecord(ctx context.Context, r *queue.Record) (retry bool
 			delaying, cancel := context.WithTimeout(ctx, readLimit)
 			defer cancel()
 			// Without the delay it is retried after the queue's visibility timeout.
-			if err := h.queue.Delay(delaying, r, wait); err != nil && l.err == nil {
+			if err := h.queueOf(r).Delay(delaying, r, wait); err != nil && l.err == nil {
 				l.err = err
 			}
 		}
@@ -94,7 +94,7 @@ func (h *handler) handleRecord(ctx context.Context, r *queue.Record) (retry bool
 func (h *handler) deliverRecord(ctx context.Context, r *queue.Record, l *line) (retry bool, wait time.Duration) {
 	now := h.now()
 	o, id, refused := order.FromRecord(r)
-	d := delivery{order: o, request: ledger.Request{Source: ledger.Record, Sent: r.Sent(now)}}
+	d := delivery{order: o, bulk: h.inBulk(r), request: ledger.Request{Source: ledger.Record, Sent: r.Sent(now)}}
 	d.request.ProcessEnds = h.processEnds(ctx)
 	d.request.RespondBy = d.request.ProcessEnds.Add(-answerMargin)
 	age := now.Sub(d.request.Sent)
@@ -111,6 +111,9 @@ func (h *handler) deliverRecord(ctx context.Context, r *queue.Record, l *line) (
 	case o.Summary.Receipt && over:
 		l.add(outcomeExpired)
 		return false, 0
+	}
+	if o.Bulk && h.bulkARN != "" && !d.bulk && !timed && !over {
+		return h.changeLane(ctx, r, &o, l)
 	}
 	d.request.ID = id
 	// What has expired is recorded instead of sent, which needs no key.

@@ -20,6 +20,8 @@ type senders struct {
 	cache *secret.Cache[auth.Senders]
 	now   func() time.Time
 	pace  int // calls per second of a sender's queue records; 0: any
+	// shared reports that there is a bulk lane, with which the ordinary queue shares the pace.
+	shared bool
 
 	mu     sync.Mutex
 	memory map[string]*memory // by name; the secret has few
@@ -32,7 +34,7 @@ const unnamed = "?"
 type memory struct {
 	early *secret.Cooldown // of refreshes after a refusal of its key
 	pause pause
-	pace  pace
+	paces [2]pace // of the ordinary queue and of the bulk lane's
 }
 
 func newSenders(load func(context.Context) (auth.Senders, error)) *senders {
@@ -44,7 +46,7 @@ func (s *senders) of(name string) *memory {
 	defer s.mu.Unlock()
 	m := s.memory[name]
 	if m == nil {
-		m = &memory{early: secret.NewCooldown(keyCooldown, 1, s.now), pace: newPace(s.pace)}
+		m = &memory{early: secret.NewCooldown(keyCooldown, 1, s.now), paces: newPaces(s.pace, s.shared)}
 		s.memory[name] = m
 	}
 	return m

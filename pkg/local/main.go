@@ -82,7 +82,7 @@ func run(givenPort string, backends bool, database, givenState, forward string, 
 	seen := &summaries{next: logs}
 	s, err := stack.Start(ctx, stack.Options{
 		Root: ".", State: state, Port: port, Backends: backends, DynamoDB: database,
-		Overrides: map[string]string{"OptOutWords": optOutWords, "OptInWords": optInWords},
+		Overrides: map[string]string{"OptOutWords": optOutWords, "OptInWords": optInWords, "BulkLane": "yes"},
 		Progress:  func(line string) { fmt.Println(line) }, Logs: seen,
 		Observe:           func(x httpapi.Exchange) { printExchange(x, seen) },
 		ObserveBatch:      func(b stack.Batch) { printBatch(b, seen) },
@@ -147,6 +147,7 @@ func writeEnvironment(s *stack.Stack, state, controlURL string) error {
 	env["CONTROL_URL"] = controlURL
 	env["GATEWAY_URL"] = s.GatewayURL
 	env["QUEUE_URL"] = s.QueueURL
+	env["BULK_QUEUE_URL"] = s.Queues.URL("BulkQueue")
 	env["TABLE_NAME"] = s.TableName
 	env["WEBHOOK_SECRET"] = secret
 	env["CLIENT_KEY"] = s.ClientKey()

@@ -112,7 +112,7 @@ func TestAMessageFromEverySourceIsSentOnceAndCalledBackAsRead(t *testing.T) {
 		Queues map[string]struct{ Visible, Delayed int }
 	}
 	r.JSON(http.MethodGet, "/queues", "", &queues)
-	if q, there := queues.Queues["OutboundQueue"]; !there || q.Visible+q.Delayed != 0 || len(queues.Queues) != 7 {
+	if q, there := queues.Queues["OutboundQueue"]; !there || q.Visible+q.Delayed != 0 || len(queues.Queues) != 9 {
 		t.Errorf("queues are %+v", queues)
 	}
 

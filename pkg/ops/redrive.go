@@ -32,6 +32,7 @@ whole table.
     FailedInvocations    direct invocations are invoked again with their payload; only
                          EventBridge events are put on the outbound queue
     OutboundDeadLetters  records return to the outbound queue under their original keys
+    BulkDeadLetters      the same, in the bulk lane
     OverflowDeadLetters  events return to the overflow queue
     ScheduleDeadLetters  scheduled records go on the outbound queue
 

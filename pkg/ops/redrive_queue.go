@@ -170,13 +170,13 @@ func (r *redrive) plan(q deadQueue, id, body string) plan {
 		return r.failedInvocation(body)
 	case q.name == scheduleDead:
 		return scheduled(body)
-	case q.of == outboundQueue:
+	case q.of == outboundQueue || q.of == bulkQueue:
 		return plan{kind: "record", queue: q.of, body: underItsKey(body, id)}
 	}
 	return plan{kind: "message", queue: q.of, body: body}
 }
 
-const outboundQueue = "OutboundQueue"
+const outboundQueue, bulkQueue = "OutboundQueue", "BulkQueue"
 
 // scheduled plans for what EventBridge Scheduler could not deliver: the message itself, or the call
 // that failed, with its members QueueUrl and MessageBody (AWS: EventBridge Scheduler, "Configuring

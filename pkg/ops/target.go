@@ -67,7 +67,7 @@ type target struct {
 func (p *program) find(ctx context.Context) (*target, error) {
 	t := &target{name: p.stack}
 	var err error
-	if t.tpl, err = template.Load(p.template, nil); err != nil {
+	if t.tpl, err = template.Load(p.template, map[string]string{"BulkLane": "yes"}); err != nil {
 		return nil, err
 	}
 	if p.stack == local {

@@ -63,9 +63,9 @@ func (o *Order) envelope(body []byte, f faults) *api.Response {
 	}
 	for name := range members {
 		switch name {
-		case "message", keyMember, "validFor", "onUnknown", "reader", "isFake", "mmlite", "contact", "group", "sender", "onClosedWindow", "onUnknownWindow", "campaign", "sendAt", "after", "fallback", memberPurpose:
+		case "message", keyMember, "validFor", "onUnknown", "reader", "isFake", "mmlite", "contact", "group", "sender", "onClosedWindow", "onUnknownWindow", "campaign", "sendAt", "after", "fallback", "lane", memberPurpose:
 		default:
-			const known = "absent: an envelope has message, idempotencyKey, validFor, onUnknown, reader, contact, group, sender, isFake, mmlite, onClosedWindow, onUnknownWindow, campaign, sendAt, after, fallback, purpose"
+			const known = "absent: an envelope has message, idempotencyKey, validFor, onUnknown, reader, contact, group, sender, isFake, mmlite, onClosedWindow, onUnknownWindow, campaign, sendAt, after, fallback, lane, purpose"
 			if len(f) < mostUnknown && memberForm.MatchString(name) {
 				f.add(name, known)
 			} else { // it may be anything, of any length
@@ -92,6 +92,9 @@ func (o *Order) envelope(body []byte, f faults) *api.Response {
 	}
 	if given(members["sender"]) {
 		o.setSender(text("sender"), "sender", f)
+	}
+	if given(members["lane"]) {
+		o.setLane(text("lane"), "lane", f)
 	}
 	if given(members["campaign"]) {
 		if o.Campaign = text("campaign"); !auth.ValidClient(o.Campaign) {

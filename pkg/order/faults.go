@@ -70,6 +70,7 @@ var places = map[string]struct{ query, header string }{
 	"onclosedwindow":  {header: "On-Closed-Window"},
 	"onunknownwindow": {header: "On-Unknown-Window"},
 	"sendat":          {header: "Send-At"},
+	"lane":            {header: "Lane"},
 }
 
 // lettersOf leaves a name's ASCII letters and digits, in lower case, without the x of X-Name.

@@ -63,6 +63,10 @@ func FromHTTP(r api.Request, client string) (Order, *api.Response) {
 		said("Sender", "sender", sender == o.Sender)
 		o.setSender(sender, "Sender", f)
 	}
+	if lane, there := r.HasHeader("lane"); there {
+		said("Lane", "lane", o.Bulk == (lane == LaneBulk))
+		o.setLane(lane, "Lane", f)
+	}
 	if choice := strings.ToLower(r.Header("on-unknown")); choice != "" {
 		said("On-Unknown", "onUnknown", choice == string(o.OnUnknown))
 		o.setOnUnknown(choice, "On-Unknown", f)

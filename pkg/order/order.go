@@ -28,6 +28,7 @@ type Order struct {
 	Sender         string // that the request names; empty: none
 	Campaign       string // that the message is sent for; empty: none. A choice about it, not part of the request
 	Purpose        string // one of the purposes; empty: none. Like Campaign not part of the request
+	Bulk           bool   // it waits in the bulk lane
 	IsFake, MMLite bool
 	Async          bool          // the caller waits only until it is queued
 	OnUnknown      ledger.Choice // empty: the default
@@ -200,12 +201,24 @@ func (o *Order) checkTogether(waits bool, f faults) {
 	if _, said := f["fallback"]; !said && (o.OnClosedWindow == WindowFallback) != (o.Fallback != nil) {
 		f.add("fallback", ruleFallback)
 	}
+	if o.Bulk && !waits {
+		f.add("lane", "absent where the caller waits: a lane is for what is queued or scheduled")
+	}
 	switch {
 	case o.After == "":
 	case o.Key != "" && o.After == ledger.ID(o.Scope, o.Key):
 		f.add("after", "another message: none is sent before itself")
 	case !waits:
 		f.add("after", "absent where the caller waits: only what is queued or scheduled can")
+	}
+}
+
+// LaneBulk is the lane of a caller's campaigns.
+const LaneBulk = "bulk"
+
+func (o *Order) setLane(value, path string, f faults) {
+	if o.Bulk = value == LaneBulk; !o.Bulk {
+		f.add(path, LaneBulk+", or absent")
 	}
 }
 

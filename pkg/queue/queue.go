@@ -46,6 +46,7 @@ type Record struct {
 	ID         string `json:"messageId"`
 	Handle     string `json:"receiptHandle"`
 	Body       string `json:"body"`
+	Source     string `json:"eventSourceARN"` // its queue's ARN
 	Attributes struct {
 		Sent string `json:"SentTimestamp"`
 	} `json:"attributes"`

@@ -27,7 +27,7 @@ var allowed = map[string]bool{
 	"requestId": true, "fix": true, "FunctionName": true, "_aws": true,
 	"outcome": true, "reason": true, "status": true, "error": true, "operation": true,
 	"events": true, "bytes": true,
-	"source": true, "client": true, "sender": true, "code": true, "messageId": true, "recordId": true,
+	"source": true, "client": true, "sender": true, "lane": true, "code": true, "messageId": true, "recordId": true,
 }
 
 // Unit of a metric (Amazon CloudWatch: MetricDatum).

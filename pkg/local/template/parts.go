@@ -84,6 +84,22 @@ func (t *Template) Functions() ([]Function, error) {
 		all = append(all, f)
 		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	err = t.resources("AWS::Lambda::EventSourceMapping", func(id string, n *yaml.Node) error {
+		m, enabled, err := t.mapping(n, "EventSourceArn")
+		if err != nil || !enabled {
+			return err
+		}
+		for i := range all {
+			if name := Find(n, "Properties", "FunctionName"); name != nil && name.Value == all[i].Name {
+				all[i].Mappings = append(all[i].Mappings, m)
+				return nil
+			}
+		}
+		return t.at(n, "%s is of no function of this template", id)
+	})
 	return all, err
 }
 
@@ -101,7 +117,7 @@ func (t *Template) event(e *yaml.Node, f *Function) error {
 		}
 		f.Routes = append(f.Routes, Route{strings.ToUpper(method.Value), path.Value})
 	case kind.Value == "SQS":
-		m, enabled, err := t.mapping(e)
+		m, enabled, err := t.mapping(e, "Queue")
 		if err != nil {
 			return err
 		}

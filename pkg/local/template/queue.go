@@ -80,8 +80,8 @@ func (t *Template) target(n *yaml.Node, name, kind string) (string, error) {
 	return t.attributeOf(n, name, "Arn", kind)
 }
 
-// mapping reads a function's SQS event.
-func (t *Template) mapping(e *yaml.Node) (m simsqs.Mapping, enabled bool, err error) {
+// mapping reads a function's SQS event, or a mapping on its own; queue names its property.
+func (t *Template) mapping(e *yaml.Node, queue string) (m simsqs.Mapping, enabled bool, err error) {
 	p := Find(e, "Properties")
 	if p == nil {
 		return m, false, t.at(e, "the SQS event has no Properties")
@@ -92,7 +92,7 @@ func (t *Template) mapping(e *yaml.Node) (m simsqs.Mapping, enabled bool, err er
 	if filter := Find(p, "FilterCriteria"); filter != nil {
 		return m, false, t.at(filter, "FilterCriteria is not supported on a laptop")
 	}
-	if m.Queue, err = t.target(p, "Queue", "AWS::SQS::Queue"); err != nil {
+	if m.Queue, err = t.target(p, queue, "AWS::SQS::Queue"); err != nil {
 		return m, false, err
 	}
 	if m.BatchSize, err = t.whole(Find(p, "BatchSize"), "BatchSize", 0); err != nil {

@@ -42,6 +42,18 @@ func TestParameterDescriptionsStateTheirCosts(t *testing.T) {
 	}
 }
 
+func TestTheBulkLaneStatesItsCost(t *testing.T) {
+	tpl, err := template.Load(root+"template.yaml", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	alarms := stack(t, map[string]string{"BulkLane": "yes"}).alarms() - stack(t, nil).alarms()
+	want := fmt.Sprintf("about $%.2f a month, its alarms $%.2f", float64(idlePolls)/2/1e6*queueRequest, alarms)
+	if text := template.Find(tpl.Root(), "Parameters", "BulkLane", "Description"); text == nil || !strings.Contains(text.Value, want) {
+		t.Errorf("BulkLane does not say %s", want)
+	}
+}
+
 func TestReadmeHasTheComputedCosts(t *testing.T) {
 	samconfig, err := os.ReadFile(root + "samconfig.toml")
 	if err != nil {

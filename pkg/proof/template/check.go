@@ -73,13 +73,24 @@ func ref(n *yaml.Node) string {
 	return n.Value
 }
 
+// whole returns what a node is in a stack with everything that is optional: an !If's first branch.
+func whole(n *yaml.Node) *yaml.Node {
+	if n != nil && n.Tag == "!If" && len(n.Content) == 3 {
+		return n.Content[1]
+	}
+	return n
+}
+
 // list returns a sequence's nodes, or the node alone.
-func list(n *yaml.Node) []*yaml.Node {
+func list(n *yaml.Node) (all []*yaml.Node) {
 	switch {
 	case n == nil:
 		return nil
 	case n.Kind == yaml.SequenceNode:
-		return n.Content
+		for _, one := range n.Content {
+			all = append(all, whole(one))
+		}
+		return all
 	}
 	return []*yaml.Node{n}
 }

@@ -143,11 +143,18 @@ func times(p *proof) (faults []string) {
 		}
 		_ = each(find(n, "Properties", "Events"), func(name string, e *yaml.Node) error {
 			if ref(find(e, "Type")) == "SQS" {
-				for _, f := range p.mappingTimes(id, find(e, "Properties"), timeout, c) {
+				for _, f := range p.mappingTimes(id, ref(find(e, "Properties", "Queue")), find(e, "Properties"), timeout, c) {
 					fault("%s.%s: %s", id, name, f)
 				}
 			}
 			return nil
+		})
+		p.every("AWS::Lambda::EventSourceMapping", func(name string, m *yaml.Node) {
+			if m = find(m, "Properties"); ref(find(m, "FunctionName")) == "${"+id+"}" {
+				for _, f := range p.mappingTimes(id, ref(find(m, "EventSourceArn")), m, timeout, c) {
+					fault("%s: %s", name, f)
+				}
+			}
 		})
 	}), faults...)
 }
@@ -163,9 +170,9 @@ var atOnce = map[string]struct {
 	"WebhookFunction": {"parallelDrains", false},
 }
 
-func (p *proof) mappingTimes(id string, m *yaml.Node, timeout time.Duration, c *code) (faults []string) {
+func (p *proof) mappingTimes(id, source string, m *yaml.Node, timeout time.Duration, c *code) (faults []string) {
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
-	queue, ok := p.refersTo(ref(find(m, "Queue")), "Arn", "AWS::SQS::Queue")
+	queue, ok := p.refersTo(source, "Arn", "AWS::SQS::Queue")
 	if !ok {
 		return []string{"its queue is not in this template"}
 	}

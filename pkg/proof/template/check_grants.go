@@ -70,6 +70,7 @@ func (p *proof) needed(n *yaml.Node, c *code) (all map[string]string, faults []s
 	// The resources are those named in the function's environment.
 	given := map[string][]string{}
 	_ = each(find(n, "Properties", "Environment", "Variables"), func(_ string, v *yaml.Node) error {
+		v = whole(v)
 		if id, ok := p.refersTo(ref(v), "", "AWS::DynamoDB::Table"); ok {
 			given["dynamodb"] = append(given["dynamodb"], "${"+id+".Arn}")
 		}
@@ -132,6 +133,11 @@ func (p *proof) needed(n *yaml.Node, c *code) (all map[string]string, faults []s
 			onBehalf(ref(find(e, "Properties", "Queue")), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 		}
 		return nil
+	})
+	p.every("AWS::Lambda::EventSourceMapping", func(_ string, m *yaml.Node) {
+		if name, ok := p.refersTo(ref(find(m, "Properties", "FunctionName")), "", "AWS::Serverless::Function"); ok && find(p.Root(), "Resources", name) == n {
+			onBehalf(ref(find(m, "Properties", "EventSourceArn")), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+		}
 	})
 	if failed := find(n, "Properties", "EventInvokeConfig", "DestinationConfig", "OnFailure", "Destination"); failed != nil {
 		onBehalf(ref(failed), "sqs:SendMessage")

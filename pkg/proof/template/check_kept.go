@@ -104,7 +104,7 @@ func queuesAreKept(p *proof) (faults []string) {
 					tls[ref(r)] = true
 				}
 			case effect == "Allow" && ref(find(principal, "Service")) == "events.amazonaws.com" && ref(find(s, "Action")) == "sqs:SendMessage" &&
-				ref(find(s, "Resource")) == "${OutboundQueue.Arn}" &&
+				slices.Contains([]string{"${OutboundQueue.Arn}", "${BulkQueue.Arn}"}, ref(find(s, "Resource"))) &&
 				ref(find(s, "Condition", "ArnLike", "aws:SourceArn")) == "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/*":
 			default:
 				faults = append(faults, id+": a statement allows more than rules of this account, or something else")
@@ -126,12 +126,18 @@ func queuesAreKept(p *proof) (faults []string) {
 			faults = append(faults, id+" accepts requests without TLS")
 		}
 	})
-	for _, id := range []string{"OverflowQueue", "OutboundQueue", "FailedInvocations", "EventDeadLetters", "ScheduleDeadLetters"} { // dead-letter queue of no queue
+	for _, id := range []string{"OverflowQueue", "OutboundQueue", "FailedInvocations", "EventDeadLetters", "ScheduleDeadLetters", "BulkQueue"} { // dead-letter queue of no queue
 		faults = append(faults, must(id, find(p.Root(), "Resources", id), map[string]string{"Properties/RedriveAllowPolicy/redrivePermission": "denyAll"})...)
 	}
-	return append(faults, must("OutboundQueue", find(p.Root(), "Resources", "OutboundQueue"), map[string]string{
-		"Properties/RedrivePolicy/deadLetterTargetArn": "${OutboundDeadLetters.Arn}",
-	})...)
+	for _, lane := range []string{"Outbound", "Bulk"} {
+		faults = append(faults, must(lane+"Queue", find(p.Root(), "Resources", lane+"Queue"), map[string]string{
+			"Properties/RedrivePolicy/deadLetterTargetArn": "${" + lane + "DeadLetters.Arn}",
+		})...)
+	}
+	for _, id := range []string{"BulkQueue", "BulkDeadLetters", "BulkQueuePolicy", "BulkDeadLettersPolicy", "BulkMapping"} { // off: no resource, no cost
+		faults = append(faults, must(id, find(p.Root(), "Resources", id), map[string]string{"Condition": "HasBulkLane"})...)
+	}
+	return append(faults, must("BulkLane", find(p.Root(), "Parameters", "BulkLane"), map[string]string{"Default": "no"})...)
 }
 
 // schedules: EventBridge Scheduler may put records into the outbound queue, and what it cannot
@@ -156,7 +162,7 @@ func schedules(p *proof) (faults []string) {
 			}
 		}
 	}
-	want := map[string]bool{"Allow sqs:SendMessage on ${OutboundQueue.Arn}": true, "Allow sqs:SendMessage on ${ScheduleDeadLetters.Arn}": true}
+	want := map[string]bool{"Allow sqs:SendMessage on ${OutboundQueue.Arn}": true, "Allow sqs:SendMessage on ${BulkQueue.Arn}": true, "Allow sqs:SendMessage on ${ScheduleDeadLetters.Arn}": true}
 	if !maps.Equal(granted, want) {
 		faults = append(faults, fmt.Sprintf("ScheduleRole grants %q, not %q", joined(granted), joined(want)))
 	}

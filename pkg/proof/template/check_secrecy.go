@@ -93,6 +93,9 @@ func names(p *proof) (faults []string) {
 			if _, refers := p.refersTo(ref(v), "", "AWS::Logs::LogGroup"); refers && kind == "AWS::Logs::MetricFilter" {
 				return nil
 			}
+			if _, refers := p.refersTo(ref(v), "", "AWS::Serverless::Function"); refers && kind == "AWS::Lambda::EventSourceMapping" {
+				return nil
+			}
 			if is && !strings.Contains(ref(v), "${AWS::StackName}") {
 				faults = append(faults, fmt.Sprintf("%s has the fixed %s %q", id, name, ref(v)))
 			}
