@@ -152,7 +152,7 @@ try: needs-go ## deliver every JSON body of a folder to a stack of its own, prin
 bench: needs-go ## measure speed, memory and sizes, as ratios in one run
 	@go run ./pkg/proof/bench
 
-lanes: needs-go ## measure a queue's pace under a rate limit
+lanes: needs-go ## measure a queue's pace under a rate limit, and what a campaign delays
 	@$(call built,./pkg/proof/lanes) exec .local/bin/lanes
 
 oracles: needs-go needs-oracles $(ORACLES)/ready ## compare the simulators with AWS's Event Ruler and with moto (Java 17 JDK, Maven, Python)

@@ -15,11 +15,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"connexease-functions/pkg/ledger"
 	"connexease-functions/pkg/local/sim/connexease"
+	simsqs "connexease-functions/pkg/local/sim/sqs"
 	"connexease-functions/pkg/proof/harness"
 )
 
@@ -45,8 +47,12 @@ func (w *world) enqueue(body string) (id string) {
 // what is not reported is deleted. It returns what was received, and what is retried.
 func (w *world) poll() (came []types.Message, again []string) {
 	w.t.Helper()
+	return w.pollOf("outbound")
+}
 
-	messages := harness.Receive(w.t, w.queues, w.client, "outbound")
+func (w *world) pollOf(queue string) (came []types.Message, again []string) {
+	w.t.Helper()
+	messages := harness.Receive(w.t, w.queues, w.client, queue)
 	if len(messages) == 0 {
 		return nil, nil
 	}
@@ -54,6 +60,7 @@ func (w *world) poll() (came []types.Message, again []string) {
 	for _, m := range messages {
 		records = append(records, map[string]any{
 			"messageId": m.MessageId, "receiptHandle": m.ReceiptHandle, "body": m.Body, "attributes": m.Attributes, "eventSource": "aws:sqs",
+			"eventSourceARN": simsqs.ARN(queue),
 		})
 	}
 	again = w.batch(records)
@@ -61,7 +68,7 @@ func (w *world) poll() (came []types.Message, again []string) {
 		if slices.Contains(again, *m.MessageId) {
 			continue
 		}
-		if _, err := w.client.DeleteMessage(w.t.Context(), &sqs.DeleteMessageInput{QueueUrl: w.queueURL(), ReceiptHandle: m.ReceiptHandle}); err != nil {
+		if _, err := w.client.DeleteMessage(w.t.Context(), &sqs.DeleteMessageInput{QueueUrl: aws.String(w.queues.URL(queue)), ReceiptHandle: m.ReceiptHandle}); err != nil {
 			w.t.Fatal(err)
 		}
 	}

@@ -1,15 +1,19 @@
-// Command lanes measures on a stack of its own what QueueSendsPerSecond makes of a Gateway's rate
-// limit: make lanes.
+// Command lanes measures on stacks of its own what QueueSendsPerSecond makes of a Gateway's rate
+// limit, and how long a campaign in the bulk lane delays a one-time password: make lanes.
 package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -127,6 +131,77 @@ func pace(ctx context.Context, messages, limit, perSecond int) error {
 	return nil
 }
 
+// campaign sends a campaign in the bulk lane, and meanwhile one password a second, which waits in
+// the ordinary queue.
+func campaign(ctx context.Context, messages, perSecond int) error {
+	l, err := open(ctx, map[string]string{"QueueSendsPerSecond": fmt.Sprint(perSecond), "BulkLane": "yes"})
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	waiting, cancel := context.WithTimeout(ctx, 20*time.Minute)
+	defer cancel()
+	if err := l.warm(waiting); err != nil {
+		return err
+	}
+	for n := range messages {
+		if err := l.Enqueue(ctx, "BulkQueue", []byte(message(n))); err != nil {
+			return err
+		}
+	}
+	var asked []time.Time
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for len(l.Gateway.Messages()) < warming+messages {
+		asked = append(asked, time.Now())
+		if err := l.password(waiting, len(asked)-1); err != nil {
+			return err
+		}
+		<-tick.C
+	}
+	if _, err := l.times(waiting, warming+messages+len(asked)); err != nil {
+		return err
+	}
+	var delays []time.Duration
+	for _, m := range l.Gateway.Messages() {
+		var sent struct{ Text struct{ Body string } }
+		_ = json.Unmarshal(m.Body, &sent)
+		var n int
+		if _, err := fmt.Sscanf(sent.Text.Body, password, &n); err == nil && n < len(asked) {
+			delays = append(delays, m.Time.Sub(asked[n]))
+		}
+	}
+	slices.Sort(delays)
+	if len(delays) == 0 {
+		return errors.New("no password left")
+	}
+	fmt.Printf("BulkLane=yes QueueSendsPerSecond=%d: %d messages of a campaign in %.0f s, %d times 429; meanwhile %d one-time passwords took p50 %.2f s, p99 %.2f s\n",
+		perSecond, messages, time.Since(asked[0]).Seconds(), l.limited.Load(), len(delays),
+		delays[len(delays)/2].Seconds(), delays[len(delays)*99/100].Seconds())
+	return nil
+}
+
+const password = "Your code is %d"
+
+func (l *lanes) password(ctx context.Context, n int) error {
+	body := fmt.Sprintf(`{"messaging_product":"whatsapp","to":"15550100002","type":"text","text":{"body":"`+password+`"}}`, n)
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, l.APIURL+"/v1/wa/message", strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Authorization", "Bearer "+l.ClientKey())
+	r.Header.Set("Prefer", "respond-async")
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	_ = answer.Body.Close()
+	if answer.StatusCode != http.StatusAccepted {
+		return fmt.Errorf("a password was not queued: %d", answer.StatusCode)
+	}
+	return nil
+}
+
 func run(ctx context.Context) error {
 	const messages, limit = 300, 20
 	for _, perSecond := range []int{0, limit} {
@@ -134,5 +209,5 @@ func run(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return campaign(ctx, 5000, 60)
 }
