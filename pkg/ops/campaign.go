@@ -32,6 +32,7 @@ func campaignCommand(p *program) *cobra.Command {
 		},
 	}
 	all.PersistentFlags().StringVar(&c.name, "name", "", "name of the campaign")
+	all.PersistentFlags().StringVar(&c.lane, "lane", "", "bulk, to pause or resume the bulk lane instead of the ordinary queue")
 	const reads = "dynamodb:DescribeTable dynamodb:Scan dynamodb:Query"
 	const switches = "lambda:ListEventSourceMappings lambda:UpdateEventSourceMapping"
 	var actions []string
@@ -43,7 +44,7 @@ func campaignCommand(p *program) *cobra.Command {
 			"Count a campaign's messages by what became of them, as look-up does: each message's row and\n" +
 				"statuses. It reads the whole table, and then each message.", reads, c.show},
 		{"pause", "Stop sending what waits in the queue, of this campaign and of all others",
-			"Disable the mapping between the outbound queue and the send function, after asking for the\n" +
+			"Disable the mapping between a lane's queue and the send function, after asking for the\n" +
 				"campaign's name to be typed. A queue has one mapping: everything that waits in it stops, of this\n" +
 				"campaign or not. What is sent over HTTP or by direct invocation without waiting goes on. Records wait\n" +
 				"for up to 14 days, and messages whose validity ends meanwhile expire.", switches, func(ctx context.Context, t *target) error { return c.flow(ctx, t, false) }},
@@ -76,6 +77,7 @@ func campaignCommand(p *program) *cobra.Command {
 type campaign struct {
 	*program
 	name string
+	lane string // that pause and resume are about; empty: the ordinary queue
 }
 
 // readUnit is what one unit of strongly consistent reading covers (Amazon DynamoDB: "Read

@@ -23,16 +23,20 @@ const (
 // flow enables or disables the mapping of the queue that the campaign waits in, and returns once
 // that is so.
 func (c *campaign) flow(ctx context.Context, t *target, enable bool) error {
-	m, err := t.mapping(ctx, outboundQueue)
+	queue, known := map[string]string{"": outboundQueue, "bulk": bulkQueue}[c.lane]
+	if !known {
+		return errors.New("the lane is bulk, or left out for the ordinary queue: -lane (LANE for make)")
+	}
+	m, err := t.mapping(ctx, queue)
 	if err != nil {
 		return err
 	}
-	want, is := mappingEnabled, "enabled: what waits in "+outboundQueue+" is sent"
+	want, is := mappingEnabled, "enabled: what waits in "+queue+" is sent"
 	if !enable {
-		want, is = mappingDisabled, "disabled: nothing of "+outboundQueue+" is sent. Undo it with resume"
+		want, is = mappingDisabled, "disabled: nothing of "+queue+" is sent. Undo it with resume"
 		if aws.ToString(m.State) != want && !c.confirm(fmt.Sprintf("This disables the mapping %s of %s: campaign %s and everything else that waits there stops until it is resumed, "+
 			"and expires when its validity ends. HTTP requests that wait for their response go on. Type %s to pause it: ",
-			aws.ToString(m.UUID), outboundQueue, c.name, c.name), c.name) {
+			aws.ToString(m.UUID), queue, c.name, c.name), c.name) {
 			return errors.New("nothing was paused")
 		}
 	}
@@ -43,18 +47,18 @@ func (c *campaign) flow(ctx context.Context, t *target, enable bool) error {
 			_, err := t.lambda().UpdateEventSourceMapping(ctx, &lambda.UpdateEventSourceMappingInput{UUID: m.UUID, Enabled: &enable})
 			// One that is changing already is asked again.
 			if changing := new(types.ResourceInUseException); err != nil && !errors.As(err, &changing) {
-				return fmt.Errorf("the mapping of %s was not changed: %w", outboundQueue, why(err))
+				return fmt.Errorf("the mapping of %s was not changed: %w", queue, why(err))
 			}
 			asked = err == nil
 		}
 		if err := pause.For(ctx, poll); err != nil {
-			return fmt.Errorf("the mapping of %s is changing, and was not waited for: %w", outboundQueue, err)
+			return fmt.Errorf("the mapping of %s is changing, and was not waited for: %w", queue, err)
 		}
-		if m, err = t.mapping(ctx, outboundQueue); err != nil {
+		if m, err = t.mapping(ctx, queue); err != nil {
 			return err
 		}
 	}
-	c.printf("The mapping %s of %s is %s.\n", aws.ToString(m.UUID), outboundQueue, is)
+	c.printf("The mapping %s of %s is %s.\n", aws.ToString(m.UUID), queue, is)
 	return nil
 }
 

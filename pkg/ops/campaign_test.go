@@ -193,6 +193,7 @@ func TestAnInterruptedCancellationGoesOnWhereItWas(t *testing.T) {
 func TestPausingADeployedStackDisablesTheMappingOfItsQueue(t *testing.T) {
 	c := &cloud{resources: map[string][2]string{
 		sendID: {"demo-SendFunction-1", "AWS::Lambda::Function"}, outboundQueue: {"https://sqs.us-east-1.amazonaws.com/1/demo-OutboundQueue-1", "AWS::SQS::Queue"},
+		bulkQueue: {"https://sqs.us-east-1.amazonaws.com/1/demo-OutboundQueue-12", "AWS::SQS::Queue"},
 	}}
 	api := simlambda.NewInvokeAPI(nil, nil, nil)
 	t.Cleanup(api.Close)
@@ -214,6 +215,12 @@ func TestPausingADeployedStackDisablesTheMappingOfItsQueue(t *testing.T) {
 		if out, err := ops(t, t.TempDir(), "demo", "spring\n", "campaign", step.do, "-name", "spring"); err != nil || !strings.Contains(out, step.said) || state() != step.want {
 			t.Errorf("%s: %v %s, the mappings are %s", step.do, err, out, state())
 		}
+	}
+	if out, err := ops(t, t.TempDir(), "demo", "spring\n", "campaign", "pause", "-name", "spring", "-lane", "bulk"); err != nil || !strings.Contains(out, "BulkQueue is disabled") || state() != `"State":"Disabled" "State":"Enabled"` {
+		t.Errorf("%v %s, the mappings are %s", err, out, state())
+	}
+	if out, err := ops(t, t.TempDir(), "demo", "", "campaign", "pause", "-name", "spring", "-lane", "fast"); err == nil || !strings.Contains(out, "The lane is bulk") {
+		t.Errorf("%v %s", err, out)
 	}
 	delete(c.resources, outboundQueue)
 	if out, err := ops(t, t.TempDir(), "demo", "", "campaign", "resume", "-name", "spring"); err == nil || !strings.Contains(out, "has no mapping of OutboundQueue") {
