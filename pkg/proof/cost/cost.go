@@ -23,7 +23,7 @@ const (
 )
 
 // Prices in US dollars, us-east-1, without free tiers (AWS's pricing pages of Amazon API
-// Gateway, AWS Lambda, Amazon DynamoDB, Amazon SQS, Amazon CloudWatch, AWS Secrets
+// Gateway, AWS Lambda, Amazon DynamoDB, Amazon SQS, Amazon EventBridge Scheduler, Amazon CloudWatch, AWS Secrets
 // Manager, as of PricesOf).
 const (
 	PricesOf = "November 2026"
@@ -34,6 +34,7 @@ const (
 	writeUnit     = 0.625        // a million
 	readUnit      = 0.125        // a million
 	queueRequest  = 0.40         // a million
+	schedule      = 1.00         // a million
 	logGB         = 0.50
 	secretMonth   = 0.40
 	alarmMonth    = 0.10 // per metric
@@ -95,6 +96,10 @@ func Kinds() []Kind {
 			"sends over HTTP that wait in the queue", httpAPI, invocations(webhookSeconds) + invocations(sendSeconds),
 			(QueueWrites + ClaimWrites + OutcomeWrites) * writeUnit, queueRequests * queueRequest, out, 2 * log,
 		},
+		{
+			"sends over HTTP that are scheduled", httpAPI, invocations(webhookSeconds) + invocations(sendSeconds),
+			(QueueWrites + ClaimWrites + OutcomeWrites) * writeUnit, schedule + queueRequests*queueRequest, out, 2 * log,
+		},
 		{"refused requests", httpAPI, invocations(0.002), 0, 0, 0, log},
 	}
 }
@@ -102,7 +107,7 @@ func Kinds() []Kind {
 // Table returns README's table of dollars per million.
 func Table() string {
 	var b strings.Builder
-	b.WriteString("| a million | API Gateway | Lambda | DynamoDB | SQS | events out | logs | total |\n|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("| a million | API Gateway | Lambda | DynamoDB | SQS, Scheduler | events out | logs | total |\n|---|---|---|---|---|---|---|---|\n")
 	for _, k := range Kinds() {
 		fmt.Fprintf(&b, "| %s | %.2f | %.2f | %.2f | %.2f | %.2f | %.2f | **%.2f** |\n", k.Name, k.API, k.Lambda, k.Table, k.SQS, k.Out, k.Log, k.All())
 	}
