@@ -46,18 +46,20 @@ type schedules interface {
 	Remove(ctx context.Context, id string, at time.Time) error
 }
 
-// The sources of events, as logs show them.
+// source is where an event comes from, as logs show it.
+type source string
+
 const (
-	sourceHTTP   = "http"
-	sourceSQS    = "sqs"
-	sourceEvent  = "event"
-	sourceDirect = "direct"
+	sourceHTTP   source = "http"
+	sourceSQS    source = "sqs"
+	sourceEvent  source = "event"
+	sourceDirect source = "direct"
 )
 
 // Invoke implements lambda.Handler.
 func (h *handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
-	source, why := discriminate(payload)
-	switch source {
+	from, why := discriminate(payload)
+	switch from {
 	case sourceHTTP:
 		return h.serveHTTP(ctx, payload)
 	case sourceSQS:
@@ -91,7 +93,7 @@ var (
 
 // discriminate distinguishes the sources by what AWS documents of each event. An event
 // with the marks of two is refused: a message must not be sent on a guess.
-func discriminate(payload []byte) (source string, why refusal) {
+func discriminate(payload []byte) (from source, why refusal) {
 	e, twice := api.Members(payload)
 	if e == nil {
 		return "", notJSON
@@ -104,7 +106,7 @@ func discriminate(payload []byte) (source string, why refusal) {
 		}
 		return true
 	}
-	var found []string
+	var found []source
 	if has("requestContext") || has("httpMethod") {
 		found = append(found, sourceHTTP)
 	}
@@ -118,7 +120,7 @@ func discriminate(payload []byte) (source string, why refusal) {
 		found = append(found, sourceDirect)
 	}
 	switch {
-	case len(twice) > 0 && !slices.Equal(found, []string{sourceDirect}): // an envelope says itself which
+	case len(twice) > 0 && !slices.Equal(found, []source{sourceDirect}): // an envelope says itself which
 		return "", repeated
 	case len(found) == 0:
 		return "", noKind

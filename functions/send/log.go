@@ -17,7 +17,7 @@ import (
 // line is the summary line of one request or record.
 type line struct {
 	started  time.Time
-	source   string
+	source   source
 	client   string
 	sender   string    // named in the secret
 	record   string    // SQS message id
@@ -34,7 +34,7 @@ type line struct {
 	fix      string // what an operator runs; of a secret that cannot be used
 }
 
-func (h *handler) begin(source string) line { return line{started: h.now(), source: source} }
+func (h *handler) begin(from source) line { return line{started: h.now(), source: from} }
 
 func (l *line) keyFailed(err error, fix string) { l.reason, l.err, l.fix = reasonAPIKey, err, fix }
 
@@ -128,7 +128,7 @@ func (h *handler) summarise(ctx context.Context, l *line, r api.Response) {
 		milliseconds("Duration", h.now().Sub(l.started)),
 		milliseconds("GatewayDuration", l.called),
 	)
-	attrs := []slog.Attr{slog.String("source", l.source), slog.String("outcome", l.outcomes[len(l.outcomes)-1].Word)}
+	attrs := []slog.Attr{slog.String("source", string(l.source)), slog.String("outcome", l.outcomes[len(l.outcomes)-1].Word)}
 	for _, a := range []struct{ key, value string }{
 		{"client", l.client}, {"sender", l.sender}, {"lane", lane}, {"reason", l.reason.Word}, {"code", l.code}, {"messageId", l.id}, {"recordId", l.record},
 	} {

@@ -187,12 +187,12 @@ func TestRecordsThatSQSNeverMakesAreAnErrorOfTheWholeBatch(t *testing.T) {
 
 // marks says, from the facts about each event, whose marks an event has, and which of
 // the sources it is without a doubt.
-func marks(e map[string]any) (marked, certain []string) {
-	add := func(source string, is, sure bool) {
+func marks(e map[string]any) (marked, certain []source) {
+	add := func(from source, is, sure bool) {
 		if is {
-			marked = append(marked, source)
+			marked = append(marked, from)
 			if sure {
-				certain = append(certain, source)
+				certain = append(certain, from)
 			}
 		}
 	}
