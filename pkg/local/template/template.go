@@ -43,29 +43,11 @@ func Load(path string, overrides map[string]string) (*Template, error) {
 // Root returns the template's root node, unresolved.
 func (t *Template) Root() *yaml.Node { return t.root }
 
-// Clone returns a template whose tree can be edited without changing this one's.
-func (t *Template) Clone() *Template {
+// With returns a template with another root, resolved alike.
+func (t *Template) With(root *yaml.Node) *Template {
 	copied := *t
-	copied.root = clone(t.root, map[*yaml.Node]*yaml.Node{})
+	copied.root = root
 	return &copied
-}
-
-// clone copies a tree. copies holds what is copied already, so that an alias keeps its anchor.
-func clone(n *yaml.Node, copies map[*yaml.Node]*yaml.Node) *yaml.Node {
-	if n == nil {
-		return nil
-	}
-	if done, ok := copies[n]; ok {
-		return done
-	}
-	c := *n
-	copies[n] = &c
-	c.Alias = clone(n.Alias, copies)
-	c.Content = make([]*yaml.Node, len(n.Content))
-	for i, part := range n.Content {
-		c.Content[i] = clone(part, copies)
-	}
-	return &c
 }
 
 // Find returns the node at a path of mapping keys, or nil.

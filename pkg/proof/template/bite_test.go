@@ -42,7 +42,7 @@ func project(t *testing.T, edit func(root *yaml.Node)) *proof {
 		t.Fatal(err)
 	}
 	edited := *p
-	edited.Template = p.Clone()
+	edited.Template = p.With(clone(p.Root(), map[*yaml.Node]*yaml.Node{}))
 	edited.readmes = readmes(t)
 	if edit != nil {
 		edit(edited.Root())
@@ -375,4 +375,22 @@ func TestAnIncompleteEnvironmentIsReported(t *testing.T) {
 			t.Errorf("%q: says %q, want …%s…", c.new, faults, c.says)
 		}
 	}
+}
+
+// clone copies a tree. copies holds what is copied already, so that an alias keeps its anchor.
+func clone(n *yaml.Node, copies map[*yaml.Node]*yaml.Node) *yaml.Node {
+	if n == nil {
+		return nil
+	}
+	if done, ok := copies[n]; ok {
+		return done
+	}
+	c := *n
+	copies[n] = &c
+	c.Alias = clone(n.Alias, copies)
+	c.Content = make([]*yaml.Node, len(n.Content))
+	for i, part := range n.Content {
+		c.Content[i] = clone(part, copies)
+	}
+	return &c
 }
