@@ -9,6 +9,7 @@ import (
 
 	"connexease-functions/pkg/ledger"
 	"connexease-functions/pkg/local/sim/connexease"
+	"connexease-functions/pkg/proof/await"
 	"connexease-functions/pkg/proof/harness"
 	"connexease-functions/pkg/whatsapp"
 )
@@ -196,15 +197,7 @@ func TestACallbackBeforeTheAnswerIsTheAnswer(t *testing.T) {
 		a, _ := harness.Request(t, h, w.lambda, w.event(hello, "idempotency-key", "idem-early"))
 		done <- a
 	}()
-	tick, limit := time.NewTicker(5*time.Millisecond), time.After(10*time.Second)
-	defer tick.Stop()
-	for w.posted() == 0 {
-		select {
-		case <-tick.C:
-		case <-limit:
-			t.Fatal("it did not reach the Gateway")
-		}
-	}
+	await.Until(t, "it reaches the Gateway", func() bool { return w.posted() > 0 })
 	busy := w.post(hello, "idempotency-key", "idem-early")
 	responds(t, "in flight", busy, 409, "IDEM_001")
 	id := busy.Headers["message-id"]

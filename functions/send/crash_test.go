@@ -10,6 +10,7 @@ import (
 
 	"connexease-functions/pkg/ledger"
 	"connexease-functions/pkg/local/sim/connexease"
+	"connexease-functions/pkg/proof/await"
 	"connexease-functions/pkg/proof/harness"
 )
 
@@ -92,13 +93,13 @@ func TestAProcessThatIsKilledWhileItServesACallerSendsNothingTwice(t *testing.T)
 			happened := d.arm(p)
 			answered := make(chan httpAnswer, 1)
 			go func() { answered <- p.call(http.MethodPost, "/v1/wa/message", numbered(i), "Idempotency-Key", key) }()
-			p.until("it was killed", happened)
+			await.Until(p.t, "it was killed", happened)
 			if a := <-answered; a.status != 500 || a.body != `{"message":"Internal Server Error"}` {
 				t.Errorf("the caller returned %d %s", a.status, a.body)
 			}
 			if d.state == "accepted" {
 				// Its callbacks say what the process could not.
-				p.until("its receipts are there", func() bool { state, status := p.state(id); return state == "accepted" && status == "read" })
+				await.Until(p.t, "its receipts are there", func() bool { state, status := p.state(id); return state == "accepted" && status == "read" })
 			}
 			repeat := func() httpAnswer {
 				return p.call(http.MethodPost, "/v1/wa/message", numbered(i), "Idempotency-Key", key)
@@ -154,13 +155,13 @@ func TestAProcessThatIsKilledWhileItServesTheQueueSendsNothingTwice(t *testing.T
 			body := `{"message":` + numbered(100+i) + `,"idempotencyKey":"` + key + `","reader":"default"}`
 			happened := d.arm(p)
 			p.enqueue(body)
-			p.until("it was killed", happened)
+			await.Until(p.t, "it was killed", happened)
 			if d.state == "accepted" {
-				p.until("its receipts are there", func() bool { state, status := p.state(id); return state == "accepted" && status == "read" })
+				await.Until(p.t, "its receipts are there", func() bool { state, status := p.state(id); return state == "accepted" && status == "read" })
 			}
 			if d.state == "unknown" {
 				// In flight as far as anybody knows: the record waits for the lease's end.
-				p.until("the record came again and waits", func() bool {
+				await.Until(p.t, "the record came again and waits", func() bool {
 					p.stack.Queues.EndVisibility("OutboundQueue")
 					state, _ := p.state(id)
 					return state == "in_flight"
@@ -180,7 +181,7 @@ func TestAProcessThatIsKilledWhileItServesTheQueueSendsNothingTwice(t *testing.T
 				}
 				return
 			}
-			p.until("the record is done", func() bool {
+			await.Until(p.t, "the record is done", func() bool {
 				p.stack.Queues.EndVisibility("OutboundQueue")
 				return p.stack.Queues.Idle("OutboundQueue")
 			})

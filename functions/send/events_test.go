@@ -10,7 +10,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"go.yaml.in/yaml/v3"
 
 	"connexease-functions/pkg/events"
 	"connexease-functions/pkg/events/schema"
@@ -200,37 +199,17 @@ func TestReadmesOutcomeIsWhatASendMakes(t *testing.T) {
 // readmesRule compiles README's rule, whose imports template.yaml exports.
 func readmesRule(t *testing.T) *simeventbridge.Compiled {
 	t.Helper()
-	var stack map[string]struct {
-		Properties struct {
-			EventBusName yaml.Node      `yaml:"EventBusName"`
-			EventPattern map[string]any `yaml:"EventPattern"`
-			Targets      []struct {
-				Arn         yaml.Node `yaml:"Arn"`
-				Transformer struct {
-					Paths    map[string]string `yaml:"InputPathsMap"`
-					Template string            `yaml:"InputTemplate"`
-				} `yaml:"InputTransformer"`
-			} `yaml:"Targets"`
-		} `yaml:"Properties"`
-	}
-	if err := yaml.Unmarshal([]byte(docs.Block(t, "yaml", "AnswerEveryText:")), &stack); err != nil {
-		t.Fatal(err)
-	}
-	rule := stack["AnswerEveryText"].Properties
+	rule, imports := harness.Rule(t, "AnswerEveryText")
 	exported, err := os.ReadFile("../../template.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, imported := range []string{rule.EventBusName.Value, rule.Targets[0].Arn.Value} {
+	for _, imported := range imports {
 		if name := strings.TrimPrefix(imported, "connexease-prod-"); !strings.Contains(string(exported), "Export: { Name: !Sub \"${AWS::StackName}-"+name+"\" }") {
 			t.Errorf("template.yaml does not export %s", imported)
 		}
 	}
-	pattern, err := json.Marshal(rule.EventPattern)
-	if err != nil {
-		t.Fatal(err)
-	}
-	compiled, err := simeventbridge.Compile(simeventbridge.Rule{Pattern: pattern, Transformer: &simeventbridge.Transformer{Paths: rule.Targets[0].Transformer.Paths, Template: rule.Targets[0].Transformer.Template}})
+	compiled, err := simeventbridge.Compile(rule)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -120,20 +120,6 @@ func (p *processes) enqueue(body string) {
 	}
 }
 
-func (p *processes) until(what string, is func() bool) {
-	p.t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	end := time.After(time.Minute)
-	for !is() {
-		select {
-		case <-tick.C:
-		case <-end:
-			p.t.Fatalf("waited too long until %s", what)
-		}
-	}
-}
-
 // posted is how many messages of an id the Gateway accepted, and the last one's wamid.
 func (p *processes) posted(id string) (times int, wamid string) {
 	for _, m := range p.stack.Gateway.Messages() {

@@ -9,32 +9,15 @@ import (
 	"strings"
 	"testing"
 
-	"go.yaml.in/yaml/v3"
-
 	"connexease-functions/pkg/proof/docs"
+	"connexease-functions/pkg/proof/harness"
 )
 
 func TestReadmesRuleMakesAMessageOfAnEvent(t *testing.T) {
-	var stack map[string]struct {
-		Properties struct {
-			EventPattern map[string][]string `yaml:"EventPattern"`
-			Targets      []struct {
-				Arn         yaml.Node `yaml:"Arn"`
-				Transformer struct {
-					Paths    map[string]string `yaml:"InputPathsMap"`
-					Template string            `yaml:"InputTemplate"`
-				} `yaml:"InputTransformer"`
-			} `yaml:"Targets"`
-		} `yaml:"Properties"`
-	}
-	block := docs.Block(t, "yaml", "OrderShipped:")
-	if err := yaml.Unmarshal([]byte(block), &stack); err != nil {
-		t.Fatal(err)
-	}
-	target := stack["OrderShipped"].Properties.Targets[0]
+	rule, _ := harness.Rule(t, "OrderShipped")
 	event := map[string]string{"$.id": "6a7e8feb-b491-4cf7-a9f1-bf3703467718", "$.detail.phone": "15550100001", "$.detail.order": "4711"}
-	body := target.Transformer.Template
-	for name, path := range target.Transformer.Paths {
+	body := rule.Transformer.Template
+	for name, path := range rule.Transformer.Paths {
 		value, ok := event[path]
 		if !ok {
 			t.Fatalf("the sample event has no %s", path)
@@ -55,7 +38,7 @@ func TestReadmesRuleMakesAMessageOfAnEvent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	imports := regexp.MustCompile(`!ImportValue connexease-prod-(\w+)`).FindAllStringSubmatch(block, -1)
+	imports := regexp.MustCompile(`!ImportValue connexease-prod-(\w+)`).FindAllStringSubmatch(docs.Block(t, "yaml", "OrderShipped:"), -1)
 	for _, m := range imports {
 		if !strings.Contains(string(template), `Export: { Name: !Sub "${AWS::StackName}-`+m[1]+`" }`) {
 			t.Errorf("template.yaml does not export %s", m[1])

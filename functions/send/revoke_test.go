@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"connexease-functions/pkg/local/stack"
+	"connexease-functions/pkg/proof/await"
 	"connexease-functions/pkg/proof/docs"
 )
 
@@ -78,7 +79,7 @@ func TestRevokingAtOnceReachesWarmProcessesUnderLoad(t *testing.T) {
 	more := func(by int) {
 		for _, path := range []string{"/webhook", "/v1/wa/message"} {
 			at := count(path) + by
-			p.until("there was load", func() bool { return count(path) >= at })
+			await.Until(p.t, "there was load", func() bool { return count(path) >= at })
 		}
 	}
 	more(30)

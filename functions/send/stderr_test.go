@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"connexease-functions/pkg/local/stack"
+	"connexease-functions/pkg/proof/await"
 	"connexease-functions/pkg/proof/harness"
 	"connexease-functions/pkg/proof/laptop"
 )
@@ -69,7 +70,7 @@ func TestNothingThatTheGatewaySaysReachesAProcessesStandardError(t *testing.T) {
 	if _, err := s.Functions["SendFunction"].Invoke(t.Context(), []byte(`{}`)); err != nil {
 		t.Fatal(err)
 	}
-	p.until("the failure is logged", func() bool { return strings.Contains(logs.String(), `"errorMessage"`) })
+	await.Until(p.t, "the failure is logged", func() bool { return strings.Contains(logs.String(), `"errorMessage"`) })
 	s.Close()
 	if strings.Contains(logs.String(), "UNASKED") || strings.Contains(logs.String(), "idle HTTP channel") {
 		t.Errorf("logged %s", logs.String())

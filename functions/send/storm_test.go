@@ -16,6 +16,7 @@ import (
 	"connexease-functions/pkg/ledger"
 	"connexease-functions/pkg/local/sim/connexease"
 	simscheduler "connexease-functions/pkg/local/sim/scheduler"
+	"connexease-functions/pkg/proof/await"
 )
 
 // stormFaults are what the Gateway does to a fifth of all requests, of which half have
@@ -238,7 +239,7 @@ func (p *processes) settle(t *testing.T, ids []string, post func(int) httpAnswer
 			}
 		}
 	}
-	p.until("the queue is empty", func() bool {
+	await.Until(p.t, "the queue is empty", func() bool {
 		p.stack.Queues.EndVisibility("OutboundQueue")
 		return p.stack.Queues.Idle("OutboundQueue")
 	})
@@ -251,7 +252,7 @@ func (p *processes) audit(t *testing.T, ids []string, kills int, later *later) {
 	for n, id := range ids {
 		times, wamid := p.posted(id)
 		var state string
-		p.until("the receipts of what left are there", func() bool {
+		await.Until(p.t, "the receipts of what left are there", func() bool {
 			state, _ = p.state(id)
 			return times == 0 || state == "accepted"
 		})

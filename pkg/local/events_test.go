@@ -12,45 +12,18 @@ import (
 	"sync"
 	"testing"
 
-	"go.yaml.in/yaml/v3"
-
 	"connexease-functions/pkg/events"
 	"connexease-functions/pkg/events/schema"
 	simeventbridge "connexease-functions/pkg/local/sim/eventbridge"
 	"connexease-functions/pkg/proof/docs"
+	"connexease-functions/pkg/proof/harness"
 )
 
 // rule returns README's rule.
 func rule(t *testing.T) simeventbridge.Rule {
 	t.Helper()
-	for _, block := range docs.Blocks(t, "yaml") {
-		var stack map[string]struct {
-			Properties struct {
-				EventPattern map[string]any `yaml:"EventPattern"`
-				Targets      []struct {
-					Transformer struct {
-						Paths    map[string]string `yaml:"InputPathsMap"`
-						Template string            `yaml:"InputTemplate"`
-					} `yaml:"InputTransformer"`
-				} `yaml:"Targets"`
-			} `yaml:"Properties"`
-		}
-		if !strings.Contains(block, "AnswerEveryText:") {
-			continue
-		}
-		if err := yaml.Unmarshal([]byte(block), &stack); err != nil {
-			t.Fatal(err)
-		}
-		p := stack["AnswerEveryText"].Properties
-		pattern, err := json.Marshal(p.EventPattern)
-		if err != nil || len(p.Targets) != 1 {
-			t.Fatal(err, len(p.Targets))
-		}
-		transformer := p.Targets[0].Transformer
-		return simeventbridge.Rule{Pattern: pattern, Transformer: &simeventbridge.Transformer{Paths: transformer.Paths, Template: transformer.Template}}
-	}
-	t.Fatal("README has no AnswerEveryText")
-	return simeventbridge.Rule{}
+	r, _ := harness.Rule(t, "AnswerEveryText")
+	return r
 }
 
 // address is a user's server, which fails at first.

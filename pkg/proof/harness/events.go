@@ -1,13 +1,17 @@
 package harness
 
 import (
+	"encoding/json"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"go.yaml.in/yaml/v3"
+
 	simeventbridge "connexease-functions/pkg/local/sim/eventbridge"
 	"connexease-functions/pkg/local/sim/pipes"
 	"connexease-functions/pkg/local/template"
+	"connexease-functions/pkg/proof/docs"
 )
 
 // Out is the path from a table to a bus, through the pipe of template.yaml.
@@ -51,4 +55,34 @@ func (o *Out) Events(t testing.TB) []simeventbridge.Event {
 		t.Errorf("given up: %s", o.Dead)
 	}
 	return o.Bus.Events()
+}
+
+// Rule returns a rule that a README has as CloudFormation, and the names of what it imports: its bus
+// and its target.
+func Rule(t testing.TB, name string) (r simeventbridge.Rule, imports []string) {
+	t.Helper()
+	var stack map[string]struct {
+		Properties struct {
+			EventBusName yaml.Node      `yaml:"EventBusName"`
+			EventPattern map[string]any `yaml:"EventPattern"`
+			Targets      []struct {
+				Arn         yaml.Node `yaml:"Arn"`
+				Transformer struct {
+					Paths    map[string]string `yaml:"InputPathsMap"`
+					Template string            `yaml:"InputTemplate"`
+				} `yaml:"InputTransformer"`
+			} `yaml:"Targets"`
+		} `yaml:"Properties"`
+	}
+	if err := yaml.Unmarshal([]byte(docs.Block(t, "yaml", name+":")), &stack); err != nil {
+		t.Fatal(err)
+	}
+	p := stack[name].Properties
+	pattern, err := json.Marshal(p.EventPattern)
+	if err != nil || len(p.Targets) != 1 {
+		t.Fatal(err, len(p.Targets))
+	}
+	target := p.Targets[0]
+	r = simeventbridge.Rule{Pattern: pattern, Transformer: &simeventbridge.Transformer{Paths: target.Transformer.Paths, Template: target.Transformer.Template}}
+	return r, []string{p.EventBusName.Value, target.Arn.Value}
 }

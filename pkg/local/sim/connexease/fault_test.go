@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"connexease-functions/pkg/gateway"
+	"connexease-functions/pkg/proof/await"
 )
 
 func TestEachFaultOccursAndItsMessageIsAcceptedOrNot(t *testing.T) {
@@ -60,7 +61,7 @@ func TestAMessageWithALostResponseStillHasCallbacks(t *testing.T) {
 	if result := r.send(text1); result.State != gateway.Unknown {
 		t.Fatalf("%+v", result)
 	}
-	until(t, "callbacks", r.called(3))
+	await.Until(t, "callbacks", r.called(3))
 }
 
 func TestAMessageWithASlowResponseIsAcceptedAtOnce(t *testing.T) {
@@ -97,7 +98,7 @@ func TestConnectionsAreRefusedUntilTheFaultEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.client.Close()
-	until(t, "the end of the refusal", func() bool { return !r.send(text1).NotConnected })
+	await.Until(t, "the end of the refusal", func() bool { return !r.send(text1).NotConnected })
 	if n := len(r.Messages()); n != 3 { // the one whose response was cut was accepted too
 		t.Errorf("%d accepted", n)
 	}

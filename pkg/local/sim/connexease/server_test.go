@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"connexease-functions/pkg/gateway"
+	"connexease-functions/pkg/proof/await"
 )
 
 const (
@@ -84,19 +85,6 @@ func (r *rig) send(body string) gateway.Result {
 }
 
 // until polls, because callbacks come from another goroutine.
-func until(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	deadline, tick := time.After(10*time.Second), time.NewTicker(2*time.Millisecond)
-	defer tick.Stop()
-	for !done() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("waited too long for %s", what)
-		}
-	}
-}
-
 func (r *rig) called(n int) func() bool {
 	return func() bool {
 		got := 0
@@ -124,7 +112,7 @@ func TestAnAcceptedMessageIsCalledBackAsSentDeliveredAndRead(t *testing.T) {
 	if !strings.Contains(string(result.Body), `"contacts":[{"input":"+905551234567","wa_id":"905551234567"}]`) || result.Header.Get("X-RateLimit-sec-Remaining") != "79" || result.Header.Get("X-RateLimit-min-Limit") != "4800" {
 		t.Errorf("%s %v", result.Body, result.Header)
 	}
-	until(t, "three callbacks", r.called(3))
+	await.Until(t, "three callbacks", r.called(3))
 	m := r.Messages()[0]
 	if statuses(m) != "sent delivered read" || m.Wamid != result.Wamid || m.Times != 1 || string(m.Body) != text1 || m.Callbacks[0].Answer != 200 {
 		t.Errorf("%+v", m)
@@ -253,7 +241,7 @@ func TestAMessageThatMetaAcceptsButNeverDeliversSaysWhy(t *testing.T) {
 			t.Errorf("%s: undelivered because %q", c.members, m.Undelivered)
 		}
 	}
-	until(t, "the callbacks of three", func() bool {
+	await.Until(t, "the callbacks of three", func() bool {
 		all := r.Messages()
 		return len(all[3].Callbacks) == 3 && len(all[4].Callbacks) == 3 && len(all[5].Callbacks) == 3
 	})
@@ -325,13 +313,13 @@ func TestCallbacksCanFailRepeatGetLostAndBeLate(t *testing.T) {
 	}
 	set(Callbacks{FailTimes: 1, FailCode: 131047})
 	r.send(text1)
-	until(t, "the failure", r.called(1))
+	await.Until(t, "the failure", r.called(1))
 	if body := r.hook.bodies[0]; !strings.Contains(body, `"status":"failed"`) || !strings.Contains(body, `"code":131047`) || strings.Contains(body, "pricing") || r.Callbacks().FailTimes != 0 {
 		t.Errorf("%s %+v", body, r.Callbacks())
 	}
 	set(Callbacks{Statuses: []string{"read", "sent"}, Repeat: 1, DelayMS: 1})
 	r.send(text1)
-	until(t, "repeats", r.called(5))
+	await.Until(t, "repeats", r.called(5))
 	if m := r.Messages()[1]; statuses(m) != "read read sent sent" || r.hook.bodies[1] != r.hook.bodies[2] {
 		t.Errorf("%s", statuses(m))
 	}
@@ -378,7 +366,7 @@ func TestEachNumberHasItsKeyItsLimitsItsFaultsAndItsCallbacks(t *testing.T) {
 	if want := []string{"106540352242922", "207", "106540352242922"}; !slices.Equal(from, want) {
 		t.Errorf("sent from %v", from)
 	}
-	until(t, "callbacks", func() bool {
+	await.Until(t, "callbacks", func() bool {
 		r.hook.mu.Lock()
 		defer r.hook.mu.Unlock()
 		return strings.Count(strings.Join(r.hook.bodies, "\n"), `"phone_number_id":"207"`) == 3
