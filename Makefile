@@ -202,11 +202,11 @@ ops = $(call built,./pkg/ops) exec .local/bin/ops $(1) -state "$(STATE)" -stack 
 # Given on the command line only.
 CONTACT =
 DO = show
-LANE =
 ID =
 KIND =
 SHOW =
 PICK =
+QUEUE =
 SENDER =
 KEY =
 SINCE =
@@ -223,8 +223,8 @@ GIVEN = $(if $(filter 1 yes true,$(YES)),-yes) $(if $(filter 1 yes true,$(APPLY)
 smoke: needs-go ## try a stack as its users do: webhook, sends, queue, bus and pipe (STACK=name or local, SENDER=name)
 	@$(call ops,smoke -sender "$(SENDER)")
 
-campaign: needs-go ## show, pause, resume or cancel a campaign (STACK=name or local NAME=campaign DO=show|pause|resume|cancel LANE=bulk YES=1)
-	@$(call ops,campaign $(DO) -name "$(NAME)" -lane "$(LANE)" $(if $(filter 1 yes true,$(YES)),-yes))
+campaign: needs-go ## show, pause, resume or cancel a campaign (STACK=name or local NAME=campaign DO=show|pause|resume|cancel QUEUE=name YES=1)
+	@$(call ops,campaign $(DO) -name "$(NAME)" -queue "$(QUEUE)" $(if $(filter 1 yes true,$(YES)),-yes))
 
 consent: needs-go ## show what a person says about marketing messages, or set it (STACK=name or local CONTACT=15550100001 SET=stop|resume WHY=... WHO=... YES=1)
 	@$(call ops,consent -contact "$(CONTACT)" -set "$(SET)" -who "$(WHO)" -why "$(WHY)" $(if $(filter 1 yes true,$(YES)),-yes))

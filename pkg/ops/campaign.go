@@ -32,7 +32,7 @@ func campaignCommand(p *program) *cobra.Command {
 		},
 	}
 	all.PersistentFlags().StringVar(&c.name, "name", "", "name of the campaign")
-	all.PersistentFlags().StringVar(&c.lane, "lane", "", "bulk, to pause or resume the bulk lane instead of the ordinary queue")
+	all.PersistentFlags().StringVar(&c.queue, "queue", "", "logical name of the queue to pause or resume, such as "+outboundQueue)
 	const reads = "dynamodb:DescribeTable dynamodb:Scan dynamodb:Query"
 	const switches = "lambda:ListEventSourceMappings lambda:UpdateEventSourceMapping"
 	var actions []string
@@ -43,12 +43,13 @@ func campaignCommand(p *program) *cobra.Command {
 		{"show", "Count a campaign's messages by what became of them",
 			"Count a campaign's messages by what became of them, as look-up does: each message's row and\n" +
 				"statuses. It reads the whole table, and then each message.", reads, c.show},
-		{"pause", "Stop sending what waits in the queue, of this campaign and of all others",
-			"Disable the mapping between a lane's queue and the send function, after asking for the\n" +
-				"campaign's name to be typed. A queue has one mapping: everything that waits in it stops, of this\n" +
-				"campaign or not. What is sent over HTTP or by direct invocation without waiting goes on. Records wait\n" +
-				"for up to 14 days, and messages whose validity ends meanwhile expire.", switches, func(ctx context.Context, t *target) error { return c.flow(ctx, t, false) }},
-		{"resume", "Send again what waits in the queue",
+		{"pause", "Stop sending what waits in the campaign's queue, of this campaign and of all others",
+			"Disable the mapping between a queue and the send function, after asking for the campaign's name to be\n" +
+				"typed: of the bulk lane where the stack has one, else of OutboundQueue, or as -queue says. A queue has\n" +
+				"one mapping: everything that waits in it stops, of this campaign or not. Other queues go on, and so\n" +
+				"does what is sent over HTTP or by direct invocation without waiting. Records wait for up to 14 days,\n" +
+				"and messages whose validity ends meanwhile expire.", switches, func(ctx context.Context, t *target) error { return c.flow(ctx, t, false) }},
+		{"resume", "Send again what waits in the campaign's queue",
 			"Enable the mapping that pause has disabled.", switches, func(ctx context.Context, t *target) error { return c.flow(ctx, t, true) }},
 		{"cancel", "Cancel what has not been sent of a campaign",
 			"Cancel a campaign's messages that are scheduled, queued or were definitely not sent, after saying how\n" +
@@ -76,8 +77,8 @@ func campaignCommand(p *program) *cobra.Command {
 // campaign is one run of the command.
 type campaign struct {
 	*program
-	name string
-	lane string // that pause and resume are about; empty: the ordinary queue
+	name  string
+	queue string // to pause or resume; empty: that of campaigns
 }
 
 // readUnit is what one unit of strongly consistent reading covers (Amazon DynamoDB: "Read

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,10 +24,7 @@ const (
 // flow enables or disables the mapping of the queue that the campaign waits in, and returns once
 // that is so.
 func (c *campaign) flow(ctx context.Context, t *target, enable bool) error {
-	queue, known := map[string]string{"": outboundQueue, "bulk": bulkQueue}[c.lane]
-	if !known {
-		return errors.New("the lane is bulk, or left out for the ordinary queue: -lane (LANE for make)")
-	}
+	queue := cmp.Or(c.queue, t.lane())
 	m, err := t.mapping(ctx, queue)
 	if err != nil {
 		return err
@@ -35,7 +33,7 @@ func (c *campaign) flow(ctx context.Context, t *target, enable bool) error {
 	if !enable {
 		want, is = mappingDisabled, "disabled: nothing of "+queue+" is sent. Undo it with resume"
 		if aws.ToString(m.State) != want && !c.confirm(fmt.Sprintf("This disables the mapping %s of %s: campaign %s and everything else that waits there stops until it is resumed, "+
-			"and expires when its validity ends. HTTP requests that wait for their response go on. Type %s to pause it: ",
+			"and expires when its validity ends. What waits in other queues, and HTTP requests that wait for their response, go on. Type %s to pause it: ",
 			aws.ToString(m.UUID), queue, c.name, c.name), c.name) {
 			return errors.New("nothing was paused")
 		}
@@ -60,6 +58,15 @@ func (c *campaign) flow(ctx context.Context, t *target, enable bool) error {
 	}
 	c.printf("The mapping %s of %s is %s.\n", aws.ToString(m.UUID), queue, is)
 	return nil
+}
+
+// lane returns the logical name of the queue that campaigns wait in: the bulk lane's where there is
+// one, as on the laptop.
+func (t *target) lane() string {
+	if t.local() || t.resources[bulkQueue] != "" {
+		return bulkQueue
+	}
+	return outboundQueue
 }
 
 // mapping returns the event source mapping between a queue, by its logical name, and the send

@@ -24,6 +24,9 @@ func ofCampaign(campaign, key, more string) string {
 	return fmt.Sprintf(`{"campaign":%q,"idempotencyKey":%q,%s"message":{"messaging_product":"whatsapp","to":"15550100001","type":"text","text":{"body":%[2]q}}}`, campaign, key, more)
 }
 
+// bulk is the member of an envelope that waits in the bulk lane.
+const bulk = `"lane":"bulk",`
+
 // send sends an envelope, and returns the status and the message's id.
 func (r *running) send(body string, async bool) (int, string) {
 	r.t.Helper()
@@ -83,18 +86,22 @@ func TestACampaignIsPausedShownCancelledAndResumedOnTheLaptop(t *testing.T) {
 		t.Errorf("%v %s", err, out)
 	}
 	run("-name", "summer", "pause", "-yes")
-	if out := run("pause", "-name", "summer"); !strings.Contains(out, "OutboundQueue is disabled") { // asks nothing
+	if out := run("pause", "-name", "summer"); !strings.Contains(out, "BulkQueue is disabled") { // asks nothing
 		t.Error(out)
 	}
 	for n := range 3 {
-		if status, id := r.send(ofCampaign("summer", fmt.Sprint("summer-", n+1), ""), true); status != 202 {
+		if status, id := r.send(ofCampaign("summer", fmt.Sprint("summer-", n+1), bulk), true); status != 202 {
 			t.Errorf("%d %s", status, id)
 		}
 	}
-	if status, id := r.send(ofCampaign("autumn", "autumn-1", ""), true); status != 202 {
+	if status, id := r.send(ofCampaign("autumn", "autumn-1", bulk), true); status != 202 {
 		t.Errorf("%d %s", status, id)
 	}
-	if status, id := r.send(ofCampaign("summer", "summer-4", `"sendAt":"`+time.Now().Add(time.Hour).Format(time.RFC3339)+`",`), false); status != 202 {
+	if status, id := r.send(ofCampaign("password", "password-1", ""), true); status != 202 {
+		t.Errorf("%d %s", status, id)
+	}
+	r.Until("the other lane goes on", func() bool { return strings.Contains(run("show", "-name", "password"), "(read 1)") })
+	if status, id := r.send(ofCampaign("summer", "summer-4", bulk+`"sendAt":"`+time.Now().Add(time.Hour).Format(time.RFC3339)+`",`), false); status != 202 {
 		t.Errorf("%d %s", status, id)
 	}
 	r.Until("the first was read", func() bool { return strings.Contains(run("show", "-name", "summer"), "(read 1)") })
@@ -110,12 +117,12 @@ func TestACampaignIsPausedShownCancelledAndResumedOnTheLaptop(t *testing.T) {
 	if schedules := r.Try(http.MethodGet, r.Env["CONTROL_URL"]+"/schedules", ""); strings.Contains(schedules, "msg_") {
 		t.Errorf("schedules are left: %s", schedules)
 	}
-	if n := posted(); n != 1 {
-		t.Errorf("%d left while the queue was paused", n)
+	if n := posted(); n != 2 {
+		t.Errorf("%d left while the bulk lane was paused", n)
 	}
 	run("resume", "-name", "summer")
 	r.Until("the other campaign's is sent", func() bool { return counts(run("show", "-name", "autumn")) == "accepted 1" })
-	if out := run("show", "-name", "summer"); counts(out) != "accepted 1 cancelled 4" || posted() != 2 {
+	if out := run("show", "-name", "summer"); counts(out) != "accepted 1 cancelled 4" || posted() != 3 {
 		t.Errorf("%s, %d posted", out, posted())
 	}
 	for want, arguments := range map[string][]string{
@@ -193,37 +200,35 @@ func TestAnInterruptedCancellationGoesOnWhereItWas(t *testing.T) {
 func TestPausingADeployedStackDisablesTheMappingOfItsQueue(t *testing.T) {
 	c := &cloud{resources: map[string][2]string{
 		sendID: {"demo-SendFunction-1", "AWS::Lambda::Function"}, outboundQueue: {"https://sqs.us-east-1.amazonaws.com/1/demo-OutboundQueue-1", "AWS::SQS::Queue"},
-		bulkQueue: {"https://sqs.us-east-1.amazonaws.com/1/demo-OutboundQueue-12", "AWS::SQS::Queue"},
 	}}
 	api := simlambda.NewInvokeAPI(nil, nil, nil)
 	t.Cleanup(api.Close)
 	t.Cleanup(api.StopPolling)
-	for _, queue := range []string{"demo-OutboundQueue-12", "demo-OutboundQueue-1"} {
+	for _, queue := range []string{"demo-OutboundQueue-12", "demo-OutboundQueue-1", "demo-BulkQueue-1"} {
 		api.Map(simlambda.Mapping{Function: "demo-SendFunction-1", SourceARN: "arn:aws:sqs:us-east-1:1:" + queue, Poll: func(ctx context.Context) { <-ctx.Done() }})
 	}
 	c.lambda = api
 	c.inTheCloud(t)
-	state := func() string {
+	states := func() string {
 		w := httptest.NewRecorder()
 		api.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/2015-03-31/event-source-mappings/", nil))
-		return strings.Join(regexp.MustCompile(`"State":"\w+"`).FindAllString(w.Body.String(), -1), " ")
+		var all []string
+		for _, m := range regexp.MustCompile(`"State":"(\w+)"`).FindAllStringSubmatch(w.Body.String(), -1) {
+			all = append(all, m[1])
+		}
+		return strings.Join(all, " ")
 	}
-	for _, step := range []struct{ do, said, want string }{
-		{"pause", "is disabled", `"State":"Enabled" "State":"Disabled"`},
-		{"resume", "is enabled", `"State":"Enabled" "State":"Enabled"`},
-	} {
-		if out, err := ops(t, t.TempDir(), "demo", "spring\n", "campaign", step.do, "-name", "spring"); err != nil || !strings.Contains(out, step.said) || state() != step.want {
-			t.Errorf("%s: %v %s, the mappings are %s", step.do, err, out, state())
+	run := func(said, want string, arguments ...string) {
+		t.Helper()
+		if out, err := ops(t, t.TempDir(), "demo", "spring\n", append([]string{"campaign", "-name", "spring"}, arguments...)...); (err == nil) != strings.Contains(said, " is ") || !strings.Contains(out, said) || states() != want {
+			t.Errorf("%v: %v %s, the mappings are %s", arguments, err, out, states())
 		}
 	}
-	if out, err := ops(t, t.TempDir(), "demo", "spring\n", "campaign", "pause", "-name", "spring", "-lane", "bulk"); err != nil || !strings.Contains(out, "BulkQueue is disabled") || state() != `"State":"Disabled" "State":"Enabled"` {
-		t.Errorf("%v %s, the mappings are %s", err, out, state())
-	}
-	if out, err := ops(t, t.TempDir(), "demo", "", "campaign", "pause", "-name", "spring", "-lane", "fast"); err == nil || !strings.Contains(out, "The lane is bulk") {
-		t.Errorf("%v %s", err, out)
-	}
-	delete(c.resources, outboundQueue)
-	if out, err := ops(t, t.TempDir(), "demo", "", "campaign", "resume", "-name", "spring"); err == nil || !strings.Contains(out, "has no mapping of OutboundQueue") {
-		t.Errorf("%v %s", err, out)
-	}
+	run("OutboundQueue is disabled", "Enabled Disabled Enabled", "pause")
+	run("OutboundQueue is enabled", "Enabled Enabled Enabled", "resume")
+	c.resources[bulkQueue] = [2]string{"https://sqs.us-east-1.amazonaws.com/1/demo-BulkQueue-1", "AWS::SQS::Queue"}
+	run("BulkQueue is disabled", "Enabled Enabled Disabled", "pause")
+	run("OutboundQueue is disabled", "Enabled Disabled Disabled", "pause", "-queue", outboundQueue)
+	run("BulkQueue is enabled", "Enabled Disabled Enabled", "resume")
+	run("has no mapping of OverflowQueue", "Enabled Disabled Enabled", "resume", "-queue", "OverflowQueue")
 }
