@@ -40,7 +40,9 @@ func Run(m *testing.M, leaks []string) int {
 		return m.Run()
 	}
 	var err error
-	Backends, err = stack.Start(context.Background(), stack.Options{Root: root, Backends: true, Progress: func(line string) { fmt.Println(line) }})
+	Backends, err = stack.Start(context.Background(), stack.Options{
+		Root: root, Backends: true, Progress: func(line string) { fmt.Println(line) }, Overrides: map[string]string{"BulkLane": "yes"}, // as make run
+	})
 	if err != nil {
 		fmt.Println(err)
 		return 1
