@@ -30,12 +30,7 @@ type processes struct {
 func startProcesses(t *testing.T) *processes {
 	t.Helper()
 	p := &processes{t: t, database: harness.NewProxy(t, harness.Backends.DynamoDBURL)}
-	var err error
-	p.stack, err = stack.Start(t.Context(), stack.Options{Root: "../..", State: t.TempDir(), DynamoDB: p.database.URL, Logs: &harness.Logs})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.stack.Close)
+	p.stack = harness.StartStack(t, stack.Options{DynamoDB: p.database.URL})
 	p.stack.Gateway.SetLimits(connexease.Limits{PerSecond: 1e6, PerMinute: 1e6})
 	p.sqs = harness.SQS(p.stack.SQSURL)
 	return p

@@ -51,14 +51,10 @@ func TestNothingThatTheGatewaySaysReachesAProcessesStandardError(t *testing.T) {
 		}
 	}()
 	var logs harness.Buffer
-	s, err := stack.Start(t.Context(), stack.Options{
-		Root: "../..", State: t.TempDir(), DynamoDB: harness.Backends.DynamoDBURL, Logs: io.MultiWriter(&logs, &harness.Logs),
+	s := harness.StartStack(t, stack.Options{
+		DynamoDB: harness.Backends.DynamoDBURL, Logs: io.MultiWriter(&logs, &harness.Logs),
 		Overrides: map[string]string{"GatewayUrl": "http://" + l.Addr().String()},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
 	p := &processes{t: t, stack: s, sqs: harness.SQS(s.SQSURL)}
 	for n := range 2 {
 		if a := p.call(http.MethodPost, "/v1/wa/message", numbered(n), "Idempotency-Key", fmt.Sprint("idem-stderr-", n)); a.status != http.StatusOK {

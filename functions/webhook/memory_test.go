@@ -70,11 +70,7 @@ func TestNoBodyNeedsMoreThan200MB(t *testing.T) {
 	laptop.NeedsJava(t)
 	const most = 200 // MB
 	state := t.TempDir()
-	s, err := stack.Start(t.Context(), stack.Options{Root: "../..", State: state, DynamoDB: harness.Backends.DynamoDBURL, Logs: &harness.Logs})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
+	s := harness.StartStack(t, stack.Options{State: state, DynamoDB: harness.Backends.DynamoDBURL})
 	secret, _ := s.Secrets.Current(stack.WebhookSecret)
 	env := s.Environment()
 	env["TABLE_NAME"], env["WEBHOOK_SECRET_ID"], env["OVERFLOW_QUEUE_URL"] = harness.NewTable(t), stack.WebhookSecret, s.Queues.URL("OverflowQueue")

@@ -300,11 +300,7 @@ func TestWhatWasAnswered200IsInTheTableOnceWhateverDynamoDBAndTheProcessesDo(t *
 		t.Fatal(err)
 	}
 	o := &outage{t: t, database: harness.NewProxy(t, harness.Backends.DynamoDBURL)}
-	o.stack, err = stack.Start(t.Context(), stack.Options{Root: "../..", State: t.TempDir(), DynamoDB: o.database.URL, Logs: &harness.Logs})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(o.stack.Close)
+	o.stack = harness.StartStack(t, stack.Options{DynamoDB: o.database.URL})
 	o.secret, _ = o.stack.Secrets.Current(stack.WebhookSecret)
 	o.phase.Store(&phase{name: "between"})
 

@@ -111,6 +111,29 @@ func NewTable(t testing.TB) (name string) {
 	return name
 }
 
+// StartStack starts a laptop stack on the package's DynamoDB Local, at its own address or behind a
+// proxy, until the test has ended. Its table is the template's, so it begins without the items that
+// the stack of an earlier test has left, and only one stack may run at a time.
+func StartStack(t testing.TB, o stack.Options) *stack.Stack {
+	t.Helper()
+	laptop.NeedsJava(t)
+	if _, err := Backends.DB.DeleteTable(t.Context(), &dynamodb.DeleteTableInput{TableName: &Backends.TableName}); err != nil {
+		t.Fatal(err)
+	}
+	if o.Root = root; o.Logs == nil {
+		o.Logs = &Logs
+	}
+	if o.State == "" {
+		o.State = t.TempDir()
+	}
+	s, err := stack.Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
 // Item is an item of the table.
 type Item = table.Item
 
