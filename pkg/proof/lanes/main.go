@@ -1,5 +1,5 @@
 // Command lanes measures on stacks of its own what QueueSendsPerSecond makes of a Gateway's rate
-// limit, and how long a campaign in the bulk lane delays a one-time codeText: make lanes.
+// limit, and how long a campaign in the bulk lane delays a one-time password: make lanes.
 package main
 
 import (
@@ -131,7 +131,7 @@ func pace(ctx context.Context, messages, limit, perSecond int) error {
 	return nil
 }
 
-// campaign sends a campaign in the bulk lane, and meanwhile one codeText a second, which waits in
+// campaign sends a campaign in the bulk lane, and meanwhile one password a second, which waits in
 // the ordinary queue.
 func campaign(ctx context.Context, messages, perSecond int) error {
 	l, err := open(ctx, map[string]string{"QueueSendsPerSecond": fmt.Sprint(perSecond), "BulkLane": "yes"})
@@ -154,7 +154,7 @@ func campaign(ctx context.Context, messages, perSecond int) error {
 	defer tick.Stop()
 	for len(l.Gateway.Messages()) < warming+messages {
 		asked = append(asked, time.Now())
-		if err := l.codeText(waiting, len(asked)-1); err != nil {
+		if err := l.password(waiting, len(asked)-1); err != nil {
 			return err
 		}
 		<-tick.C
@@ -173,7 +173,7 @@ func campaign(ctx context.Context, messages, perSecond int) error {
 	}
 	slices.Sort(delays)
 	if len(delays) == 0 {
-		return errors.New("no codeText left")
+		return errors.New("no password left")
 	}
 	fmt.Printf("BulkLane=yes QueueSendsPerSecond=%d: %d messages of a campaign in %.0f s, %d times 429; meanwhile %d one-time passwords took p50 %.2f s, p99 %.2f s\n",
 		perSecond, messages, time.Since(asked[0]).Seconds(), l.limited.Load(), len(delays),
@@ -183,7 +183,7 @@ func campaign(ctx context.Context, messages, perSecond int) error {
 
 const codeText = "Your code is %d"
 
-func (l *lanes) codeText(ctx context.Context, n int) error {
+func (l *lanes) password(ctx context.Context, n int) error {
 	body := fmt.Sprintf(`{"messaging_product":"whatsapp","to":"15550100002","type":"text","text":{"body":"`+codeText+`"}}`, n)
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, l.APIURL+"/v1/wa/message", strings.NewReader(body))
 	if err != nil {
@@ -197,7 +197,7 @@ func (l *lanes) codeText(ctx context.Context, n int) error {
 	}
 	_ = answer.Body.Close()
 	if answer.StatusCode != http.StatusAccepted {
-		return fmt.Errorf("a codeText was not queued: %d", answer.StatusCode)
+		return fmt.Errorf("a password was not queued: %d", answer.StatusCode)
 	}
 	return nil
 }
