@@ -25,6 +25,10 @@ func New(cfg aws.Config, group, role, deadLetters string) *Scheduler {
 	return &Scheduler{scheduler.NewFromConfig(cfg), group, role, deadLetters}
 }
 
+// retries is for how long Scheduler tries to put a message on its queue. By its default of a day the
+// message would have expired before anybody heard of it.
+const retries = time.Hour
+
 // name of a send's schedule, at most 64 characters of A-Z, a-z, 0-9, -, _ and . (AWS: CreateSchedule).
 // It has the time, so that a send that is scheduled anew does not meet its earlier schedule.
 func name(id string, at time.Time) string { return id + "." + strconv.FormatInt(at.Unix(), 10) }
@@ -43,6 +47,7 @@ func (s *Scheduler) Put(ctx context.Context, id string, at time.Time, queueARN, 
 		ActionAfterCompletion: types.ActionAfterCompletionDelete,
 		Target: &types.Target{
 			Arn: &queueARN, RoleArn: &s.role, Input: &body, DeadLetterConfig: &types.DeadLetterConfig{Arn: &s.deadLetters},
+			RetryPolicy: &types.RetryPolicy{MaximumEventAgeInSeconds: aws.Int32(int32(retries / time.Second))},
 		},
 	})
 	if there := new(types.ConflictException); errors.As(err, &there) {
