@@ -105,6 +105,26 @@ func TestAConsentIsExportedErasedAndNoItemOfEarlierVersions(t *testing.T) {
 	}
 }
 
+// Names expire, and what was said under one of them does not.
+func TestAConsentIsErasedByANameThatNothingElseHas(t *testing.T) {
+	w := newWorld(t)
+	events := preference("stop", 1764000000)
+	events[0].UserID = "US.77001"
+	put(t, w.table, events...)
+	for key, it := range harness.Items(t, w.table) {
+		if pk, sk := it.Key(); sk != "consent" {
+			if err := w.proxied().Delete(t.Context(), pk, sk); err != nil {
+				t.Fatal(key, err)
+			}
+		}
+	}
+	t.Setenv("YES", "1")
+	out, err := w.ops("erase", "-contact", "US.77001")
+	if left := harness.Items(t, w.table); err != nil || len(left) != 0 {
+		t.Errorf("%v %s %v", err, out, left)
+	}
+}
+
 // preference returns the events of a user's preference.
 func preference(value string, at int) []whatsapp.Event {
 	return whatsapp.Split(fmt.Appendf(nil, `{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"user_preferences","value":{"metadata":{"phone_number_id":"2"},`+

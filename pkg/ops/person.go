@@ -101,8 +101,8 @@ func (p *people) later(it table.Item) {
 // isAbout reports whether an item's keys or attributes say that it is about a person.
 func isAbout(it table.Item, names []string) bool {
 	pk, sk := it.Key()
-	if strings.HasPrefix(pk, "contact#") { // an alias or a consent
-		return slices.Contains(names, strings.TrimPrefix(pk, "contact#")) || slices.Contains(names, strings.TrimPrefix(sk, "alias#"))
+	if strings.HasPrefix(pk, "contact#") && (slices.Contains(names, strings.TrimPrefix(pk, "contact#")) || slices.Contains(names, strings.TrimPrefix(sk, "alias#"))) {
+		return true // an alias or a consent
 	}
 	return slices.ContainsFunc([]string{"contact", "user_id", "thread_id", "group_id"}, func(name string) bool {
 		value := it.Text(name)
