@@ -3,9 +3,9 @@
 package consent
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"unicode"
 
@@ -41,18 +41,34 @@ func NewWords(stop, resume string) (Words, error) {
 	return w, nil
 }
 
+// longestText is the longest text that may be a word, in bytes: an event's is cut at 512.
+const longestText = 500
+
 // Mark sets Consent of the messages whose whole text is one of the words: texts, and answers by a
-// button or a list. A word in a group is for the group.
+// button or a list. A word in a group is for the group; what is said of a form or of calls says
+// nothing of marketing messages.
 func (w Words) Mark(events []whatsapp.Event) {
 	if len(w) == 0 {
 		return
 	}
 	for i := range events {
 		e := &events[i]
-		if e.Kind == whatsapp.KindMessage && e.Direction == whatsapp.In && e.GroupID == "" && slices.Contains([]string{"text", "button", "interactive"}, e.Type) {
+		if e.Kind == whatsapp.KindMessage && e.Direction == whatsapp.In && e.GroupID == "" && len(e.Text) <= longestText && isWords(e) {
 			e.Consent = w[fold(e.Text)]
 		}
 	}
+}
+
+// isWords reports whether an event's text is what its person wrote or tapped.
+func isWords(e *whatsapp.Event) bool {
+	if e.Type != "interactive" {
+		return e.Type == "text" || e.Type == "button"
+	}
+	var message struct {
+		Interactive map[string]json.RawMessage `json:"interactive"`
+	}
+	_ = json.Unmarshal(e.Payload, &message)
+	return message.Interactive["button_reply"] != nil || message.Interactive["list_reply"] != nil
 }
 
 // fold returns what equal words have in common: in any case, composed or not, in full or half

@@ -75,7 +75,7 @@ func saidBy(e *whatsapp.Event, today time.Time) item {
 		by = ByWord
 	}
 	return consentItem(time.UnixMilli(happened(e, today)), e.Consent, map[string]string{
-		"contact": e.Contact, "user_id": e.UserID, "phone_number_id": e.PhoneNumberID, "display_phone_number": e.DisplayPhoneNumber,
+		"field": e.Field, "contact": e.Contact, "user_id": e.UserID, "phone_number_id": e.PhoneNumberID, "display_phone_number": e.DisplayPhoneNumber,
 		"waba_id": e.WABAID, "wamid": e.WAMID, "reason": by,
 	})
 }
