@@ -21,7 +21,7 @@ func init() { register(replayCommand) }
 type choice struct {
 	Key          string `json:"key,omitempty"` // pk of an item
 	Since, Until int64  // epoch seconds of the arrival; 0: without bound
-	Kind         string `json:"kind,omitempty"` // message, status, event, quarantine, send
+	Kind         string `json:"kind,omitempty"` // message, status, event, quarantine, send, consent
 	Contact      string `json:"contact,omitempty"`
 	Number       string `json:"number,omitempty"` // phone_number_id
 }
@@ -61,7 +61,7 @@ An interrupted replay resumes where it stopped when the same command is run agai
 	flags.StringVar(&r.choice.Key, "key", "", "pk of an item: its event alone")
 	flags.StringVar(&since, "since", "", "when the first event arrived, such as 2026-01-31T12:00:00Z, 1h (ago) or epoch seconds")
 	flags.StringVar(&until, "until", "", "when the last one arrived")
-	flags.StringVar(&r.choice.Kind, "kind", "", "message, status, event, quarantine or send")
+	flags.StringVar(&r.choice.Kind, "kind", "", "message, status, event, quarantine, send or consent")
 	flags.StringVar(&r.choice.Contact, "contact", "", "contact of the events")
 	flags.StringVar(&r.choice.Number, "number", "", "phone number id of the events")
 	flags.IntVar(&r.rate, "rate", 50, "events a second, 1 to "+strconv.Itoa(mostRate))
