@@ -15,7 +15,7 @@ func (h *handler) checkConsent(ctx context.Context, d *delivery) (*ledger.Outcom
 	if !d.order.IsMarketing() {
 		return nil, nil
 	}
-	said, err := h.table.Consent(ctx, d.about.Contact)
+	said, err := h.table.Consent(ctx, d.about.Contact, d.about.UserID)
 	if said == nil || said.Says != whatsapp.Stop || err != nil {
 		return nil, err
 	}

@@ -207,6 +207,17 @@ func TestAStopIsAPersonsUnderAnyName(t *testing.T) {
 }
 
 // Only marketing pays for the look, one strongly consistent Query for each name.
+// A message may name a person twice before any item links the two names.
+func TestAStopAndAWindowAreOfBothNamesOfAMessage(t *testing.T) {
+	w := newWorld(t)
+	w.says(`"user_id":"US.77001"`, "stop", -60)
+	const both = `"message":{"messaging_product":"whatsapp","to":"15550100001","recipient":"US.77001","type":"text","text":{"body":"Hello"}}}`
+	responds(t, "marketing", w.post(`{"purpose":"marketing",`+both), 409, "OPTOUT_001")
+	responds(t, "outside of an unknown window", w.post(`{"onClosedWindow":"refuse","onUnknownWindow":"closed",`+both), 409, "WINDOW_001")
+	w.inbound(`"from_user_id":"US.77001"`, time.Minute, "")
+	responds(t, "in the window", w.post(`{"onClosedWindow":"refuse","onUnknownWindow":"closed",`+both), 200, "")
+}
+
 func TestOnlyMarketingReadsTheConsent(t *testing.T) {
 	w := newWorld(t)
 	w.says(thisPerson, "resume", 0)

@@ -75,24 +75,41 @@ func TestARecordMovesToItsLaneUnderItsKey(t *testing.T) {
 		w.record("keyed", `{"lane":"bulk","idempotencyKey":"mine","message":`+hello+`}`, w.now()),
 		w.record("null", `{"lane":"bulk","idempotencyKey":null,"message":`+hello+`}`, w.now()),
 		w.record("event", event, w.now()),
+		w.record("nameless", strings.Replace(event, `"id":"event-1",`, "", 1), w.now()),
 	}
 	for range 2 {
 		if again := w.batch(records); again != nil {
 			t.Errorf("%v are retried", again)
 		}
 	}
-	w.waits("moved twice", 0, 8)
-	for range 8 { // the second of a pair waits until the first one is done
+	w.waits("moved twice", 0, 10)
+	for range 10 { // the second of a pair waits until the first one is done
 		w.pollOf("bulk")
 		w.pass(time.Minute)
 	}
-	w.sent(4)
+	w.sent(5)
 	w.waits("sent", 0, 0)
-	for _, id := range []string{ledger.ID("sqs", "bare"), ledger.ID("sqs", "mine"), ledger.ID("sqs", "null"), ledger.ID("event/shop", "event-1")} {
+	for _, id := range []string{ledger.ID("sqs", "nameless"), ledger.ID("sqs", "bare"), ledger.ID("sqs", "mine"), ledger.ID("sqs", "null"), ledger.ID("event/shop", "event-1")} {
 		if w.row(id) == nil {
 			t.Errorf("there is no %s", id)
 		}
 	}
+}
+
+// What a record had left of its validity is what it has in its lane.
+func TestARecordMovesToItsLaneWithItsValidity(t *testing.T) {
+	w := newLanesWorld(t)
+	const body = `{"lane":"bulk","validFor":3600,"message":` + hello + `}`
+	event := `{"version":"0","id":"event-1","source":"shop","detail-type":"Campaign","detail":` + body + `}`
+	sent := w.now()
+	w.pass(50 * time.Minute)
+	if again := w.batch([]any{w.record("old", body, sent), w.record("event", event, sent)}); again != nil {
+		t.Errorf("%v are retried", again)
+	}
+	w.pass(11 * time.Minute)
+	w.pollOf("bulk")
+	w.sent(0)
+	w.waits("expired", 0, 0)
 }
 
 func TestALaneIsForWhatWaits(t *testing.T) {

@@ -139,12 +139,19 @@ func TestATimeIsCheckedAndRefusedByItsName(t *testing.T) {
 	if all := w.scheduler.Schedules(); len(all) > 0 {
 		t.Errorf("the schedules are %+v", all)
 	}
+	responds(t, "over before its schedule", w.post(hello, "send-at", w.in(time.Hour), "valid-for", "119"), 400, "MSG_001")
 	responds(t, "35 days", w.post(hello, "send-at", w.in(35*24*time.Hour-time.Minute)), 202, "")
 	responds(t, "another zone", w.post(hello, "send-at", w.now().Add(time.Hour).In(time.FixedZone("", 19800)).Format(time.RFC3339Nano)), 202, "")
 	// A record that is too far is refused for good; one that is near needs no schedule.
 	scheduled := len(w.scheduler.Schedules())
 	if again := w.sqs(`{"message":` + hello + `,"sendAt":"` + w.in(36*24*time.Hour) + `"}`); again != nil {
 		t.Errorf("%v retried", again)
+	}
+	w.sqs(`{"message":` + hello + `,"sendAt":"9999-12-31T00:00:00Z"}`)
+	for _, it := range harness.Items(t, w.table) {
+		if days := (it.Number("expires_at") - w.now().Unix()) / 86400; days > 35+365+1 {
+			t.Errorf("%v is kept for %d days", it["pk"], days)
+		}
 	}
 	for key, at := range map[string]string{"near": w.in(30 * time.Second), "past": w.in(-time.Hour)} {
 		if again := w.sqs(fmt.Sprintf(`{"message":%s,"idempotencyKey":%q,"sendAt":%q}`, hello, key, at)); again != nil {

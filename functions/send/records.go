@@ -113,7 +113,7 @@ func (h *handler) deliverRecord(ctx context.Context, r *queue.Record, l *line) (
 		return false, 0
 	}
 	if o.Bulk && h.bulkARN != "" && !d.bulk && !timed && !over {
-		return h.changeLane(ctx, r, &o, l)
+		return h.changeLane(ctx, r, &o, age, l)
 	}
 	d.request.ID = id
 	// What has expired is recorded instead of sent, which needs no key.
@@ -121,12 +121,19 @@ func (h *handler) deliverRecord(ctx context.Context, r *queue.Record, l *line) (
 		return true, jitter(ledger.Backoff(age, 0), spread)
 	}
 	if !over && !timed {
-		if wait, ok := h.turn(ctx, &d); !ok {
-			l.reason, l.sender = reasonPaced, d.sender.Name
-			return true, jitter(wait, wait)
+		l.sender = d.sender.Name
+		// A pause may begin while the record waits for its turn, and takes no turn from others.
+		paused := func() time.Duration { return h.senders.of(d.sender.Name).pause.remaining(h.now()) }
+		remaining := paused()
+		if remaining <= 0 {
+			if wait, ok := h.turn(ctx, &d); !ok {
+				l.reason = reasonPaced
+				return true, jitter(wait, wait)
+			}
+			remaining = paused()
 		}
-		if remaining := h.senders.of(d.sender.Name).pause.remaining(now); remaining > 0 {
-			l.reason, l.sender = reasonPaused, d.sender.Name
+		if remaining > 0 {
+			l.reason = reasonPaused
 			remaining = ledger.Backoff(age, remaining)
 			return true, jitter(remaining, remaining/5)
 		}

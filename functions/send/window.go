@@ -36,7 +36,7 @@ func (h *handler) checkGate(ctx context.Context, d *delivery, row *ledger.Send) 
 	if !d.order.AsksForWindow() {
 		return ledger.Verdict{}, nil
 	}
-	w, err := h.table.Window(reading, d.about.Contact, d.sender.PhoneNumberID, h.now())
+	w, err := h.table.Window(reading, d.sender.PhoneNumberID, h.now(), d.about.Contact, d.about.UserID)
 	if err != nil {
 		return ledger.Verdict{}, err
 	}

@@ -489,7 +489,7 @@ func (v *Visit) Enqueued(ok bool) Action {
 	case v.req.Source == Record && ok:
 		return v.acknowledge(NoteScheduled)
 	case v.req.Source == Record:
-		return v.later(shortDelay, shortSpread, NoteNotScheduled)
+		return v.later(Backoff(v.clock.Sub(v.req.Sent), 0), shortSpread, NoteNotScheduled)
 	case ok:
 		return v.respond(Response{Kind: Accepted202, Scheduled: v.early})
 	case !v.req.Keyed || v.overUnknown:

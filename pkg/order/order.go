@@ -201,6 +201,9 @@ func (o *Order) checkTogether(waits bool, f faults) {
 	if _, said := f["fallback"]; !said && (o.OnClosedWindow == WindowFallback) != (o.Fallback != nil) {
 		f.add("fallback", ruleFallback)
 	}
+	if !o.SendAt.IsZero() && o.ValidFor > 0 && o.ValidFor < leastScheduled {
+		f.add("validFor", "at least "+strconv.Itoa(int(leastScheduled/time.Second))+" with sendAt, because a schedule may be late by a minute")
+	}
 	if o.Bulk && !waits {
 		f.add("lane", "absent where the caller waits: a lane is for what is queued or scheduled")
 	}
@@ -212,6 +215,10 @@ func (o *Order) checkTogether(waits bool, f faults) {
 		f.add("after", "absent where the caller waits: only what is queued or scheduled can")
 	}
 }
+
+// leastScheduled is the least validity of a message that leaves later (Amazon EventBridge Scheduler:
+// "What is Amazon EventBridge Scheduler", 60-second precision).
+const leastScheduled = 2 * time.Minute
 
 // LaneBulk is the lane of a caller's campaigns.
 const LaneBulk = "bulk"

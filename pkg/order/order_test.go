@@ -43,12 +43,12 @@ func choices(o order.Order) map[string]any {
 // The same wishes are the same order, by whichever way they arrive.
 func TestEachSourceReadsTheSameWishes(t *testing.T) {
 	http, refused := order.FromHTTP(request(t, hello, map[string]string{"is_fake": "true", "mmlite": "TRUE"}, map[string]string{
-		"idempotency-key": "k", "on-unknown": "Resend", "valid-for": "60", "send-at": "2026-12-24T09:00:00.001+01:00", "prefer": "wait=5, respond-async; x=1",
+		"idempotency-key": "k", "on-unknown": "Resend", "valid-for": "120", "send-at": "2026-12-24T09:00:00.001+01:00", "prefer": "wait=5, respond-async; x=1",
 	}), "crm")
 	if refused != nil {
 		t.Fatal(refused.Body)
 	}
-	const envelope = `{"message":` + hello + `,"idempotencyKey":"k","onUnknown":"resend","validFor":60,"sendAt":"2026-12-24T08:00:01Z","reader":"crm","isFake":true,"mmlite":true}`
+	const envelope = `{"message":` + hello + `,"idempotencyKey":"k","onUnknown":"resend","validFor":120,"sendAt":"2026-12-24T08:00:01Z","reader":"crm","isFake":true,"mmlite":true}`
 	direct, refused := order.FromEnvelope([]byte(envelope))
 	if refused != nil {
 		t.Fatal(refused.Body)
@@ -64,7 +64,7 @@ func TestEachSourceReadsTheSameWishes(t *testing.T) {
 	for scope, o := range map[string]order.Order{"http/crm": http, order.ScopeDirect: direct, order.ScopeSQS: record, "event/shop": event} {
 		want := map[string]any{
 			"scope": scope, "key": "k", "client": "crm", "fake": true, "mmlite": true,
-			"async": scope == "http/crm", "unknown": string(ledger.Resend), "valid": time.Minute,
+			"async": scope == "http/crm", "unknown": string(ledger.Resend), "valid": 2 * time.Minute,
 			"at": time.Date(2026, 12, 24, 8, 0, 1, 0, time.UTC), "after": "",
 		}
 		if got := choices(o); !reflect.DeepEqual(got, want) {

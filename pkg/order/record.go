@@ -2,6 +2,7 @@ package order
 
 import (
 	"encoding/json"
+	"time"
 
 	"connexease-functions/pkg/api"
 	"connexease-functions/pkg/ledger"
@@ -59,7 +60,7 @@ func FromRecord(r *queue.Record) (o Order, id string, refused *api.Response) {
 // Refused is the order that stands for a record that can never be sent: under the record's own SQS
 // message id and never under its key, because a bad record does not spend a key.
 func (o Order) Refused(r *queue.Record) Order {
-	o.Scope, o.Key, o.Fallback = ScopeSQS, r.ID, nil
+	o.Scope, o.Key, o.Fallback, o.After, o.SendAt = ScopeSQS, r.ID, nil, "", time.Time{}
 	if len(o.Body) == 0 {
 		o.Body = []byte(r.Body[:min(len(r.Body), table.MaxSend)])
 	}

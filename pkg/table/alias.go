@@ -99,18 +99,22 @@ func (t *Table) PutAlias(ctx context.Context, p whatsapp.Pair, at time.Time) err
 	return nil
 }
 
-// Names returns all names of a person with a known name, at most 32: its canonical form, the given
-// form where that differs (earlier versions stored it), and all names to which aliases lead.
-func (t *Table) Names(ctx context.Context, name string) ([]string, error) {
-	names, _, err := t.person(ctx, name, false)
+// Names returns all names of a person with known names, at most 32: their canonical forms, the given
+// forms where those differ (earlier versions stored them), and all names to which aliases lead. Empty
+// names are none.
+func (t *Table) Names(ctx context.Context, known ...string) ([]string, error) {
+	names, _, err := t.person(ctx, known, false)
 	return names, err
 }
 
 // person returns a person's names, and the newest consent under any of them; nil without one.
-func (t *Table) person(ctx context.Context, name string, consistent bool) (names []string, said item, err error) {
-	names = []string{whatsapp.Canonical(name)}
-	if names[0] != name {
-		names = append(names, name)
+func (t *Table) person(ctx context.Context, known []string, consistent bool) (names []string, said item, err error) {
+	for _, name := range known {
+		for _, form := range []string{whatsapp.Canonical(name), name} {
+			if name != "" && !slices.Contains(names, form) {
+				names = append(names, form)
+			}
+		}
 	}
 	for i := 0; i < len(names); i++ {
 		in := &dynamodb.QueryInput{

@@ -150,10 +150,10 @@ func (t *Table) SetConsent(ctx context.Context, c Consent) (*Consent, error) {
 	return t.Consent(ctx, c.Contact)
 }
 
-// Consent returns what a person last said under any of their names; nil where they said nothing. It
-// is strongly consistent: what the webhook has stored counts at once.
-func (t *Table) Consent(ctx context.Context, name string) (*Consent, error) {
-	_, said, err := t.person(ctx, name, true)
+// Consent returns what a person last said under any of their names, of which some are known; nil
+// where they said nothing. It is strongly consistent: what the webhook has stored counts at once.
+func (t *Table) Consent(ctx context.Context, known ...string) (*Consent, error) {
+	_, said, err := t.person(ctx, known, true)
 	return Item(said).Consent(), err
 }
 

@@ -52,14 +52,14 @@ func (w Window) ClosedAt() time.Time {
 // consistent, so a message of this second may be missing. A window is one of a person and a number
 // of the business (WhatsApp Cloud API: Customer service windows), so what came to a different one
 // than phoneNumberID does not count; where that is empty, all of it does. A recent message under the
-// given name decides at once; only without one are the other names looked for.
-func (t *Table) Window(ctx context.Context, name, phoneNumberID string, now time.Time) (Window, error) {
+// first known name decides at once; only without one are the other names looked for.
+func (t *Table) Window(ctx context.Context, phoneNumberID string, now time.Time, name string, others ...string) (Window, error) {
 	name = whatsapp.Canonical(name)
 	w := Window{State: WindowUnknown}
 	if err := t.look(ctx, &w, name, phoneNumberID, now); err != nil || w.State == WindowOpen {
 		return w, err
 	}
-	names, err := t.Names(ctx, name)
+	names, err := t.Names(ctx, append([]string{name}, others...)...)
 	for _, n := range names {
 		if err == nil && n != name && w.State != WindowOpen {
 			err = t.look(ctx, &w, n, phoneNumberID, now)

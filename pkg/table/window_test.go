@@ -54,7 +54,7 @@ func TestALookAtTheWindowReadsNoMoreThanItNeeds(t *testing.T) {
 			}
 			return reply{body: last()}
 		})
-		w, err := tbl.Window(t.Context(), "+1 555 010-0001", "", now)
+		w, err := tbl.Window(t.Context(), "", now, "+1 555 010-0001")
 		var inbound time.Time
 		if c.inbound > 0 {
 			inbound = now.Add(-c.inbound)
