@@ -23,6 +23,9 @@ type local struct {
 	engine  *engine
 	args    []string // arguments of every sam local command, after its template
 	api     *process
+
+	later string    // id of the message that is scheduled
+	due   time.Time // when it leaves
 }
 
 // startLocal starts everything in order, runs the proofs or waits for Ctrl-C, and ends everything

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"connexease-functions/pkg/local/fixtures"
 	"connexease-functions/pkg/local/pause"
@@ -82,7 +84,9 @@ func (l *local) prove(ctx context.Context, done *steps) error {
 		{"a send gets 200, its callbacks arrive through the webhook, its look-up says read; a replay returns the same response and sends nothing", l.send},
 		{"sam local invoke with an SQS event, twice: its message is sent once, its look-up by the record's id says read", l.sqsEvent},
 		{"sam local invoke with an EventBridge event: the event is in the outbound queue, unchanged", l.eventBridgeEvent},
+		{"Send-At gets 202, and its schedule stands", l.schedule},
 		{"sam local invoke with a template that declares no endpoints: the function refuses to run", l.withoutEndpoints},
+		{"a schedule's record is returned to the queue before its time; after it, its message is sent once", l.scheduled},
 		{"a body is stored even if SAM's timestamp is older than the Gateway's limit", func(ctx context.Context) error { return l.frozenClock(ctx, started) }},
 	} {
 		if err := proof.run(ctx); err != nil {
@@ -237,28 +241,110 @@ func (l *local) invokeWith(ctx context.Context, template, name string, event any
 	return lastLines(out, 1), err
 }
 
+// record invokes the send function with one SQS record, and checks its response: which records are
+// returned to the queue.
+func (l *local) record(ctx context.Context, id, body string, returned ...string) error {
+	now := strconv.FormatInt(time.Now().UnixMilli(), 10)
+	// As AWS sends it (Using Lambda with Amazon SQS).
+	event := map[string]any{"Records": []any{map[string]any{
+		"messageId": id, "receiptHandle": "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a", "body": body,
+		"attributes": map[string]string{
+			"ApproximateReceiveCount": "1", "SentTimestamp": now, "SenderId": "AIDAIENQZJOLO23YVJ4VO", "ApproximateFirstReceiveTimestamp": now,
+		},
+		"messageAttributes": map[string]any{}, "md5OfBody": "098f6bcd4621d373cade4e832627b4f6", "eventSource": "aws:sqs",
+		"eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:OutboundQueue", "awsRegion": "us-east-1",
+	}}}
+	a, err := l.invoke(ctx, "sqs", event)
+	if err != nil {
+		return err
+	}
+	var response struct {
+		BatchItemFailures []struct{ ItemIdentifier string }
+	}
+	if err := json.Unmarshal([]byte(a), &response); err != nil {
+		return fmt.Errorf("the function's response is %s: %w", a, err)
+	}
+	var got []string
+	for _, f := range response.BatchItemFailures {
+		got = append(got, f.ItemIdentifier)
+	}
+	if response.BatchItemFailures == nil || !slices.Equal(got, returned) {
+		return fmt.Errorf("the function's response is %s", a)
+	}
+	return nil
+}
+
+// receive receives up to ten messages of the outbound queue.
+func (l *local) receive(ctx context.Context) ([]types.Message, error) {
+	queue := sqs.New(sqs.Options{
+		Region: l.env["AWS_REGION"], BaseEndpoint: aws.String(l.env["AWS_ENDPOINT_URL_SQS"]),
+		Credentials: credentials.NewStaticCredentialsProvider(l.env["AWS_ACCESS_KEY_ID"], l.env["AWS_SECRET_ACCESS_KEY"], ""),
+	})
+	taken, err := queue.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: aws.String(l.env["QUEUE_URL"]), MaxNumberOfMessages: 10})
+	if err != nil {
+		return nil, err
+	}
+	return taken.Messages, nil
+}
+
+// scheduledTo is who gets the message of schedule.
+const scheduledTo = "15550100014"
+
+// schedule sends a message that leaves a little over a minute later, the least that gets a schedule.
+func (l *local) schedule(ctx context.Context) error {
+	l.due = time.Now().Add(70 * time.Second).Truncate(time.Second)
+	headers := bearer(l.env["CLIENT_KEY"])
+	headers["Send-At"] = l.due.UTC().Format(time.RFC3339)
+	a, err := l.request(ctx, http.MethodPost, l.env["API_URL"]+"/v1/wa/message", message(scheduledTo), headers)
+	if err != nil {
+		return err
+	}
+	l.later = a.header.Get("Message-Id")
+	schedules, err := l.request(ctx, http.MethodGet, l.env["CONTROL_URL"]+"/schedules", "", nil)
+	if err != nil {
+		return err
+	}
+	return errors.Join(a.want(http.StatusAccepted, `"status":"scheduled"`), schedules.want(http.StatusOK, l.later), l.left(ctx, scheduledTo, 0))
+}
+
+// scheduled invokes the function with the record of schedule's message: before its time, unless the
+// proofs before it took so long, and twice after it.
+func (l *local) scheduled(ctx context.Context) error {
+	const id = "5a3d0c5e-0b5c-4f8e-9f1c-0d2f6f1c7a11"
+	body := `{"id":"` + l.later + `"}`
+	if time.Until(l.due) > 15*time.Second { // a container's start takes some
+		if err := errors.Join(l.record(ctx, id, body, id), l.left(ctx, scheduledTo, 0)); err != nil {
+			return err
+		}
+	}
+	if err := until(ctx, time.Until(l.due)+30*time.Second, func(ctx context.Context) error {
+		messages, err := l.receive(ctx)
+		if err != nil {
+			return err
+		}
+		for _, m := range messages {
+			if aws.ToString(m.Body) == body {
+				return nil
+			}
+		}
+		return errors.New("the schedule has put nothing on the queue")
+	}); err != nil {
+		return err
+	}
+	if err := errors.Join(l.record(ctx, id, body), l.record(ctx, id, body), l.left(ctx, scheduledTo, 1)); err != nil {
+		return err
+	}
+	return l.read(ctx, "/"+l.later)
+}
+
 func (l *local) sqsEvent(ctx context.Context) error {
 	const to, id = "15550100012", "5a3d0c5e-0b5c-4f8e-9f1c-0d2f6f1c7a10"
 	body, err := json.Marshal(map[string]any{"message": json.RawMessage(message(to)), "reader": "default"})
 	if err != nil {
 		return err
 	}
-	// As AWS sends it (Using Lambda with Amazon SQS).
-	event := map[string]any{"Records": []any{map[string]any{
-		"messageId": id, "receiptHandle": "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a", "body": string(body),
-		"attributes": map[string]string{
-			"ApproximateReceiveCount": "1", "SentTimestamp": strconv.FormatInt(time.Now().UnixMilli(), 10),
-			"SenderId": "AIDAIENQZJOLO23YVJ4VO", "ApproximateFirstReceiveTimestamp": strconv.FormatInt(time.Now().UnixMilli(), 10),
-		},
-		"messageAttributes": map[string]any{}, "md5OfBody": "098f6bcd4621d373cade4e832627b4f6", "eventSource": "aws:sqs",
-		"eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:OutboundQueue", "awsRegion": "us-east-1",
-	}}}
 	for range 2 {
-		a, err := l.invoke(ctx, "sqs", event)
-		if err == nil && a != `{"batchItemFailures":[]}` && a != `{"batchItemFailures": []}` {
-			err = fmt.Errorf("the function's response is %s", a)
-		}
-		if err != nil {
+		if err := l.record(ctx, id, string(body)); err != nil {
 			return err
 		}
 	}
@@ -281,23 +367,19 @@ func (l *local) eventBridgeEvent(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	queue := sqs.New(sqs.Options{
-		Region: l.env["AWS_REGION"], BaseEndpoint: aws.String(l.env["AWS_ENDPOINT_URL_SQS"]),
-		Credentials: credentials.NewStaticCredentialsProvider(l.env["AWS_ACCESS_KEY_ID"], l.env["AWS_SECRET_ACCESS_KEY"], ""),
-	})
-	taken, err := queue.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: aws.String(l.env["QUEUE_URL"]), MaxNumberOfMessages: 10})
+	messages, err := l.receive(ctx)
 	if err != nil {
 		return err
 	}
-	if len(taken.Messages) != 1 {
-		return fmt.Errorf("there are %d messages in the queue", len(taken.Messages))
+	if len(messages) != 1 {
+		return fmt.Errorf("there are %d messages in the queue", len(messages))
 	}
 	var got, want any
 	sent, err := json.Marshal(event)
 	if err != nil {
 		return err
 	}
-	queued := aws.ToString(taken.Messages[0].Body)
+	queued := aws.ToString(messages[0].Body)
 	if err := errors.Join(json.Unmarshal(sent, &want), json.Unmarshal([]byte(queued), &got)); err != nil {
 		return err
 	}
