@@ -224,7 +224,11 @@ func TestAMissingToolIsOneSentenceWithTheCommandThatFixesIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = taken.Close() }()
-	empty := t.TempDir()
+	built, err := exec.Command("go", "env", "GOCACHE").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	empty := t.TempDir() // also the cache: what is missing is found before anything is fetched
 	noJava := t.TempDir()
 	for _, tool := range []string{"go", "sh", "npm"} {
 		if path, err := exec.LookPath(tool); err == nil {
@@ -246,8 +250,11 @@ func TestAMissingToolIsOneSentenceWithTheCommandThatFixesIt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			command := exec.Command(program, "-port", strconv.Itoa(c.port), "-state", t.TempDir())
 			command.Dir = c.folder
-			command.Env = append(os.Environ(), "PATH="+c.path)
+			command.Env = append(os.Environ(), "PATH="+c.path, "XDG_CACHE_HOME="+empty, "GOCACHE="+strings.TrimSpace(string(built)))
 			out, err := command.CombinedOutput()
+			if strings.Contains(string(out), "Fetching") {
+				t.Errorf("fetched before the fault was found: %s", out)
+			}
 			if err == nil || command.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), c.want) {
 				t.Errorf("%v: %s, want %s", err, out, c.want)
 			}

@@ -38,6 +38,12 @@ const lookedAt = " (JAVA_HOME, PATH, macOS's java_home and Homebrew's folders we
 // java is a candidate to run DynamoDB Local.
 type java struct{ path, where string }
 
+// NeedsJava returns a *Fixable if this machine has no java at all, before anything is fetched for it.
+func NeedsJava(ctx context.Context) error {
+	_, _, err := findJavas(ctx)
+	return err
+}
+
 // findJavas returns every java of this machine, the user's choice first, and what is wrong with
 // that choice if it has no java.
 func findJavas(ctx context.Context) (found []java, faults []string, err error) {

@@ -60,6 +60,9 @@ func (s *Stack) startDatabase(ctx context.Context) error {
 	o := s.options
 	s.DynamoDBURL = o.DynamoDB
 	if o.DynamoDB == "" {
+		if err := dynamodblocal.NeedsJava(ctx); err != nil {
+			return err
+		}
 		cache, err := dynamodblocal.Cache()
 		if err != nil {
 			return err
