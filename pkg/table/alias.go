@@ -124,11 +124,7 @@ func (t *Table) person(ctx context.Context, known []string, consistent bool) (na
 			ScanIndexForward:          aws.Bool(false), // the consent is the last, and must not be beyond the limit
 			Limit:                     aws.Int32(mostNames + 1),
 		}
-		var out *dynamodb.QueryOutput
-		err := attempts(ctx, func() {}, func(ctx context.Context) (again bool, err error) {
-			out, err = t.client.Query(ctx, in)
-			return err != nil, err
-		})
+		out, err := t.page(ctx, in)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -70,15 +70,20 @@ func readStatus(it item) ledger.Status {
 	return s
 }
 
-// query reads every page, and retries failed calls until ctx ends.
+// page reads one page, and retries a failed call until ctx ends.
+func (t *Table) page(ctx context.Context, in *dynamodb.QueryInput) (out *dynamodb.QueryOutput, err error) {
+	err = attempts(ctx, func() {}, func(ctx context.Context) (again bool, err error) {
+		out, err = t.client.Query(ctx, in)
+		return err != nil, err
+	})
+	return out, err
+}
+
+// query reads every page, each as page does.
 func (t *Table) query(ctx context.Context, in *dynamodb.QueryInput, each func(item)) error {
 	in.TableName = &t.name
 	for {
-		var out *dynamodb.QueryOutput
-		err := attempts(ctx, func() {}, func(ctx context.Context) (again bool, err error) {
-			out, err = t.client.Query(ctx, in)
-			return err != nil, err
-		})
+		out, err := t.page(ctx, in)
 		if err != nil {
 			return err
 		}

@@ -85,11 +85,7 @@ func (t *Table) look(ctx context.Context, w *Window, name, phoneNumberID string,
 		in.ExpressionAttributeValues[":number"] = str(phoneNumberID)
 	}
 	for page := range windowPages {
-		var out *dynamodb.QueryOutput
-		err := attempts(ctx, func() {}, func(ctx context.Context) (again bool, err error) {
-			out, err = t.client.Query(ctx, in)
-			return err != nil, err
-		})
+		out, err := t.page(ctx, in)
 		if err != nil {
 			return err
 		}
