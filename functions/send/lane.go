@@ -26,7 +26,7 @@ func (h *handler) queueOf(r *queue.Record) queue.Queue {
 // queue, under the key and with the validity that it has here: both would begin anew there.
 func (h *handler) changeLane(ctx context.Context, r *queue.Record, o *order.Order, age time.Duration, l *line) (retry bool, wait time.Duration) {
 	outer, _ := api.Members([]byte(r.Body))
-	envelope, event := outer, outer["detail-type"] != nil && outer["source"] != nil && outer["detail"] != nil
+	envelope, event := outer, order.IsEvent(outer)
 	if event {
 		envelope, _ = api.Members(outer["detail"])
 	}

@@ -13,6 +13,7 @@ import (
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"connexease-functions/pkg/ledger"
+	"connexease-functions/pkg/order"
 )
 
 const (
@@ -209,7 +210,7 @@ func (r *redrive) failedInvocation(body string) plan {
 		return plan{kind: "other", stays: "it is an invocation of a different function"}
 	}
 	payload := members(record.RequestPayload)
-	event, direct := isEvent(payload), payload["message"] != nil
+	event, direct := order.IsEvent(payload), payload["message"] != nil
 	switch {
 	case event && !direct:
 		return plan{kind: "event", queue: outboundQueue, body: string(record.RequestPayload)}
@@ -227,10 +228,6 @@ func functionName(arn string) string {
 	return name
 }
 
-func isEvent(m map[string]json.RawMessage) bool {
-	return m["detail-type"] != nil && m["source"] != nil && m["detail"] != nil
-}
-
 // underItsKey returns a body that the send function treats as the same message as the record with
 // this SQS id. Back on the queue the record gets a new id, which must not become its key.
 func underItsKey(body, id string) string {
@@ -238,7 +235,7 @@ func underItsKey(body, id string) string {
 	if m == nil || len(m) == 1 && m["id"] != nil {
 		return body
 	}
-	if isEvent(m) {
+	if order.IsEvent(m) {
 		var event string
 		if json.Unmarshal(m["id"], &event) == nil && ledger.ValidKey(event) {
 			return body

@@ -3,6 +3,8 @@ package order
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
+	"strings"
 
 	"connexease-functions/pkg/api"
 	"connexease-functions/pkg/auth"
@@ -25,6 +27,12 @@ const ruleName = "1 to 64 letters, digits, dots, hyphens and underscores"
 
 // ruleFallback is what an envelope's fallback must be.
 const ruleFallback = "a template's message object in the envelope, where onClosedWindow is fallback, else absent"
+
+// envelopeMembers are all that an envelope may have; any other may be a misspelt one.
+var envelopeMembers = []string{
+	"message", keyMember, "validFor", "onUnknown", "reader", "contact", "group", "sender", "isFake", "mmlite", memberClosed, memberUnknown,
+	"campaign", "sendAt", "after", "fallback", "lane", memberPurpose,
+}
 
 // FromEnvelope reads a direct invocation. It returns a response instead where it is refused. A key
 // is required of all but receipts, because Lambda and Step Functions repeat a call silently.
@@ -62,14 +70,12 @@ func (o *Order) envelope(body []byte, f faults) *api.Response {
 		return is
 	}
 	for name := range members {
-		switch name {
-		case "message", keyMember, "validFor", "onUnknown", "reader", "isFake", "mmlite", "contact", "group", "sender", "onClosedWindow", "onUnknownWindow", "campaign", "sendAt", "after", "fallback", "lane", memberPurpose:
-		default:
-			const known = "absent: an envelope has message, idempotencyKey, validFor, onUnknown, reader, contact, group, sender, isFake, mmlite, onClosedWindow, onUnknownWindow, campaign, sendAt, after, fallback, lane, purpose"
+		if !slices.Contains(envelopeMembers, name) {
+			known := "an envelope has " + strings.Join(envelopeMembers, ", ")
 			if len(f) < mostUnknown && memberForm.MatchString(name) {
-				f.add(name, known)
+				f.add(name, "absent: "+known)
 			} else { // it may be anything, of any length
-				f["envelope"] = "without other members: " + known[len("absent: "):]
+				f["envelope"] = "without other members: " + known
 			}
 		}
 	}

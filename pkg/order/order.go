@@ -216,9 +216,9 @@ func (o *Order) checkTogether(waits bool, f faults) {
 	}
 }
 
-// leastScheduled is the least validity of a message that leaves later (Amazon EventBridge Scheduler:
-// "What is Amazon EventBridge Scheduler", 60-second precision).
-const leastScheduled = 2 * time.Minute
+// leastScheduled is the least validity of a message that leaves later: its schedule may be late by
+// as much as it must be ahead.
+const leastScheduled = 2 * ledger.MinAhead
 
 // LaneBulk is the lane of a caller's campaigns.
 const LaneBulk = "bulk"

@@ -19,6 +19,11 @@ const (
 // ClientScope is the scope of a client's keys over HTTP.
 func ClientScope(client string) string { return "http/" + client }
 
+// IsEvent reports whether a record's members are an EventBridge event's.
+func IsEvent(members map[string]json.RawMessage) bool {
+	return members["detail-type"] != nil && members["source"] != nil && members["detail"] != nil
+}
+
 // FromRecord reads a queue record's body: our own {"id"}, of which it returns the id alone, an
 // EventBridge event, an envelope, or a bare message. It returns a response where it is refused.
 func FromRecord(r *queue.Record) (o Order, id string, refused *api.Response) {
@@ -32,7 +37,7 @@ func FromRecord(r *queue.Record) (o Order, id string, refused *api.Response) {
 	}
 	f := faults{}
 	body := []byte(r.Body)
-	if m["detail-type"] != nil && m["source"] != nil && m["detail"] != nil {
+	if IsEvent(m) {
 		var source, event string
 		if json.Unmarshal(m["source"], &source) == nil && json.Unmarshal(m["id"], &event) == nil && ledger.ValidKey(event) {
 			o.Scope, o.Key = "event/"+source, event
