@@ -19,6 +19,5 @@ func (h *handler) checkConsent(ctx context.Context, d *delivery) (*ledger.Outcom
 	if said == nil || said.Says != whatsapp.Stop || err != nil {
 		return nil, err
 	}
-	d.closed = api.Fail(api.OptedOut, "", map[string]any{"since": said.At.Format(time.RFC3339), "by": said.By})
-	return &ledger.Outcome{HTTP: d.closed.Status, Body: []byte(d.closed.Body), Reason: ledger.Reason(d.closed.Code)}, nil
+	return d.refuse(api.Fail(api.OptedOut, "", map[string]any{"since": said.At.Format(time.RFC3339), "by": said.By})), nil
 }

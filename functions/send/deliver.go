@@ -93,7 +93,7 @@ func (h *handler) processEnds(ctx context.Context) time.Time {
 
 // send leads an order through the ledger: claim, post, settle. It decides nothing.
 func (h *handler) send(ctx context.Context, d *delivery) {
-	if !d.request.Source.IsRecord() && (d.request.Source == ledger.Async || !d.request.NotBefore.IsZero()) {
+	if d.request.Source == ledger.Async {
 		// Its gate is asked when it leaves the queue, and its caller hears nothing of that.
 		reading, cancel := context.WithDeadline(ctx, h.until(d, readLimit))
 		d.request.MayNotClaim, d.err = h.checkConsent(reading, d)
@@ -111,12 +111,7 @@ func (h *handler) send(ctx context.Context, d *delivery) {
 			h.follow(ctx, d, result.Image)
 			action = way.Wrote(h.now(), result)
 		case ledger.DoRead:
-			reading, cancel := context.WithDeadline(ctx, h.until(d, readLimit))
-			row, _, statuses, err := h.table.LookUp(reading, d.request.ID)
-			cancel()
-			if err != nil {
-				d.err = err
-			}
+			row, statuses, err := h.read(ctx, d, d.request.ID)
 			h.follow(ctx, d, row)
 			action = way.Read(h.now(), row, statuses, err == nil)
 		case ledger.DoGate:
@@ -134,12 +129,7 @@ func (h *handler) send(ctx context.Context, d *delivery) {
 			}
 			action = way.Queried(h.now(), statuses, err == nil)
 		case ledger.DoReadAfter:
-			reading, cancel := context.WithDeadline(ctx, h.until(d, readLimit))
-			row, _, statuses, err := h.table.LookUp(reading, action.After)
-			cancel()
-			if err != nil {
-				d.err = err
-			}
+			row, statuses, err := h.read(ctx, d, action.After)
 			action = way.After(h.now(), row, statuses, err == nil)
 		case ledger.DoPost:
 			if d.request.Source == ledger.RecordByID && d.order.Body == nil { // its row says what an order would
@@ -180,6 +170,23 @@ func (h *handler) until(d *delivery, limit time.Duration) time.Time {
 		return d.request.RespondBy
 	}
 	return at
+}
+
+// read reads a message's row and statuses.
+func (h *handler) read(ctx context.Context, d *delivery, id string) (*ledger.Send, []ledger.Status, error) {
+	reading, cancel := context.WithDeadline(ctx, h.until(d, readLimit))
+	defer cancel()
+	row, _, statuses, err := h.table.LookUp(reading, id)
+	if err != nil {
+		d.err = err
+	}
+	return row, statuses, err
+}
+
+// refuse is why a message may not be sent, and what its caller hears of that.
+func (d *delivery) refuse(r api.Response) *ledger.Outcome {
+	d.closed = r
+	return &ledger.Outcome{HTTP: r.Status, Body: []byte(r.Body), Reason: ledger.Reason(r.Code)}
 }
 
 // write makes one write of the ledger, in the time that its step has.

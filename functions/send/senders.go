@@ -96,9 +96,7 @@ func (h *handler) chooseSender(ctx context.Context, d *delivery, l *line) *api.R
 	name := cmp.Or(d.bound, o.Sender)
 	d.sender.Name = name
 	if source == ledger.RecordByID && h.senders.named(ctx) {
-		reading, cancel := context.WithDeadline(ctx, h.until(d, readLimit))
-		defer cancel()
-		row, _, _, failed := h.table.LookUp(reading, d.request.ID)
+		row, _, failed := h.read(ctx, d, d.request.ID)
 		switch {
 		case failed != nil:
 			l.add(ofNote[ledger.NoteTableFailed])
@@ -150,8 +148,8 @@ func (h *handler) follow(ctx context.Context, d *delivery, row *ledger.Send) {
 		d.keyErr = noSender{row.Sender}
 	}
 	if d.closed.Status == 0 {
-		d.closed = h.keyFailed(d.keyErr)
-		d.request.MayNotClaim = &ledger.Outcome{State: ledger.Released, HTTP: d.closed.Status, Body: []byte(d.closed.Body), Reason: ledger.Reason(d.closed.Code)}
+		d.request.MayNotClaim = d.refuse(h.keyFailed(d.keyErr))
+		d.request.MayNotClaim.State = ledger.Released // for now only
 	}
 }
 

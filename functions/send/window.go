@@ -57,8 +57,7 @@ func (h *handler) checkGate(ctx context.Context, d *delivery, row *ledger.Send) 
 		if !w.LastInbound.IsZero() {
 			params[seenClosedAt] = w.ClosedAt().Format(time.RFC3339)
 		}
-		d.closed = api.Fail(api.WindowClosed, "", params)
-		v.MayNot = &ledger.Outcome{HTTP: d.closed.Status, Body: []byte(d.closed.Body), Reason: ledger.Reason(d.closed.Code)}
+		v.MayNot = d.refuse(api.Fail(api.WindowClosed, "", params))
 	}
 	return v, nil
 }
