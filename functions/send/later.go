@@ -59,7 +59,7 @@ func ofCancellation(id string, said ledger.Response) api.Response {
 	case ledger.NoSuch:
 		return api.Fail(api.NoSuchMessage, "", nil)
 	case ledger.CancelTooLate:
-		return api.Fail(api.CancelTooLate, "", map[string]any{"id": id, "state": states[said.State].word})
+		return api.Fail(api.CancelTooLate, "", map[string]any{"id": id, "state": ledger.Word(said.State)})
 	case ledger.Busy:
 		r := api.Fail(api.KeyInFlight, "Others write this message at the same time. Repeat it after Retry-After seconds.", map[string]any{"id": id})
 		r.Headers["retry-after"] = seconds(said.RetryAfter)

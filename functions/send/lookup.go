@@ -60,17 +60,17 @@ type viewState struct {
 	Errors json.RawMessage `json:"errors,omitempty"`
 }
 
-// states are the words for what the ledger knows, and what they mean.
-var states = map[ledger.State]struct{ word, explanation string }{
-	ledger.Queued:    {"queued", "It waits in the queue and has not been sent."},
-	ledger.Scheduled: {"scheduled", "Its time has not come. It can be cancelled."},
-	ledger.Cancelled: {"cancelled", "It was cancelled before it was sent. It is not sent any more."},
-	ledger.InFlight:  {"in_flight", "It is being sent."},
-	ledger.Accepted:  {"accepted", "The Gateway accepted it."},
-	ledger.Rejected:  {"rejected", "It was refused; answer says why."},
-	ledger.Expired:   {"expired", "Its validity ended before it could be sent. It was not sent."},
-	ledger.Released:  {"not_sent", "It definitely was not sent. Under an idempotency key the same request sends it."},
-	ledger.Unknown:   {"unknown", "Nobody can tell yet whether it was sent. A status of WhatsApp settles it; unless resend was chosen, it is not sent again."},
+// explanations say what the states of a message mean.
+var explanations = map[ledger.State]string{
+	ledger.Queued:    "It waits in the queue and has not been sent.",
+	ledger.Scheduled: "Its time has not come. It can be cancelled.",
+	ledger.Cancelled: "It was cancelled before it was sent. It is not sent any more.",
+	ledger.InFlight:  "It is being sent.",
+	ledger.Accepted:  "The Gateway accepted it.",
+	ledger.Rejected:  "It was refused; answer says why.",
+	ledger.Expired:   "Its validity ended before it could be sent. It was not sent.",
+	ledger.Released:  "It definitely was not sent. Under an idempotency key the same request sends it.",
+	ledger.Unknown:   "Nobody can tell yet whether it was sent. A status of WhatsApp settles it; unless resend was chosen, it is not sent again.",
 }
 
 // lookUp returns all that is known of a message. Another client's message is
@@ -129,9 +129,8 @@ func (h *handler) tableFailed(err error, l *line) api.Response {
 }
 
 func describe(row *ledger.Send, about table.About, f ledger.Folded, receipts []ledger.Status) view {
-	words := states[f.State]
 	v := view{
-		ID: row.ID, State: words.word, Explanation: words.explanation, Type: about.Type, Sender: row.Sender, Campaign: about.Campaign, IsFake: row.IsFake,
+		ID: row.ID, State: ledger.Word(f.State), Explanation: explanations[f.State], Type: about.Type, Sender: row.Sender, Campaign: about.Campaign, IsFake: row.IsFake,
 		Attempts: len(row.Attempts), Statuses: []viewState{}, SentAt: timeOf(row.ClaimedAt), ValidUntil: timeOf(row.ValidUntil),
 		SendAt: timeOf(row.NotBefore), After: row.After,
 	}

@@ -39,6 +39,14 @@ const (
 	Unknown = gateway.Unknown
 )
 
+// Word is a state as its message's client and the operator are told of it.
+func Word(s State) string {
+	if s == Released {
+		return "not_sent"
+	}
+	return string(s)
+}
+
 // Choice says what to do about an attempt whose outcome is unknown.
 type Choice string
 

@@ -189,12 +189,8 @@ func (f *found) report(name string) string {
 	for _, state := range []ledger.State{
 		ledger.Scheduled, ledger.Queued, ledger.InFlight, ledger.Released, ledger.Accepted, ledger.Unknown, ledger.Rejected, ledger.Cancelled, ledger.Expired,
 	} {
-		word := string(state)
-		if state == ledger.Released {
-			word = "not_sent"
-		}
 		if n := f.states[state]; n > 0 {
-			fmt.Fprintf(&b, "  %-10s %7d%s\n", word, n, f.detail(state))
+			fmt.Fprintf(&b, "  %-10s %7d%s\n", ledger.Word(state), n, f.detail(state))
 		}
 	}
 	return b.String()
