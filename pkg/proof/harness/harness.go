@@ -8,6 +8,8 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -22,8 +24,18 @@ import (
 	"connexease-functions/pkg/table"
 )
 
-// root is the project's folder, relative to a function's.
-const root = "../.."
+// root is the project's folder, relative to the package under test's.
+var root = project()
+
+// project returns the first folder above this one that has a go.mod.
+func project() string {
+	for folder := ".."; len(folder) < 60; folder += "/.." {
+		if _, err := os.Stat(filepath.Join(folder, "go.mod")); err == nil {
+			return folder
+		}
+	}
+	panic("no folder above has a go.mod")
+}
 
 // Backends are the backends of the package under test.
 var Backends *stack.Stack

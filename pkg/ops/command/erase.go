@@ -1,0 +1,140 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"connexease-functions/pkg/table"
+)
+
+func init() { register(eraseCommand) }
+
+func eraseCommand(p *program) *cobra.Command {
+	var contact string
+	var others bool
+	c := &cobra.Command{
+		Use:   "erase -stack NAME|local -contact CONTACT",
+		Short: "Remove every item of a person from the table",
+		Long: "Remove every item of a person from the table, after saying how many there are and asking for\n" +
+			"the contact to be typed. It follows the person's other names, reads the whole table, and looks\n" +
+			"into keys, attributes and payloads. Items that name other people too stay, unless -others\n" +
+			"is given. Backups keep the items for 35 days more; the event archive, queues and logs are not\n" +
+			"looked into.",
+		RunE: func(c *cobra.Command, _ []string) error { return p.erase(c.Context(), contact, others) },
+	}
+	c.Flags().StringVar(&contact, "contact", "", "phone number in any form, or a user or group id")
+	c.Flags().BoolVar(&others, "others", false, "also remove items that name other people")
+	return needs(c, "dynamodb:DescribeTable dynamodb:Scan dynamodb:Query dynamodb:GetItem dynamodb:DeleteItem")
+}
+
+var contactForm = regexp.MustCompile(`^[A-Za-z0-9.@_+() =/-]+$`)
+
+// parallel bounds the concurrent deletions.
+const parallel = 8
+
+// person finds the stack's table and every name of a person there.
+func (p *program) person(ctx context.Context, contact string) (*table.Table, []string, error) {
+	if !contactForm.MatchString(contact) {
+		return nil, nil, errors.New("name a person: -contact (CONTACT= for make) with a phone number, or a user or group id")
+	}
+	t, err := p.find(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	db, err := t.table()
+	if err != nil {
+		return nil, nil, err
+	}
+	names, err := db.Names(ctx, contact)
+	if err != nil {
+		return nil, nil, why(err)
+	}
+	return db, names, nil
+}
+
+func (p *program) erase(ctx context.Context, contact string, others bool) error {
+	db, names, err := p.person(ctx, contact)
+	if err != nil {
+		return err
+	}
+	own, shared, err := p.ofPerson(ctx, db, names, func(it table.Item) table.Item {
+		short := key(it)
+		if it.Consent() != nil {
+			short["status"] = it["status"]
+		}
+		return short
+	})
+	if err != nil {
+		return err
+	}
+	kept := len(shared)
+	if others {
+		own, kept = append(own, shared...), 0
+	}
+	items, forgotten := 0, ""
+	for _, it := range own {
+		items += 1 + len(it.PartKeys())
+		if it["status"] != nil {
+			forgotten = fmt.Sprintf(" What they said about marketing messages (%s) is one of them: none is refused any more.", it.Text("status"))
+		}
+	}
+	if items == 0 && kept == 0 {
+		return fmt.Errorf("the table %s has no items of %s", db.Name(), contact)
+	}
+	more := ""
+	if kept > 0 {
+		more = fmt.Sprintf(", and %d that name other people too, which stay without -others", kept)
+	}
+	if !p.confirm(fmt.Sprintf("The table %s has %d items of %s%s.%s Backups of the last 35 days keep them. Type %s to remove them: ", db.Name(), items, contact, more, forgotten, contact), contact) {
+		return errors.New("nothing was removed")
+	}
+	if err := p.remove(ctx, db, own); err != nil {
+		return fmt.Errorf("not all were removed: %w. Run it again", why(err))
+	}
+	p.printf("%d items were removed%s. The event archive, queues and logs were not looked into.%s\n", items, more, forgotten)
+	return nil
+}
+
+// scan reads the whole table, and shows how far it is.
+func (p *program) scan(ctx context.Context, db *table.Table, s table.Selection, each func(table.Item)) error {
+	total, _, err := db.Size(ctx)
+	if err != nil {
+		total = 0 // it is only for the progress
+	}
+	shown := p.progress("Reading the table", total)
+	defer shown.end()
+	s.Page = shown.add
+	if err := db.Scan(ctx, s, each); err != nil {
+		return why(err)
+	}
+	return nil
+}
+
+// remove deletes items with their parts, several at a time, and returns the first error.
+func (p *program) remove(ctx context.Context, db *table.Table, all []table.Item) error {
+	return inParallel(ctx, p, "Removing", all, db.Remove)
+}
+
+// inParallel does something with all of a list, several at a time with a bar, and returns the first
+// error.
+func inParallel[T any](ctx context.Context, p *program, what string, all []T, do func(context.Context, T) error) error {
+	shown := p.progress(what, int64(len(all)))
+	defer shown.end()
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallel)
+	for _, one := range all {
+		group.Go(func() error {
+			if err := context.Cause(ctx); err != nil {
+				return err
+			}
+			defer shown.add(1)
+			return do(ctx, one)
+		})
+	}
+	return group.Wait()
+}

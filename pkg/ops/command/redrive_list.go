@@ -1,0 +1,195 @@
+package command
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"connexease-functions/pkg/gateway"
+	"connexease-functions/pkg/ledger"
+	"connexease-functions/pkg/table"
+)
+
+// lookUpLimit bounds one look-up, including its retries.
+const lookUpLimit = 10 * time.Second
+
+const (
+	quarantineKey = "event#quarantine#" // of every quarantined body
+	headKey       = "event"             // its sort key
+	sendKey       = "send"
+)
+
+// quarantined is a body's entry in the list. Its payload is read only on demand.
+type quarantined struct {
+	key, reason string
+	received    time.Time // day of receipt; zero if the item does not say
+	bytes       int
+}
+
+// bodies returns the quarantined bodies, and the ids of sends that were not accepted so far.
+func (r *redrive) bodies(ctx context.Context) (all []quarantined, sends []string, err error) {
+	parts := map[string]int{} // bytes, by key
+	err = r.scan(ctx, r.table, table.Selection{
+		Where: "begins_with(pk, :quarantine) OR kind = :send", Values: map[string]string{":quarantine": quarantineKey, ":send": "send"},
+	}, func(it table.Item) {
+		pk, sk := it.Key()
+		switch send := it.Send(); {
+		case send != nil:
+			if !accepted(send) {
+				sends = append(sends, pk)
+			}
+		case sk == headKey:
+			all = append(all, quarantined{pk, it.Text("reason"), r.table.Received(it), len(it.Text("payload"))})
+		default:
+			parts[pk] += len(it.Text("payload"))
+		}
+	})
+	for i := range all {
+		all[i].bytes += parts[all[i].key]
+	}
+	slices.SortFunc(all, func(a, b quarantined) int {
+		return cmp.Or(a.received.Compare(b.received), strings.Compare(a.key, b.key))
+	})
+	slices.Sort(sends)
+	return all, sends, err
+}
+
+// accepted reports whether one of a send's own outcomes is accepted, which saves its look-up.
+func accepted(s *ledger.Send) bool {
+	for _, a := range s.Attempts {
+		if a.Outcome != nil && a.Outcome.State == ledger.Accepted {
+			return true
+		}
+	}
+	return false
+}
+
+// list prints what could not be stored or sent, without any customer's content.
+func (r *redrive) list(ctx context.Context) error {
+	all, sends, err := r.bodies(ctx)
+	if err != nil {
+		return err
+	}
+	r.printf("Quarantined bodies: %d\n", len(all))
+	for _, q := range all {
+		r.printf("  %s  %-17s received %s  %d bytes\n", q.key, word(q.reason), day(q.received), q.bytes)
+	}
+	lines, err := r.failed(ctx, sends)
+	if err != nil {
+		return err
+	}
+	r.printf("Messages that were refused, expired, or have an unknown outcome: %d\n%s", len(lines), strings.Join(lines, ""))
+	r.printf("Given up:\n")
+	for _, q := range r.dead {
+		r.printf("  %-22s %s\n", q.name, r.depth(ctx, q.url))
+	}
+	r.printf("SHOW=<key> shows one whole. PICK=<key>, all or reason=<reason> says what today's code makes of a quarantined body; APPLY=1 with it writes that.\n")
+	r.printf("PICK=<queue> says how its messages would be run again; APPLY=1 with it does that.\n")
+	return nil
+}
+
+func day(at time.Time) string {
+	if at.IsZero() {
+		return "at some time"
+	}
+	return at.Format(time.DateOnly)
+}
+
+// failed returns a line for each send that ended without being accepted.
+func (r *redrive) failed(ctx context.Context, sends []string) (lines []string, err error) {
+	now := time.Now()
+	shown := r.progress("Looking sends up", int64(len(sends)))
+	defer shown.end()
+	for _, id := range sends {
+		shown.add(1)
+		reading, cancel := context.WithTimeout(ctx, lookUpLimit)
+		row, about, statuses, err := r.items.LookUp(reading, id)
+		cancel()
+		if err != nil {
+			return nil, fmt.Errorf("the table %s cannot be read: %w", r.table.Name(), why(err))
+		}
+		if row == nil {
+			continue // it expired meanwhile
+		}
+		f := ledger.Fold(now, row, statuses)
+		if f.State != ledger.Rejected && f.State != ledger.Expired && f.State != ledger.Unknown {
+			continue
+		}
+		when := "never tried"
+		if !row.ClaimedAt.IsZero() {
+			when = row.ClaimedAt.Format(time.RFC3339)
+		}
+		lines = append(lines, fmt.Sprintf("  %s  %-8s  %s  %s%s\n", id, f.State, when, word(about.Type), reason(row, f)))
+	}
+	return lines, nil
+}
+
+// reason returns the reason of a failed send: the Gateway's code, or a stable word of ours.
+func reason(row *ledger.Send, f ledger.Folded) string {
+	o := f.Outcome
+	if f.State == ledger.Unknown {
+		if o = row.Unresolved(); o == nil {
+			return "  " + string(row.UnknownReason())
+		}
+	}
+	if o == nil {
+		return ""
+	}
+	text := ""
+	if o.HTTP != 0 {
+		text += "  HTTP " + strconv.Itoa(o.HTTP)
+	}
+	var r gateway.Response
+	if json.Unmarshal(o.Body, &r) == nil && r.Errors != nil {
+		text += " " + word(r.Errors.Code)
+	}
+	if o.Reason != "" {
+		text += "  " + word(string(o.Reason))
+	}
+	return text
+}
+
+var wordForm = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,40}$`)
+
+// word passes only harmless words: not control characters for a terminal, nor possible names or
+// numbers of persons.
+func word(s string) string {
+	if !wordForm.MatchString(s) || strings.Trim(s, "0123456789.-") == "" {
+		return "-"
+	}
+	return s
+}
+
+// depth returns how many messages a queue holds.
+func (r *redrive) depth(ctx context.Context, url string) string {
+	if url == "" {
+		return "not in this stack"
+	}
+	out, err := r.target.sqs().GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: depths})
+	if err != nil {
+		return "cannot be read: " + why(err).Error()
+	}
+	return strconv.Itoa(depth(out))
+}
+
+// depths lists the attributes that add up to the number of a queue's messages.
+var depths = []sqstypes.QueueAttributeName{
+	sqstypes.QueueAttributeNameApproximateNumberOfMessages, sqstypes.QueueAttributeNameApproximateNumberOfMessagesNotVisible,
+}
+
+func depth(out *sqs.GetQueueAttributesOutput) (n int) {
+	for _, name := range depths {
+		one, _ := strconv.Atoi(out.Attributes[string(name)])
+		n += one
+	}
+	return n
+}
