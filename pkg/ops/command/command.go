@@ -15,7 +15,7 @@ import (
 
 // Run runs one command, and returns the process's exit code: 0, or 1 where it failed.
 func Run(ctx context.Context, arguments []string) int {
-	p := &program{console: newConsole(os.Stdin, os.Stdout, os.Stderr)}
+	p := &program{terminal: newTerminal(os.Stdin, os.Stdout, os.Stderr)}
 	if err := p.run(ctx, arguments); err != nil {
 		if !errors.Is(err, errSaid) {
 			fmt.Fprintln(os.Stderr, sentence(err))
@@ -36,7 +36,7 @@ var errSaid = errors.New("it failed")
 
 // program is one run of ops.
 type program struct {
-	*console
+	*terminal
 	stack    string // local, or the name of a deployed stack
 	state    string // folder of the laptop's stack
 	template string // path of template.yaml

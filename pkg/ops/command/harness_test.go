@@ -105,7 +105,7 @@ func ops(t *testing.T, state, stack, typed string, arguments ...string) (string,
 func opsUntil(ctx context.Context, t *testing.T, state, stack, typed string, arguments ...string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
-	p := &program{console: newConsole(strings.NewReader(typed), &out, &out), watch: func(action string) { used.Store(arguments[0]+" "+action, true) }}
+	p := &program{terminal: newTerminal(strings.NewReader(typed), &out, &out), watch: func(action string) { used.Store(arguments[0]+" "+action, true) }}
 	err := p.run(ctx, append(arguments[:1:1], append([]string{"-template", filepath.Join(root, "template.yaml"), "-state", state, "-stack", stack}, arguments[1:]...)...))
 	if err != nil && !errors.Is(err, errSaid) {
 		_, _ = fmt.Fprintln(&out, sentence(err))

@@ -151,7 +151,7 @@ func TestItemsOlderThanTheStreamAreChosenByDay(t *testing.T) {
 		t.Error("for a table that keeps items forever, replay does not say that it uses the time of the update")
 	}
 	var out strings.Builder
-	r := &replay{program: &program{console: newConsole(strings.NewReader(""), &out, &out)}}
+	r := &replay{program: &program{terminal: newTerminal(strings.NewReader(""), &out, &out)}}
 	r.says(&arrivals{byDay: 3, byUpdate: 4})
 	if text := out.String(); !strings.Contains(text, "3 of them") || !strings.Contains(text, "by their day") || !strings.Contains(text, "4 of them") || !strings.Contains(text, "RetentionDays=0") {
 		t.Errorf("says %s", text)

@@ -13,24 +13,24 @@ import (
 	"golang.org/x/term"
 )
 
-// console is a command's input and output: results go to out, everything else to messages.
-type console struct {
+// terminal is a command's input and output: results go to out, everything else to messages.
+type terminal struct {
 	in            *bufio.Reader
 	out, messages io.Writer
-	terminal      bool          // messages go to a terminal
+	interactive   bool          // messages go to a terminal
 	patience      time.Duration // time before progress is shown
 	interval      time.Duration // time between two lines of progress without a terminal
 }
 
-func newConsole(in io.Reader, out, messages io.Writer) *console {
-	c := &console{in: bufio.NewReader(in), out: out, messages: messages, patience: 2 * time.Second, interval: 5 * time.Second}
+func newTerminal(in io.Reader, out, messages io.Writer) *terminal {
+	c := &terminal{in: bufio.NewReader(in), out: out, messages: messages, patience: 2 * time.Second, interval: 5 * time.Second}
 	if f, ok := messages.(*os.File); ok {
-		c.terminal = term.IsTerminal(int(f.Fd())) // #nosec G115 -- a file descriptor
+		c.interactive = term.IsTerminal(int(f.Fd())) // #nosec G115 -- a file descriptor
 	}
 	return c
 }
 
-func (c *console) printf(format string, values ...any) { _, _ = fmt.Fprintf(c.out, format, values...) }
+func (c *terminal) printf(format string, values ...any) { _, _ = fmt.Fprintf(c.out, format, values...) }
 
 // confirm asks for a name to be typed.
 func (p *program) confirm(question, name string) bool {
@@ -42,7 +42,7 @@ func (p *program) confirm(question, name string) bool {
 }
 
 // typed returns a line of input; empty at its end.
-func (c *console) typed() string {
+func (c *terminal) typed() string {
 	text, _ := c.in.ReadString('\n')
 	return strings.TrimSpace(text)
 }
@@ -50,9 +50,9 @@ func (c *console) typed() string {
 // progress shows the progress of a step that takes longer than patience: a bar on a terminal, a
 // line now and then elsewhere.
 type progress struct {
-	console *console
-	what    string
-	total   int64 // 0: unknown
+	terminal *terminal
+	what     string
+	total    int64 // 0: unknown
 
 	mu    sync.Mutex
 	done  int64
@@ -60,8 +60,8 @@ type progress struct {
 	gone  sync.WaitGroup
 }
 
-func (c *console) progress(what string, total int64) *progress {
-	p := &progress{console: c, what: what, total: total, ended: make(chan struct{})}
+func (c *terminal) progress(what string, total int64) *progress {
+	p := &progress{terminal: c, what: what, total: total, ended: make(chan struct{})}
 	p.gone.Go(p.show)
 	return p
 }
@@ -85,15 +85,15 @@ func (p *progress) end() {
 }
 
 func (p *progress) show() {
-	first := time.NewTimer(p.console.patience)
+	first := time.NewTimer(p.terminal.patience)
 	defer first.Stop()
 	select {
 	case <-first.C:
 	case <-p.ended:
 		return
 	}
-	every, step := p.console.interval, p.line
-	if p.console.terminal {
+	every, step := p.terminal.interval, p.line
+	if p.terminal.interactive {
 		bar := p.bar()
 		defer func() { _ = bar.Clear() }()
 		every, step = 100*time.Millisecond, func() { p.move(bar) }
@@ -115,7 +115,7 @@ func (p *progress) bar() *progressbar.ProgressBar {
 	if total <= 0 {
 		total = -1 // a spinner
 	}
-	return progressbar.NewOptions64(total, progressbar.OptionSetWriter(p.console.messages), progressbar.OptionSetDescription(p.what),
+	return progressbar.NewOptions64(total, progressbar.OptionSetWriter(p.terminal.messages), progressbar.OptionSetDescription(p.what),
 		progressbar.OptionShowCount(), progressbar.OptionSetSpinnerChangeInterval(0), progressbar.OptionSetPredictTime(total > 0))
 }
 
@@ -136,5 +136,5 @@ func (p *progress) line() {
 	if p.total > 0 {
 		text += fmt.Sprintf(" of about %d", max(p.total, p.done))
 	}
-	_, _ = fmt.Fprintln(p.console.messages, text)
+	_, _ = fmt.Fprintln(p.terminal.messages, text)
 }

@@ -24,7 +24,7 @@ func TestProgressIsShownForStepsLongerThanTwoSeconds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var out, messages harness.Buffer
-				p := newConsole(strings.NewReader(""), &out, &messages).progress("Reading", c.total)
+				p := newTerminal(strings.NewReader(""), &out, &messages).progress("Reading", c.total)
 				p.add(3)
 				end := time.NewTimer(c.lasts)
 				<-end.C
@@ -35,9 +35,9 @@ func TestProgressIsShownForStepsLongerThanTwoSeconds(t *testing.T) {
 			})
 			synctest.Test(t, func(t *testing.T) {
 				var messages harness.Buffer
-				console := newConsole(strings.NewReader(""), &messages, &messages)
-				console.terminal = true
-				p := console.progress("Reading", c.total)
+				screen := newTerminal(strings.NewReader(""), &messages, &messages)
+				screen.interactive = true
+				p := screen.progress("Reading", c.total)
 				p.add(3)
 				end := time.NewTimer(c.lasts)
 				<-end.C
