@@ -47,7 +47,7 @@ func fits(t *testing.T, came []simeventbridge.Event, items map[string]harness.It
 			if name == "text" {
 				attribute = "line"
 			}
-			if want := it.Text(attribute); name != "wamid" && name != "is_fake" && value != want {
+			if want := it.Text(attribute); name != "wamid" && value != want {
 				t.Errorf("%s: %s is %q, the item has %q", e.DetailType, name, value, want)
 			}
 		}
@@ -102,6 +102,32 @@ func TestEveryItemOfAFixtureBecomesOneEventThatFollowsItsSchema(t *testing.T) {
 	for _, name := range events.DetailTypes {
 		if types[name] == 0 && name != events.Outcome {
 			t.Errorf("no fixture makes a %s: %v", name, types)
+		}
+	}
+}
+
+func TestAStatusSaysWhatWhatsAppCharges(t *testing.T) {
+	said := func(pricing string) string {
+		return strings.Replace(fixture(t, "status-read"), `"status": "read"`, `"status": "read"`+pricing, 1)
+	}
+	for what, c := range map[string]struct{ body, want string }{
+		"a fee":             {fixture(t, "status-sent"), "utility|regular|true"},
+		"none":              {said(`,"pricing":{"billable":false,"pricing_model":"PMP","type":"free_customer_service","category":"service"}`), "service|free_customer_service|false"},
+		"an earlier model":  {said(`,"pricing":{"billable":true,"pricing_model":"CBP","category":"user_initiated"}`), "user_initiated||true"},
+		"nothing":           {fixture(t, "status-read"), "||"},
+		"twice":             {said(`,"pricing":{"category":"utility","billable":true},"pricing":{"category":"service"}`), "service||"},
+		"of no known form":  {said(`,"pricing":{"billable":"true","type":7,"category":"a\"b"}`), "||"},
+		"not an object":     {said(`,"pricing":[true]`), "||"},
+		"a message's":       {strings.Replace(fixture(t, "text"), `"type": "text"`, `"type":"text","pricing":{"category":"utility","type":"regular","billable":true}`, 1), "||"},
+		"another app's fee": {strings.NewReplacer(`"field": "messages"`, `"field":"standby"`).Replace(fixture(t, "status-sent")), "utility|regular|true"},
+	} {
+		w := newWorld(t)
+		out := harness.NewOut(t, w.table)
+		w.stored(c.body, 1)
+		came := out.Events(t)
+		fits(t, came, w.items())
+		if d := facts(t, came[0]); d["pricing_category"]+"|"+d["pricing_type"]+"|"+d["billable"] != c.want {
+			t.Errorf("%s: %v", what, d)
 		}
 	}
 }

@@ -133,6 +133,11 @@ func (t *Table) item(r row, e *whatsapp.Event, today time.Time) item {
 	set("line", line(e.Text))
 	set("reply_to", e.ReplyTo)
 	set("media_id", e.MediaID)
+	set("pricing_category", e.Pricing.Category)
+	set("pricing_type", e.Pricing.Type)
+	if e.Pricing.Billable != "" {
+		it["billable"] = &types.AttributeValueMemberBOOL{Value: e.Pricing.Billable == "true"}
+	}
 	set("referral", e.Referral)
 	if id, _, ours := ledger.ParseOpaque(e.Opaque); ours {
 		set("message_id", id)

@@ -56,6 +56,7 @@ func line(text string) string {
 var interpolated = []string{
 	"kind", "direction", "type", "field", "contact", "phone_number_id", "display_phone_number", "waba_id", "wamid", "message_id",
 	"status", "outcome", "error_code", "reason", "client", "sender", "campaign", "line", "thread_id", "group_id", "media_id", "reply_to", "user_id",
+	"pricing_category", "pricing_type",
 }
 
 // gate makes every interpolated attribute of an item safe between quotes. Every item passes it,

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strconv"
 	"time"
 	"unicode/utf8"
 
@@ -35,7 +36,7 @@ var ErrNotThere = errors.New("it does not exist")
 // Item is a stored item.
 type Item map[string]types.AttributeValue
 
-// Text returns an attribute as a string; empty for types other than S, N and B.
+// Text returns an attribute as a string; empty for types other than S, N, B and BOOL.
 func (i Item) Text(name string) string {
 	switch v := i[name].(type) {
 	case *types.AttributeValueMemberS:
@@ -44,6 +45,8 @@ func (i Item) Text(name string) string {
 		return v.Value
 	case *types.AttributeValueMemberB:
 		return string(v.Value)
+	case *types.AttributeValueMemberBOOL:
+		return strconv.FormatBool(v.Value)
 	}
 	return ""
 }

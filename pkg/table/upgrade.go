@@ -34,7 +34,7 @@ func (c Change) Empty() bool { return len(c.set)+len(c.remove) == 0 }
 // ledger's attributes never change.
 var factNames = []string{
 	"detail_type", "direction", "type", "thread_id", "contact", "user_id", "group_id", "phone_number_id", "display_phone_number", "wamid", "status",
-	"error_code", "text", "line", "reply_to", "media_id", "referral", "timestamp", "timeline_pk", "timeline_sk",
+	"error_code", "text", "line", "reply_to", "media_id", "referral", "pricing_category", "pricing_type", "billable", "timestamp", "timeline_pk", "timeline_sk",
 }
 
 // sendNames lists those of a send.

@@ -98,6 +98,8 @@ type Event struct {
 	Time      int64 // Unix milliseconds of the update; 0 where it has none
 	EntryTime int64 // the entry's own time as it came; 0 where it has none
 
+	Pricing Pricing `json:",omitzero"` // of a status
+
 	Thread string // id of the history thread that the message was in
 
 	Aliases []Pair `json:",omitempty"` // names that it proves to be one person's

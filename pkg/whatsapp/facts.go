@@ -28,7 +28,7 @@ type facts struct {
 	detail                      string
 	category, value             string // of a preference
 	contents                    []content
-	errors                      raw
+	errors, pricing             raw
 	phoneNumberID, display      string // of the business
 	nested                      bool   // inside an echo's message
 }
@@ -148,6 +148,8 @@ func (f *facts) member(m member) {
 		f.value = usable(m.value)
 	case "errors":
 		f.errors = m.value
+	case "pricing":
+		f.pricing = m.value
 	case "code":
 		if m.value.isInteger() {
 			f.code = string(m.value)

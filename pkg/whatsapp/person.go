@@ -176,7 +176,7 @@ func (s *splitter) status(r raw, contacts *contactList) {
 	e.Type, e.Direction = f.kind, Out
 	e.Key.Message, e.WAMID = identifier(f.id, r)
 	e.Key.Status, e.Status = identifier(f.status, nil)
-	e.Opaque = f.opaque
+	e.Opaque, e.Pricing = f.opaque, pricing(f.pricing)
 	who := f.recipient
 	if f.toGroup { // the recipient is the group, the person a participant of it
 		e.GroupID, who.phone = cmp.Or(f.group, f.recipient.phone), ""

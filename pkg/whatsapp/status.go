@@ -2,6 +2,25 @@ package whatsapp
 
 import "slices"
 
+// Pricing is what a status says of WhatsApp's own fee for its message (WhatsApp Cloud API: statuses
+// object, pricing); what it does not say is empty.
+type Pricing struct {
+	Category string // marketing, utility, authentication, service, …
+	Type     string // regular, free_customer_service, …
+	Billable string // true or false
+}
+
+// PricingIn reads the pricing of a status from its payload.
+func PricingIn(status []byte) Pricing { return pricing(compacted(status).get("pricing")) }
+
+func pricing(r raw) Pricing {
+	p := Pricing{Category: usable(r.get("category")), Type: usable(r.get("type"))}
+	if b := string(r.get("billable")); b == "true" || b == "false" {
+		p.Billable = b
+	}
+	return p
+}
+
 // rank orders the states that a message goes through. A higher rank is final, whichever status
 // follows (WhatsApp Cloud API: statuses come in any order, and "read" without "delivered").
 var rank = []string{"sent", "delivered", "read", "played"}

@@ -183,7 +183,7 @@ func upgradedIsTodays(t *testing.T, after map[string]item) {
 			continue
 		}
 		compared++
-		for _, name := range []string{"kind", "direction", "type", "contact", "user_id", "group_id", "text", "line", "reply_to", "media_id", "referral", "detail_type", "timeline_pk"} {
+		for _, name := range []string{"kind", "direction", "type", "contact", "user_id", "group_id", "text", "line", "reply_to", "media_id", "referral", "pricing_category", "pricing_type", "billable", "detail_type", "timeline_pk"} {
 			if it.Text(name) != today.Text(name) && (today["entry_time"] != nil || name != "timeline_pk") {
 				t.Errorf("%s: %s is %q, today's is %q", key, name, it.Text(name), today.Text(name))
 			}
