@@ -7,73 +7,59 @@ const maxDepth = 32
 
 // pick follows !If to the branch that applies. It returns nil if that is AWS::NoValue or n is nil,
 // as if the property were absent.
-func (t *Template) pick(n *yaml.Node) (*yaml.Node, error) {
+func (r *reading) pick(n *yaml.Node) *yaml.Node {
 	for n != nil && n.Tag == "!If" {
 		if n.Kind != yaml.SequenceNode || len(n.Content) != 3 {
-			return nil, t.at(n, "!If needs a condition and two values")
+			r.fault(n, "!If needs a condition and two values")
+			return nil
 		}
-		holds, err := t.named(n, n.Content[0].Value, 0)
-		if err != nil {
-			return nil, err
-		}
-		if holds {
+		if r.named(n, n.Content[0].Value, 0) {
 			n = n.Content[1]
 		} else {
 			n = n.Content[2]
 		}
 	}
 	if n != nil && n.Tag == "!Ref" && n.Value == "AWS::NoValue" {
-		return nil, nil
+		return nil
 	}
-	return n, nil
+	return n
 }
 
 // exists reports whether a resource is created under its Condition.
-func (t *Template) exists(n *yaml.Node) (bool, error) {
-	if c := Find(n, "Condition"); c != nil {
-		return t.named(c, c.Value, 0)
-	}
-	return true, nil
+func (r *reading) exists(n *yaml.Node) bool {
+	c := Find(n, "Condition")
+	return c == nil || r.named(c, c.Value, 0)
 }
 
-func (t *Template) named(at *yaml.Node, name string, depth int) (bool, error) {
-	c := Find(t.root, "Conditions", name)
+func (r *reading) named(at *yaml.Node, name string, depth int) bool {
+	c := Find(r.root, "Conditions", name)
 	if c == nil {
-		return false, t.at(at, "there is no condition %s", name)
+		r.fault(at, "there is no condition %s", name)
+		return false
 	}
-	return t.holds(c, depth)
+	return r.holds(c, depth)
 }
 
-func (t *Template) holds(n *yaml.Node, depth int) (bool, error) {
-	if depth > maxDepth {
-		return false, t.at(n, "the conditions form a cycle")
-	}
-	if n.Tag == "!Condition" {
-		return t.named(n, n.Value, depth+1)
-	}
-	bad := t.at(n, "cannot be resolved on a laptop: %s", n.Tag)
-	if n.Kind != yaml.SequenceNode {
-		return false, bad
-	}
+func (r *reading) holds(n *yaml.Node, depth int) bool {
+	list := n.Kind == yaml.SequenceNode
 	switch {
-	case n.Tag == "!Equals" && len(n.Content) == 2:
-		a, err := t.value(n.Content[0])
-		if err != nil {
-			return false, err
-		}
-		b, err := t.value(n.Content[1])
-		return a == b, err
-	case n.Tag == "!Not" && len(n.Content) == 1:
-		inner, err := t.holds(n.Content[0], depth+1)
-		return !inner, err
-	case n.Tag == "!And", n.Tag == "!Or":
+	case depth > maxDepth:
+		r.fault(n, "the conditions form a cycle")
+	case n.Tag == "!Condition":
+		return r.named(n, n.Value, depth+1)
+	case list && n.Tag == "!Equals" && len(n.Content) == 2:
+		return r.value(n.Content[0]) == r.value(n.Content[1])
+	case list && n.Tag == "!Not" && len(n.Content) == 1:
+		return !r.holds(n.Content[0], depth+1)
+	case list && (n.Tag == "!And" || n.Tag == "!Or"):
 		for _, part := range n.Content {
-			inner, err := t.holds(part, depth+1)
-			if err != nil || inner == (n.Tag == "!Or") {
-				return inner, err
+			if inner := r.holds(part, depth+1); inner == (n.Tag == "!Or") {
+				return inner
 			}
 		}
-		return n.Tag == "!And", nil
+		return n.Tag == "!And"
+	default:
+		r.fault(n, "cannot be resolved on a laptop: %s", n.Tag)
 	}
-	return false, bad
+	return false
 }

@@ -13,49 +13,32 @@ import (
 // that use it.
 func (t *Template) Queues() ([]simsqs.QueueConfig, error) {
 	var all []simsqs.QueueConfig
-	err := t.resources("AWS::SQS::Queue", func(id string, n *yaml.Node) error {
-		if fifo := Find(n, "Properties", "FifoQueue"); fifo != nil && fifo.Value != "false" {
-			return t.at(fifo, "FIFO queues are not supported on a laptop")
+	r := t.read()
+	for id, n := range r.resources("AWS::SQS::Queue") {
+		p := Find(n, "Properties")
+		if fifo := Find(p, "FifoQueue"); fifo != nil && fifo.Value != "false" {
+			r.fault(fifo, "FIFO queues are not supported on a laptop")
 		}
-		q := simsqs.QueueConfig{Name: id}
-		for _, p := range []struct {
-			name string
-			into *time.Duration
-		}{
-			{"VisibilityTimeout", &q.VisibilityTimeout}, {"DelaySeconds", &q.Delay}, {"MessageRetentionPeriod", &q.Retention},
-		} {
-			seconds, err := t.whole(Find(n, "Properties", p.name), p.name, 0)
-			if err != nil {
-				return err
-			}
-			*p.into = time.Duration(seconds) * time.Second
+		seconds := func(name string) time.Duration { return time.Duration(r.whole(p, name, 0)) * time.Second }
+		q := simsqs.QueueConfig{
+			Name: id, VisibilityTimeout: seconds("VisibilityTimeout"), Delay: seconds("DelaySeconds"), Retention: seconds("MessageRetentionPeriod"),
 		}
-		redrive := Find(n, "Properties", "RedrivePolicy")
-		if redrive != nil {
-			var err error
-			if q.DeadLetter, err = t.target(redrive, "deadLetterTargetArn", "AWS::SQS::Queue"); err != nil {
-				return err
-			}
-			if q.MaxReceiveCount, err = t.whole(Find(redrive, "maxReceiveCount"), "maxReceiveCount", 0); err != nil {
-				return err
-			}
+		if redrive := Find(p, "RedrivePolicy"); redrive != nil {
+			q.DeadLetter = r.target(redrive, "deadLetterTargetArn", "AWS::SQS::Queue")
+			q.MaxReceiveCount = r.whole(redrive, "maxReceiveCount", 0)
 		}
 		all = append(all, q)
-		return nil
-	})
-	if err != nil {
-		return nil, err
 	}
-	return deadLettersFirst(all), nil
+	return deadLettersFirst(all), r.err
 }
 
 // ScheduleGroups returns the logical ids of EventBridge Scheduler's groups.
 func (t *Template) ScheduleGroups() (all []string, err error) {
-	err = t.resources("AWS::Scheduler::ScheduleGroup", func(id string, _ *yaml.Node) error {
+	r := t.read()
+	for id := range r.resources("AWS::Scheduler::ScheduleGroup") {
 		all = append(all, id)
-		return nil
-	})
-	return all, err
+	}
+	return all, r.err
 }
 
 // deadLettersFirst puts dead-letter queues first and keeps the order otherwise. Queues in a cycle
@@ -76,38 +59,28 @@ func deadLettersFirst(all []simsqs.QueueConfig) []simsqs.QueueConfig {
 }
 
 // target returns the logical id of a resource to which a property refers by !GetAtt X.Arn.
-func (t *Template) target(n *yaml.Node, name, kind string) (string, error) {
-	return t.attributeOf(n, name, "Arn", kind)
+func (r *reading) target(n *yaml.Node, name, kind string) string {
+	return r.attributeOf(n, name, "Arn", kind)
 }
 
 // mapping reads a function's SQS event, or a mapping on its own; queue names its property.
-func (t *Template) mapping(e *yaml.Node, queue string) (m simsqs.Mapping, enabled bool, err error) {
+func (r *reading) mapping(e *yaml.Node, queue string) (m simsqs.Mapping, enabled bool) {
 	p := Find(e, "Properties")
 	if p == nil {
-		return m, false, t.at(e, "the SQS event has no Properties")
+		r.fault(e, "the SQS event has no Properties")
+		return m, false
 	}
-	if on := Find(p, "Enabled"); on != nil && on.Value == "false" {
-		return m, false, nil
+	if text(p, "Enabled") == "false" {
+		return m, false
 	}
 	if filter := Find(p, "FilterCriteria"); filter != nil {
-		return m, false, t.at(filter, "FilterCriteria is not supported on a laptop")
+		r.fault(filter, "FilterCriteria is not supported on a laptop")
 	}
-	if m.Queue, err = t.target(p, queue, "AWS::SQS::Queue"); err != nil {
-		return m, false, err
-	}
-	if m.BatchSize, err = t.whole(Find(p, "BatchSize"), "BatchSize", 0); err != nil {
-		return m, false, err
-	}
-	if m.MaxConcurrency, err = t.whole(Find(p, "ScalingConfig", "MaximumConcurrency"), "MaximumConcurrency", 0); err != nil {
-		return m, false, err
-	}
-	m.WholeBatch = true
-	if types := Find(p, "FunctionResponseTypes"); types != nil {
-		for _, one := range types.Content {
-			if one.Value == "ReportBatchItemFailures" {
-				m.WholeBatch = false
-			}
-		}
-	}
-	return m, true, nil
+	m.Queue = r.target(p, queue, "AWS::SQS::Queue")
+	m.BatchSize = r.whole(p, "BatchSize", 0)
+	m.MaxConcurrency = r.whole(Find(p, "ScalingConfig"), "MaximumConcurrency", 0)
+	m.WholeBatch = !slices.ContainsFunc(sequence(Find(p, "FunctionResponseTypes")), func(n *yaml.Node) bool {
+		return n.Value == "ReportBatchItemFailures"
+	})
+	return m, true
 }

@@ -3,8 +3,10 @@ package template
 
 import (
 	"fmt"
+	"iter"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -67,72 +69,100 @@ func Find(n *yaml.Node, path ...string) *yaml.Node {
 	return n
 }
 
-func (t *Template) at(n *yaml.Node, format string, args ...any) error {
-	return fmt.Errorf("%s:%d: %s", t.path, n.Line, fmt.Sprintf(format, args...))
+// text returns the string of the node at a path; empty where there is none.
+func text(n *yaml.Node, path ...string) string {
+	if n = Find(n, path...); n == nil {
+		return ""
+	}
+	return n.Value
 }
 
-// resources calls visit for each resource of a type whose condition holds, in order.
-func (t *Template) resources(kind string, visit func(id string, n *yaml.Node) error) error {
-	return Each(Find(t.root, "Resources"), func(id string, n *yaml.Node) error {
-		if k := Find(n, "Type"); k == nil || k.Value != kind {
-			return nil
+// Each yields the members of a mapping in order; nil has none.
+func Each(n *yaml.Node) iter.Seq2[string, *yaml.Node] {
+	return func(yield func(string, *yaml.Node) bool) {
+		for i := 0; n != nil && i+1 < len(n.Content); i += 2 {
+			if !yield(n.Content[i].Value, n.Content[i+1]) {
+				return
+			}
 		}
-		made, err := t.exists(n)
-		if err == nil && made {
-			err = visit(id, n)
+	}
+}
+
+// reading reads a template and keeps its first fault, so that readers need not look after each
+// member: after a fault, what they return is of no use.
+type reading struct {
+	*Template
+	err error
+}
+
+func (t *Template) read() *reading { return &reading{Template: t} }
+
+func (r *reading) fault(n *yaml.Node, format string, args ...any) {
+	if r.err == nil {
+		r.err = fmt.Errorf("%s:%d: %s", r.path, n.Line, fmt.Sprintf(format, args...))
+	}
+}
+
+// resources yields each resource of a type whose condition holds, in order.
+func (r *reading) resources(kind string) iter.Seq2[string, *yaml.Node] {
+	return func(yield func(string, *yaml.Node) bool) {
+		for id, n := range Each(Find(r.root, "Resources")) {
+			if text(n, "Type") == kind && r.exists(n) && (r.err != nil || !yield(id, n)) {
+				return
+			}
 		}
-		return err
-	})
+	}
+}
+
+// whole returns a member that is a whole number, or the default if there is none.
+func (r *reading) whole(n *yaml.Node, name string, standard int) int {
+	if n = r.pick(Find(n, name)); n == nil {
+		return standard
+	}
+	number, err := strconv.Atoi(r.value(n))
+	if err != nil {
+		r.fault(n, "%s is not a whole number", name)
+	}
+	return number
 }
 
 // Placeholder matches the placeholders that !Sub replaces.
 var Placeholder = regexp.MustCompile(`\$\{([A-Za-z0-9.:]+)\}`)
 
 // value resolves a scalar: text, !Ref, !GetAtt, !Sub and !If. AWS::NoValue is empty.
-func (t *Template) value(n *yaml.Node) (string, error) {
-	n, err := t.pick(n)
-	if n == nil {
-		return "", err
+func (r *reading) value(n *yaml.Node) string {
+	n = r.pick(n)
+	switch {
+	case n == nil:
+		return ""
+	case n.Tag == "!Ref" || n.Tag == "!GetAtt":
+		return r.reference(n, n.Value)
+	case n.Tag == "!Sub":
+		return Placeholder.ReplaceAllStringFunc(n.Value, func(m string) string { return r.reference(n, m[2:len(m)-1]) })
+	case n.Kind != yaml.ScalarNode || strings.HasPrefix(n.Tag, "!") && !strings.HasPrefix(n.Tag, "!!"):
+		r.fault(n, "cannot be resolved on a laptop: %s", n.Tag)
 	}
-	switch n.Tag {
-	case "!Ref":
-		return t.reference(n, n.Value)
-	case "!GetAtt":
-		return t.reference(n, n.Value)
-	case "!Sub":
-		var failed error
-		text := Placeholder.ReplaceAllStringFunc(n.Value, func(m string) string {
-			v, err := t.reference(n, m[2:len(m)-1])
-			if err != nil {
-				failed = err
-			}
-			return v
-		})
-		return text, failed
-	}
-	if n.Kind != yaml.ScalarNode || (strings.HasPrefix(n.Tag, "!") && !strings.HasPrefix(n.Tag, "!!")) {
-		return "", t.at(n, "cannot be resolved on a laptop: %s", n.Tag)
-	}
-	return n.Value, nil
+	return n.Value
 }
 
-func (t *Template) reference(n *yaml.Node, name string) (string, error) {
-	if v, ok := t.overrides[name]; ok {
-		return v, nil
+func (r *reading) reference(n *yaml.Node, name string) string {
+	if v, ok := r.overrides[name]; ok {
+		return v
 	}
-	if p := Find(t.root, "Parameters", name); p != nil {
-		if d := Find(p, "Default"); d != nil {
-			return d.Value, nil
+	if p := Find(r.root, "Parameters", name); p != nil {
+		if Find(p, "Default") == nil {
+			r.fault(n, "parameter %s has no default", name)
 		}
-		return "", t.at(n, "parameter %s has no default", name)
+		return text(p, "Default")
 	}
 	id, attribute, _ := strings.Cut(name, ".")
-	if Find(t.root, "Resources", id) == nil {
-		return "", t.at(n, "there is no resource or parameter %s", id)
+	if Find(r.root, "Resources", id) == nil {
+		r.fault(n, "there is no resource or parameter %s", id)
+		return ""
 	}
-	v, err := t.Resolve(id, attribute)
+	v, err := r.Resolve(id, attribute)
 	if err != nil {
-		return "", t.at(n, "%s: %v", name, err)
+		r.fault(n, "%s: %v", name, err)
 	}
-	return v, nil
+	return v
 }

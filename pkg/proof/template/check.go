@@ -4,6 +4,7 @@
 package template
 
 import (
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -108,14 +109,15 @@ func (p *proof) refersTo(reference, attribute, kind string) (id string, is bool)
 	return id, n != nil && n.Value == kind
 }
 
-// every calls visit for each resource of a type, regardless of conditions.
-func (p *proof) every(kind string, visit func(id string, n *yaml.Node)) {
-	_ = each(find(p.Root(), "Resources"), func(id string, n *yaml.Node) error {
-		if k := find(n, "Type"); k != nil && k.Value == kind {
-			visit(id, n)
+// every yields each resource of a type, regardless of conditions.
+func (p *proof) every(kind string) iter.Seq2[string, *yaml.Node] {
+	return func(yield func(string, *yaml.Node) bool) {
+		for id, n := range each(find(p.Root(), "Resources")) {
+			if ref(find(n, "Type")) == kind && !yield(id, n) {
+				return
+			}
 		}
-		return nil
-	})
+	}
 }
 
 // walk visits every node below n.

@@ -71,11 +71,11 @@ func alarms(p *proof) (faults []string) {
 			faults = append(faults, fmt.Sprintf("no alarm covers: %s (%s)", need, how))
 		}
 	}
-	p.every("AWS::CloudWatch::Alarm", func(id string, n *yaml.Node) {
+	for id, n := range p.every("AWS::CloudWatch::Alarm") {
 		for _, fault := range append(p.fires(find(n, "Properties")), p.tells(find(n, "Properties"))...) {
 			faults = append(faults, id+": "+fault)
 		}
-	})
+	}
 	return faults
 }
 
@@ -172,25 +172,25 @@ func (p *proof) logged(groups []string, member string) bool {
 		return true
 	}
 	found := false
-	p.every("AWS::Serverless::Function", func(id string, n *yaml.Node) {
+	for id, n := range p.every("AWS::Serverless::Function") {
 		group, _ := p.refersTo(ref(find(n, "Properties", "LoggingConfig", "LogGroup")), "", "AWS::Logs::LogGroup")
 		if c := p.source.functions[id]; c != nil && slices.Contains(groups, group) && c.metrics[member] {
 			found = true
 		}
-	})
+	}
 	return found
 }
 
 // topic: CloudWatch may publish this account's alarms to it, and it sends the mail.
 func topic(p *proof) (faults []string) {
 	publishes := false
-	p.every("AWS::SNS::TopicPolicy", func(_ string, n *yaml.Node) {
+	for _, n := range p.every("AWS::SNS::TopicPolicy") {
 		for _, s := range list(find(n, "Properties", "PolicyDocument", "Statement")) {
 			publishes = publishes || ref(find(s, "Effect")) == "Allow" && ref(find(s, "Principal", "Service")) == "cloudwatch.amazonaws.com" &&
 				ref(find(s, "Action")) == "sns:Publish" && ref(find(s, "Resource")) == "${AlarmTopic}" &&
 				ref(find(s, "Condition", "ArnLike", "aws:SourceArn")) == "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:*"
 		}
-	})
+	}
 	if !publishes {
 		faults = append(faults, "AlarmTopic: CloudWatch may not publish this account's alarms to it, or others may")
 	}
@@ -226,13 +226,13 @@ func dashboard(p *proof) (faults []string) {
 	if err != nil {
 		return []string{err.Error()}
 	}
-	p.every("AWS::CloudWatch::Alarm", func(id string, _ *yaml.Node) {
+	for id := range p.every("AWS::CloudWatch::Alarm") {
 		if i := slices.Index(alarms, "${"+id+".Arn}"); i < 0 {
 			faults = append(faults, "it does not show "+id)
 		} else {
 			alarms = slices.Delete(alarms, i, i+1)
 		}
-	})
+	}
 	if len(alarms) > 0 {
 		faults = append(faults, fmt.Sprintf("%v are not alarms", alarms))
 	}
@@ -264,7 +264,7 @@ func queries(p *proof) (faults []string) {
 			faults = append(faults, "there is no query "+id)
 		}
 	}
-	p.every("AWS::Logs::QueryDefinition", func(id string, n *yaml.Node) {
+	for id, n := range p.every("AWS::Logs::QueryDefinition") {
 		var in []string
 		for _, group := range list(find(n, "Properties", "LogGroupNames")) {
 			name, ok := p.refersTo(ref(group), "", "AWS::Logs::LogGroup")
@@ -283,6 +283,6 @@ func queries(p *proof) (faults []string) {
 				faults = append(faults, fmt.Sprintf("%s: no line of %v has %s", id, in, w))
 			}
 		}
-	})
+	}
 	return faults
 }

@@ -18,14 +18,14 @@ import (
 // only one side has.
 func (p *proof) codes(visit func(id string, n *yaml.Node, c *code)) (faults []string) {
 	seen := map[string]bool{}
-	p.every("AWS::Serverless::Function", func(id string, n *yaml.Node) {
+	for id, n := range p.every("AWS::Serverless::Function") {
 		seen[id] = true
 		if c := p.source.functions[id]; c != nil {
 			visit(id, n, c)
-			return
+			continue
 		}
 		faults = append(faults, id+" has no code in functions/")
-	})
+	}
 	for id := range p.source.functions {
 		if !seen[id] {
 			faults = append(faults, "the template has no "+id)
@@ -39,7 +39,9 @@ func variables(p *proof) (faults []string) {
 	return append(p.codes(func(id string, n *yaml.Node, c *code) {
 		set := map[string]bool{}
 		for _, all := range []*yaml.Node{find(p.Root(), "Globals", "Function", "Environment", "Variables"), find(n, "Properties", "Environment", "Variables")} {
-			_ = each(all, func(name string, _ *yaml.Node) error { set[name] = true; return nil })
+			for name := range each(all) {
+				set[name] = true
+			}
 		}
 		for name := range c.variables {
 			if !set[name] {
@@ -63,7 +65,7 @@ func routes(p *proof) (faults []string) {
 	every := map[string]bool{}
 	faults = append(p.codes(func(id string, n *yaml.Node, c *code) {
 		has := map[string]bool{}
-		_ = each(find(n, "Properties", "Events"), func(_ string, e *yaml.Node) error {
+		for _, e := range each(find(n, "Properties", "Events")) {
 			if kind := find(e, "Type"); kind != nil && kind.Value == "HttpApi" {
 				key := ref(find(e, "Properties", "Method")) + " " + ref(find(e, "Properties", "Path"))
 				has[key], every[key] = true, true
@@ -71,8 +73,7 @@ func routes(p *proof) (faults []string) {
 					faults = append(faults, fmt.Sprintf("%s: %s is a route of %q, not of HttpApi", id, key, api))
 				}
 			}
-			return nil
-		})
+		}
 		knows := c.routes
 		if len(knows) == 0 {
 			knows = map[string]bool{webhookRoute: true}
@@ -86,21 +87,19 @@ func routes(p *proof) (faults []string) {
 			faults = append(faults, fmt.Sprintf("%s names %q, which is not a route", where, key))
 		}
 	}
-	_ = each(find(p.Root(), "Resources", "HttpApi", "Properties", "RouteSettings"), func(key string, _ *yaml.Node) error {
+	for key := range each(find(p.Root(), "Resources", "HttpApi", "Properties", "RouteSettings")) {
 		named("RouteSettings", key)
-		return nil
-	})
-	p.every("AWS::Logs::MetricFilter", func(id string, n *yaml.Node) {
+	}
+	for id, n := range p.every("AWS::Logs::MetricFilter") {
 		for _, key := range regexp.MustCompile(`routeKey = "([^"]*)"`).FindAllStringSubmatch(ref(find(n, "Properties", "FilterPattern")), -1) {
 			named(id, key[1])
 		}
-	})
-	_ = each(find(p.Root(), "Outputs"), func(id string, n *yaml.Node) error {
+	}
+	for id, n := range each(find(p.Root(), "Outputs")) {
 		if path, ok := strings.CutPrefix(ref(find(n, "Value")), "${HttpApi.ApiEndpoint}"); ok {
 			named(id, "POST "+path)
 		}
-		return nil
-	})
+	}
 	return faults
 }
 
@@ -141,21 +140,20 @@ func times(p *proof) (faults []string) {
 				fault("%s: the code's httpLimit of %v is not below API Gateway's %v", id, limit, apiTimeout)
 			}
 		}
-		_ = each(find(n, "Properties", "Events"), func(name string, e *yaml.Node) error {
+		for name, e := range each(find(n, "Properties", "Events")) {
 			if ref(find(e, "Type")) == "SQS" {
 				for _, f := range p.mappingTimes(id, ref(find(e, "Properties", "Queue")), find(e, "Properties"), timeout, c) {
 					fault("%s.%s: %s", id, name, f)
 				}
 			}
-			return nil
-		})
-		p.every("AWS::Lambda::EventSourceMapping", func(name string, m *yaml.Node) {
+		}
+		for name, m := range p.every("AWS::Lambda::EventSourceMapping") {
 			if m = find(m, "Properties"); ref(find(m, "FunctionName")) == "${"+id+"}" {
 				for _, f := range p.mappingTimes(id, ref(find(m, "EventSourceArn")), m, timeout, c) {
 					fault("%s: %s", name, f)
 				}
 			}
-		})
+		}
 	}), faults...)
 }
 

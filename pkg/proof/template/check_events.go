@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"go.yaml.in/yaml/v3"
-
 	"connexease-functions/pkg/events"
 	"connexease-functions/pkg/events/schema"
 	"connexease-functions/pkg/local/sim/pipes"
@@ -64,12 +62,12 @@ func eventsGoOut(p *proof) (faults []string) {
 		fault("%s: its name is not the stack's", pipe.Bus)
 	}
 	archives := 0
-	p.every("AWS::Events::Archive", func(id string, n *yaml.Node) {
+	for id, n := range p.every("AWS::Events::Archive") {
 		archives++
 		faults = append(faults, must(id, n, map[string]string{
 			"Condition": "Archived", "Properties/SourceArn": "${" + pipe.Bus + ".Arn}", "Properties/RetentionDays": "${EventArchiveDays}", "Properties/EventPattern": "",
 		})...)
-	})
+	}
 	if archives != 1 {
 		fault("there are %d archives instead of one", archives)
 	}

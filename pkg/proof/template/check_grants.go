@@ -69,7 +69,7 @@ func (p *proof) needed(n *yaml.Node, c *code) (all map[string]string, faults []s
 	need := func(action, resource, why string) { all[action+" on "+resource] = why }
 	// The resources are those named in the function's environment.
 	given := map[string][]string{}
-	_ = each(find(n, "Properties", "Environment", "Variables"), func(_ string, v *yaml.Node) error {
+	for _, v := range each(find(n, "Properties", "Environment", "Variables")) {
 		v = whole(v)
 		if id, ok := p.refersTo(ref(v), "", "AWS::DynamoDB::Table"); ok {
 			given["dynamodb"] = append(given["dynamodb"], "${"+id+".Arn}")
@@ -86,8 +86,7 @@ func (p *proof) needed(n *yaml.Node, c *code) (all map[string]string, faults []s
 		if id, ok := p.refersTo(ref(v), "Arn", "AWS::IAM::Role"); ok && c.operations["scheduler.CreateSchedule"] {
 			need("iam:PassRole", "${"+id+".Arn}", "a schedule names its role")
 		}
-		return nil
-	})
+	}
 	used := map[string]bool{}
 	for operation := range c.operations {
 		service, _, _ := strings.Cut(operation, ".")
@@ -128,17 +127,16 @@ func (p *proof) needed(n *yaml.Node, c *code) (all map[string]string, faults []s
 	if group, ok := p.refersTo(ref(find(n, "Properties", "LoggingConfig", "LogGroup")), "", "AWS::Logs::LogGroup"); ok {
 		onBehalf("${"+group+".Arn}", "logs:CreateLogStream", "logs:PutLogEvents")
 	}
-	_ = each(find(n, "Properties", "Events"), func(_ string, e *yaml.Node) error {
+	for _, e := range each(find(n, "Properties", "Events")) {
 		if ref(find(e, "Type")) == "SQS" {
 			onBehalf(ref(find(e, "Properties", "Queue")), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 		}
-		return nil
-	})
-	p.every("AWS::Lambda::EventSourceMapping", func(_ string, m *yaml.Node) {
+	}
+	for _, m := range p.every("AWS::Lambda::EventSourceMapping") {
 		if name, ok := p.refersTo(ref(find(m, "Properties", "FunctionName")), "", "AWS::Serverless::Function"); ok && find(p.Root(), "Resources", name) == n {
 			onBehalf(ref(find(m, "Properties", "EventSourceArn")), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 		}
-	})
+	}
 	if failed := find(n, "Properties", "EventInvokeConfig", "DestinationConfig", "OnFailure", "Destination"); failed != nil {
 		onBehalf(ref(failed), "sqs:SendMessage")
 	}

@@ -50,7 +50,7 @@ func functionsAreBuiltAndLogged(p *proof) (faults []string) {
 	if machines := list(find(p.Root(), "Globals", "Function", "Architectures")); len(machines) != 1 || machines[0].Value != "arm64" {
 		faults = append(faults, "Globals: Architectures is not [arm64]")
 	}
-	p.every("AWS::Serverless::Function", func(id string, n *yaml.Node) {
+	for id, n := range p.every("AWS::Serverless::Function") {
 		faults = append(faults, must(id, n, map[string]string{"Metadata/BuildMethod": "makefile", "Properties/Runtime": "", "Properties/CodeUri": ""})...)
 		if _, ok := p.refersTo(ref(find(n, "Properties", "LoggingConfig", "LogGroup")), "", "AWS::Logs::LogGroup"); !ok {
 			faults = append(faults, id+" logs into no group of this template, so its logs never expire")
@@ -61,10 +61,10 @@ func functionsAreBuiltAndLogged(p *proof) (faults []string) {
 			reserved[0].Value != "Reserves"+name || ref(reserved[1]) != "${"+name+"ReservedConcurrency}" || ref(reserved[2]) != "${AWS::NoValue}" {
 			faults = append(faults, id+": ReservedConcurrentExecutions does not follow its parameter")
 		}
-	})
-	p.every("AWS::Logs::LogGroup", func(id string, n *yaml.Node) {
+	}
+	for id, n := range p.every("AWS::Logs::LogGroup") {
 		faults = append(faults, must(id, n, map[string]string{"Properties/RetentionInDays": "${LogRetentionDays}", "DeletionPolicy": ""})...)
-	})
+	}
 	return faults
 }
 
@@ -94,7 +94,7 @@ func apiIsBounded(p *proof) (faults []string) {
 // dead-letter queues keep messages as long as possible.
 func queuesAreKept(p *proof) (faults []string) {
 	sealed := map[string]bool{}
-	p.every("AWS::SQS::QueuePolicy", func(id string, n *yaml.Node) {
+	for id, n := range p.every("AWS::SQS::QueuePolicy") {
 		tls := map[string]bool{}
 		for _, s := range list(find(n, "Properties", "PolicyDocument", "Statement")) {
 			effect, principal := ref(find(s, "Effect")), find(s, "Principal")
@@ -116,8 +116,8 @@ func queuesAreKept(p *proof) (faults []string) {
 				sealed[queue] = true
 			}
 		}
-	})
-	p.every("AWS::SQS::Queue", func(id string, n *yaml.Node) {
+	}
+	for id, n := range p.every("AWS::SQS::Queue") {
 		faults = append(faults, must(id, n, map[string]string{"Properties/SqsManagedSseEnabled": "true", "Properties/KmsMasterKeyId": ""})...)
 		if kept := seconds(find(n, "Properties", "MessageRetentionPeriod")); kept != longestKept {
 			faults = append(faults, fmt.Sprintf("%s keeps messages for %v instead of %v", id, kept, longestKept))
@@ -125,7 +125,7 @@ func queuesAreKept(p *proof) (faults []string) {
 		if !sealed[id] {
 			faults = append(faults, id+" accepts requests without TLS")
 		}
-	})
+	}
 	for _, id := range []string{"OverflowQueue", "OutboundQueue", "FailedInvocations", "EventDeadLetters", "ScheduleDeadLetters", "BulkQueue"} { // dead-letter queue of no queue
 		faults = append(faults, must(id, find(p.Root(), "Resources", id), map[string]string{"Properties/RedriveAllowPolicy/redrivePermission": "denyAll"})...)
 	}
@@ -171,7 +171,7 @@ func schedules(p *proof) (faults []string) {
 
 // suppressionsHaveReasons: each suppressed rule is listed once, with a reason.
 func suppressionsHaveReasons(p *proof) (faults []string) {
-	_ = each(find(p.Root(), "Resources"), func(id string, n *yaml.Node) error {
+	for id, n := range each(find(p.Root(), "Resources")) {
 		seen := map[string]bool{}
 		for _, skip := range list(find(n, "Metadata", "checkov", "skip")) {
 			rule := ref(find(skip, "id"))
@@ -180,7 +180,6 @@ func suppressionsHaveReasons(p *proof) (faults []string) {
 			}
 			seen[rule] = true
 		}
-		return nil
-	})
+	}
 	return faults
 }

@@ -93,7 +93,7 @@ func (p *proof) written(m *metric) (faults []string) {
 // the access log.
 func (p *proof) filtered(name, under string) (is bool) {
 	format := ref(find(p.Root(), "Resources", "HttpApi", "Properties", "AccessLogSettings", "Format"))
-	p.every("AWS::Logs::MetricFilter", func(_ string, n *yaml.Node) {
+	for _, n := range p.every("AWS::Logs::MetricFilter") {
 		for _, t := range list(find(n, "Properties", "MetricTransformations")) {
 			names := map[string]bool{}
 			for _, d := range list(find(t, "Dimensions")) {
@@ -105,7 +105,7 @@ func (p *proof) filtered(name, under string) (is bool) {
 				is = true
 			}
 		}
-	})
+	}
 	return is
 }
 
@@ -148,7 +148,7 @@ func (p *proof) dimension(name, value string) bool {
 
 // alarmMetrics returns every metric of every alarm.
 func (p *proof) alarmMetrics() (all []metric) {
-	p.every("AWS::CloudWatch::Alarm", func(id string, n *yaml.Node) {
+	for id, n := range p.every("AWS::CloudWatch::Alarm") {
 		properties := find(n, "Properties")
 		if find(properties, "MetricName") != nil {
 			all = append(all, metricOf(id, properties))
@@ -158,7 +158,7 @@ func (p *proof) alarmMetrics() (all []metric) {
 				all = append(all, metricOf(id, m))
 			}
 		}
-	})
+	}
 	return all
 }
 
@@ -177,13 +177,12 @@ func substituted(n *yaml.Node) string {
 		return ref(n)
 	}
 	text := n.Content[0].Value
-	_ = each(n.Content[1], func(name string, v *yaml.Node) error {
+	for name, v := range each(n.Content[1]) {
 		if v.Tag == "!If" && len(v.Content) == 3 {
 			v = v.Content[1]
 		}
 		text = strings.ReplaceAll(text, "${"+name+"}", ref(v))
-		return nil
-	})
+	}
 	return text
 }
 

@@ -78,7 +78,9 @@ func readmeIsBound(p *proof) (faults []string) {
 	for _, row := range rows(p.readmes, "alarm") {
 		written = append(written, codes(row[0])...)
 	}
-	p.every("AWS::CloudWatch::Alarm", func(id string, _ *yaml.Node) { real = append(real, id) })
+	for id := range p.every("AWS::CloudWatch::Alarm") {
+		real = append(real, id)
+	}
 	faults = append(faults, both("alarm", written, real)...)
 	faults = append(faults, p.settings()...)
 
@@ -110,16 +112,18 @@ func (p *proof) settings() (faults []string) {
 			}
 		}
 	}
-	_ = each(find(p.Root(), "Parameters"), func(name string, _ *yaml.Node) error { real = append(real, name); return nil })
+	for name := range each(find(p.Root(), "Parameters")) {
+		real = append(real, name)
+	}
 	return append(faults, both("parameter", written, real)...)
 }
 
 // savedQueries: those that READMEs refer to exist.
 func (p *proof) savedQueries() (faults []string) {
 	var names []string
-	p.every("AWS::Logs::QueryDefinition", func(_ string, n *yaml.Node) {
+	for _, n := range p.every("AWS::Logs::QueryDefinition") {
 		names = append(names, strings.ToLower(strings.TrimPrefix(ref(find(n, "Properties", "Name")), "${AWS::StackName}/")))
-	})
+	}
 	named := regexp.MustCompile(`saved query "([^"]+)"`).FindAllStringSubmatch(p.readmes, -1)
 	if named == nil {
 		faults = append(faults, "README names no saved query")

@@ -21,7 +21,7 @@ var generated = map[string]map[string]string{
 // secrets: they are generated as before, and no secret is written anywhere.
 func secrets(p *proof) (faults []string) {
 	seen := 0
-	p.every("AWS::SecretsManager::Secret", func(id string, n *yaml.Node) {
+	for id, n := range p.every("AWS::SecretsManager::Secret") {
 		seen++
 		want, known := generated[id]
 		if !known {
@@ -29,28 +29,26 @@ func secrets(p *proof) (faults []string) {
 		}
 		block := find(n, "Properties", "GenerateSecretString")
 		members := 0
-		_ = each(block, func(name string, v *yaml.Node) error {
+		for name, v := range each(block) {
 			if members++; want[name] != v.Value {
 				faults = append(faults, fmt.Sprintf("%s: %s is %q, not %q: AWS would generate a new value", id, name, v.Value, want[name]))
 			}
-			return nil
-		})
+		}
 		if members != len(want) {
 			faults = append(faults, id+": a member of GenerateSecretString was added or removed: AWS would generate a new value")
 		}
 		if find(n, "Properties", "SecretString") != nil {
 			faults = append(faults, id+" has its value in the template")
 		}
-	})
+	}
 	if seen != len(generated) {
 		faults = append(faults, "a secret was added or removed")
 	}
-	_ = each(find(p.Root(), "Parameters"), func(name string, n *yaml.Node) error {
+	for name, n := range each(find(p.Root(), "Parameters")) {
 		if find(n, "NoEcho") != nil || secretName.MatchString(name) && name != "PreviousSecretGraceHours" {
 			faults = append(faults, "parameter "+name+" looks like a secret")
 		}
-		return nil
-	})
+	}
 	// A variable may hold a secret's name, if its own name says so. A value that CloudFormation
 	// resolves would appear unencrypted in the function's configuration.
 	walk(p.Root(), func(n *yaml.Node) {
@@ -58,15 +56,14 @@ func secrets(p *proof) (faults []string) {
 			faults = append(faults, fmt.Sprintf("line %d resolves a secret into the stack", n.Line))
 		}
 	})
-	p.every("AWS::Serverless::Function", func(id string, n *yaml.Node) {
-		_ = each(find(n, "Properties", "Environment", "Variables"), func(name string, v *yaml.Node) error {
+	for id, n := range p.every("AWS::Serverless::Function") {
+		for name, v := range each(find(n, "Properties", "Environment", "Variables")) {
 			_, isSecret := p.refersTo(ref(v), "", "AWS::SecretsManager::Secret")
 			if secretName.MatchString(name) && name != "PREVIOUS_SECRET_GRACE_HOURS" && (!isSecret || !strings.HasSuffix(name, "_SECRET_ID")) {
 				faults = append(faults, fmt.Sprintf("%s: variable %s may hold a secret", id, name))
 			}
-			return nil
-		})
-	})
+		}
+	}
 	return faults
 }
 
@@ -83,25 +80,24 @@ func names(p *proof) (faults []string) {
 		"AWS::SecretsManager::Secret Name": true, "AWS::Logs::QueryDefinition Name": true, "AWS::Serverless::HttpApi Name": true,
 		"AWS::Events::EventBus Name": true, "AWS::Pipes::Pipe Name": true, "AWS::Events::Archive ArchiveName": true,
 	}
-	_ = each(find(p.Root(), "Resources"), func(id string, n *yaml.Node) error {
+	for id, n := range each(find(p.Root(), "Resources")) {
 		kind := ref(find(n, "Type"))
-		return each(find(n, "Properties"), func(name string, v *yaml.Node) error {
+		for name, v := range each(find(n, "Properties")) {
 			is := own[kind+" "+name]
 			for _, one := range named {
 				is = is || one == name
 			}
 			if _, refers := p.refersTo(ref(v), "", "AWS::Logs::LogGroup"); refers && kind == "AWS::Logs::MetricFilter" {
-				return nil
+				continue
 			}
 			if _, refers := p.refersTo(ref(v), "", "AWS::Serverless::Function"); refers && kind == "AWS::Lambda::EventSourceMapping" {
-				return nil
+				continue
 			}
 			if is && !strings.Contains(ref(v), "${AWS::StackName}") {
 				faults = append(faults, fmt.Sprintf("%s has the fixed %s %q", id, name, ref(v)))
 			}
-			return nil
-		})
-	})
+		}
+	}
 	return faults
 }
 
@@ -129,7 +125,7 @@ func parameters(p *proof) (faults []string) {
 			grouped[name.Value]++
 		}
 	}
-	_ = each(find(p.Root(), "Parameters"), func(name string, n *yaml.Node) error {
+	for name, n := range each(find(p.Root(), "Parameters")) {
 		if find(n, "Description") == nil || find(n, "Type") == nil || find(n, "Default") == nil {
 			fault("%s needs a description, a type and a default", name)
 		}
@@ -146,8 +142,7 @@ func parameters(p *proof) (faults []string) {
 			fault("%s is in %d groups", name, grouped[name])
 		}
 		delete(grouped, name)
-		return nil
-	})
+	}
 	for name := range grouped {
 		fault("the group's %s is not a parameter", name)
 	}
@@ -191,7 +186,7 @@ func outputs(p *proof) (faults []string) {
 			faults = append(faults, "there is no output "+name)
 		}
 	}
-	_ = each(find(p.Root(), "Outputs"), func(name string, n *yaml.Node) error {
+	for name, n := range each(find(p.Root(), "Outputs")) {
 		value := ref(find(n, "Value"))
 		if find(n, "Description") == nil {
 			faults = append(faults, name+" has no description")
@@ -202,7 +197,6 @@ func outputs(p *proof) (faults []string) {
 		if export := find(n, "Export", "Name"); export != nil && !strings.HasPrefix(export.Value, "${AWS::StackName}-") {
 			faults = append(faults, name+" is exported under a name that only one stack can have")
 		}
-		return nil
-	})
+	}
 	return faults
 }

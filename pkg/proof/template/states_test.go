@@ -202,14 +202,14 @@ func (a *alarm) later(series map[string]points, periods int) map[string]points {
 func TestEachAlarmIsInTheRightState(t *testing.T) {
 	p := project(t, nil)
 	tried := map[string]bool{}
-	p.every("AWS::CloudWatch::Alarm", func(id string, n *yaml.Node) {
+	for id, n := range p.every("AWS::CloudWatch::Alarm") {
 		tried[id] = true
 		t.Run(id, func(t *testing.T) {
 			for _, fault := range p.judged(t, id, find(n, "Properties")) {
 				t.Error(fault)
 			}
 		})
-	})
+	}
 	for id := range states {
 		if !tried[id] {
 			t.Errorf("there is no alarm %s", id)
