@@ -59,6 +59,11 @@ func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.lambda.ServeHTTP(w, r)
 		return
 	}
+	if r.URL.Path == "/schedules" {
+		c.calls = append(c.calls, "ListSchedules "+r.URL.Query().Get("ScheduleGroup"))
+		_, _ = io.WriteString(w, `{"Schedules":[{"Name":"msg_a.1"},{"Name":"msg_b.1"}]}`)
+		return
+	}
 	if target := r.Header.Get("X-Amz-Target"); target != "" { // SQS and DynamoDB, in JSON
 		c.json(w, r, target[strings.LastIndex(target, ".")+1:])
 		return

@@ -58,7 +58,7 @@ func (p *program) consent(ctx context.Context, contact, set, who, because string
 	case because == "" || len(because) > mostWhy || len(who) > mostWhy:
 		return fmt.Errorf("say why: -why (WHY= for make) with at most %d bytes, as for -who", mostWhy)
 	}
-	db, names, err := p.person(ctx, contact)
+	_, db, names, err := p.person(ctx, contact)
 	if err != nil {
 		return err
 	}

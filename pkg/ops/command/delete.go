@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/scheduler"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/spf13/cobra"
 )
@@ -35,7 +36,7 @@ func deleteCommand(p *program) *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error { return p.delete(c.Context(), withTable) },
 	}
 	c.Flags().StringVar(&withTable, "with-table", "", "name of the table to delete with the stack")
-	return needs(c, "cloudformation:DeleteStack sqs:GetQueueAttributes dynamodb:UpdateTable dynamodb:DescribeTable dynamodb:DeleteTable")
+	return needs(c, "cloudformation:DeleteStack sqs:GetQueueAttributes dynamodb:UpdateTable dynamodb:DescribeTable dynamodb:DeleteTable scheduler:ListSchedules")
 }
 
 // poll is how often AWS is asked for its progress.
@@ -94,6 +95,17 @@ func (p *program) saysWhatGoes(ctx context.Context, t *target, tables []string) 
 			return fmt.Errorf("the queue %s cannot be read: %w", path.Base(queue), why(err))
 		}
 		p.printf("  %d messages in %s\n", depth(out), path.Base(queue))
+	}
+	if group := t.resources[scheduleGroup]; group != "" {
+		count := 0
+		for pages := scheduler.NewListSchedulesPaginator(scheduler.NewFromConfig(t.cfg), &scheduler.ListSchedulesInput{GroupName: &group}); pages.HasMorePages(); {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				return fmt.Errorf("the schedules of %s cannot be listed: %w", group, why(err))
+			}
+			count += len(page.Schedules)
+		}
+		p.printf("and %d scheduled messages, which are never sent then.\n", count)
 	}
 	p.printf("The table with all messages is kept, and what SAM uploaded to its bucket:\n")
 	for _, name := range tables {

@@ -23,14 +23,14 @@ func TestDeleteRemovesOnlyWhatWasNamed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cloud := &cloud{resources: map[string][2]string{
 				tableID: {"demo-EventsTable-1", "AWS::DynamoDB::Table"}, "OutboundQueue": {"https://sqs/1/demo-Outbound", "AWS::SQS::Queue"},
-				sendID: {"demo-Send", "AWS::Lambda::Function"},
+				sendID: {"demo-Send", "AWS::Lambda::Function"}, scheduleGroup: {"demo-Schedules", "AWS::Scheduler::ScheduleGroup"},
 			}}
 			cloud.inTheCloud(t)
 			out, err := ops(t, t.TempDir(), "demo", c.typed, append([]string{"delete"}, c.more...)...)
 			if cloud.called("DeleteStack") != c.stack || cloud.called("DeleteTable") != c.deleted || (err == nil) != c.stack {
 				t.Errorf("calls: %v, %v", cloud.calls, err)
 			}
-			if name != "different table" && (!strings.Contains(out, "3 messages in demo-Outbound") || !strings.Contains(out, "demo-EventsTable-1")) {
+			if name != "different table" && (!strings.Contains(out, "3 messages in demo-Outbound") || !strings.Contains(out, "2 scheduled messages") || !cloud.called("ListSchedules demo-Schedules") || !strings.Contains(out, "demo-EventsTable-1")) {
 				t.Errorf("says %s", out)
 			}
 			if c.stack && !strings.Contains(out, "Deleted.\n") {

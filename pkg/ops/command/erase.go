@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -29,7 +30,7 @@ func eraseCommand(p *program) *cobra.Command {
 	}
 	c.Flags().StringVar(&contact, "contact", "", "phone number in any form, or a user or group id")
 	c.Flags().BoolVar(&others, "others", false, "also remove items that name other people")
-	return needs(c, "dynamodb:DescribeTable dynamodb:Scan dynamodb:Query dynamodb:GetItem dynamodb:DeleteItem")
+	return needs(c, "dynamodb:DescribeTable dynamodb:Scan dynamodb:Query dynamodb:GetItem dynamodb:DeleteItem scheduler:DeleteSchedule")
 }
 
 var contactForm = regexp.MustCompile(`^[A-Za-z0-9.@_+() =/-]+$`)
@@ -37,35 +38,39 @@ var contactForm = regexp.MustCompile(`^[A-Za-z0-9.@_+() =/-]+$`)
 // parallel bounds the concurrent deletions.
 const parallel = 8
 
-// person finds the stack's table and every name of a person there.
-func (p *program) person(ctx context.Context, contact string) (*table.Table, []string, error) {
+// person finds the stack, its table and every name of a person there.
+func (p *program) person(ctx context.Context, contact string) (*target, *table.Table, []string, error) {
 	if !contactForm.MatchString(contact) {
-		return nil, nil, errors.New("name a person: -contact (CONTACT= for make) with a phone number, or a user or group id")
+		return nil, nil, nil, errors.New("name a person: -contact (CONTACT= for make) with a phone number, or a user or group id")
 	}
 	t, err := p.find(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	db, err := t.table()
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	names, err := db.Names(ctx, contact)
 	if err != nil {
-		return nil, nil, why(err)
+		return nil, nil, nil, why(err)
 	}
-	return db, names, nil
+	return t, db, names, nil
 }
 
 func (p *program) erase(ctx context.Context, contact string, others bool) error {
-	db, names, err := p.person(ctx, contact)
+	t, db, names, err := p.person(ctx, contact)
 	if err != nil {
 		return err
 	}
+	scheduled := map[string]time.Time{} // messages that have not left, by id
 	own, shared, err := p.ofPerson(ctx, db, names, func(it table.Item) table.Item {
 		short := key(it)
 		if it.Consent() != nil {
 			short["status"] = it["status"]
+		}
+		if s := it.Send(); s != nil && s.NotBefore.After(time.Now()) {
+			scheduled[s.ID] = s.NotBefore
 		}
 		return short
 	})
@@ -95,6 +100,12 @@ func (p *program) erase(ctx context.Context, contact string, others bool) error 
 	}
 	if err := p.remove(ctx, db, own); err != nil {
 		return fmt.Errorf("not all were removed: %w. Run it again", why(err))
+	}
+	for _, it := range own {
+		// For tidiness: one that fires all the same finds no message.
+		if id, _ := it.Key(); !scheduled[id].IsZero() {
+			_ = t.schedules().Remove(ctx, id, scheduled[id])
+		}
 	}
 	p.printf("%d items were removed%s. The event archive, queues and logs were not looked into.%s\n", items, more, forgotten)
 	return nil

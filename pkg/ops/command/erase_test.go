@@ -1,8 +1,10 @@
 package command
 
 import (
+	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestErasingAContactRemovesAllItsItemsAndNothingElse(t *testing.T) {
@@ -75,5 +77,28 @@ func TestErasingAPersonLeavesNoByteOfAnyName(t *testing.T) {
 	}
 	if r.Items("?contact=15550100001").Count == 0 {
 		t.Error("a different person is erased too")
+	}
+}
+
+func TestErasingAPersonDeletesTheirSchedules(t *testing.T) {
+	r := start(t)
+	for to, key := range map[string]string{"15550103004": "a", "15550103005": "b"} {
+		request, err := http.NewRequest(http.MethodPost, r.Env["API_URL"]+"/v1/wa/message", strings.NewReader(
+			`{"idempotencyKey":"`+key+`","sendAt":"`+time.Now().Add(time.Hour).Format(time.RFC3339)+`","message":{"messaging_product":"whatsapp","to":"`+to+`","type":"text","text":{"body":"a"}}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Authorization", "Bearer "+r.Env["CLIENT_KEY"])
+		if response, err := http.DefaultClient.Do(request); err != nil || response.Body.Close() != nil || response.StatusCode != http.StatusAccepted {
+			t.Fatal(err, response)
+		}
+	}
+	schedules := func() string { return r.Try(http.MethodGet, r.Env["CONTROL_URL"]+"/schedules", "") }
+	if all := schedules(); !strings.Contains(all, `"count":2`) {
+		t.Fatalf("before: %s", all)
+	}
+	t.Setenv("YES", "1")
+	if out, err := r.ops("", "erase", "-contact", "15550103004"); err != nil || !strings.Contains(schedules(), `"count":1`) {
+		t.Errorf("%v %s, then %s", err, out, schedules())
 	}
 }

@@ -64,7 +64,7 @@ type exported struct {
 }
 
 func (p *program) export(ctx context.Context, contact, folder string) error {
-	db, names, err := p.person(ctx, contact)
+	_, db, names, err := p.person(ctx, contact)
 	if err != nil {
 		return err
 	}
