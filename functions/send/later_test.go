@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda/messages"
 
 	"connexease-functions/pkg/ledger"
+	"connexease-functions/pkg/local/sim/connexease"
 	simscheduler "connexease-functions/pkg/local/sim/scheduler"
 	"connexease-functions/pkg/proof/harness"
 )
@@ -369,6 +370,58 @@ func TestAMessageWaitsForAnother(t *testing.T) {
 		t.Errorf("a record that waits for itself is retried: %v", again)
 	}
 	w.sent(5)
+}
+
+// Whatever the Gateway does to it, and in whatever order its records come, a chain leaves in its
+// order, and each of its messages once.
+func TestAChainLeavesInItsOrderUnderFaults(t *testing.T) {
+	const chains, length = 12, 3
+	w := newWorld(t)
+	w.spoil(
+		connexease.Fault{Kind: connexease.RateLimit, Share: 0.15}, connexease.Fault{Kind: connexease.ResetBefore, Share: 0.1},
+		connexease.Fault{Kind: connexease.ResetAfter, Share: 0.15}, connexease.Fault{Kind: connexease.Cut, Share: 0.1},
+		connexease.Fault{Kind: connexease.Answer, Status: 500, Body: "oops", Share: 0.1},
+		connexease.Fault{Kind: connexease.Answer, Status: 503, Body: `{"isSuccess":false,"errors":{"code":"AUTH_004"}}`, Share: 0.1},
+	)
+	waiting := map[string]string{} // records by key
+	key := func(chain, link int) string { return fmt.Sprintf("chain-%d-%d", chain, link) }
+	for n := range chains * length {
+		chain, link := n/length, n%length
+		after := ""
+		if link > 0 {
+			after = fmt.Sprintf(`,"after":%q`, key(chain, link-1))
+		}
+		waiting[key(chain, link)] = fmt.Sprintf(`{"message":%s,"idempotencyKey":%q,"reader":"crm"%s}`, numbered(n), key(chain, link), after)
+	}
+	for round := 0; len(waiting) > 0; round++ {
+		if round == 60 {
+			t.Fatalf("%d records are still retried", len(waiting))
+		}
+		for k, record := range waiting { // a map's order is another one each time
+			if again := w.sqs(record); len(again) == 0 {
+				delete(waiting, k)
+			}
+		}
+		w.pass(10 * time.Second)
+	}
+	next, states := make([]int, chains), map[string]int{}
+	for _, m := range w.gateway.Messages() {
+		var body struct{ Text struct{ Body string } }
+		var n int
+		if err := json.Unmarshal(m.Body, &body); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := fmt.Sscanf(body.Text.Body, "Hello %d", &n); err != nil || m.Times != 1 || n%length < next[n/length] {
+			t.Errorf("%v: message %d left for the %d. time, as link %d after %d", err, n, m.Times, n%length, next[n/length])
+		}
+		next[n/length] = n%length + 1
+	}
+	for n := range chains * length {
+		states[w.lookUp(ledger.ID("sqs", key(n/length, n%length))).State]++
+	}
+	if states["accepted"] == 0 || states["unknown"] == 0 || states["accepted"]+states["unknown"] != chains*length {
+		t.Errorf("they became %v", states)
+	}
 }
 
 // scheduled rows are read as they were written, whatever the process.
