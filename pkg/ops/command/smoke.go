@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/go-resty/resty/v2"
 	"github.com/spf13/cobra"
 
 	"connexease-functions/pkg/auth"
@@ -62,7 +62,7 @@ type smoke struct {
 	*program
 	target        *target
 	table         *table.Table
-	client        *http.Client
+	client        *resty.Client
 	webhook, send string // addresses
 	secret, key   string // bearer tokens
 	sender        string // empty: the default
@@ -112,9 +112,9 @@ func (p *program) smoke(ctx context.Context, sender string) error {
 func (s *smoke) addresses(ctx context.Context) error {
 	t := s.target
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	s.client = &http.Client{Timeout: requestLimit, Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
+	s.client = resty.NewWithClient(&http.Client{Timeout: requestLimit, Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse // a redirect does not come from the stack
-	}}
+	}}).SetResponseBodyLimit(answerLimit)
 	if t.local() {
 		transport.Proxy = nil
 		s.webhook, s.send = t.env["API_URL"]+"/webhook", t.env["API_URL"]+"/v1/wa/message"
@@ -166,28 +166,18 @@ func (r reply) String() string {
 }
 
 func (s *smoke) request(ctx context.Context, method, address, token, key, body string) reply {
-	request, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(body))
-	if err != nil {
-		return reply{err: err}
-	}
-	request.Header.Set("Authorization", "Bearer "+token)
-	request.Header.Set("Content-Type", "application/json")
+	request := s.client.R().SetContext(ctx).SetAuthToken(token).SetHeader("Content-Type", "application/json").SetBody(body)
 	if key != "" {
-		request.Header.Set("Idempotency-Key", key)
+		request.SetHeader("Idempotency-Key", key)
 	}
 	if key != "" && s.sender != "" {
-		request.Header.Set("Sender", s.sender)
+		request.SetHeader("Sender", s.sender)
 	}
-	response, err := s.client.Do(request)
+	response, err := request.Execute(method, address)
 	if err != nil {
 		return reply{err: err}
 	}
-	defer func() { _ = response.Body.Close() }()
-	text, err := io.ReadAll(io.LimitReader(response.Body, answerLimit))
-	if err != nil {
-		return reply{err: err}
-	}
-	return reply{status: response.StatusCode, body: string(text)}
+	return reply{status: response.StatusCode(), body: response.String()}
 }
 
 // status returns a notification of a unique status.

@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/go-resty/resty/v2"
+
 	"connexease-functions/pkg/proof/laptop"
 )
 
@@ -107,20 +109,13 @@ func (p *Proxy) measure(response *http.Response) error {
 // Forward passes a call on to the endpoint and returns its response, for faults that lose the
 // response of a completed call.
 func Forward(endpoint, action string, body []byte) (status int, answer []byte) {
-	r, err := http.NewRequest(http.MethodPost, endpoint, bytes.NewReader(body))
+	response, err := resty.New().R().SetHeader("X-Amz-Target", "DynamoDB_20120810."+action).SetHeader("Content-Type", "application/x-amz-json-1.0").
+		SetHeader("Authorization", "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0").
+		SetBody(body).Post(endpoint)
 	if err != nil {
 		return 0, nil
 	}
-	r.Header.Set("X-Amz-Target", "DynamoDB_20120810."+action)
-	r.Header.Set("Content-Type", "application/x-amz-json-1.0")
-	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0")
-	response, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return 0, nil
-	}
-	defer func() { _ = response.Body.Close() }()
-	answer, _ = io.ReadAll(response.Body)
-	return response.StatusCode, answer
+	return response.StatusCode(), response.Body()
 }
 
 // Refuse writes an error as DynamoDB does.

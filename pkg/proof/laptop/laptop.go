@@ -5,15 +5,15 @@ package laptop
 import (
 	"bytes"
 	"encoding/json"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/go-resty/resty/v2"
 
 	"connexease-functions/pkg/local/environment"
 	"connexease-functions/pkg/proof/await"
@@ -94,21 +94,16 @@ func (s *Stack) Until(what string, holds func() bool) {
 	await.Until(s.t, what, holds)
 }
 
+var client = resty.New()
+
 // Try sends a request with the webhook secret, and returns the body of its response; empty if there
 // is none.
 func (s *Stack) Try(method, url, body string) string {
-	request, err := http.NewRequest(method, url, strings.NewReader(body))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	request.Header.Set("Authorization", "Bearer "+s.Env["WEBHOOK_SECRET"])
-	response, err := http.DefaultClient.Do(request)
+	response, err := client.R().SetAuthToken(s.Env["WEBHOOK_SECRET"]).SetBody(body).Execute(method, url)
 	if err != nil {
 		return ""
 	}
-	defer func() { _ = response.Body.Close() }()
-	text, _ := io.ReadAll(response.Body)
-	return string(text)
+	return response.String()
 }
 
 // JSON decodes the response of the control address.

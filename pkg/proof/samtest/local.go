@@ -137,9 +137,9 @@ func (l *local) startAPI(ctx context.Context) error {
 		}
 		// Reaches both functions, without a valid token.
 		for _, path := range []string{"/webhook", "/v1/wa/message"} {
-			a, err := l.request(ctx, http.MethodPost, l.env["API_URL"]+path, "{}", nil)
-			if err != nil {
-				return err
+			a := l.request(ctx, http.MethodPost, l.env["API_URL"]+path, "{}", nil)
+			if a.err != nil {
+				return a.err
 			}
 			if err := a.want(http.StatusUnauthorized, "AUTH_002"); err != nil {
 				return fmt.Errorf("%w; %w", err, errFinal)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -20,23 +19,24 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"github.com/go-resty/resty/v2"
+
 	"connexease-functions/pkg/local/fixtures"
 	"connexease-functions/pkg/local/pause"
 )
 
-// answer is an HTTP response.
+// answer is an HTTP response, or why there is none.
 type answer struct {
-	status int
-	header http.Header
-	body   string
+	*resty.Response
+	err error
 }
 
 // want returns an error if the response has a different status, or lacks a text.
 func (a answer) want(status int, text string) error {
-	if a.status != status || !strings.Contains(a.body, text) {
-		return fmt.Errorf("returned %d %s, want %d with %s", a.status, a.body, status, text)
+	if a.err == nil && (a.StatusCode() != status || !strings.Contains(a.String(), text)) {
+		return fmt.Errorf("returned %d %s, want %d with %s", a.StatusCode(), a, status, text)
 	}
-	return nil
+	return a.err
 }
 
 // read decodes the body into a struct.
@@ -44,28 +44,15 @@ func (a answer) read(into any) error {
 	if err := a.want(http.StatusOK, ""); err != nil {
 		return err
 	}
-	return json.Unmarshal([]byte(a.body), into)
+	return json.Unmarshal(a.Body(), into)
 }
 
 // A request whose function is cut off takes its timeout of 28 s in SAM.
-var client = &http.Client{Timeout: 40 * time.Second}
+var client = resty.New().SetTimeout(40 * time.Second)
 
-func (l *local) request(ctx context.Context, method, url, body string, headers map[string]string) (answer, error) {
-	r, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
-	if err != nil {
-		return answer{}, err
-	}
-	r.Header.Set("Content-Type", "application/json")
-	for name, value := range headers {
-		r.Header.Set(name, value)
-	}
-	response, err := client.Do(r)
-	if err != nil {
-		return answer{}, err
-	}
-	defer func() { _ = response.Body.Close() }()
-	text, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
-	return answer{response.StatusCode, response.Header, strings.TrimSpace(string(text))}, err
+func (l *local) request(ctx context.Context, method, url, body string, headers map[string]string) answer {
+	response, err := client.R().SetContext(ctx).SetHeader("Content-Type", "application/json").SetHeaders(headers).SetBody(body).Execute(method, url)
+	return answer{response, err}
 }
 
 func bearer(token string) map[string]string {
@@ -99,12 +86,9 @@ func (l *local) prove(ctx context.Context, done *steps) error {
 
 // stored counts the table's items of a kind.
 func (l *local) stored(ctx context.Context, kind string) (int, error) {
-	a, err := l.request(ctx, http.MethodGet, l.env["CONTROL_URL"]+"/items?limit=0&kind="+kind, "", nil)
-	if err != nil {
-		return 0, err
-	}
 	var items struct{ Count int }
-	return items.Count, a.read(&items)
+	err := l.request(ctx, http.MethodGet, l.env["CONTROL_URL"]+"/items?limit=0&kind="+kind, "", nil).read(&items)
+	return items.Count, err
 }
 
 // deliver posts a fixture to the webhook, and checks the response and how many messages it stored.
@@ -117,10 +101,7 @@ func (l *local) deliver(ctx context.Context, fixture, token string, status int, 
 	if err != nil {
 		return err
 	}
-	a, err := l.request(ctx, http.MethodPost, l.env["API_URL"]+"/webhook", string(body), bearer(token))
-	if err != nil {
-		return err
-	}
+	a := l.request(ctx, http.MethodPost, l.env["API_URL"]+"/webhook", string(body), bearer(token))
 	after, err := l.stored(ctx, "message")
 	if err == nil && after-before != rows {
 		err = fmt.Errorf("stored %d rows, want %d", after-before, rows)
@@ -137,10 +118,7 @@ func (l *local) wrongToken(ctx context.Context) error {
 		return err
 	}
 	const to = "15550100010"
-	a, err := l.request(ctx, http.MethodPost, l.env["API_URL"]+"/v1/wa/message", message(to), bearer("wrong"))
-	if err != nil {
-		return err
-	}
+	a := l.request(ctx, http.MethodPost, l.env["API_URL"]+"/v1/wa/message", message(to), bearer("wrong"))
 	return errors.Join(a.want(http.StatusUnauthorized, "AUTH_001"), l.left(ctx, to, 0))
 }
 
@@ -150,14 +128,10 @@ func message(to string) string {
 
 // left checks how often a message to a number was sent through the simulated Gateway.
 func (l *local) left(ctx context.Context, to string, times int) error {
-	a, err := l.request(ctx, http.MethodGet, l.env["CONTROL_URL"]+"/gateway/messages", "", nil)
-	if err != nil {
-		return err
-	}
 	var all struct {
 		Messages []struct{ Body struct{ To string } }
 	}
-	if err := a.read(&all); err != nil {
+	if err := l.request(ctx, http.MethodGet, l.env["CONTROL_URL"]+"/gateway/messages", "", nil).read(&all); err != nil {
 		return err
 	}
 	n := 0
@@ -175,10 +149,7 @@ func (l *local) left(ctx context.Context, to string, times int) error {
 // read waits until a message's callbacks have arrived through the webhook.
 func (l *local) read(ctx context.Context, query string) error {
 	return until(ctx, 30*time.Second, func(ctx context.Context) error {
-		a, err := l.request(ctx, http.MethodGet, l.env["API_URL"]+"/v1/wa/message"+query, "", bearer(l.env["CLIENT_KEY"]))
-		if err != nil {
-			return err
-		}
+		a := l.request(ctx, http.MethodGet, l.env["API_URL"]+"/v1/wa/message"+query, "", bearer(l.env["CLIENT_KEY"]))
 		return errors.Join(a.want(http.StatusOK, `"state":"accepted"`), a.want(http.StatusOK, `"status":"read"`))
 	})
 }
@@ -188,20 +159,18 @@ func (l *local) send(ctx context.Context) error {
 	headers := bearer(l.env["CLIENT_KEY"])
 	headers["Idempotency-Key"] = "sam-test"
 	post := func() (answer, error) {
-		a, err := l.request(ctx, http.MethodPost, l.env["API_URL"]+"/v1/wa/message", message(to), headers)
-		if err != nil {
-			return a, err
-		}
+		a := l.request(ctx, http.MethodPost, l.env["API_URL"]+"/v1/wa/message", message(to), headers)
 		return a, a.want(http.StatusOK, `"messages":[{"id":"wamid.`)
 	}
 	first, err := post()
 	if err != nil {
 		return err
 	}
-	if id := first.header.Get("Message-Id"); !strings.HasPrefix(id, "msg_") {
+	id := first.Header().Get("Message-Id")
+	if !strings.HasPrefix(id, "msg_") {
 		return fmt.Errorf("the response's Message-Id is %q", id)
 	}
-	if err := l.read(ctx, "/"+first.header.Get("Message-Id")); err != nil {
+	if err := l.read(ctx, "/"+id); err != nil {
 		return err
 	}
 	second, err := post()
@@ -209,12 +178,12 @@ func (l *local) send(ctx context.Context) error {
 		return err
 	}
 	switch {
-	case first.header.Get("Idempotent-Replayed") != "":
+	case first.Header().Get("Idempotent-Replayed") != "":
 		err = errors.New("the first response claims to be a replay")
-	case second.header.Get("Idempotent-Replayed") != "true":
+	case second.Header().Get("Idempotent-Replayed") != "true":
 		err = errors.New("the second response does not say Idempotent-Replayed: true")
-	case second.body != first.body:
-		err = fmt.Errorf("the replay is %s, the first response %s", second.body, first.body)
+	case second.String() != first.String():
+		err = fmt.Errorf("the replay is %s, the first response %s", second, first)
 	}
 	return errors.Join(err, l.left(ctx, to, 1))
 }
@@ -295,16 +264,13 @@ func (l *local) schedule(ctx context.Context) error {
 	l.due = time.Now().Add(70 * time.Second).Truncate(time.Second)
 	headers := bearer(l.env["CLIENT_KEY"])
 	headers["Send-At"] = l.due.UTC().Format(time.RFC3339)
-	a, err := l.request(ctx, http.MethodPost, l.env["API_URL"]+"/v1/wa/message", message(scheduledTo), headers)
-	if err != nil {
+	a := l.request(ctx, http.MethodPost, l.env["API_URL"]+"/v1/wa/message", message(scheduledTo), headers)
+	if err := a.want(http.StatusAccepted, `"status":"scheduled"`); err != nil {
 		return err
 	}
-	l.later = a.header.Get("Message-Id")
-	schedules, err := l.request(ctx, http.MethodGet, l.env["CONTROL_URL"]+"/schedules", "", nil)
-	if err != nil {
-		return err
-	}
-	return errors.Join(a.want(http.StatusAccepted, `"status":"scheduled"`), schedules.want(http.StatusOK, l.later), l.left(ctx, scheduledTo, 0))
+	l.later = a.Header().Get("Message-Id")
+	schedules := l.request(ctx, http.MethodGet, l.env["CONTROL_URL"]+"/schedules", "", nil)
+	return errors.Join(schedules.want(http.StatusOK, l.later), l.left(ctx, scheduledTo, 0))
 }
 
 // scheduled invokes the function with the record of schedule's message: before its time, unless the

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
@@ -187,26 +185,20 @@ func (s *soak) deliverBadly(n int) {
 
 // post returns the status of the response and the code of its error; 0 without a response.
 func (s *soak) post(path, authorization string, text []byte) (status int, code string) {
-	r, err := http.NewRequest(http.MethodPost, s.stack.APIURL+path, bytes.NewReader(text))
-	if err != nil {
-		return 0, ""
-	}
-	r.Header.Set("Content-Type", "application/json")
+	r := s.client.R().SetHeader("Content-Type", "application/json").SetBody(text)
 	if authorization != "" {
-		r.Header.Set("Authorization", authorization)
+		r.SetHeader("Authorization", authorization)
 	}
-	response, err := s.client.Do(r)
+	response, err := r.Post(s.stack.APIURL + path)
 	if err != nil {
 		return 0, ""
 	}
-	defer func() { _ = response.Body.Close() }()
 	var answer gateway.Response
-	_ = json.NewDecoder(response.Body).Decode(&answer) // API Gateway's own responses have no code
-	_, _ = io.Copy(io.Discard, response.Body)
+	_ = json.Unmarshal(response.Body(), &answer) // API Gateway's own responses have no code
 	if answer.Errors != nil {
 		code = answer.Errors.Code
 	}
-	return response.StatusCode, code
+	return response.StatusCode(), code
 }
 
 // rotate gives the webhook secret and the client key new values early on, and uses them after the

@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/go-resty/resty/v2"
+
 	"connexease-functions/pkg/local/pause"
 	"connexease-functions/pkg/local/sim/connexease"
 	"connexease-functions/pkg/local/stack"
@@ -59,7 +61,7 @@ type soak struct {
 	saying sync.Mutex
 	out    io.Writer
 	stack  *stack.Stack
-	client *http.Client
+	client *resty.Client
 	began  time.Time
 	length time.Duration
 	number atomic.Int64 // of the last delivery
@@ -129,7 +131,7 @@ func run(ctx context.Context, root string, length time.Duration, out, logs io.Wr
 func open(ctx context.Context, root string, length time.Duration, out, logs io.Writer) (_ *soak, err error) {
 	s := &soak{
 		out: out, length: length, answers: map[string]int{}, pids: map[int]bool{}, heard: heard{events: map[string]int{}},
-		client: &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 32}},
+		client: resty.NewWithClient(&http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 32}}),
 	}
 	s.stack, err = stack.Start(ctx, stack.Options{Root: root, Logs: logs, Progress: func(line string) { s.say("%s", line) }})
 	if err != nil {
@@ -151,7 +153,7 @@ func (s *soak) close() {
 	s.stop()
 	s.listening.Wait()
 	s.stack.Close()
-	s.client.CloseIdleConnections()
+	s.client.GetClient().CloseIdleConnections()
 }
 
 func (s *soak) say(format string, values ...any) {

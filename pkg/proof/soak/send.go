@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"connexease-functions/pkg/ledger"
@@ -81,24 +79,16 @@ func (s *soak) send(m sent) (status int) {
 	token := s.sender
 	s.mu.Unlock()
 	for _, one := range []string{token.now, token.other} {
-		r, err := http.NewRequest(http.MethodPost, s.stack.APIURL+"/v1/wa/message", strings.NewReader(message(m.n)))
-		if err != nil {
-			return 0
-		}
-		r.Header.Set("Content-Type", "application/json")
-		r.Header.Set("Authorization", "Bearer "+one)
-		r.Header.Set("Idempotency-Key", m.key)
+		r := s.client.R().SetHeader("Content-Type", "application/json").SetAuthToken(one).SetHeader("Idempotency-Key", m.key).SetBody(message(m.n))
 		if m.prefer != "" {
-			r.Header.Set("Prefer", m.prefer)
+			r.SetHeader("Prefer", m.prefer)
 		}
-		response, err := s.client.Do(r)
+		response, err := r.Post(s.stack.APIURL + "/v1/wa/message")
 		if err != nil {
 			s.fault("a send got no response: %v", err)
 			return 0
 		}
-		_, _ = io.Copy(io.Discard, response.Body)
-		_ = response.Body.Close()
-		status = response.StatusCode
+		status = response.StatusCode()
 		if status != http.StatusUnauthorized || !s.mayBeEarly(token) {
 			break
 		}

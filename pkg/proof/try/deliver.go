@@ -6,10 +6,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/go-resty/resty/v2"
 
 	"connexease-functions/pkg/gateway"
 	"connexease-functions/pkg/ledger"
@@ -133,20 +134,14 @@ func sameBody(given, text []byte) bool {
 	return ok && closed && ours
 }
 
+var client = resty.New()
+
 func post(ctx context.Context, url, token string, body []byte) (*result, []byte, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	response, err := client.R().SetContext(ctx).SetAuthToken(token).SetHeader("Content-Type", "application/json").SetBody(body).Post(url)
 	if err != nil {
 		return nil, nil, err
 	}
-	request.Header.Set("Authorization", "Bearer "+token)
-	request.Header.Set("Content-Type", "application/json")
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer func() { _ = response.Body.Close() }()
-	answer, err := io.ReadAll(response.Body)
-	return &result{status: response.StatusCode}, answer, err
+	return &result{status: response.StatusCode()}, response.Body(), nil
 }
 
 func rows(s *stack.Stack) *table.Table { return table.New(s.DB, s.TableName, 0) }
