@@ -153,7 +153,7 @@ bench: needs-go ## measure speed, memory and sizes, as ratios in one run
 	@go run ./pkg/proof/bench
 
 lanes: needs-go ## measure a queue's pace under a rate limit, and what a campaign delays
-	@$(call built,./pkg/proof/lanes) exec .local/bin/lanes
+	@$(call built,./pkg/proof/bench) exec .local/bin/bench lanes
 
 oracles: needs-go needs-oracles $(ORACLES)/ready ## compare the simulators with AWS's Event Ruler and with moto (Java 17 JDK, Maven, Python)
 	ORACLES="$(CURDIR)/$(ORACLES)" go test -tags oracles -count=1 ./pkg/proof/oracles

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"golang.org/x/sync/errgroup"
 
 	"connexease-functions/pkg/local/fixtures"
 	simlambda "connexease-functions/pkg/local/sim/lambda"
@@ -24,24 +24,14 @@ func (b *bench) event(token, body string) []byte { return request("POST /webhook
 
 // message returns a text message with an id of its own.
 func message(n int) string {
-	body, err := fixtures.Body("text")
-	if err != nil {
-		panic(err)
-	}
-	return strings.Replace(string(body), `"id": "wamid.`, fmt.Sprintf(`"id": "wamid.N%07d`, n), 1)
+	return strings.Replace(string(must(fixtures.Body("text"))), `"id": "wamid.`, fmt.Sprintf(`"id": "wamid.N%07d`, n), 1)
 }
 
-func oneEvent(b *bench) (string, error) {
-	if _, err := b.invoke(b.webhook(), b.event(b.secret, message(0))); err != nil {
-		return "", err
-	}
-	items, err := b.stored()
-	if err != nil {
-		return "", err
-	}
-	return b.warm("one event, warm, p50", b.webhook(), func(n int) []byte { return b.event(b.secret, message(n)) }, func(n int) error {
-		_, err := b.stack.DB.PutItem(b.ctx, &dynamodb.PutItemInput{TableName: &b.stack.TableName, Item: renamed(items[0], fmt.Sprintf("B%07d", n))})
-		return err
+func oneEvent(b *bench) string {
+	b.invoke(b.webhook(), b.event(b.secret, message(0)))
+	items := b.stored()
+	return b.warm("one event, warm, p50", b.webhook(), func(n int) []byte { return b.event(b.secret, message(n)) }, func(n int) {
+		must(b.stack.DB.PutItem(b.ctx, &dynamodb.PutItemInput{TableName: &b.stack.TableName, Item: renamed(items[0], fmt.Sprintf("B%07d", n))}))
 	}, "1.15 x (PutItem + empty round trip)")
 }
 
@@ -55,128 +45,82 @@ func statuses(n, offset int) string {
 }
 
 // bareBatches writes items like a program that does nothing else.
-func (b *bench) bareBatches(items []map[string]types.AttributeValue) (time.Duration, error) {
+func (b *bench) bareBatches(items []map[string]types.AttributeValue) time.Duration {
 	start := time.Now()
-	var all sync.WaitGroup
-	var mu sync.Mutex
-	var failed error
-	slots := make(chan struct{}, 8)
+	var all errgroup.Group
+	all.SetLimit(8)
 	for chunk := range slices.Chunk(items, 25) {
-		slots <- struct{}{}
-		all.Go(func() {
-			defer func() { <-slots }()
+		all.Go(func() error {
 			var requests []types.WriteRequest
 			for _, it := range chunk {
 				requests = append(requests, types.WriteRequest{PutRequest: &types.PutRequest{Item: it}})
 			}
 			_, err := b.stack.DB.BatchWriteItem(b.ctx, &dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{b.stack.TableName: requests}})
-			if err != nil {
-				mu.Lock()
-				failed = err
-				mu.Unlock()
-			}
+			return err
 		})
 	}
-	all.Wait()
-	return time.Since(start), failed
+	check(all.Wait())
+	return time.Since(start)
 }
 
-func thousand(b *bench) (string, error) {
-	if _, err := b.invoke(b.webhook(), b.event(b.secret, statuses(1000, 0))); err != nil {
-		return "", err
-	}
-	items, err := b.stored()
-	if err != nil {
-		return "", err
-	}
+func thousand(b *bench) string {
+	b.invoke(b.webhook(), b.event(b.secret, statuses(1000, 0)))
+	items := b.stored()
 	var ours, bare []time.Duration
 	for n := range 12 {
-		o, err := b.invoke(b.webhook(), b.event(b.secret, statuses(1000, (n+1)*1000)))
-		if err != nil {
-			return "", err
-		}
+		o := b.invoke(b.webhook(), b.event(b.secret, statuses(1000, (n+1)*1000)))
 		var copies []map[string]types.AttributeValue
 		for _, it := range items {
 			copies = append(copies, renamed(it, fmt.Sprintf("B%03d", n)))
 		}
-		p, err := b.bareBatches(copies)
-		if err != nil {
-			return "", err
-		}
+		p := b.bareBatches(copies)
 		if n >= 3 {
 			ours, bare = append(ours, o), append(bare, p)
 		}
 	}
-	return row("1,000 statuses in one delivery, p50", median(ours), median(bare), "1.25 x parallel BatchWriteItem"), nil
+	return row("1,000 statuses in one delivery, p50", median(ours), median(bare), "1.25 x parallel BatchWriteItem")
 }
 
-func perUpdate(b *bench) (string, error) {
+func perUpdate(b *bench) string {
 	var large, small []time.Duration
 	for n := range 12 {
-		l, err := b.invoke(b.webhook(), b.event(b.secret, statuses(1000, n*2000)))
-		if err != nil {
-			return "", err
-		}
-		s, err := b.invoke(b.webhook(), b.event(b.secret, statuses(25, n*2000+1000)))
-		if err != nil {
-			return "", err
-		}
+		l := b.invoke(b.webhook(), b.event(b.secret, statuses(1000, n*2000)))
+		s := b.invoke(b.webhook(), b.event(b.secret, statuses(25, n*2000+1000)))
 		if n >= 3 {
 			large, small = append(large, l/1000), append(small, s/25)
 		}
 	}
-	return row("an update of 1,000 against one of 25, p50", median(large), median(small), "1.2 x"), nil
+	return row("an update of 1,000 against one of 25, p50", median(large), median(small), "1.2 x")
 }
 
-func coldStart(b *bench) (string, error) {
-	if _, err := b.invoke(b.webhook(), b.event(b.secret, message(0))); err != nil {
-		return "", err
-	}
-	items, err := b.stored()
-	if err != nil {
-		return "", err
-	}
+func coldStart(b *bench) string {
+	b.invoke(b.webhook(), b.event(b.secret, message(0)))
+	items := b.stored()
 	env := map[string]string{"TABLE_NAME": b.stack.TableName, "WEBHOOK_SECRET_ID": stack.WebhookSecret, "OVERFLOW_QUEUE_URL": b.stack.Queues.URL("OverflowQueue")}
 	return b.cold("process start to first response, p50", "webhook", env, items[0], func(n int) []byte { return b.event(b.secret, message(n)) })
 }
 
-func peaks(b *bench) (string, error) {
+func peaks(b *bench) string {
 	for n := range 300 {
-		if _, err := b.invoke(b.webhook(), b.event(b.secret, message(n))); err != nil {
-			return "", err
-		}
+		b.invoke(b.webhook(), b.event(b.secret, message(n)))
 	}
-	single, err := memory.Peak(b.webhook().Status().PIDs[0])
-	if err != nil {
-		return "", err
-	}
+	single := must(memory.Peak(b.webhook().Status().PIDs[0]))
 	body := statuses(3480, 0) // 3 MB
 	for range 5 {
-		if _, err := b.invoke(b.webhook(), b.event(b.secret, body)); err != nil {
-			return "", err
-		}
+		b.invoke(b.webhook(), b.event(b.secret, body))
 	}
-	large, err := memory.Peak(b.webhook().Status().PIDs[0])
-	if err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("%-42s %.1f MB / %.1f MB %20s", "peak RSS, "+fmt.Sprintf("%.1f", float64(len(body))/1e6)+" MB delivery / single", large, single, "64 MB / 25 MB"), nil
+	large := must(memory.Peak(b.webhook().Status().PIDs[0]))
+	return fmt.Sprintf("%-42s %.1f MB / %.1f MB %20s", "peak RSS, "+fmt.Sprintf("%.1f", float64(len(body))/1e6)+" MB delivery / single", large, single, "64 MB / 25 MB")
 }
 
-func refusal(b *bench) (string, error) {
-	if _, err := b.expect(b.webhook(), b.event("wrong", message(0)), 401); err != nil {
-		return "", err
-	}
+func refusal(b *bench) string {
+	b.expect(b.webhook(), b.event("wrong", message(0)), 401)
 	calls := len(b.stack.Secrets.Calls())
 	for range 3000 {
-		if _, err := b.expect(b.webhook(), b.event("wrong", message(0)), 401); err != nil {
-			return "", err
-		}
+		b.expect(b.webhook(), b.event("wrong", message(0)), 401)
 	}
 	after := len(b.stack.Secrets.Calls())
-	if err := b.webhook().Close(); err != nil { // every log line is written by then
-		return "", err
-	}
+	check(b.webhook().Close()) // every log line is written by then
 	var all []time.Duration
 	for line := range bytes.Lines(b.logs.Bytes()) {
 		var summary struct{ Duration float64 }
@@ -185,8 +129,7 @@ func refusal(b *bench) (string, error) {
 		}
 	}
 	if len(all) < 3000 {
-		return "", fmt.Errorf("the log has %d summaries", len(all))
+		check(fmt.Errorf("the log has %d summaries", len(all)))
 	}
-	slices.Sort(all)
-	return fmt.Sprintf("%-42s %s, %d AWS calls %18s", "401 in process, p99", short(all[len(all)*99/100]), after-calls, "1 ms, none"), nil
+	return fmt.Sprintf("%-42s %s, %d AWS calls %18s", "401 in process, p99", short(percentile(all, 99)), after-calls, "1 ms, none")
 }

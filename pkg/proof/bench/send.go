@@ -42,18 +42,15 @@ func (b *bench) sendEvent(body, key string) []byte {
 }
 
 // unlimited disables the simulated Gateway's rate limits and callbacks.
-func (b *bench) unlimited() error {
+func (b *bench) unlimited() {
 	b.stack.Gateway.SetLimits(connexease.Limits{PerSecond: 1e6, PerMinute: 1e9})
-	return b.stack.Gateway.SetCallbacks(connexease.Callbacks{Off: true})
+	check(b.stack.Gateway.SetCallbacks(connexease.Callbacks{Off: true}))
 }
 
 // firstSend sends once, without limits.
-func (b *bench) firstSend(key string) error {
-	err := b.unlimited()
-	if err == nil {
-		_, err = b.invoke(b.send(), b.sendEvent(hello(0), key))
-	}
-	return err
+func (b *bench) firstSend(key string) {
+	b.unlimited()
+	b.invoke(b.send(), b.sendEvent(hello(0), key))
 }
 
 // bareSend is the minimum of a send: claim, post, outcome.
@@ -64,12 +61,8 @@ type bareSend struct {
 }
 
 // bare splits a row that the function wrote into its writes.
-func (b *bench) bare() (*bareSend, error) {
-	items, err := b.stored()
-	if err != nil {
-		return nil, err
-	}
-	for _, it := range items {
+func (b *bench) bare() *bareSend {
+	for _, it := range b.stored() {
 		attempts, ok := it["attempts"].(*types.AttributeValueMemberM)
 		if !ok {
 			continue
@@ -79,34 +72,28 @@ func (b *bench) bare() (*bareSend, error) {
 			s := &bareSend{row: it, outcome: m["outcome"], token: token}
 			delete(m, "outcome")
 			delete(it, "sent_wamid")
-			return s, nil
+			return s
 		}
 	}
-	return nil, errors.New("the table has no send")
+	check(errors.New("the table has no send"))
+	return nil
 }
 
-func (b *bench) do(s *bareSend, n int, key, url string) error {
+func (b *bench) do(s *bareSend, n int, key, url string) {
 	row := renamed(s.row, fmt.Sprintf("B%07d", n))
-	if _, err := b.stack.DB.PutItem(b.ctx, &dynamodb.PutItemInput{
+	must(b.stack.DB.PutItem(b.ctx, &dynamodb.PutItemInput{
 		TableName: &b.stack.TableName, Item: row, ConditionExpression: aws.String("attribute_not_exists(pk)"),
-	}); err != nil {
-		return err
-	}
-	request, err := http.NewRequestWithContext(b.ctx, http.MethodPost, url+"/v1/wa/message", strings.NewReader(hello(n)))
-	if err != nil {
-		return err
-	}
+	}))
+	request := must(http.NewRequestWithContext(b.ctx, http.MethodPost, url+"/v1/wa/message", strings.NewReader(hello(n))))
 	request.Header.Set("Authorization", "Bearer "+key)
 	request.Header.Set("Content-Type", "application/json")
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
+	response := must(http.DefaultClient.Do(request))
+	must(io.Copy(io.Discard, response.Body))
+	check(response.Body.Close())
+	if response.StatusCode != http.StatusOK {
+		check(fmt.Errorf("the Gateway returned %d", response.StatusCode))
 	}
-	_, err = io.Copy(io.Discard, response.Body)
-	if err = errors.Join(err, response.Body.Close()); err != nil || response.StatusCode != http.StatusOK {
-		return fmt.Errorf("the Gateway returned %d: %w", response.StatusCode, err)
-	}
-	_, err = b.stack.DB.UpdateItem(b.ctx, &dynamodb.UpdateItemInput{
+	must(b.stack.DB.UpdateItem(b.ctx, &dynamodb.UpdateItemInput{
 		TableName: &b.stack.TableName, Key: map[string]types.AttributeValue{"pk": row["pk"], "sk": row["sk"]},
 		ConditionExpression:      aws.String("attribute_exists(attempts.#t) AND attribute_not_exists(attempts.#t.outcome)"),
 		UpdateExpression:         aws.String("SET attempts.#t.outcome = :o, v = v + :one, sent_wamid = if_not_exists(sent_wamid, :w)"),
@@ -114,39 +101,29 @@ func (b *bench) do(s *bareSend, n int, key, url string) error {
 		ExpressionAttributeValues: map[string]types.AttributeValue{
 			":o": s.outcome, ":one": &types.AttributeValueMemberN{Value: "1"}, ":w": &types.AttributeValueMemberS{Value: fmt.Sprintf("wamid.B%07d", n)},
 		},
-	})
-	return err
+	}))
 }
 
-func warmSend(b *bench) (string, error) {
-	if err := b.firstSend(""); err != nil {
-		return "", err
-	}
-	s, err := b.bare()
-	if err != nil {
-		return "", err
-	}
+func warmSend(b *bench) string {
+	b.firstSend("")
+	s := b.bare()
 	key, _ := b.stack.Secrets.Current(stack.GatewayKeySecret)
-	return b.warm("a send, warm, p50", b.send(), func(n int) []byte { return b.sendEvent(hello(n), "") }, func(n int) error {
-		return b.do(s, n, key, b.stack.GatewayURL)
+	return b.warm("a send, warm, p50", b.send(), func(n int) []byte { return b.sendEvent(hello(n), "") }, func(n int) {
+		b.do(s, n, key, b.stack.GatewayURL)
 	}, "1.25 x (POST + two writes + empty round trip)")
 }
 
 // look measures what a look at the 24-hour window adds to a send: one Query where it is open, two
 // where nothing is stored.
-func look(b *bench) (string, error) {
-	if err := b.unlimited(); err != nil {
-		return "", err
-	}
+func look(b *bench) string {
+	b.unlimited()
 	recent := regexp.MustCompile(`"timestamp": "\d+"`)
 	var without, open, unknown []time.Duration
 	for n := range 1000 {
 		to := func(number int) string { return strings.Replace(hello(n), "15550100001", strconv.Itoa(number), 1) }
 		inbound := strings.ReplaceAll(message(n), "15550100001", strconv.Itoa(15550200000+n))
 		inbound = recent.ReplaceAllString(inbound, fmt.Sprintf(`"timestamp": "%d"`, time.Now().Unix()))
-		if _, err := b.invoke(b.webhook(), b.event(b.secret, inbound)); err != nil {
-			return "", err
-		}
+		b.invoke(b.webhook(), b.event(b.secret, inbound))
 		for _, c := range []struct {
 			took   *[]time.Duration
 			number int
@@ -156,10 +133,7 @@ func look(b *bench) (string, error) {
 			if c.window != "" {
 				headers = map[string]string{"on-closed-window": "refuse", "on-unknown-window": c.window}
 			}
-			took, err := b.invoke(b.send(), request(routeSend, b.stack.ClientKey(), to(c.number), headers))
-			if err != nil {
-				return "", err
-			}
+			took := b.invoke(b.send(), request(routeSend, b.stack.ClientKey(), to(c.number), headers))
 			if n >= 200 { // the virtual machine of DynamoDB Local warms up
 				*c.took = append(*c.took, took)
 			}
@@ -167,27 +141,20 @@ func look(b *bench) (string, error) {
 	}
 	plain := median(without)
 	return row("a send that looks at an open window, p50", median(open), plain, fmt.Sprintf("a send without: the look is one Query, %g read units", cost.OpenReads)) + "\n" +
-		row("a send that looks at an unknown one, p50", median(unknown), plain, fmt.Sprintf("a send without: the look is two Queries, %d read unit", cost.ClosedReads)), nil
+		row("a send that looks at an unknown one, p50", median(unknown), plain, fmt.Sprintf("a send without: the look is two Queries, %d read unit", cost.ClosedReads))
 }
 
-func replay(b *bench) (string, error) {
-	if err := b.firstSend("again"); err != nil {
-		return "", err
-	}
-	items, err := b.stored()
-	if err != nil {
-		return "", err
-	}
-	return b.warm("a replay of a stored response, p50", b.send(), func(int) []byte { return b.sendEvent(hello(0), "again") }, func(int) error {
+func replay(b *bench) string {
+	b.firstSend("again")
+	items := b.stored()
+	return b.warm("a replay of a stored response, p50", b.send(), func(int) []byte { return b.sendEvent(hello(0), "again") }, func(int) {
 		_, err := b.stack.DB.PutItem(b.ctx, &dynamodb.PutItemInput{
 			TableName: &b.stack.TableName, Item: items[0], ConditionExpression: aws.String("attribute_not_exists(pk)"),
 			ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 		})
-		var refused *types.ConditionalCheckFailedException
-		if !errors.As(err, &refused) {
-			return fmt.Errorf("the condition held: %w", err)
+		if _, refused := errors.AsType[*types.ConditionalCheckFailedException](err); !refused {
+			check(fmt.Errorf("the condition held: %w", err))
 		}
-		return nil
 	}, "1.15 x (failed condition + empty round trip)")
 }
 
@@ -202,27 +169,22 @@ func largest() []byte {
 		`"action":{"button":"Choose","sections":[{"title":"All","rows":[` + strings.Join(rows, ",") + `]}]}}}`)
 }
 
-func validation(*bench) (string, error) {
+func validation(*bench) string {
 	body := largest()
 	if _, faults := whatsapp.Check(body); len(faults) > 0 {
-		return "", fmt.Errorf("the body breaks limits: %v", faults)
+		check(fmt.Errorf("the body breaks limits: %v", faults))
 	}
 	result := testing.Benchmark(func(t *testing.B) {
 		for t.Loop() {
 			whatsapp.Check(body)
 		}
 	})
-	return fmt.Sprintf("%-42s %.1f us %33s", fmt.Sprintf("validation of %d bytes", len(body)), float64(result.NsPerOp())/1000, "100 us"), nil
+	return fmt.Sprintf("%-42s %.1f us %33s", fmt.Sprintf("validation of %d bytes", len(body)), float64(result.NsPerOp())/1000, "100 us")
 }
 
-func sendColdStart(b *bench) (string, error) {
-	if err := b.firstSend(""); err != nil {
-		return "", err
-	}
-	s, err := b.bare()
-	if err != nil {
-		return "", err
-	}
+func sendColdStart(b *bench) string {
+	b.firstSend("")
+	s := b.bare()
 	env := map[string]string{
 		"TABLE_NAME": b.stack.TableName, "GATEWAY_URL": b.stack.GatewayURL, "QUEUE_URL": b.stack.QueueURL,
 		"GATEWAY_KEY_SECRET_ID": stack.GatewayKeySecret, "CLIENT_KEYS_SECRET_ID": stack.ClientKeysSecret,
@@ -233,18 +195,11 @@ func sendColdStart(b *bench) (string, error) {
 }
 
 // sendMemory measures the peak of a process that has sent single messages.
-func sendMemory(b *bench) (string, error) {
-	if err := b.unlimited(); err != nil {
-		return "", err
-	}
+func sendMemory(b *bench) string {
+	b.unlimited()
 	for n := range 300 {
-		if _, err := b.invoke(b.send(), b.sendEvent(hello(n), "")); err != nil {
-			return "", err
-		}
+		b.invoke(b.send(), b.sendEvent(hello(n), ""))
 	}
-	single, err := memory.Peak(b.send().Status().PIDs[0])
-	if err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("%-42s %.1f MB", "send: peak RSS after 300 sends", single), nil
+	single := must(memory.Peak(b.send().Status().PIDs[0]))
+	return fmt.Sprintf("%-42s %.1f MB", "send: peak RSS after 300 sends", single)
 }
