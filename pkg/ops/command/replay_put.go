@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	bus "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
@@ -165,24 +167,17 @@ func (r *replay) choose(ctx context.Context, c choice) (all []stored, known *arr
 	return all, known, errors.Join(err, failed)
 }
 
-// inserted returns the stream record of an item's insertion, with the attributes that the pipe
-// reads, which have these types.
+// inserted returns the stream record of an item's insertion, as far as the pipe reads it.
 func inserted(item table.Item) ([]byte, error) {
-	image := map[string]any{}
-	for name, v := range item {
-		switch v := v.(type) {
-		case *types.AttributeValueMemberS:
-			image[name] = map[string]string{"S": v.Value}
-		case *types.AttributeValueMemberN:
-			image[name] = map[string]string{"N": v.Value}
-		case *types.AttributeValueMemberBOOL:
-			image[name] = map[string]bool{"BOOL": v.Value}
-		}
-	}
 	if item.Text("kind") == "send" && item["outcome"] != nil && item["detail_type"] == nil { // it was upgraded since
-		image["detail_type"] = map[string]string{"S": events.Outcome}
+		item = maps.Clone(item)
+		item["detail_type"] = &types.AttributeValueMemberS{Value: events.Outcome}
 	}
-	return json.Marshal(map[string]any{"eventName": "INSERT", "dynamodb": map[string]any{"NewImage": image}})
+	image, err := attributevalue.MarshalMapJSON(item)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(map[string]any{"eventName": "INSERT", "dynamodb": map[string]any{"NewImage": json.RawMessage(image)}})
 }
 
 func (c choice) takes(it table.Item) bool {

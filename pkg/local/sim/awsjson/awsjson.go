@@ -2,6 +2,7 @@
 package awsjson
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -81,11 +82,7 @@ func (s Service) fail(w http.ResponseWriter, f *Fault) {
 	if s.Queries {
 		w.Header().Set("X-Amzn-Query-Error", f.Query+";Sender")
 	}
-	status := f.Status
-	if status == 0 {
-		status = http.StatusBadRequest
-	}
-	s.write(w, status, map[string]string{"__type": f.Type, "message": f.Message})
+	s.write(w, cmp.Or(f.Status, http.StatusBadRequest), map[string]string{"__type": f.Type, "message": f.Message})
 }
 
 func (s Service) write(w http.ResponseWriter, status int, body any) {

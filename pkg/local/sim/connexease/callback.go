@@ -2,6 +2,7 @@ package connexease
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"connexease-functions/pkg/local/pause"
 )
 
 // webhookTimeout is how long the Gateway waits for a 200.
@@ -90,7 +93,7 @@ func (s *Server) call(t *taken, m map[string]any) {
 	s.work.Go(func() {
 		bodies := map[string][]byte{} // a repeat is identical byte for byte
 		for _, status := range plan {
-			if !s.pause(time.Duration(c.DelayMS) * time.Millisecond) {
+			if pause.For(s.ctx, time.Duration(c.DelayMS)*time.Millisecond) != nil {
 				return
 			}
 			if bodies[status] == nil {
@@ -102,18 +105,6 @@ func (s *Server) call(t *taken, m map[string]any) {
 			s.mu.Unlock()
 		}
 	})
-}
-
-func (s *Server) pause(d time.Duration) bool {
-	if d > 0 {
-		timer := time.NewTimer(d)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-s.ctx.Done():
-		}
-	}
-	return s.ctx.Err() == nil
 }
 
 // deliver posts one callback and returns the HTTP status, 0 without a response.
@@ -179,13 +170,8 @@ func (s *Server) notification(t *taken, m map[string]any, status string, failCod
 }
 
 func failed(code int) map[string]any {
-	title := map[int]string{0: "Message undeliverable", 131026: "Message undeliverable", 131047: "Re-engagement message", 131049: "This message was not delivered to maintain healthy ecosystem engagement."}[code]
-	if title == "" {
-		title = "Something went wrong"
-	}
-	if code == 0 {
-		code = 131026
-	}
+	code = cmp.Or(code, 131026)
+	title := cmp.Or(map[int]string{131026: "Message undeliverable", 131047: "Re-engagement message", 131049: "This message was not delivered to maintain healthy ecosystem engagement."}[code], "Something went wrong")
 	return map[string]any{"code": code, "title": title, "message": title, "error_data": map[string]any{"details": title},
 		"href": "https://developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes/"}
 }

@@ -2,6 +2,7 @@ package connexease
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -9,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"connexease-functions/pkg/local/pause"
 )
 
 // Kinds of faults.
@@ -172,18 +175,10 @@ func (s *Server) distort(w http.ResponseWriter, r *http.Request, f Fault, body [
 }
 
 func (s *Server) wait(r *http.Request, d time.Duration) bool {
-	if d <= 0 {
-		return true
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-r.Context().Done():
-	case <-s.ctx.Done():
-	}
-	return false
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(s.ctx, cancel)()
+	return d <= 0 || pause.For(ctx, d) == nil
 }
 
 // reset ends a connection with RST instead of FIN.

@@ -1,9 +1,11 @@
 package connexease
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"strconv"
 	"strings"
@@ -28,10 +30,7 @@ func isReceipt(m map[string]any) bool {
 // Error codes).
 func metaRefuses(m map[string]any) string {
 	to, recipient := text(m, "to"), text(m, "recipient")
-	kind := text(m, "type")
-	if kind == "" {
-		kind = "text"
-	}
+	kind := cmp.Or(text(m, "type"), "text")
 	digits, plus := phone(to)
 	least := 6 // Meta prepends the business's country code to a local number
 	if plus {
@@ -146,9 +145,7 @@ func (s *Server) wamid(to string, isFake bool) string {
 // msg_<id>.<attempt> identifies a message by its id; the attempt differs by design.
 func sameness(m map[string]any, isFake, mmlite bool) string {
 	copied := map[string]any{"\x00query": []bool{isFake, mmlite}}
-	for k, v := range m {
-		copied[k] = v
-	}
+	maps.Copy(copied, m)
 	if opaque := text(m, "biz_opaque_callback_data"); strings.HasPrefix(opaque, "msg_") {
 		copied["biz_opaque_callback_data"], _, _ = strings.Cut(opaque, ".")
 	}

@@ -12,44 +12,22 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/aws/aws-lambda-go/events"
+
 	"connexease-functions/pkg/local/sim/lambda"
 )
 
 // event is a request as API Gateway passes it to a function (AWS: Create AWS Lambda proxy
 // integrations for HTTP APIs, payload format 2.0).
 type event struct {
-	Version        string            `json:"version"`
-	RouteKey       string            `json:"routeKey"`
-	RawPath        string            `json:"rawPath"`
-	RawQuery       string            `json:"rawQueryString"`
-	Cookies        []string          `json:"cookies,omitempty"`
-	Headers        map[string]string `json:"headers"`
-	Query          map[string]string `json:"queryStringParameters,omitempty"`
-	RequestContext requestContext    `json:"requestContext"`
-	PathParameters map[string]string `json:"pathParameters,omitempty"`
-	Body           string            `json:"body,omitempty"`
-	Base64         bool              `json:"isBase64Encoded"`
+	events.APIGatewayV2HTTPRequest
+	RequestContext requestContext `json:"requestContext"`
 }
 
+// requestContext leaves out the client's certificate: there is none without mutual TLS.
 type requestContext struct {
-	AccountID    string      `json:"accountId"`
-	APIID        string      `json:"apiId"`
-	DomainName   string      `json:"domainName"`
-	DomainPrefix string      `json:"domainPrefix"`
-	HTTP         httpContext `json:"http"`
-	RequestID    string      `json:"requestId"`
-	RouteKey     string      `json:"routeKey"`
-	Stage        string      `json:"stage"`
-	Time         string      `json:"time"`
-	TimeEpoch    int64       `json:"timeEpoch"` // milliseconds
-}
-
-type httpContext struct {
-	Method    string `json:"method"`
-	Path      string `json:"path"`
-	Protocol  string `json:"protocol"`
-	SourceIP  string `json:"sourceIp"`
-	UserAgent string `json:"userAgent"`
+	events.APIGatewayV2HTTPRequestContext
+	Authentication *struct{} `json:"authentication,omitempty"`
 }
 
 // hopByHop lists the headers of a single connection, which gateways do not forward (RFC 9110,
@@ -71,14 +49,16 @@ func newEvent(r *http.Request, route *route, parameters map[string]string, body 
 	e := event{
 		// HTTP APIs decode the path, even the "raw" one; only the query string is passed on
 		// unchanged.
-		Version: "2.0", RouteKey: route.key, RawPath: r.URL.Path, RawQuery: r.URL.RawQuery,
-		Headers: make(map[string]string, len(r.Header)+6), Query: query(r.URL.RawQuery), PathParameters: parameters,
-		RequestContext: requestContext{
+		APIGatewayV2HTTPRequest: events.APIGatewayV2HTTPRequest{
+			Version: "2.0", RouteKey: route.key, RawPath: r.URL.Path, RawQueryString: r.URL.RawQuery,
+			Headers: make(map[string]string, len(r.Header)+6), QueryStringParameters: query(r.URL.RawQuery), PathParameters: parameters,
+		},
+		RequestContext: requestContext{APIGatewayV2HTTPRequestContext: events.APIGatewayV2HTTPRequestContext{
 			AccountID: accountID, APIID: "local", DomainName: domain, DomainPrefix: prefix,
-			HTTP:      httpContext{r.Method, r.URL.Path, r.Proto, source, r.UserAgent()},
+			HTTP:      events.APIGatewayV2HTTPRequestContextHTTPDescription{Method: r.Method, Path: r.URL.Path, Protocol: r.Proto, SourceIP: source, UserAgent: r.UserAgent()},
 			RequestID: id, RouteKey: route.key, Stage: "$default",
 			Time: now.UTC().Format("02/Jan/2006:15:04:05 -0700"), TimeEpoch: now.UnixMilli(),
-		},
+		}},
 	}
 	for name, values := range r.Header {
 		switch {
@@ -106,7 +86,7 @@ func newEvent(r *http.Request, route *route, parameters map[string]string, body 
 		e.Headers["x-amzn-trace-id"] = lambda.NewTraceRoot(now)
 	}
 	if len(body) > 0 {
-		if e.Base64 = !textual(r.Header.Get("Content-Type")) || !utf8.Valid(body); e.Base64 {
+		if e.IsBase64Encoded = !textual(r.Header.Get("Content-Type")) || !utf8.Valid(body); e.IsBase64Encoded {
 			e.Body = base64.StdEncoding.EncodeToString(body)
 		} else {
 			e.Body = string(body)

@@ -55,10 +55,8 @@ func compile(routes []Route) []route {
 		compiled = append(compiled, c)
 	}
 	slices.SortStableFunc(compiled, func(a, b route) int {
-		if n := slices.CompareFunc(a.segments, b.segments, func(x, y segment) int { return cmp.Compare(x.kind, y.kind) }); n != 0 {
-			return n
-		}
-		return cmp.Compare(anyLast(a.Method), anyLast(b.Method))
+		byKind := slices.CompareFunc(a.segments, b.segments, func(x, y segment) int { return cmp.Compare(x.kind, y.kind) })
+		return cmp.Or(byKind, cmp.Compare(anyLast(a.Method), anyLast(b.Method)))
 	})
 	return compiled
 }

@@ -1,7 +1,9 @@
 package lambda
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -12,12 +14,7 @@ const (
 	defaultRegion = "us-east-1"
 )
 
-func (c Config) region() string {
-	if r := c.Env["AWS_REGION"]; r != "" {
-		return r
-	}
-	return defaultRegion
-}
+func (c Config) region() string { return cmp.Or(c.Env["AWS_REGION"], defaultRegion) }
 
 func (c Config) arn() string {
 	return "arn:aws:lambda:" + c.region() + ":" + accountID + ":function:" + c.Name
@@ -40,10 +37,8 @@ func environment(c Config, api, taskRoot string, now time.Time) []string {
 		// The placeholder session token must not be combined with a configured key pair.
 		delete(vars, "AWS_SESSION_TOKEN")
 	}
-	for name, value := range c.Env {
-		vars[name] = value
-	}
-	for name, value := range map[string]string{
+	maps.Copy(vars, c.Env)
+	maps.Copy(vars, map[string]string{
 		"AWS_LAMBDA_RUNTIME_API":          api,
 		"AWS_LAMBDA_FUNCTION_NAME":        c.Name,
 		"AWS_LAMBDA_FUNCTION_VERSION":     "$LATEST",
@@ -53,9 +48,7 @@ func environment(c Config, api, taskRoot string, now time.Time) []string {
 		"AWS_LAMBDA_INITIALIZATION_TYPE":  "on-demand",
 		"AWS_EXECUTION_ENV":               "AWS_Lambda_provided.al2023",
 		"LAMBDA_TASK_ROOT":                taskRoot,
-	} {
-		vars[name] = value
-	}
+	})
 	env := make([]string, 0, len(vars))
 	for name, value := range vars {
 		env = append(env, fmt.Sprintf("%s=%s", name, value))

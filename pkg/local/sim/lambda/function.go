@@ -4,6 +4,7 @@
 package lambda
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -128,18 +129,8 @@ type outcome struct {
 
 // New returns a function that starts its processes when invocations need them. Close ends it.
 func New(cfg Config) *Function {
-	if cfg.Timeout <= 0 {
-		cfg.Timeout = defaultTimeout
-	}
-	if cfg.InitTimeout <= 0 {
-		cfg.InitTimeout = defaultInitTimeout
-	}
-	if cfg.MemoryMB <= 0 {
-		cfg.MemoryMB = defaultMemoryMB
-	}
-	if cfg.MaxProcesses <= 0 {
-		cfg.MaxProcesses = defaultMaxProcesses
-	}
+	cfg.Timeout, cfg.InitTimeout = cmp.Or(cfg.Timeout, defaultTimeout), cmp.Or(cfg.InitTimeout, defaultInitTimeout)
+	cfg.MemoryMB, cfg.MaxProcesses = cmp.Or(cfg.MemoryMB, defaultMemoryMB), cmp.Or(cfg.MaxProcesses, defaultMaxProcesses)
 	return &Function{cfg: cfg, logs: &logSink{out: cfg.Logs}, procs: map[*process]struct{}{}}
 }
 

@@ -232,19 +232,10 @@ func (a *InvokeAPI) named(w http.ResponseWriter, r *http.Request) (target Target
 // refuseInvoke writes an error as Lambda's API does: the SDKs read the error's name from the
 // header.
 func refuseInvoke(w http.ResponseWriter, status int, kind, message string) {
-	body, err := json.Marshal(map[string]string{"Type": who(status), "Message": message})
-	if err != nil {
-		panic(err) // strings always marshal
-	}
-	w.Header()["Content-Type"] = jsonType
-	w.Header().Set("X-Amzn-Errortype", kind)
-	w.WriteHeader(status)
-	_, _ = w.Write(body)
-}
-
-func who(status int) string {
+	who := "User"
 	if status >= http.StatusInternalServerError {
-		return "Service"
+		who = "Service"
 	}
-	return "User"
+	w.Header().Set("X-Amzn-Errortype", kind)
+	respond(w, status, map[string]string{"Type": who, "Message": message})
 }

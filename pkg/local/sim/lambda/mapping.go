@@ -95,8 +95,7 @@ func (a *InvokeAPI) listMappings(w http.ResponseWriter, r *http.Request) {
 			found = append(found, m.configuration())
 		}
 	}
-	w.Header()["Content-Type"] = jsonType
-	_ = json.NewEncoder(w).Encode(map[string]any{"EventSourceMappings": found}) // the caller may have gone
+	respond(w, http.StatusOK, map[string]any{"EventSourceMappings": found})
 }
 
 // updateMapping is UpdateEventSourceMapping, limited to Enabled: the template has all settings.
@@ -127,7 +126,5 @@ func (a *InvokeAPI) updateMapping(w http.ResponseWriter, r *http.Request) {
 		m.stop()
 		m.state = disabling
 	}
-	w.Header()["Content-Type"] = jsonType
-	w.WriteHeader(http.StatusAccepted)
-	_ = json.NewEncoder(w).Encode(m.configuration()) // the caller may have gone
+	respond(w, http.StatusAccepted, m.configuration())
 }

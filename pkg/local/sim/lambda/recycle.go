@@ -85,6 +85,5 @@ func (a *InvokeAPI) showConfiguration(w http.ResponseWriter, r *http.Request) {
 		MemorySize: f.cfg.MemoryMB, RevisionId: f.revision, State: "Active", LastUpdateStatus: "Successful",
 	}
 	f.mu.Unlock()
-	w.Header()["Content-Type"] = jsonType
-	_ = json.NewEncoder(w).Encode(c) // the caller may have gone
+	respond(w, http.StatusOK, c)
 }

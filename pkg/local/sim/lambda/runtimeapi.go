@@ -235,12 +235,14 @@ func (p *process) initFailed(w http.ResponseWriter, r *http.Request) {
 	accept(w)
 }
 
-var accepted = []byte(`{"status":"OK"}`)
-
 func accept(w http.ResponseWriter) {
+	respond(w, http.StatusAccepted, map[string]string{"status": "OK"})
+}
+
+func respond(w http.ResponseWriter, status int, body any) {
 	w.Header()["Content-Type"] = jsonType
-	w.WriteHeader(http.StatusAccepted)
-	_, _ = w.Write(accepted)
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body) // the caller may have gone
 }
 
 func refuseID(w http.ResponseWriter) {
@@ -248,20 +250,17 @@ func refuseID(w http.ResponseWriter) {
 }
 
 func refuseCall(w http.ResponseWriter, status int, kind, message string) {
-	w.Header()["Content-Type"] = jsonType
-	w.WriteHeader(status)
-	_, _ = w.Write(errorObject(kind, message))
+	respond(w, status, failed{kind, message})
 }
 
-// errorObject is the payload of a failed invocation.
+// failed is the payload of a failed invocation.
+type failed struct {
+	Type    string `json:"errorType"`
+	Message string `json:"errorMessage"`
+}
+
 func errorObject(kind, message string) []byte {
-	b, err := json.Marshal(struct {
-		Type    string `json:"errorType"`
-		Message string `json:"errorMessage"`
-	}{kind, message})
-	if err != nil {
-		panic(err) // two strings always marshal
-	}
+	b, _ := json.Marshal(failed{kind, message}) // two strings always marshal
 	return b
 }
 

@@ -2,7 +2,6 @@ package pipes
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"connexease-functions/pkg/local/pause"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
 )
@@ -172,11 +172,16 @@ func (s *Stream) read(ctx context.Context, p *Pipe, id string, one *shard) (n in
 func (s *Stream) record(id string, r types.Record) (Record, error) {
 	d := r.Dynamodb
 	created := aws.ToTime(d.ApproximateCreationDateTime)
+	keys, err := typed(d.Keys)
+	image, failed := typed(d.NewImage)
+	if err = errors.Join(err, failed); err != nil {
+		return Record{}, err
+	}
 	body, err := json.Marshal(map[string]any{
 		"eventID": r.EventID, "eventVersion": r.EventVersion, "eventName": r.EventName, "eventSource": r.EventSource,
 		"awsRegion": r.AwsRegion, "eventSourceARN": s.arn,
 		"dynamodb": map[string]any{
-			"ApproximateCreationDateTime": created.Unix(), "Keys": typed(d.Keys), "NewImage": typed(d.NewImage),
+			"ApproximateCreationDateTime": created.Unix(), "Keys": keys, "NewImage": image,
 			"SequenceNumber": d.SequenceNumber, "SizeBytes": d.SizeBytes, "StreamViewType": d.StreamViewType,
 		},
 	})
@@ -184,40 +189,10 @@ func (s *Stream) record(id string, r types.Record) (Record, error) {
 }
 
 // typed writes attributes in DynamoDB's JSON.
-func typed(item map[string]types.AttributeValue) map[string]any {
-	all := map[string]any{}
-	for name, v := range item {
-		all[name] = typedValue(v)
+func typed(item map[string]types.AttributeValue) (json.RawMessage, error) {
+	converted, err := attributevalue.FromDynamoDBStreamsMap(item)
+	if err != nil {
+		return nil, err
 	}
-	return all
-}
-
-func typedValue(v types.AttributeValue) any {
-	switch v := v.(type) {
-	case *types.AttributeValueMemberS:
-		return map[string]any{"S": v.Value}
-	case *types.AttributeValueMemberN:
-		return map[string]any{"N": v.Value}
-	case *types.AttributeValueMemberB:
-		return map[string]any{"B": base64.StdEncoding.EncodeToString(v.Value)}
-	case *types.AttributeValueMemberBOOL:
-		return map[string]any{"BOOL": v.Value}
-	case *types.AttributeValueMemberNULL:
-		return map[string]any{"NULL": true}
-	case *types.AttributeValueMemberM:
-		return map[string]any{"M": typed(v.Value)}
-	case *types.AttributeValueMemberL:
-		list := make([]any, len(v.Value))
-		for i, one := range v.Value {
-			list[i] = typedValue(one)
-		}
-		return map[string]any{"L": list}
-	case *types.AttributeValueMemberSS:
-		return map[string]any{"SS": v.Value}
-	case *types.AttributeValueMemberNS:
-		return map[string]any{"NS": v.Value}
-	case *types.AttributeValueMemberBS:
-		return map[string]any{"BS": v.Value} // []byte is base64 in JSON
-	}
-	return nil
+	return attributevalue.MarshalMapJSON(converted)
 }

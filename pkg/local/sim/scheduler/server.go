@@ -3,6 +3,7 @@
 package scheduler
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -123,10 +124,7 @@ func (s *Server) Schedules() []Schedule {
 		all = append(all, *one)
 	}
 	slices.SortFunc(all, func(a, b Schedule) int {
-		if d := a.At.Compare(b.At); d != 0 {
-			return d
-		}
-		return strings.Compare(a.Name, b.Name)
+		return cmp.Or(a.At.Compare(b.At), strings.Compare(a.Name, b.Name))
 	})
 	return all
 }

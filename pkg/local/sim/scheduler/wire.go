@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -146,10 +147,7 @@ func (s *Server) call(r *http.Request, body []byte) (out any, f *fault) {
 		}
 		return s.create(name, in)
 	}
-	group := r.URL.Query().Get("groupName")
-	if group == "" {
-		group = defaultGroup
-	}
+	group := cmp.Or(r.URL.Query().Get("groupName"), defaultGroup)
 	there := s.schedules[arn(group, name)]
 	switch {
 	case there == nil:
@@ -205,11 +203,7 @@ func (in *input) check() (at time.Time, err error) {
 		}
 		return ok
 	}
-	fill := func(member *string, value string) {
-		if *member == "" {
-			*member = value
-		}
-	}
+	fill := func(member *string, value string) { *member = cmp.Or(*member, value) }
 	fill(&in.GroupName, defaultGroup)
 	fill(&in.State, enabled)
 	fill(&in.ActionAfterCompletion, "NONE")

@@ -1,6 +1,7 @@
 package secretsmanager
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -51,10 +52,7 @@ func (c *secret) withVersion(v *version) fields {
 func epoch(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
 func getSecretValue(c *secret, in input) (fields, *awsjson.Fault) {
-	stage := in.VersionStage
-	if stage == "" {
-		stage = current
-	}
+	stage := cmp.Or(in.VersionStage, current)
 	v := c.labelled(stage)
 	if in.VersionID != "" {
 		if v = c.version(in.VersionID); v == nil {

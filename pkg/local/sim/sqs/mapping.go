@@ -1,6 +1,7 @@
 package sqs
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -26,12 +27,7 @@ type Mapping struct {
 // Run polls until ctx ends, and returns once its invocations have returned. An error means that the
 // mapping is not valid.
 func (s *Server) Run(ctx context.Context, m Mapping) error {
-	if m.BatchSize == 0 {
-		m.BatchSize = maxBatch
-	}
-	if m.MaxConcurrency == 0 {
-		m.MaxConcurrency = 2
-	}
+	m.BatchSize, m.MaxConcurrency = cmp.Or(m.BatchSize, maxBatch), cmp.Or(m.MaxConcurrency, 2)
 	s.mu.Lock()
 	q := s.queues[m.Queue]
 	s.mu.Unlock()

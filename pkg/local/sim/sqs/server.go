@@ -66,9 +66,7 @@ func New(now func() time.Time) *Server {
 // AddQueue adds a queue; add a dead-letter queue before the queues that name it. The error lists
 // everything that AWS would refuse.
 func (s *Server) AddQueue(c QueueConfig) error {
-	if c.VisibilityTimeout == 0 {
-		c.VisibilityTimeout = 30 * time.Second
-	}
+	c.VisibilityTimeout = cmp.Or(c.VisibilityTimeout, 30*time.Second)
 	c.Retention = cmp.Or(c.Retention, 4*24*time.Hour)
 	s.mu.Lock()
 	defer s.mu.Unlock()
