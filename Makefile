@@ -5,7 +5,7 @@
 export GOWORK = off
 export GOFLAGS = -buildvcs=false
 unexport GOOS GOARCH GO111MODULE
-.PHONY: help run listen test test-short try lint lint-template fuzz bench lanes oracles trigger build sam-test sam-local soak check campaign cancel consent erase export upgrade redrive replay delete clean
+.PHONY: help run listen test test-short try lint lint-template fuzz bench lanes oracles trigger build sam-test sam-local soak check campaign cancel consent erase export upgrade redrive replay restore delete clean
 
 PORT ?= 8080
 # Folder of a laptop stack's environment file and logs; a second stack needs its own.
@@ -217,6 +217,9 @@ WITH_TABLE =
 SET =
 WHO =
 WHY =
+TIME =
+INTO =
+WITHOUT =
 GIVEN = $(if $(filter 1 yes true,$(YES)),-yes) $(if $(filter 1 yes true,$(APPLY)),-apply)
 
 .PHONY: smoke delete-stack
@@ -246,6 +249,9 @@ redrive: needs-go ## list, show and run again what could not be stored or sent (
 
 replay: needs-go ## put stored events on the bus again, marked (STACK=name or local KEY= SINCE=24h UNTIL= KIND= CONTACT= NUMBER= RATE=50 APPLY=1)
 	@$(call ops,replay -key "$(KEY)" -since "$(SINCE)" -until "$(UNTIL)" -kind "$(KIND)" -contact "$(CONTACT)" -number "$(NUMBER)" -rate "$(RATE)" $(GIVEN))
+
+restore: needs-go ## restore the table as of a time, merge what was sent since, swap it in (STACK=name DO=table|merge|swap TIME= INTO= FROM= WITHOUT=kinds APPLY=1)
+	@$(call ops,restore $(if $(filter-out show,$(DO)),$(DO),table) -time "$(TIME)" -from "$(FROM)" -into "$(INTO)" -without "$(WITHOUT)" $(GIVEN))
 
 delete-stack: needs-go ## delete a deployed stack, what is named and confirmed only (STACK=name YES=1 WITH_TABLE=name)
 	@$(call ops,delete $(if $(WITH_TABLE),-with-table "$(WITH_TABLE)") $(GIVEN))

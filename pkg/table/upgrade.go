@@ -117,8 +117,7 @@ func (t *Table) Change(ctx context.Context, it Item, c Change) error {
 }
 
 // Replace puts items under the keys that today's code gives to an item's payload, and removes the
-// item. The new ones are inserted without a detail_type, which is added afterwards, so that no rule
-// mistakes old updates for new ones. It can be repeated after an interruption.
+// item. No rule mistakes them for new updates. It can be repeated after an interruption.
 func (t *Table) Replace(ctx context.Context, before Item, events []whatsapp.Event) error {
 	received := t.Received(before)
 	if received.IsZero() {
@@ -129,17 +128,23 @@ func (t *Table) Replace(ctx context.Context, before Item, events []whatsapp.Even
 			it := t.item(r, &events[i], dayOf(received))
 			kind := it["detail_type"]
 			delete(it, "detail_type")
-			it[Upgraded] = upgraded()
-			_, err := t.client.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.name, Item: it, ConditionExpression: aws.String("attribute_not_exists(pk)")})
-			if err = unlessRefused(err); err == nil && kind != nil {
-				err = t.Change(ctx, it, Change{set: item{"detail_type": kind}})
-			}
-			if err != nil {
+			if err := t.insert(ctx, it, kind); err != nil {
 				return err
 			}
 		}
 	}
 	return t.Remove(ctx, before)
+}
+
+// insert puts an item that has no detail_type, unless it is there, and adds its detail_type
+// afterwards: the pipe makes no event of either. It can be repeated after an interruption.
+func (t *Table) insert(ctx context.Context, it item, kind types.AttributeValue) error {
+	it[Upgraded] = upgraded()
+	_, err := t.client.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.name, Item: it, ConditionExpression: aws.String("attribute_not_exists(pk)")})
+	if err = unlessRefused(err); err == nil && kind != nil {
+		err = t.Change(ctx, it, Change{set: item{"detail_type": kind}})
+	}
+	return err
 }
 
 // AddAlias writes that two names belong to one person, unless the table already says so for at

@@ -17,7 +17,8 @@ type cloud struct {
 	parameters, outputs map[string]string
 	resources           map[string][2]string // physical id and type, by logical id
 	remains             string               // a status that the deletion ends with instead
-	lambda              http.Handler         // may be nil
+	lambda, dynamodb    http.Handler         // may be nil
+	template            string               // processed
 
 	mu      sync.Mutex
 	deleted bool
@@ -64,6 +65,10 @@ func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, `{"Schedules":[{"Name":"msg_a.1"},{"Name":"msg_b.1"}]}`)
 		return
 	}
+	if c.dynamodb != nil && strings.HasPrefix(r.Header.Get("X-Amz-Target"), "DynamoDB_") {
+		c.dynamodb.ServeHTTP(w, r)
+		return
+	}
 	if target := r.Header.Get("X-Amz-Target"); target != "" { // SQS and DynamoDB, in JSON
 		c.json(w, r, target[strings.LastIndex(target, ".")+1:])
 		return
@@ -106,6 +111,8 @@ func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				name, escaped(one[0]), one[1])
 		}
 		b.WriteString(`</StackResourceSummaries>`)
+	case "GetTemplate":
+		b.WriteString(`<TemplateBody>` + escaped(c.template) + `</TemplateBody>`)
 	case "DeleteStack":
 		c.deleted = true
 	}
