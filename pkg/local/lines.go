@@ -14,13 +14,14 @@ import (
 	"time"
 
 	"connexease-functions/pkg/gateway"
+	"connexease-functions/pkg/local/control"
 	"connexease-functions/pkg/local/sim/httpapi"
 	simlambda "connexease-functions/pkg/local/sim/lambda"
 	"connexease-functions/pkg/local/stack"
 )
 
-// printExchange prints a request's line: its route, never its path, which may contain a phone
-// number.
+// printExchange prints and records a request's line: its route, never its path, which may contain a
+// phone number.
 func printExchange(x httpapi.Exchange, seen *summaries) {
 	route, what := x.RouteKey, ""
 	var r struct{ Errors *gateway.Error }
@@ -36,6 +37,7 @@ func printExchange(x httpapi.Exchange, seen *summaries) {
 	default:
 		what = strings.Join(seen.of(x.FunctionRequestID, 1), ", ")
 	}
+	seen.recorded.Exchange(x, route, what)
 	fmt.Printf("%s  %s  %d  %d ms  %s\n", x.Time.Format(time.TimeOnly), route, x.Status, x.Duration.Milliseconds(), what)
 }
 
@@ -53,6 +55,7 @@ func printBatch(b stack.Batch, seen *summaries) {
 	default:
 		what = strings.Join(seen.of(b.RequestID, b.Records), ", ")
 	}
+	seen.recorded.Batch(b, strings.TrimSpace(fmt.Sprintf("records %d%s  %s", b.Records, again, what)))
 	fmt.Printf("%s  %s  records %d%s  %d ms  %s\n", b.Time.Format(time.TimeOnly), b.Queue, b.Records, again, b.Duration.Milliseconds(), what)
 }
 
@@ -69,6 +72,7 @@ func printInvocation(i simlambda.Invocation, seen *summaries) {
 		_ = json.Unmarshal(i.Result.Payload, &e) // a failure, even without a type
 		what = "failed: " + masked(e.ErrorType)
 	}
+	seen.recorded.Invocation(i, strings.TrimSpace(how+"  "+what))
 	fmt.Printf("%s  %s %s  %d ms  %s\n", i.Time.Format(time.TimeOnly), how, i.Function, i.Duration.Milliseconds(), what)
 }
 
@@ -141,9 +145,10 @@ var (
 
 // summaries passes the functions' log on and remembers what each invocation contained.
 type summaries struct {
-	next io.Writer
-	mu   sync.Mutex
-	held map[string][]string // by request id, until read
+	next     io.Writer
+	recorded *control.Recorder
+	mu       sync.Mutex
+	held     map[string][]string // by request id, until read
 }
 
 // contents lists the metrics of a delivery's line that count its updates.

@@ -22,9 +22,6 @@ import (
 	"connexease-functions/pkg/local/stack"
 )
 
-// The words of the laptop's stack, which has some to try: the template's parameters are empty.
-const optOutWords, optInWords = "STOP", "START"
-
 func main() {
 	port := flag.String("port", "8080", "port of the API on 127.0.0.1; the control address has the next one")
 	backends := flag.Bool("backends", false, "start everything but the functions, for sam local")
@@ -79,10 +76,11 @@ func run(givenPort string, backends bool, database, givenState, forward string, 
 		return err
 	}
 	defer func() { _ = logs.Close() }()
-	seen := &summaries{next: logs}
+	recorded := control.NewRecorder(logs)
+	seen := &summaries{next: recorded, recorded: recorded}
 	s, err := stack.Start(ctx, stack.Options{
 		Root: ".", State: state, Port: port, Backends: backends, DynamoDB: database,
-		Overrides: map[string]string{"OptOutWords": optOutWords, "OptInWords": optInWords, "BulkLane": "yes"},
+		Overrides: control.Parameters(),
 		Progress:  func(line string) { fmt.Println(line) }, Logs: seen,
 		Observe:           func(x httpapi.Exchange) { printExchange(x, seen) },
 		ObserveBatch:      func(b stack.Batch) { printBatch(b, seen) },
@@ -112,12 +110,16 @@ func run(givenPort string, backends bool, database, givenState, forward string, 
 		}
 		defer opened.Close()
 	}
-	save := func() error { return writeEnvironment(s, state, controlURL) }
+	save := func() error { return control.WriteEnvironment(s, state, controlURL) }
 	if err := save(); err != nil {
 		return err
 	}
 	defer func() { _ = os.Remove(filepath.Join(state, environment.Name)) }()
-	server := &http.Server{Handler: control.New(s, save), ReadHeaderTimeout: 10 * time.Second}
+	shown, err := control.NewConsole(ctx, s, ".", state, recorded)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: control.New(s, save, shown), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = server.Serve(controlListener) }()
 	defer func() { _ = server.Close() }()
 	printReady(s, controlURL, givenState, backends)
@@ -133,26 +135,6 @@ func run(givenPort string, backends bool, database, givenState, forward string, 
 	case err := <-s.Failed():
 		return err
 	}
-}
-
-// writeEnvironment writes the addresses and secrets of a stack.
-func writeEnvironment(s *stack.Stack, state, controlURL string) error {
-	secret, _ := s.Secrets.Current(stack.WebhookSecret)
-	env := s.Environment()
-	env["API_URL"] = s.APIURL
-	// For all services that the stack lacks: the control address responds with an error to their
-	// calls.
-	env["AWS_ENDPOINT_URL"] = controlURL
-	env["EVENT_BUS_NAME"] = s.Bus.Name()
-	env["CONTROL_URL"] = controlURL
-	env["GATEWAY_URL"] = s.GatewayURL
-	env["QUEUE_URL"] = s.QueueURL
-	env["BULK_QUEUE_URL"] = s.Queues.URL("BulkQueue")
-	env["TABLE_NAME"] = s.TableName
-	env["WEBHOOK_SECRET"] = secret
-	env["CLIENT_KEY"] = s.ClientKey()
-	env["OPT_OUT_WORDS"], env["OPT_IN_WORDS"] = optOutWords, optInWords // for ops
-	return environment.Write(state, env)
 }
 
 // underGoRun reports whether go run started this process. go run passes no signal on, and its death
@@ -173,7 +155,9 @@ Docker must be running first. Ctrl-C ends the backends.
 		return
 	}
 	fmt.Printf(`
-Ready. In another terminal, in this folder:
+Ready. Look at %[3]s in a browser: what comes and goes, and what is stored.
+
+In another terminal, in this folder:
 
   . %[4]s/env
 

@@ -11,19 +11,27 @@ import (
 	"connexease-functions/pkg/whatsapp"
 )
 
-// Conversation returns the timeline's items of a person under all of their names, or of a group, in
-// order.
-func (t *Table) Conversation(ctx context.Context, name string) ([]Item, error) {
+// timelines returns the keys of the timelines of a person under all of their names, or of a group.
+func (t *Table) timelines(ctx context.Context, name string) (all []string, err error) {
 	names, err := t.Names(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	var timelines []string
 	for _, n := range names {
-		timelines = append(timelines, contactPrefix+n)
+		all = append(all, contactPrefix+n)
 	}
 	if !whatsapp.IsPhone(names[0]) && !whatsapp.IsUserID(names[0]) {
-		timelines = append(timelines, groupPrefix+name)
+		all = append(all, groupPrefix+name)
+	}
+	return all, nil
+}
+
+// Conversation returns the timeline's items of a person under all of their names, or of a group, in
+// order.
+func (t *Table) Conversation(ctx context.Context, name string) ([]Item, error) {
+	timelines, err := t.timelines(ctx, name)
+	if err != nil {
+		return nil, err
 	}
 	all := []Item{}
 	for _, pk := range timelines {
@@ -38,6 +46,34 @@ func (t *Table) Conversation(ctx context.Context, name string) ([]Item, error) {
 	}
 	Order(all)
 	return all, nil
+}
+
+// Newest returns at most limit of the same items, newest first, of those whose timeline_sk is lower
+// than before; empty: of all. It reads no more than limit items under each name.
+func (t *Table) Newest(ctx context.Context, name, before string, limit int) ([]Item, error) {
+	timelines, err := t.timelines(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	var all []Item
+	for _, pk := range timelines {
+		in := &dynamodb.QueryInput{
+			TableName: &t.name, IndexName: aws.String("timeline"), Limit: aws.Int32(int32(limit)), ScanIndexForward: aws.Bool(false), // #nosec G115 -- a page's size
+			KeyConditionExpression: aws.String("timeline_pk = :pk"), ExpressionAttributeValues: item{":pk": str(pk)},
+		}
+		if before != "" {
+			in.KeyConditionExpression, in.ExpressionAttributeValues[":before"] = aws.String("timeline_pk = :pk AND timeline_sk < :before"), str(before)
+		}
+		out, err := t.client.Query(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		for _, it := range out.Items {
+			all = append(all, it)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Item) int { return cmp.Compare(b.Text("timeline_sk"), a.Text("timeline_sk")) })
+	return all[:min(limit, len(all))], nil
 }
 
 // second returns timeline_sk up to the second, the resolution of WhatsApp's times.

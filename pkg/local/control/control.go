@@ -1,5 +1,5 @@
 // Package control serves the laptop stack's control address: it shows the table's contents and what
-// runs, delivers fixtures and rotates secrets on demand.
+// runs, delivers fixtures and rotates secrets on demand. Browsers get the console there.
 package control
 
 import (
@@ -21,6 +21,7 @@ import (
 	"connexease-functions/pkg/local/loopback"
 	simlambda "connexease-functions/pkg/local/sim/lambda"
 	"connexease-functions/pkg/local/stack"
+	"connexease-functions/pkg/ops/console"
 )
 
 const maxRequest = 1 << 20
@@ -30,12 +31,13 @@ type Control struct {
 	stack *stack.Stack
 	// rotated is called after a secret got a new value.
 	rotated func() error
+	console *console.Console
 	mux     http.ServeMux
 }
 
-// New returns the handler of a stack's control address.
-func New(s *stack.Stack, rotated func() error) *Control {
-	c := &Control{stack: s, rotated: rotated}
+// New returns the handler of a stack's control address. Browsers get the console, which may be nil.
+func New(s *stack.Stack, rotated func() error, shown *console.Console) *Control {
+	c := &Control{stack: s, rotated: rotated, console: shown}
 	c.mux.HandleFunc("GET /{$}", c.index)
 	for _, route := range c.routes() {
 		pattern, _, _ := strings.Cut(route.pattern, "?")
@@ -79,6 +81,10 @@ func (c *Control) routes() []route {
 
 // ServeHTTP refuses requests from web pages.
 func (c *Control) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if _, served := c.mux.Handler(r); c.console != nil && c.console.Wants(r, served != "") {
+		c.console.ServeHTTP(w, r)
+		return
+	}
 	loopback.Only(&c.mux).ServeHTTP(w, r)
 }
 

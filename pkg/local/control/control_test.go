@@ -35,7 +35,7 @@ func newWorld(t *testing.T) *world {
 	}}
 	t.Cleanup(w.stack.Bus.Close)
 	t.Cleanup(w.stack.Gateway.Close)
-	w.server = httptest.NewServer(New(w.stack, func() error { return w.rotated }))
+	w.server = httptest.NewServer(New(w.stack, func() error { return w.rotated }, nil))
 	t.Cleanup(w.server.Close)
 	return w
 }

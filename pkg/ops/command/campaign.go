@@ -172,6 +172,11 @@ func (f *found) add(ctx context.Context, db *table.Table, id string) error {
 // barWidth is that of a campaign's bar, in characters.
 const barWidth = 40
 
+// lifetime lists all states in the order of a message's life.
+var lifetime = []ledger.State{
+	ledger.Scheduled, ledger.Queued, ledger.InFlight, ledger.Released, ledger.Accepted, ledger.Unknown, ledger.Rejected, ledger.Cancelled, ledger.Expired,
+}
+
 // report has a line for each state that occurs, in the order of a message's life and in look-up's
 // words.
 func (f *found) report(name string) string {
@@ -186,9 +191,7 @@ func (f *found) report(name string) string {
 	share := func(of int) int { return of * ended / max(total, 1) }
 	fmt.Fprintf(&b, "Campaign %s: %d messages\n[%s%s] %d%% have left or ended\n",
 		name, total, strings.Repeat("#", share(barWidth)), strings.Repeat("-", barWidth-share(barWidth)), share(100))
-	for _, state := range []ledger.State{
-		ledger.Scheduled, ledger.Queued, ledger.InFlight, ledger.Released, ledger.Accepted, ledger.Unknown, ledger.Rejected, ledger.Cancelled, ledger.Expired,
-	} {
+	for _, state := range lifetime {
 		if n := f.states[state]; n > 0 {
 			fmt.Fprintf(&b, "  %-10s %7d%s\n", ledger.Word(state), n, f.detail(state))
 		}

@@ -86,10 +86,17 @@ type replay struct {
 // saved returns the file with the position of an unfinished replay.
 func (r *replay) saved() string { return filepath.Join(r.state, "replay.json") }
 
-func (r *replay) find(ctx context.Context) (err error) {
-	if r.target, err = r.program.find(ctx); err != nil {
+func (r *replay) find(ctx context.Context) error {
+	t, err := r.program.find(ctx)
+	if err != nil {
 		return err
 	}
+	return r.use(t)
+}
+
+// use sets the stack whose events are replayed.
+func (r *replay) use(t *target) (err error) {
+	r.target = t
 	if r.table, err = r.target.table(); err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ type position struct {
 }
 
 func (r *replay) run(ctx context.Context) error {
-	at := position{ID: "replay-" + strings.ToLower(rand.Text()[:12]), Asked: r.asked, Choice: r.choice}
+	at := position{ID: newMark(), Asked: r.asked, Choice: r.choice}
 	if saved, err := os.ReadFile(r.saved()); err == nil {
 		var before position
 		if json.Unmarshal(saved, &before) == nil && before.Asked == r.asked {
@@ -144,28 +144,38 @@ func (r *replay) choose(ctx context.Context, c choice) (all []stored, known *arr
 		if failed != nil || !c.takes(it) {
 			return
 		}
-		record, err := inserted(it)
+		entry, err := r.event(it)
 		if err != nil {
 			failed = err
 			return
 		}
-		if !r.pipe.Matches(record) { // parts, sends without an outcome, items of earlier versions
-			return
-		}
-		if bounded && !known.takes(it, since, until) {
+		if entry == nil || bounded && !known.takes(it, since, until) {
 			return
 		}
 		pk, sk := it.Key()
-		entry, err := r.pipe.Entry(record)
-		if err != nil {
-			failed = fmt.Errorf("%s %s: %w", pk, sk, err)
-			return
-		}
-		all = append(all, stored{it.Number("timestamp"), pk, sk, entry})
+		all = append(all, stored{it.Number("timestamp"), pk, sk, *entry})
 	})
 	slices.SortFunc(all, compare)
 	return all, known, errors.Join(err, failed)
 }
+
+// event returns the event that the pipe makes of an item; nil for parts, sends without an outcome
+// and items of earlier versions.
+func (r *replay) event(it table.Item) (*pipes.Entry, error) {
+	record, err := inserted(it)
+	if err != nil || !r.pipe.Matches(record) {
+		return nil, err
+	}
+	entry, err := r.pipe.Entry(record)
+	if err != nil {
+		pk, sk := it.Key()
+		return nil, fmt.Errorf("%s %s: %w", pk, sk, err)
+	}
+	return &entry, nil
+}
+
+// newMark returns the mark of a replay.
+func newMark() string { return "replay-" + strings.ToLower(rand.Text()[:12]) }
 
 // inserted returns the stream record of an item's insertion, as far as the pipe reads it.
 func inserted(item table.Item) ([]byte, error) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"maps"
+	"time"
 )
 
 // Validate returns an error unless each limit is at least 1, or 0 to leave it unchanged.
@@ -49,4 +50,28 @@ func (s *Server) SetLimits(l Limits) {
 // limitsOf expects the lock to be held.
 func (s *Server) limitsOf(number string) Limits {
 	return s.config.Limits.Numbers[number].over(s.config.Limits)
+}
+
+// Usage is how much of a number's rate limits is used.
+type Usage struct {
+	Number                 string // its phone_number_id
+	LastSecond, LastMinute int
+	Limits                 Limits
+}
+
+// Usage returns the memory of the rate limits, a number each.
+func (s *Server) Usage() (all []Usage) {
+	if s.config.Numbers == nil {
+		return nil
+	}
+	numbers := s.config.Numbers()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.config.Now()
+	for _, n := range numbers {
+		window := s.windows[n.Key]
+		number := cmp.Or(n.PhoneNumberID, s.config.PhoneNumberID)
+		all = append(all, Usage{number, len(window) - countUntil(window, now.Add(-time.Second)), len(window) - countUntil(window, now.Add(-time.Minute)), s.limitsOf(number)})
+	}
+	return all
 }

@@ -1,10 +1,12 @@
 package pipes
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"connexease-functions/pkg/local/pause"
@@ -112,7 +114,11 @@ func (s *Stream) discover(ctx context.Context) error {
 		if len(streams.Streams) == 0 {
 			return errors.New("the table has no stream")
 		}
-		s.arn, s.shards = aws.ToString(streams.Streams[len(streams.Streams)-1].StreamArn), map[string]*shard{}
+		// A table that was deleted and created again leaves its old stream behind.
+		newest := slices.MaxFunc(streams.Streams, func(a, b types.Stream) int {
+			return cmp.Compare(aws.ToString(a.StreamLabel), aws.ToString(b.StreamLabel))
+		})
+		s.arn, s.shards = aws.ToString(newest.StreamArn), map[string]*shard{}
 	}
 	in := &dynamodbstreams.DescribeStreamInput{StreamArn: &s.arn}
 	for {

@@ -30,6 +30,8 @@ func (s *Server) do(action string, in input) (fields, *awsjson.Fault) {
 	act, known := map[string]func(*secret, input) (fields, *awsjson.Fault){
 		"GetSecretValue": getSecretValue,
 		"PutSecretValue": s.putSecretValue,
+		// In one page, as it has few versions.
+		"ListSecretVersionIds": listSecretVersionIDs,
 	}[action]
 	if !known {
 		return nil, service.UnknownOperation(action)
@@ -68,6 +70,17 @@ func getSecretValue(c *secret, in input) (fields, *awsjson.Fault) {
 	f := c.withVersion(v)
 	f["SecretString"], f["CreatedDate"] = v.value, epoch(v.created)
 	return f, nil
+}
+
+// listSecretVersionIDs lists the versions that have a label.
+func listSecretVersionIDs(c *secret, _ input) (fields, *awsjson.Fault) {
+	found := []fields{}
+	for _, v := range c.versions {
+		if len(v.stages) > 0 {
+			found = append(found, fields{"VersionId": v.id, "VersionStages": slices.Clone(v.stages), "CreatedDate": epoch(v.created)})
+		}
+	}
+	return fields{"ARN": arn(c.name), "Name": c.name, "Versions": found}, nil
 }
 
 func (in input) value() (string, *awsjson.Fault) {

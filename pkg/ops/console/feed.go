@@ -1,0 +1,250 @@
+package console
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	// kept is how many lines a feed keeps.
+	kept = 2000
+	// beat keeps connections open, and finds those that are gone.
+	beat = 15 * time.Second
+	// linger is how long the stack is followed after the last page was left, so that the next one
+	// misses nothing.
+	linger = 30 * time.Second
+)
+
+// Kinds of lines.
+const (
+	Request = "request"
+	Records = "records" // a queue's batch
+	Invoked = "invoked"
+	Came    = "event" // on the bus, or for it
+)
+
+// Line is one thing that happened.
+type Line struct {
+	At     time.Time
+	Kind   string
+	What   string // the route, queue, function or detail type
+	Status int    // of a response
+	Took   time.Duration
+	Note   string // without personal data
+	Failed bool
+	Event  *Event // of the kind Came
+
+	n int // counts all lines
+}
+
+// Event is an event as it is on the bus: the facts of an item, and its key.
+type Event struct {
+	DetailType string
+	Facts      map[string]string
+}
+
+// Facts returns the members of an event's detail, which is flat.
+func Facts(detail []byte) map[string]string {
+	var members map[string]any
+	_ = json.Unmarshal(detail, &members) // of what is not an object there are none
+	facts := map[string]string{}
+	for name, v := range members {
+		switch v := v.(type) {
+		case string:
+			facts[name] = v
+		case nil, map[string]any, []any:
+		default:
+			facts[name] = fmt.Sprint(v)
+		}
+	}
+	return facts
+}
+
+// Feed keeps the last lines, for followers.
+type Feed struct {
+	mu      sync.Mutex
+	lines   []Line
+	count   int
+	changed chan struct{}
+}
+
+// NewFeed returns an empty feed.
+func NewFeed() *Feed { return &Feed{changed: make(chan struct{})} }
+
+// Add adds a line.
+func (f *Feed) Add(l Line) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.count++
+	l.n = f.count
+	f.lines = append(f.lines, l)
+	if len(f.lines) > 2*kept {
+		f.lines = slices.Clone(f.lines[len(f.lines)-kept:])
+	}
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+// last returns the newest lines that a filter takes, newest first.
+func (f *Feed) last(limit int, takes func(Line) bool) (found []Line) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, l := range slices.Backward(f.lines) {
+		if len(found) == limit {
+			break
+		}
+		if takes(l) {
+			found = append(found, l)
+		}
+	}
+	return found
+}
+
+// next waits for lines after the first seen ones.
+func (f *Feed) next(ctx context.Context, seen int) []Line {
+	for {
+		f.mu.Lock()
+		count, changed, at := f.count, f.changed, len(f.lines)
+		if count > seen {
+			defer f.mu.Unlock()
+			return slices.Clone(f.lines[max(0, at-(count-seen)):])
+		}
+		f.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (f *Feed) seen() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.count
+}
+
+// watch follows the stack until leave is called, and a moment longer.
+func (c *Console) watch() (leave func()) {
+	if c.Follow == nil {
+		return func() {}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.watchers++
+	if c.leaving != nil {
+		c.leaving.Stop()
+		c.leaving = nil
+	}
+	if c.stop == nil {
+		var ctx context.Context
+		ctx, c.stop = context.WithCancel(context.Background())
+		go func() {
+			err := c.Follow(ctx, c.Feed)
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			if c.trouble = nil; ctx.Err() == nil {
+				c.trouble, c.stop = err, nil
+			}
+		}()
+	}
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.watchers--; c.watchers == 0 {
+			c.leaving = time.AfterFunc(linger, c.Close)
+		}
+	}
+}
+
+// Close ends the following of the stack where nobody watches any more.
+func (c *Console) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.watchers == 0 && c.stop != nil {
+		c.stop()
+		c.stop = nil
+	}
+}
+
+// live sends lines as they come, as rows of the page that asks (HTML Living Standard: server-sent
+// events).
+func (c *Console) live(w http.ResponseWriter, r *http.Request) {
+	defer c.watch()()
+	takes, s := c.wanted(r), sessionOf(r.Context())
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	flush := http.NewResponseController(w)
+	seen := c.Feed.seen()
+	if n := 0; r.Header.Get("Last-Event-ID") != "" {
+		if _, err := fmt.Sscan(r.Header.Get("Last-Event-ID"), &n); err == nil && n <= seen {
+			seen = n
+		}
+	}
+	_, _ = fmt.Fprint(w, ": listening\n\n")
+	_ = flush.Flush()
+	for {
+		ctx, cancel := context.WithTimeout(r.Context(), beat)
+		lines := c.Feed.next(ctx, seen)
+		cancel()
+		if r.Context().Err() != nil {
+			return
+		}
+		if lines == nil {
+			_, _ = fmt.Fprint(w, ": still here\n\n")
+		}
+		for _, l := range lines {
+			seen = l.n
+			if !takes(l) {
+				continue
+			}
+			var row bytes.Buffer
+			if err := looks(s.isMasked())["overview"].ExecuteTemplate(&row, "line", c.row(l)); err != nil {
+				return
+			}
+			if _, err := fmt.Fprintf(w, "id: %d\ndata: %s\n\n", l.n, strings.ReplaceAll(row.String(), "\n", " ")); err != nil {
+				return
+			}
+		}
+		if flush.Flush() != nil {
+			return
+		}
+	}
+}
+
+// wanted returns the filter of a request: its query's kind of lines, and of events their facts.
+func (c *Console) wanted(r *http.Request) func(Line) bool {
+	kind, f := r.URL.Query().Get("lines"), filterOf(r.URL.Query())
+	return func(l Line) bool {
+		return (kind == "" || l.Kind == kind) && (l.Event == nil || f.takes(l.Event.Facts))
+	}
+}
+
+// row is a line with the reference to its item.
+type row struct {
+	Line
+	Ref string
+}
+
+func (c *Console) row(l Line) row {
+	r := row{Line: l}
+	if l.Event != nil && l.Event.Facts["pk"] != "" {
+		r.Ref = c.Ref(l.Event.Facts["pk"], l.Event.Facts["sk"])
+	}
+	return r
+}
+
+func (c *Console) rows(lines []Line) []row {
+	all := []row{}
+	for _, l := range lines {
+		all = append(all, c.row(l))
+	}
+	return all
+}

@@ -1,0 +1,265 @@
+// Package browser drives Chromium in tests of pages. A tab fails its test where a page loads
+// something from another host, logs an error, or opens a dialog.
+package browser
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+const (
+	// patience bounds an action that never succeeds.
+	patience = time.Minute
+	install  = "sudo apt-get install chromium fonts-dejavu-core (Debian, Ubuntu) or brew install --cask chromium (macOS)"
+)
+
+// names lists what Chromium is called, in the order of preference; Chrome will do.
+var names = []string{"chromium", "chromium-browser", "google-chrome", "/Applications/Chromium.app/Contents/MacOS/Chromium", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"}
+
+// Tab is a tab of a browser of its own, with an empty profile.
+type Tab struct {
+	t   testing.TB
+	ctx context.Context
+
+	mu       sync.Mutex
+	requests []string
+	expected []string // parts of errors that the test causes
+}
+
+// Open starts a browser until the test ends. It skips the test with -short, or without Chromium.
+func Open(t testing.TB) *Tab {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("not with -short: it needs Chromium")
+	}
+	program := ""
+	for _, name := range names {
+		if found, err := exec.LookPath(name); err == nil {
+			program = found
+			break
+		}
+	}
+	if program == "" {
+		t.Skip("Chromium is not installed. Install it with: " + install)
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.UserDataDir(t.TempDir()),
+		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("force-color-profile", "srgb"))
+	if os.Getuid() == 0 { // Chromium has no sandbox for root
+		options = append(options, chromedp.NoSandbox)
+	}
+	allocated, end := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
+	ctx, closeTab := chromedp.NewContext(allocated)
+	t.Cleanup(func() {
+		_ = chromedp.Cancel(ctx)
+		closeTab()
+		end()
+	})
+	tab := &Tab{t: t, ctx: ctx}
+	if err := chromedp.Listen(ctx, tab.heard); err != nil { // it starts the browser
+		t.Fatal(err)
+	}
+	call(tab, network.Enable, network.EnableParams{})
+	call(tab, log.Enable, cdp.Empty{})
+	tab.Size(1280, 900)
+	return tab
+}
+
+// Expect allows logged errors that contain a text, such as of a page that a test asks in vain.
+func (b *Tab) Expect(text string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.expected = append(b.expected, text)
+}
+
+func (b *Tab) heard(event any) {
+	switch e := event.(type) {
+	case *network.EventRequestWillBeSent:
+		at, err := url.Parse(e.Request.URL)
+		b.mu.Lock()
+		b.requests = append(b.requests, e.Request.URL)
+		b.mu.Unlock()
+		if err != nil || at.Host != "" && at.Hostname() != "127.0.0.1" {
+			b.t.Errorf("a page asked %s", e.Request.URL)
+		}
+	case *runtime.EventExceptionThrown:
+		b.t.Errorf("a script failed: %s", e.ExceptionDetails.Text+" "+e.ExceptionDetails.Exception.Description)
+	case *log.EventEntryAdded:
+		if e.Entry.Level == log.EntryLevelError && !b.allows(e.Entry.Text) {
+			b.t.Errorf("the browser logged: %s (%s)", e.Entry.Text, e.Entry.URL)
+		}
+	case *page.EventJavascriptDialogOpening:
+		b.t.Errorf("a dialog was opened: %s", e.Message)
+		go func() { // it waits for an answer that this function's caller reads
+			_, _ = chromedp.Call(b.ctx, page.HandleJavaScriptDialog, page.HandleJavaScriptDialogParams{Accept: true})
+		}()
+	}
+}
+
+func (b *Tab) allows(text string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, part := range b.expected {
+		if strings.Contains(text, part) {
+			return true
+		}
+	}
+	return false
+}
+
+// Requests lists the addresses that the tab asked for so far.
+func (b *Tab) Requests() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]string{}, b.requests...)
+}
+
+// Do runs chromedp's actions.
+func (b *Tab) Do(actions ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	Run(b, chromedp.Steps(actions...))
+}
+
+// Run runs an action of chromedp's that has a value.
+func Run[T any](b *Tab, action chromedp.Action[T]) T {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	value, err := chromedp.Run(ctx, action)
+	if err != nil {
+		b.t.Fatalf("the browser: %v\n%s", err, b.page())
+	}
+	return value
+}
+
+func call[P, R any](b *Tab, command cdp.Command[P, R], parameters P) R {
+	b.t.Helper()
+	return Run(b, func(ctx context.Context, t *chromedp.Target) (R, error) { return cdp.Call(ctx, t, command, parameters) })
+}
+
+// page is the text of the page, for a failure's message.
+func (b *Tab) page() string {
+	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
+	defer cancel()
+	text, _ := chromedp.Run(ctx, chromedp.Evaluate[string](`location.href + "\n" + document.body.innerText`))
+	return text
+}
+
+// Go loads a page.
+func (b *Tab) Go(address string) { b.t.Helper(); b.Do(chromedp.Navigate(address)) }
+
+// Click clicks what a CSS selector finds, once it is visible.
+func (b *Tab) Click(selector string) {
+	b.t.Helper()
+	b.Do(chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
+}
+
+// Submit clicks a button, and waits for the page that follows.
+func (b *Tab) Submit(selector string) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	if _, err := chromedp.RunResponse(ctx, chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible)); err != nil {
+		b.t.Fatalf("the browser: %v\n%s", err, b.page())
+	}
+}
+
+// Type types into a field.
+func (b *Tab) Type(selector, text string) {
+	b.t.Helper()
+	b.Do(chromedp.SendKeys(chromedp.CSS(selector), text))
+}
+
+// Key presses keys wherever the focus is, such as kb.Tab.
+func (b *Tab) Key(keys string) { b.t.Helper(); b.Do(chromedp.KeyEvent(keys)) }
+
+// Eval evaluates an expression of JavaScript.
+func Eval[T any](b *Tab, expression string) T {
+	b.t.Helper()
+	return Run(b, chromedp.Evaluate[T](expression))
+}
+
+// Until waits until an expression of JavaScript is true.
+func (b *Tab) Until(expression string) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		// While a page loads there may be nothing to ask.
+		if is, err := chromedp.Run(ctx, chromedp.Evaluate[bool](expression)); err == nil && is {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			b.t.Fatalf("it never was: %s\n%s", expression, b.page())
+		}
+	}
+}
+
+// Text returns the visible text of what a selector finds first; empty where it finds nothing.
+func (b *Tab) Text(selector string) string {
+	b.t.Helper()
+	return Eval[string](b, fmt.Sprintf(`document.querySelector(%q)?.innerText ?? ""`, selector))
+}
+
+// See waits until what a selector finds has a text.
+func (b *Tab) See(selector, text string) {
+	b.t.Helper()
+	b.Until(fmt.Sprintf(`[...document.querySelectorAll(%q)].some((e) => e.innerText.includes(%q))`, selector, text))
+}
+
+// Size sets the size of the window, in CSS pixels.
+func (b *Tab) Size(width, height int64) {
+	b.t.Helper()
+	b.Do(chromedp.EmulateViewport(width, height))
+}
+
+// Dark sets what the system of the user prefers.
+func (b *Tab) Dark(dark bool) {
+	b.t.Helper()
+	scheme := map[bool]string{true: "dark", false: "light"}[dark]
+	call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+		{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
+	}})
+}
+
+// Screenshot writes what the window shows, or the whole page, to a PNG.
+func (b *Tab) Screenshot(path string, whole bool) {
+	b.t.Helper()
+	take := chromedp.CaptureScreenshot()
+	if whole {
+		take = chromedp.FullScreenshot(100)
+	}
+	picture := Run(b, take)
+	err := os.MkdirAll(filepath.Dir(path), 0o750)
+	if err == nil {
+		err = os.WriteFile(path, picture, 0o644)
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// Overflow returns by how many pixels the page is wider than the window.
+func (b *Tab) Overflow() int {
+	b.t.Helper()
+	return Eval[int](b, `document.documentElement.scrollWidth - document.documentElement.clientWidth`)
+}
