@@ -29,14 +29,15 @@ func smokeCommand(p *program) *cobra.Command {
 		Short: "Try a stack as its users do",
 		Long: `Try a stack as its users do: an event is received, stored, and published on the event bus; a message goes
 out over HTTP, through the outbound queue, and by a rule of the bus. Messages go to the Gateway's
-sandbox (is_fake). Each line says ok, or what to do. No secret is printed.
+sandbox (is_fake). Each line says ok, or what to do; one warns if messages were accepted and no status
+came, as far as the first 20,000 items of the table show. No secret is printed.
 
 Its temporary rule of the bus and its events are removed at the end. Not tried: the
 mails of alarms.`,
 		RunE: func(c *cobra.Command, _ []string) error { return p.smoke(c.Context(), sender) },
 	}
 	c.Flags().StringVar(&sender, "sender", "", "name of the number to send from, where the Gateway's secret names several")
-	return needs(c, "secretsmanager:GetSecretValue dynamodb:Query dynamodb:DeleteItem sqs:SendMessage "+
+	return needs(c, "secretsmanager:GetSecretValue dynamodb:Query dynamodb:Scan dynamodb:DeleteItem sqs:SendMessage "+
 		"events:PutRule events:PutTargets events:RemoveTargets events:DeleteRule events:PutEvents")
 }
 
@@ -68,6 +69,7 @@ type smoke struct {
 	sender        string // empty: the default
 	mark          string // in everything that the run creates
 	failed        bool
+	warned        bool
 }
 
 func (s *smoke) ok(text string)  { s.printf("ok      %s\n", text) }
@@ -95,6 +97,7 @@ func (p *program) smoke(ctx context.Context, sender string) error {
 		return errSaid
 	}
 	s.refuses(ctx)
+	s.gateway(ctx)
 	if s.sends(ctx) {
 		s.queue(ctx)
 		s.events(ctx)
@@ -102,10 +105,13 @@ func (p *program) smoke(ctx context.Context, sender string) error {
 		s.off("the queue, the bus and the pipe are not tried, because they need a message to be sent")
 	}
 	s.clean(ctx)
+	s.statuses(ctx)
 	if s.failed {
 		return errSaid
 	}
-	s.printf("All is well.\n")
+	if !s.warned {
+		s.printf("All is well.\n")
+	}
 	return nil
 }
 

@@ -70,6 +70,32 @@ func TestSmokeSaysOkOrWhatToDo(t *testing.T) {
 	}
 }
 
+func TestSmokeWarnsWhereMessagesAreAcceptedAndNoStatusComes(t *testing.T) {
+	r := start(t)
+	if out, err := r.ops("", "smoke"); err != nil || !strings.Contains(out, "off     statuses: no message was sent yet") || !strings.Contains(out, "message_template_status and account") {
+		t.Errorf("before the first message: %v\n%s", err, out)
+	}
+	for _, c := range []struct{ callbacks, want, never string }{
+		{`{"off":true}`, "WARNING 1 messages were accepted, and no status of any came\n        -> unless that was a minute ago, in the Gateway's dashboard tick messages, message_status", "All is well."},
+		{`{"statuses":["read"]}`, "WARNING 2 messages", "All is well."},
+		{`{"statuses":["delivered"]}`, "ok      statuses of messages arrive\nAll is well.", "WARNING"},
+	} {
+		before := r.Items("?kind=status").Count
+		if r.Try("PUT", r.Env["CONTROL_URL"]+"/gateway/callbacks", c.callbacks) == "" {
+			t.Fatal("no callbacks")
+		}
+		if status, body := r.send(`{"messaging_product":"whatsapp","to":"15550100001","type":"text","text":{"body":"Hello"}}`, false); status != http.StatusOK {
+			t.Fatal(status, body)
+		}
+		if !strings.Contains(c.callbacks, "off") {
+			r.Until("its status is stored", func() bool { return r.Items("?kind=status").Count > before })
+		}
+		if out, err := r.ops("", "smoke"); err != nil || !strings.Contains(out, c.want) || strings.Contains(out, c.never) {
+			t.Errorf("%s: %v\n%s", c.callbacks, err, out)
+		}
+	}
+}
+
 // TestEachOutcomeOfSmokeHasItsOwnMessage responds instead of the API.
 func TestEachOutcomeOfSmokeHasItsOwnMessage(t *testing.T) {
 	w := newWorld(t)
@@ -245,6 +271,30 @@ func TestSmokeOfADeployedStack(t *testing.T) {
 	if strings.Join(removed, " ") != "AWSEvents.RemoveTargets AWSEvents.DeleteRule" {
 		t.Errorf("its rule: %v", removed)
 	}
+
+	// Where the Gateway is: where the stack says, at its other address, or nowhere.
+	gateway := r.Env["GATEWAY_URL"]
+	nowhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusUnauthorized)
+		_, _ = io.WriteString(w, `{"message":"Unauthorized"}`)
+	}))
+	defer nowhere.Close()
+	defer func(before []string) { hosts = before }(hosts)
+	for _, g := range []struct {
+		parameter, other, want string
+		fails                  bool
+	}{
+		{gateway + "/", nowhere.URL, "ok      the Gateway responds at " + gateway, false},
+		{nowhere.URL, gateway, "deploy with GatewayUrl=" + gateway, true},
+		{nowhere.URL, nowhere.URL, "compare GatewayUrl with", true},
+	} {
+		c.parameters["GatewayUrl"], hosts = g.parameter, []string{g.other, g.parameter}
+		named = nil
+		if out, err := ops(t, t.TempDir(), "demo", "", "smoke"); (err != nil) != g.fails || !strings.Contains(out, g.want) {
+			t.Errorf("%v\n%s", err, out)
+		}
+	}
+	delete(c.parameters, "GatewayUrl")
 
 	c.parameters["EventsOut"] = "no"
 	named = nil
