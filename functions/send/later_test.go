@@ -397,7 +397,7 @@ func TestAChainLeavesInItsOrderUnderFaults(t *testing.T) {
 		if round == 60 {
 			t.Fatalf("%d records are still retried", len(waiting))
 		}
-		for k, record := range waiting { // a map's order is another one each time
+		for k, record := range waiting { // a map's order is a different one each time
 			if again := w.sqs(record); len(again) == 0 {
 				delete(waiting, k)
 			}
