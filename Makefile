@@ -115,12 +115,20 @@ lint: needs-go lint-template ## gofmt, go vet for Linux and macOS, staticcheck, 
 	go run $(GOSEC) -quiet -exclude-dir=pkg/local -exclude-dir=pkg/ops -exclude-dir=pkg/proof ./functions/... ./pkg/...
 	go run $(GOSEC) -quiet -exclude=$(LAPTOP_ONLY) ./pkg/local/... ./pkg/ops/... ./pkg/proof/...
 
+# $(call form,name,parameters) translates template.yaml, and lints what is left of it in a stack with
+# these parameters. W2001, W8001: a parameter or condition is unused in some forms.
+form = AWS_DEFAULT_REGION=us-east-1 $(PACKS)/bin/python pkg/proof/template/testdata/translate.py template.yaml $(2) > $(PACKS)/$(1).json && \
+	echo "cfn-lint: the form $(1)" && $(PACKS)/bin/python $(PACKS)/bin/cfn-lint -t $(PACKS)/$(1).json -i W2001 W8001
+
 lint-template: needs-venv $(PACKS)/ready ## cfn-lint, checkov and SAM's translator on template.yaml
 	$(PACKS)/bin/python $(PACKS)/bin/cfn-lint -t template.yaml -r $(REGIONS)
 	LOG_LEVEL=ERROR $(PACKS)/bin/python -m checkov.main -f template.yaml --framework cloudformation --compact --quiet --skip-download
-	AWS_DEFAULT_REGION=us-east-1 $(PACKS)/bin/python pkg/proof/template/testdata/translate.py template.yaml > $(PACKS)/translated.json
-	AWS_DEFAULT_REGION=us-east-1 $(PACKS)/bin/python pkg/proof/template/testdata/translate.py template.yaml without-events > $(PACKS)/without-events.json
-	$(PACKS)/bin/python $(PACKS)/bin/cfn-lint -t $(PACKS)/without-events.json -i W8001 -r $(REGIONS_WITHOUT_PIPES)
+	@$(call form,translated) -r us-east-1
+	@$(call form,default,EventsOut=yes) -r us-east-1
+	@$(call form,without-gradual,without=Gradual) -r us-east-1
+	@$(call form,gradual,GradualDeploys=Canary10Percent5Minutes) -r us-east-1
+	@$(call form,without-events,EventsOut=no) -r $(REGIONS_WITHOUT_PIPES)
+	@$(call form,everything-without-events,EventsOut=no GradualDeploys=AllAtOnce BulkLane=yes) -r $(REGIONS_WITHOUT_PIPES)
 	TRANSLATED_TEMPLATE="$(CURDIR)/$(PACKS)/translated.json" go test -count=1 -run TestWhatSAMMakes ./pkg/proof/template
 
 .PHONY: needs-venv
@@ -188,6 +196,12 @@ build: needs-go ## build the functions for Lambda into bin/
 # SAM calls this for each function and says where it wants the binary.
 build-%Function:
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(LAMBDA_ARCH) go build $(BUILD_FLAGS) -o "$(ARTIFACTS_DIR)/bootstrap" ./functions/$(shell echo $* | tr A-Z a-z)
+
+# The layer Release of GradualDeploys, which no function has: what it holds changes with the code
+# and with the template, and with nothing else.
+build-Release:
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(LAMBDA_ARCH) go list $(BUILD_FLAGS) -export -f '{{.BuildID}}' ./functions/webhook ./functions/send > "$(ARTIFACTS_DIR)/release"
+	cksum < template.yaml >> "$(ARTIFACTS_DIR)/release"
 
 sam-test: needs-go needs-docker needs-venv ## the official SAM CLI validates, builds, and runs the functions in its containers
 	@$(call built,./pkg/proof/samtest) exec .local/bin/samtest -parent $$PPID

@@ -64,7 +64,8 @@ func (t *Template) Functions() ([]Function, error) {
 	}
 	for id, n := range r.resources("AWS::Lambda::EventSourceMapping") {
 		m, enabled := r.mapping(n, "EventSourceArn")
-		i := slices.IndexFunc(all, func(f Function) bool { return f.Name == text(n, "Properties", "FunctionName") })
+		name := r.pick(Find(n, "Properties", "FunctionName"))
+		i := slices.IndexFunc(all, func(f Function) bool { return name != nil && f.Name == name.Value })
 		switch {
 		case !enabled:
 		case i < 0:

@@ -88,10 +88,11 @@ func (t *target) mapping(ctx context.Context, queue string) (m types.EventSource
 	return m, fmt.Errorf("the stack %s has no mapping of %s", t.name, queue)
 }
 
-// sendFunction returns the physical name of the send function.
+// sendFunction returns what the send function is invoked by: its physical name, with
+// GradualDeploys the ARN of its alias.
 func (t *target) sendFunction() string {
 	if t.local() {
 		return sendID
 	}
-	return t.resources[sendID]
+	return cmp.Or(t.resources["SendAlias"], t.resources[sendID])
 }

@@ -231,4 +231,9 @@ func TestPausingADeployedStackDisablesTheMappingOfItsQueue(t *testing.T) {
 	run("OutboundQueue is disabled", "Enabled Disabled Disabled", "pause", "-queue", outboundQueue)
 	run("BulkQueue is enabled", "Enabled Disabled Enabled", "resume")
 	run("has no mapping of OverflowQueue", "Enabled Disabled Enabled", "resume", "-queue", "OverflowQueue")
+	// With GradualDeploys, AWS lists a mapping under its alias only.
+	const alias = "arn:aws:lambda:us-east-1:1:function:demo-SendFunction-1:live"
+	c.resources["SendAlias"] = [2]string{alias, "AWS::Lambda::Alias"}
+	api.Map(simlambda.Mapping{Function: alias, SourceARN: "arn:aws:sqs:us-east-1:1:demo-BulkQueue-1", Poll: func(ctx context.Context) { <-ctx.Done() }})
+	run("BulkQueue is disabled", "Enabled Disabled Enabled Disabled", "pause")
 }

@@ -83,11 +83,18 @@ func (p *project) proveDeployed(ctx context.Context, s *sam, done *steps) error 
 	}
 	done.done("sam validate --lint: template.yaml is valid")
 
+	var releases []string // what each build tells versions apart by
 	build := func() (map[string][]byte, error) {
 		if _, err := s.run(ctx, copied, nil, "build"); err != nil {
 			return nil, err
 		}
-		return p.bootstraps(filepath.Join(copied, ".aws-sam", "build"), "arm64")
+		built := filepath.Join(copied, ".aws-sam", "build")
+		release, err := os.ReadFile(filepath.Join(built, "Release", "release"))
+		if err != nil {
+			return nil, err
+		}
+		releases = append(releases, string(release))
+		return p.bootstraps(built, "arm64")
 	}
 	first, err := build()
 	if err != nil {
@@ -124,6 +131,25 @@ func (p *project) proveDeployed(ctx context.Context, s *sam, done *steps) error 
 		}
 	}
 	done.done("sam build after a change in pkg/: the change is in each binary")
+
+	if _, err := build(); err != nil {
+		return err
+	}
+	template, err := os.OpenFile(filepath.Join(copied, "template.yaml"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = template.WriteString("# a change\n")
+	if err = errors.Join(err, template.Close()); err != nil {
+		return err
+	}
+	if _, err := build(); err != nil {
+		return err
+	}
+	if releases[0] == releases[1] || releases[1] != releases[2] || releases[2] == releases[3] {
+		return fmt.Errorf("a release must be new after a change of the code and of the template, and only then: %q", releases)
+	}
+	done.done("the layer Release is new after a change of the code, and of the template, and else the same")
 	return nil
 }
 

@@ -161,6 +161,7 @@ const (
 	webhookVars = "Resources/WebhookFunction/Properties/Environment/Variables/"
 	sendVars    = "Resources/SendFunction/Properties/Environment/Variables/"
 	sendEvents  = "Resources/SendFunction/Properties/Events/"
+	apiPaths    = "Resources/HttpApi/Properties/DefinitionBody/paths/"
 	pipe        = "Resources/EventPipe/Properties/"
 	pipeRole    = "Resources/PipeRole/Properties/Policies/0/PolicyDocument/Statement/"
 )
@@ -221,10 +222,10 @@ var edits = []edit{
 	{"Resources/OutboundQueue/Properties/VisibilityTimeout", "120", "times", "less than six times"},
 	{"Resources/OutboundQueue/Properties/MessageRetentionPeriod", "345600", "times", "longest validity"},
 	{"Resources/OutboundQueue/Properties/RedrivePolicy/maxReceiveCount", "5", "times", "days of 429"},
-	{sendEvents + "Queued/Properties/BatchSize", "100", "times", "a batch has 100"},
-	{sendEvents + "Queued/Properties/FunctionResponseTypes", "", "times", "returns the whole batch"},
-	{sendEvents + "Queued/Properties/ScalingConfig", "", "times", "MaximumConcurrency"},
-	{sendEvents + "Queued/Properties/ScalingConfig/MaximumConcurrency", "3", "times", "divides a queue's pace among 2"},
+	{"Resources/SendFunctionQueued/Properties/BatchSize", "100", "times", "a batch has 100"},
+	{"Resources/SendFunctionQueued/Properties/FunctionResponseTypes", "", "times", "returns the whole batch"},
+	{"Resources/SendFunctionQueued/Properties/ScalingConfig", "", "times", "MaximumConcurrency"},
+	{"Resources/SendFunctionQueued/Properties/ScalingConfig/MaximumConcurrency", "3", "times", "divides a queue's pace among 2"},
 	// Functions, queues and the table.
 	{"Resources/SendFunction/Metadata/BuildMethod", "go1.x", "functions", "Metadata/BuildMethod"},
 	{"Resources/SendFunction/Properties/LoggingConfig", "", "functions", "its logs never expire"},
@@ -290,7 +291,7 @@ var edits = []edit{
 	{"Parameters/RetentionDays/Default", "-1", "parameters", "its default is too small"},
 	{"Parameters/AlarmEmail/AllowedPattern", "", "parameters", "AlarmEmail accepts anything"},
 	{"Metadata/AWS::CloudFormation::Interface/ParameterGroups/1", "", "parameters", "GatewayUrl is in 0 groups"},
-	{sendVars + "GATEWAY_URL", "https://gateway.example", "parameters", "GatewayUrl is not used"},
+	{"Conditions/ProtectsTable", "!Equals [a, a]", "parameters", "TableProtection is not used"},
 	{"Outputs/PutGatewayKey", "", "outputs", "there is no output PutGatewayKey"},
 	{"Outputs/PutGatewayKey/Value", "aws sts get-caller-identity", "outputs", "the region of the user's CLI"},
 	{"Resources/EventsTable/Metadata/checkov/skip/0/comment", "no", "packs", "EventsTable: CKV_AWS_119 is suppressed without a reason"},
@@ -338,6 +339,27 @@ var edits = []edit{
 	{"Resources/EventsNotGoingOut", "", "alarms", "no alarm covers: pipe fails"},
 	{"Resources/EventsNotGoingOut/Properties/Dimensions/0/Value", "!Ref EventBus", "metrics", "PipeName=${EventBus} does not exist"},
 	{"Outputs/EventBusName", "", "outputs", "there is no output EventBusName"},
+	// Gradual deploys.
+	{"Resources/SendFunctionQueued/Properties/FunctionName", "!Ref SendFunction", "gradual", "SendFunctionQueued does not invoke an alias"},
+	{"Resources/BulkMapping/Properties/FunctionName", "!If [Gradual, !Ref WebhookAlias, !Ref SendFunction]", "gradual", "BulkMapping does not invoke an alias"},
+	{apiPaths + "|webhook/post/x-amazon-apigateway-integration/uri", `!Sub "arn:functions/${WebhookFunction.Arn}/invocations"`, "gradual", "HttpApi: its paths invoke"},
+	{apiPaths + "|v1|wa|message/get", "", "gradual", "HttpApi: its paths invoke"},
+	{sendEvents + "Cancel", "", "gradual", "HttpApi: its paths invoke"},
+	{"Outputs/SendFunctionArn/Value", "!GetAtt SendFunction.Arn", "gradual", "SendFunctionArn is not the alias"},
+	{"Resources/SendVersion/Properties/Description", `!Sub "${Release} ${RetentionDays} ${QueueSendsPerSecond}"`, "gradual", "a new BulkLane does not make a new version"},
+	{"Resources/WebhookVersion/Properties/Description", "x", "gradual", "a new release does not make"},
+	{"Resources/Release/Properties/LicenseInfo", "", "gradual", "a new OptOutWords does not make a new version"},
+	{"Resources/WebhookFunction/Properties/Description", "x", "gradual", "WebhookVersion: a new release does not make"},
+	{"Resources/Release/Properties/RetentionPolicy", "", "gradual", "Release: Properties/RetentionPolicy"},
+	{"Resources/SendAlias/Condition", "", "gradual", "SendAlias: Condition"},
+	{"Resources/SendAlias/UpdatePolicy", "", "gradual", "SendAlias: UpdatePolicy"},
+	{"Resources/WebhookDeploys/Properties/AlarmConfiguration/Alarms/${WebhookSlow}", "", "gradual", "WebhookDeploys: its alarms are [WebhookFailing]"},
+	{"Resources/WebhookFailing/Properties/AlarmName", "", "gradual", "WebhookDeploys: its alarms are [AWS::StackName}-WebhookFailing"},
+	{"Resources/SendDeploys/Properties/AutoRollbackConfiguration/Events/DEPLOYMENT_STOP_ON_ALARM", "", "gradual", "an alarm does not undo"},
+	{"Resources/DeployRole/Properties/Policies/0/PolicyDocument/Statement/lambda:UpdateAlias/Resource", "'*'", "gradual", "DeployRole grants"},
+	{"Resources/DeployRole/Properties/AssumeRolePolicyDocument/Statement/0/Condition", "", "gradual", "by this account's CodeDeploy alone"},
+	{"Parameters/GradualDeploys/Default", "AllAtOnce", "gradual", "GradualDeploys: Default"},
+	{"Resources/Release/Properties/LayerName", "release", "names", "has the fixed LayerName"},
 	// Overrides in samconfig.toml of parameters that do not exist.
 	{"Parameters/LogRetentionDays", "", "samconfig", "unknown parameter LogRetentionDays"},
 }

@@ -37,6 +37,7 @@ var checks = map[string]check{
 	"functions":  functionsAreBuiltAndLogged,
 	"queues":     queuesAreKept,
 	"schedules":  schedules,
+	"gradual":    gradualDeploys,
 	"table":      tableIsKept,
 	"events":     eventsGoOut,
 	"api":        apiIsBounded,
@@ -80,6 +81,22 @@ func whole(n *yaml.Node) *yaml.Node {
 		return n.Content[1]
 	}
 	return n
+}
+
+// invoked returns the function that a node names, if it does so in both kinds of stack: with
+// GradualDeploys by an alias of it, else by itself; empty if not. text returns what names a
+// resource.
+func (p *proof) invoked(n *yaml.Node, text func(*yaml.Node) string) string {
+	if n == nil || n.Tag != "!If" || len(n.Content) != 3 || n.Content[0].Value != "Gradual" {
+		return ""
+	}
+	alias, isAlias := p.refersTo(text(n.Content[1]), "", "AWS::Lambda::Alias")
+	own := strings.TrimSuffix(strings.Trim(text(n.Content[2]), "${}"), ".Arn")
+	function, is := p.refersTo("${"+own+"}", "", "AWS::Serverless::Function")
+	if !isAlias || !is || ref(find(p.Root(), "Resources", alias, "Properties", "FunctionName")) != "${"+function+"}" {
+		return ""
+	}
+	return function
 }
 
 // list returns a sequence's nodes, or the node alone.

@@ -140,15 +140,8 @@ func times(p *proof) (faults []string) {
 				fault("%s: the code's httpLimit of %v is not below API Gateway's %v", id, limit, apiTimeout)
 			}
 		}
-		for name, e := range each(find(n, "Properties", "Events")) {
-			if ref(find(e, "Type")) == "SQS" {
-				for _, f := range p.mappingTimes(id, ref(find(e, "Properties", "Queue")), find(e, "Properties"), timeout, c) {
-					fault("%s.%s: %s", id, name, f)
-				}
-			}
-		}
 		for name, m := range p.every("AWS::Lambda::EventSourceMapping") {
-			if m = find(m, "Properties"); ref(find(m, "FunctionName")) == "${"+id+"}" {
+			if m = find(m, "Properties"); p.invoked(find(m, "FunctionName"), ref) == id {
 				for _, f := range p.mappingTimes(id, ref(find(m, "EventSourceArn")), m, timeout, c) {
 					fault("%s: %s", name, f)
 				}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"go.yaml.in/yaml/v3"
+
 	"connexease-functions/pkg/events"
 	"connexease-functions/pkg/events/schema"
 	"connexease-functions/pkg/local/sim/pipes"
@@ -145,6 +147,21 @@ func templateFits(pipe template.Pipe) (faults []string) {
 	return faults
 }
 
+// grantedBy returns what a role's own policies allow, as "action on resource".
+func grantedBy(role *yaml.Node) map[string]bool {
+	granted := map[string]bool{}
+	for _, policy := range list(find(role, "Policies")) {
+		for _, s := range list(find(policy, "PolicyDocument", "Statement")) {
+			for _, action := range list(find(s, "Action")) {
+				for _, resource := range list(find(s, "Resource")) {
+					granted[action.Value+" on "+ref(resource)] = true
+				}
+			}
+		}
+	}
+	return granted
+}
+
 // pipeMay: the pipe's role is the pipe's alone, and may do what its source, target and dead-letter
 // queue need (Amazon EventBridge: "Event source permissions for Amazon EventBridge Pipes").
 func (p *proof) pipeMay(pipe template.Pipe, roleReference string) (faults []string) {
@@ -170,16 +187,7 @@ func (p *proof) pipeMay(pipe template.Pipe, roleReference string) (faults []stri
 	if find(role, "ManagedPolicyArns") != nil {
 		fault("it has permissions besides those of its own policies")
 	}
-	granted := map[string]bool{}
-	for _, policy := range list(find(role, "Policies")) {
-		for _, s := range list(find(policy, "PolicyDocument", "Statement")) {
-			for _, action := range list(find(s, "Action")) {
-				for _, resource := range list(find(s, "Resource")) {
-					granted[action.Value+" on "+ref(resource)] = true
-				}
-			}
-		}
-	}
+	granted := grantedBy(role)
 	for grant := range needed {
 		if !granted[grant] {
 			fault("%s is not granted", grant)

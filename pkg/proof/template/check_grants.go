@@ -127,13 +127,8 @@ func (p *proof) needed(n *yaml.Node, c *code) (all map[string]string, faults []s
 	if group, ok := p.refersTo(ref(find(n, "Properties", "LoggingConfig", "LogGroup")), "", "AWS::Logs::LogGroup"); ok {
 		onBehalf("${"+group+".Arn}", "logs:CreateLogStream", "logs:PutLogEvents")
 	}
-	for _, e := range each(find(n, "Properties", "Events")) {
-		if ref(find(e, "Type")) == "SQS" {
-			onBehalf(ref(find(e, "Properties", "Queue")), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
-		}
-	}
 	for _, m := range p.every("AWS::Lambda::EventSourceMapping") {
-		if name, ok := p.refersTo(ref(find(m, "Properties", "FunctionName")), "", "AWS::Serverless::Function"); ok && find(p.Root(), "Resources", name) == n {
+		if name := p.invoked(find(m, "Properties", "FunctionName"), ref); name != "" && find(p.Root(), "Resources", name) == n {
 			onBehalf(ref(find(m, "Properties", "EventSourceArn")), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 		}
 	}

@@ -152,17 +152,8 @@ func schedules(p *proof) (faults []string) {
 		"Effect": "Allow", "Action": "sts:AssumeRole", "Principal/Service": "scheduler.amazonaws.com",
 		"Condition/StringEquals/aws:SourceAccount": "${AWS::AccountId}", "Condition/StringEquals/aws:SourceArn": "${ScheduleGroup.Arn}",
 	})
-	granted := map[string]bool{}
-	for _, policy := range list(find(role, "Policies")) {
-		for _, statement := range list(find(policy, "PolicyDocument", "Statement")) {
-			for _, action := range list(find(statement, "Action")) {
-				for _, resource := range list(find(statement, "Resource")) {
-					granted[ref(find(statement, "Effect"))+" "+action.Value+" on "+ref(resource)] = true
-				}
-			}
-		}
-	}
-	want := map[string]bool{"Allow sqs:SendMessage on ${OutboundQueue.Arn}": true, "Allow sqs:SendMessage on ${BulkQueue.Arn}": true, "Allow sqs:SendMessage on ${ScheduleDeadLetters.Arn}": true}
+	granted := grantedBy(role)
+	want := map[string]bool{"sqs:SendMessage on ${OutboundQueue.Arn}": true, "sqs:SendMessage on ${BulkQueue.Arn}": true, "sqs:SendMessage on ${ScheduleDeadLetters.Arn}": true}
 	if !maps.Equal(granted, want) {
 		faults = append(faults, fmt.Sprintf("ScheduleRole grants %q, not %q", joined(granted), joined(want)))
 	}

@@ -72,7 +72,7 @@ var secretName = regexp.MustCompile(`(?i)secret|key|token|password|credential`)
 // named lists properties that give a resource its physical name. Fixed names would collide between
 // two stacks of one account, or between a stack and what an earlier one left behind.
 var named = strings.Fields("FunctionName TableName QueueName RoleName LogGroupName AlarmName TopicName DashboardName BucketName " +
-	"StageName ManagedPolicyName FilterName")
+	"StageName ManagedPolicyName FilterName LayerName")
 
 // names: no physical name is fixed.
 func names(p *proof) (faults []string) {
@@ -90,11 +90,11 @@ func names(p *proof) (faults []string) {
 			if _, refers := p.refersTo(ref(v), "", "AWS::Logs::LogGroup"); refers && kind == "AWS::Logs::MetricFilter" {
 				continue
 			}
-			if _, refers := p.refersTo(ref(v), "", "AWS::Serverless::Function"); refers && kind == "AWS::Lambda::EventSourceMapping" {
+			if name == "FunctionName" && kind != "AWS::Serverless::Function" { // the function of a mapping, an alias or a permission
 				continue
 			}
-			if is && !strings.Contains(ref(v), "${AWS::StackName}") {
-				faults = append(faults, fmt.Sprintf("%s has the fixed %s %q", id, name, ref(v)))
+			if text := ref(whole(v)); is && !strings.Contains(text, "${AWS::StackName}") {
+				faults = append(faults, fmt.Sprintf("%s has the fixed %s %q", id, name, text))
 			}
 		}
 	}
