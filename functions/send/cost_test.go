@@ -22,7 +22,7 @@ func TestASendCostsFourWriteUnitsAndReadsOnlyWhatItAsksFor(t *testing.T) {
 		// The claim: row and timeline. The outcome: row and sent_wamid.
 		"text":     {hello, nil, map[string]float64{"PutItem": cost.ClaimWrites, "UpdateItem": cost.OutcomeWrites}},
 		"template": {template, nil, map[string]float64{"PutItem": cost.ClaimWrites, "UpdateItem": cost.OutcomeWrites}},
-		// A row that is only queued is in no index.
+		// A row that is only queued is in the index unsettled alone.
 		"queued":    {hello, []string{"prefer", "respond-async"}, map[string]float64{"PutItem": cost.QueueWrites}},
 		"scheduled": {hello, []string{"send-at", time.Now().Add(time.Hour).Format(time.RFC3339)}, map[string]float64{"PutItem": cost.QueueWrites}},
 		// A look at the window: the person's timeline, and where that is not open, their other names.
@@ -53,9 +53,20 @@ func TestASendCostsFourWriteUnitsAndReadsOnlyWhatItAsksFor(t *testing.T) {
 			if a := w.post(c.body, c.headers...); a.Status >= 300 {
 				t.Fatalf("returned %d %s", a.Status, a.Body)
 			}
-			delete(got, "") // the connection that is opened at start
-			if !maps.Equal(got, c.want) {
-				t.Errorf("consumed %v, want %v", got, c.want)
+			check := func(what string, want map[string]float64) {
+				mu.Lock()
+				defer mu.Unlock()
+				delete(got, "") // the connection that is opened at start
+				if !maps.Equal(got, want) {
+					t.Errorf("%s consumed %v, want %v", what, got, want)
+				}
+				clear(got)
+			}
+			check("the request", c.want)
+			if name == "queued" {
+				records, _ := w.received()
+				w.batch(records)
+				check("its record", map[string]float64{"UpdateItem": cost.ClaimWrites + cost.OutcomeWrites + cost.LeaveWrites})
 			}
 		})
 	}

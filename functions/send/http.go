@@ -63,6 +63,9 @@ func (h *handler) route(ctx context.Context, r api.Request, client auth.Result, 
 	case routeCancel:
 		return h.cancel(ctx, client.Name, r.Path["id"], l)
 	case routeLookUp:
+		if _, given := r.Query["state"]; given {
+			return h.list(ctx, client.Name, r.Query, l)
+		}
 		// A + that was not escaped is read as a space, and an id of WhatsApp has none.
 		wamid := strings.ReplaceAll(r.Query["wamid"], " ", "+")
 		return h.lookUp(ctx, client.Name, lookup{

@@ -29,6 +29,12 @@ const (
 	enqueueLimit = 5 * time.Second
 	// lookUpLimit bounds all reads of one look-up.
 	lookUpLimit = 10 * time.Second
+	// A list has listUsual messages unless its caller asks for up to listMost. A page looks at
+	// listTogether messages at once, and so at listRounds times as many: a few tenths of a second.
+	listUsual    = 20
+	listMost     = 100
+	listTogether = 20
+	listRounds   = 10
 	// longestAhead is how far ahead a message may be scheduled.
 	longestAhead = 35 * 24 * time.Hour
 	// aliasLimit bounds the writing of a customer's second name. It is not waited for longer:

@@ -92,30 +92,40 @@ func (h *handler) lookUp(ctx context.Context, client string, by lookup, l *line)
 	case by.record != "":
 		id = ledger.ID(order.ScopeSQS, by.record)
 	default:
-		return api.Fail(api.BrokenLimits, "Say which message: /v1/wa/message/{id}, ?wamid=, ?idempotency_key= or ?sqs_message_id=.", map[string]any{"id": "a message id such as msg_…"})
+		return api.Fail(api.BrokenLimits, "Say which message: /v1/wa/message/{id}, ?wamid=, ?idempotency_key= or ?sqs_message_id=; or which ones: ?state=.", map[string]any{"id": "a message id such as msg_…"})
 	}
 	if !ledger.ValidID(id) {
 		return h.noSuch(l)
 	}
-	now := h.now()
-	row, about, statuses, err := h.table.LookUp(reading, id)
+	v, err := h.view(reading, client, id)
 	if err != nil {
 		return h.tableFailed(err, l)
 	}
-	if row == nil || row.Client != client {
+	if v == nil {
 		return h.noSuch(l)
 	}
 	l.id = id
+	return api.Success(v)
+}
+
+// view reads what a client sees of a message; nil where there is none, or it is another client's.
+func (h *handler) view(ctx context.Context, client, id string) (*view, error) {
+	now := h.now()
+	row, about, statuses, err := h.table.LookUp(ctx, id)
+	if err != nil || row == nil || row.Client != client {
+		return nil, err
+	}
 	folded := ledger.Fold(now, row, statuses)
 	receipts := folded.Receipts
 	for _, wamid := range folded.Wamids {
-		more, err := h.table.StatusesOf(reading, wamid)
+		more, err := h.table.StatusesOf(ctx, wamid)
 		if err != nil {
-			return h.tableFailed(err, l)
+			return nil, err
 		}
 		receipts = append(receipts, more...)
 	}
-	return api.Success(describe(row, about, folded, receipts))
+	v := describe(row, about, folded, receipts)
+	return &v, nil
 }
 
 func (h *handler) noSuch(l *line) api.Response {

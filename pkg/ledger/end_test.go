@@ -176,6 +176,7 @@ func encodeRow(b []byte, row *Send) []byte {
 	if row.Cancelled != nil {
 		b = append(b, 'c')
 	}
+	b = encodeUnsettled(b, row.Unsettled)
 	for i, token := range tokens {
 		a, ok := row.Attempts[token]
 		if !ok {
@@ -201,8 +202,13 @@ func encodeWrite(b []byte, w Write) []byte {
 	if !w.Set.ValidUntil.IsZero() {
 		b = append(b, byte(w.Set.ValidUntil.Sub(start)/(tick/2)))
 	}
+	b = append(encodeUnsettled(b, w.Set.Unsettled), flags(w.Set.Settled))
 	if w.Put != nil {
 		b = encodeRow(b, w.Put)
 	}
 	return append(b, '.')
 }
+
+// encodeUnsettled writes no time down: it is never ahead of now but for a schedule, which has one
+// time.
+func encodeUnsettled(b []byte, from time.Time) []byte { return append(b, flags(!from.IsZero())) }

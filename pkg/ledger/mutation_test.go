@@ -76,6 +76,20 @@ func acknowledged(n Note) func(*world, int, Action) Action {
 	}
 }
 
+// indexed has the writes of a step keep a row in the index from a time on, or leave it as it is.
+func indexed(step Step, from time.Time) func(*world, int, Write) Write {
+	return func(_ *world, _ int, wr Write) Write {
+		if wr.Step != step {
+			return wr
+		}
+		if wr.Set.Unsettled, wr.Set.Settled = from, false; wr.Put != nil {
+			wr.Put = wr.Put.clone()
+			wr.Put.Unsettled = from
+		}
+		return wr
+	}
+}
+
 // ended shows a message to wait for that has ended.
 func ended(*Send) *Send { return (&world{ended: true}).other() }
 
@@ -89,6 +103,12 @@ func mutations() []mutation {
 		return wr
 	}
 	return []mutation{
+		{name: "queue0 does not put it into the index", scenario: "queued, record twice", breaks: "queued message is not in the index", write: indexed(Queue0, time.Time{})},
+		{name: "queue0 puts it there at once, before its time", scenario: "scheduled, record twice", breaks: "scheduled message is not in the index", write: indexed(Queue0, start)},
+		{name: "outcomes put nothing into the index", scenario: "two callers", breaks: "unknown message is not in the index", write: indexed(Settle, time.Time{})},
+		{name: "releases put no record into the index", scenario: "a record twice", breaks: "queued message is not in the index", write: indexed(Settle, time.Time{})},
+		{name: "outcomes stay in the index", scenario: "queued, record twice", breaks: "accepted is still in the index", write: indexed(Settle, time.Time{})},
+		{name: "cancellations stay in the index", scenario: "queued, two cancellers", breaks: "cancelled is still in the index", write: indexed(CancelSeen, time.Time{})},
 		{name: "claim0 without row absent", scenario: "two callers", breaks: "2 messages left", drop: RowAbsent, step: Claim0},
 		{name: "queue0 without row absent", scenario: "caller, queued, record", breaks: "messages left", drop: RowAbsent, step: Queue0},
 		{name: "claim1 without v = 0", scenario: "queued, record twice", breaks: "2 messages left", drop: VersionIs, step: Claim1},

@@ -36,6 +36,7 @@ func (s *search) visit(w *world) {
 		}
 	}()
 	w.checkReceipts()
+	w.checkUnsettled()
 	if w.broken != "" && w.mut != nil && !strings.Contains(w.broken, w.mut.breaks) {
 		w.broken = ""
 	}

@@ -91,6 +91,7 @@ type Send struct {
 	Cancelled   *Cancellation      // nil: it is not
 	Gate        map[string]string  // of the queue: what is to be looked at before each attempt
 	ClaimedAt   time.Time          // first claim: the time in the timeline keys; zero: not in the timeline yet
+	Unsettled   time.Time          // from when on it is in the index of its client's unsettled sends; zero: it is not in it
 	ExpiresAt   time.Time          // deletion by TTL; zero: never
 }
 

@@ -146,7 +146,7 @@ func (v *Visit) gated(now time.Time) Action {
 	if v.image == nil {
 		v.write = v.req.end0(now, why)
 	} else {
-		v.write = v.req.endN(now, v.image, why)
+		v.write = unsettled(now, v.image, v.req.endN(now, v.image, why))
 	}
 	return Action{Do: DoWrite, Write: v.write}
 }
@@ -160,8 +160,8 @@ func (v *Visit) claim(now time.Time, w Write) Action {
 }
 
 func (v *Visit) issue(now time.Time, w Write) Action {
-	v.phase, v.write, v.clock = phaseClaim, w, now
-	return Action{Do: DoWrite, Write: w}
+	v.phase, v.write, v.clock = phaseClaim, unsettled(now, v.image, w), now
+	return Action{Do: DoWrite, Write: v.write}
 }
 
 // Wrote reports what became of a DoWrite.
@@ -205,7 +205,11 @@ func (v *Visit) lost() Action {
 		return v.failed(TableFailed, NoteTableFailed)
 	}
 	v.phase = phaseVoid
-	return Action{Do: DoWrite, Write: v.req.outcome(VoidOwn, Outcome{State: Released, Reason: ReasonTableFailed, At: v.clock})}
+	w := v.req.outcome(VoidOwn, Outcome{State: Released, Reason: ReasonTableFailed, At: v.clock})
+	if v.write.Step != Claim1 { // its row is in the index, and stays there
+		w = unsettled(v.clock, v.over(), w)
+	}
+	return Action{Do: DoWrite, Write: w}
 }
 
 func (v *Visit) landed(now time.Time, image *Send) Action {
@@ -222,14 +226,13 @@ func (v *Visit) landed(now time.Time, image *Send) Action {
 	case Claim1:
 		return v.post(now, image)
 	default:
-		// The conditions of claim0 and claimN leave only one image to land on.
-		next, err := Apply(v.image, Write{Step: v.write.Step, ID: v.write.ID, Put: v.write.Put, Set: v.write.Set})
-		if err != nil {
-			panic(err)
-		}
-		return v.post(now, next)
+		return v.post(now, v.over())
 	}
 }
+
+// over returns the image that a claim makes: the conditions of claim0 and claimN leave only one to
+// land on.
+func (v *Visit) over() *Send { return made(v.image, v.write) }
 
 // enqueue leaves what is near to the queue: a record that arrives early is returned to it.
 func (v *Visit) enqueue(now time.Time) Action {
@@ -435,7 +438,7 @@ func (v *Visit) Posted(now time.Time, o Outcome, retryAfter time.Duration) Actio
 func (v *Visit) settle(o Outcome) Action {
 	o.Instead = v.image.Attempts[v.req.Token].Instead
 	v.phase, v.own = phaseSettle, &o
-	w := v.req.outcome(Settle, o)
+	w := unsettled(o.At, v.image, v.req.outcome(Settle, o))
 	// What is decided next rests on the attempts with this one's outcome among them.
 	if next, err := Apply(v.image, w); err == nil {
 		v.image = next

@@ -134,7 +134,11 @@ func (w *world) request(source Source, token string, began int) *Request {
 		Source: source, ID: modelID, Token: token, RespondBy: ends, ProcessEnds: ends, Keyed: true,
 		Fingerprint: "same", OnUnknown: w.sc.choice, ValidFor: validity, Sent: start,
 	}
-	if source == Cancel || source == RecordByID {
+	if source == RecordByID {
+		return r
+	}
+	r.Client = "crm"
+	if source == Cancel {
 		return r
 	}
 	if w.sc.sendAt > 0 {
@@ -513,6 +517,25 @@ func (w *world) checkReceipts() {
 	}
 	if w.known() && w.sc.choice != Resend && len(f.Wamids) != 1 {
 		w.breaks("a message has the ids %q", f.Wamids)
+	}
+}
+
+// checkUnsettled: the index has what waits, under its time, and each unknown send of which somebody
+// wrote that; and it loses what is known to have left or ended.
+func (w *world) checkUnsettled() {
+	if w.row == nil || w.row.Client == "" {
+		return
+	}
+	from, now := w.row.Unsettled, at(w.now)
+	switch state := Fold(now, w.row, w.statuses()).State; {
+	case state == Scheduled && !from.After(now):
+		w.breaks("a scheduled message is not in the index")
+	case state == Queued && (from.IsZero() || from.After(now)):
+		w.breaks("a queued message is not in the index")
+	case state == Unknown && w.row.has(Unknown) && (from.IsZero() || from.After(now)):
+		w.breaks("an unknown message is not in the index")
+	case (state == Cancelled || w.row.has(Accepted) || state == Rejected) && !from.IsZero() && !w.excused:
+		w.breaks("a message that is %s is still in the index", state)
 	}
 }
 

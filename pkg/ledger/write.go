@@ -128,6 +128,11 @@ type Update struct {
 	Gate       map[string]string
 	After      string
 	Cancelled  *Cancellation
+	// Unsettled, with the row's Client, puts the row into the index of unsettled sends; Settled removes
+	// it from there.
+	Unsettled time.Time
+	Client    string
+	Settled   bool
 	// ClaimedAt puts the row into the timeline: its keys are set, at this time.
 	ClaimedAt time.Time
 	// Renew sets ExpiresAt, or removes it where ExpiresAt is zero (kept for ever).
@@ -188,6 +193,9 @@ func Apply(row *Send, w Write) (*Send, error) {
 	}
 	if set.Cancelled != nil {
 		next.Cancelled = set.Cancelled
+	}
+	if !set.Unsettled.IsZero() || set.Settled {
+		next.Unsettled = set.Unsettled
 	}
 	if !set.ClaimedAt.IsZero() {
 		next.ClaimedAt = set.ClaimedAt

@@ -211,6 +211,13 @@ func (e *expression) update(id string, u ledger.Update, about About) string {
 	if u.Cancelled != nil {
 		assign("cancelled", cancelledValue(u.Cancelled))
 	}
+	switch {
+	case u.Settled:
+		remove = append(remove, e.path("unsettled_client"), e.path("unsettled_from"))
+	case !u.Unsettled.IsZero() && indexed(u.Client):
+		assign("unsettled_client", str(u.Client))
+		assign("unsettled_from", str(timelineKey(u.Unsettled, id)))
+	}
 	if !u.ClaimedAt.IsZero() {
 		assign("timeline_sk", str(timelineKey(u.ClaimedAt, id)))
 		assign("timestamp", num(u.ClaimedAt.Unix()))
@@ -232,6 +239,14 @@ func indexed(id string) bool { return id != "" && len(id) <= maxIndexed }
 
 func timelineKey(at time.Time, id string) string {
 	return at.UTC().Format(timelineTime) + "#" + id
+}
+
+// timelineAt is the time in a key; zero without one.
+func timelineAt(key types.AttributeValue) (at time.Time) {
+	if day, _, ok := strings.Cut(text(key), "#"); ok {
+		at, _ = time.Parse(timelineTime, day)
+	}
+	return at
 }
 
 // sendItem builds a send's row. The WhatsApp id is in sent_wamid alone: as wamid it would be in the
@@ -295,6 +310,9 @@ func sendItem(s *ledger.Send, about About) item {
 	}
 	if !s.ClaimedAt.IsZero() {
 		it["timeline_sk"], it["timestamp"] = str(timelineKey(s.ClaimedAt, s.ID)), num(s.ClaimedAt.Unix())
+	}
+	if !s.Unsettled.IsZero() && indexed(s.Client) {
+		it["unsettled_client"], it["unsettled_from"] = str(s.Client), str(timelineKey(s.Unsettled, s.ID))
 	}
 	if !s.ExpiresAt.IsZero() {
 		it["expires_at"] = num(s.ExpiresAt.Unix())
@@ -381,9 +399,7 @@ func readSend(it item) *ledger.Send {
 	if c := members(it["cancelled"]); c != nil {
 		s.Cancelled = &ledger.Cancellation{By: text(c["by"]), At: millis(c["at"])}
 	}
-	if at, _, ok := strings.Cut(text(it["timeline_sk"]), "#"); ok {
-		s.ClaimedAt, _ = time.Parse(timelineTime, at)
-	}
+	s.ClaimedAt, s.Unsettled = timelineAt(it["timeline_sk"]), timelineAt(it["unsettled_from"])
 	if n := integer(it["expires_at"]); n != 0 {
 		s.ExpiresAt = time.Unix(n, 0).UTC()
 	}

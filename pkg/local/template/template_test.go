@@ -65,7 +65,7 @@ func TestTheLaptopRunsTheProjectsTemplate(t *testing.T) {
 		t.Fatalf("tables: %d, %v", len(tables), err)
 	}
 	table := tables[0]
-	if table.BillingMode != "PAY_PER_REQUEST" || len(table.KeySchema) != 2 || len(table.GlobalSecondaryIndexes) != 2 ||
+	if table.BillingMode != "PAY_PER_REQUEST" || len(table.KeySchema) != 2 || len(table.GlobalSecondaryIndexes) != 3 ||
 		table.StreamSpecification == nil || table.StreamSpecification.StreamViewType != "NEW_IMAGE" {
 		t.Errorf("table is %+v", table)
 	}

@@ -14,7 +14,8 @@ const (
 	MessageWrites = 2   // table and timeline
 	ClaimWrites   = 2   // the row, and the timeline
 	OutcomeWrites = 2   // the row, and the index sent_wamid
-	QueueWrites   = 1   // the row of a send that waits in the queue
+	QueueWrites   = 2   // the row of a send that waits in the queue, and the index unsettled
+	LeaveWrites   = 1   // more for its outcome, which removes it from that index
 	AliasWrites   = 2   // another name of a person, once a day and process: an item under each name
 	ConsentWrites = 1   // what a message or preference says about marketing, besides its own item
 	OpenReads     = 0.5 // read units of a look at the 24-hour window that is open: one eventually consistent Query
@@ -94,11 +95,11 @@ func Kinds() []Kind {
 		{"sends from SQS, one a batch", 0, invocations(sendSeconds), (ClaimWrites + OutcomeWrites) * writeUnit, queueRequests * queueRequest, out, log},
 		{
 			"sends over HTTP that wait in the queue", httpAPI, invocations(webhookSeconds) + invocations(sendSeconds),
-			(QueueWrites + ClaimWrites + OutcomeWrites) * writeUnit, queueRequests * queueRequest, out, 2 * log,
+			(QueueWrites + ClaimWrites + OutcomeWrites + LeaveWrites) * writeUnit, queueRequests * queueRequest, out, 2 * log,
 		},
 		{
 			"sends over HTTP that are scheduled", httpAPI, invocations(webhookSeconds) + invocations(sendSeconds),
-			(QueueWrites + ClaimWrites + OutcomeWrites) * writeUnit, schedule + queueRequests*queueRequest, out, 2 * log,
+			(QueueWrites + ClaimWrites + OutcomeWrites + LeaveWrites) * writeUnit, schedule + queueRequests*queueRequest, out, 2 * log,
 		},
 		{"refused requests", httpAPI, invocations(0.002), 0, 0, 0, log},
 	}

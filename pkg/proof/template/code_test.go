@@ -33,7 +33,7 @@ func TestTheScanFindsWhatTheCodeUses(t *testing.T) {
 			t.Errorf("%s: metrics are %s", function, joined(c.metrics))
 		}
 	}
-	if indexes := s.functions["SendFunction"].indexes; !indexes[""] || !indexes["sent_wamid"] || !indexes["timeline"] || len(indexes) != 3 {
+	if indexes := s.functions["SendFunction"].indexes; !indexes[""] || !indexes["sent_wamid"] || !indexes["timeline"] || !indexes["unsettled"] || len(indexes) != 4 {
 		t.Errorf("SendFunction queries %q", joined(indexes))
 	}
 	if !s.logKeys["reason"] || s.logKeys["wamid"] {
