@@ -5,7 +5,7 @@
 export GOWORK = off
 export GOFLAGS = -buildvcs=false
 unexport GOOS GOARCH GO111MODULE
-.PHONY: help run listen test test-short try lint lint-template fuzz bench lanes oracles trigger build sam-test sam-local soak check campaign cancel consent erase export upgrade redrive replay restore delete clean
+.PHONY: help run listen test test-short try lint lint-template fuzz bench lanes oracles trigger build sam-test sam-local soak check campaign sends cancel consent erase export upgrade redrive replay restore delete clean
 
 PORT ?= 8080
 # Folder of a laptop stack's environment file and logs; a second stack needs its own.
@@ -242,6 +242,9 @@ smoke: needs-go ## try a stack as its users do: webhook, sends, queue, bus and p
 
 campaign: needs-go ## show, pause, resume or cancel a campaign (STACK=name or local NAME=campaign DO=show|pause|resume|cancel QUEUE=name YES=1)
 	@$(call ops,campaign $(DO) -name "$(NAME)" -queue "$(QUEUE)" $(if $(filter 1 yes true,$(YES)),-yes))
+
+sends: needs-go ## list the messages that are unknown, queued or scheduled (STACK=name or local IS=unknown|queued|scheduled CLIENT=name)
+	@$(call ops,sends $(if $(IS),-is "$(IS)") -client "$(CLIENT)")
 
 consent: needs-go ## show what a person says about marketing messages, or set it (STACK=name or local CONTACT=15550100001 SET=stop|resume WHY=... WHO=... YES=1)
 	@$(call ops,consent -contact "$(CONTACT)" -set "$(SET)" -who "$(WHO)" -why "$(WHY)" $(if $(filter 1 yes true,$(YES)),-yes))

@@ -197,7 +197,7 @@ func TestPagesOfAListSurviveWhatHappensMeanwhile(t *testing.T) {
 		t.Errorf("the second page is %q, want %q", second, want[4:])
 	}
 	if third, next := w.list(clientKey, map[string]string{"state": "queued", "after": next}); len(third) != 0 || next != "" {
-		t.Errorf("the third page is %q, and another one %q", third, next)
+		t.Errorf("the third page is %q, and the next %q", third, next)
 	}
 }
 
@@ -260,4 +260,48 @@ func TestAListIsAskedForInOneWay(t *testing.T) {
 	}
 	w.database.Set(deny("Query"))
 	responds(t, "the table is away", w.find(clientKey, "", map[string]string{"state": "queued"}), 503, "SVC_002")
+}
+
+// checkLists compares the lists with the look-ups of a storm's messages.
+func (p *processes) checkLists(t *testing.T, ids []string) {
+	t.Helper()
+	listed := map[string]string{}
+	for _, state := range []string{"unknown", "queued", "scheduled"} {
+		for next := "start"; next != ""; {
+			query := "?state=" + state
+			if next != "start" {
+				query += "&after=" + next
+			}
+			var r struct {
+				Data struct {
+					Messages []seen
+					Next     string
+				}
+			}
+			if a := p.call(http.MethodGet, "/v1/wa/message"+query, ""); a.status != 200 || json.Unmarshal([]byte(a.body), &r) != nil {
+				t.Fatalf("%s: %d %s", query, a.status, a.body)
+			}
+			for _, m := range r.Data.Messages {
+				listed[m.ID] = state
+			}
+			next = r.Data.Next
+		}
+	}
+	died, found := 0, len(listed)
+	for n, id := range ids {
+		state, _ := p.state(id)
+		switch is := listed[id]; {
+		case is != "" && is != state:
+			t.Errorf("message %d is listed as %s, and is %s", n, is, state)
+		case is == "" && state == "unknown" && !scheduled(n) && !timed(n) && strings.Contains(p.call(http.MethodGet, "/v1/wa/message/"+id, "").body, `"reason":"process_ended"`):
+			died++
+		case is == "" && (state == "unknown" || state == "queued" || state == "scheduled"):
+			t.Errorf("message %d is %s, and is not listed", n, state)
+		}
+		delete(listed, id)
+	}
+	if len(listed) > 0 {
+		t.Errorf("these are listed, and nobody sent them: %v", listed)
+	}
+	t.Logf("%d are listed, %d processes died with a message that waited nowhere", found, died)
 }

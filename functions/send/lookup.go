@@ -110,21 +110,11 @@ func (h *handler) lookUp(ctx context.Context, client string, by lookup, l *line)
 
 // view reads what a client sees of a message; nil where there is none, or it is another client's.
 func (h *handler) view(ctx context.Context, client, id string) (*view, error) {
-	now := h.now()
-	row, about, statuses, err := h.table.LookUp(ctx, id)
-	if err != nil || row == nil || row.Client != client {
+	f, err := h.table.Find(ctx, h.now(), id, func(s *ledger.Send) bool { return s.Client == client })
+	if err != nil || f == nil {
 		return nil, err
 	}
-	folded := ledger.Fold(now, row, statuses)
-	receipts := folded.Receipts
-	for _, wamid := range folded.Wamids {
-		more, err := h.table.StatusesOf(ctx, wamid)
-		if err != nil {
-			return nil, err
-		}
-		receipts = append(receipts, more...)
-	}
-	v := describe(row, about, folded, receipts)
+	v := describe(f)
 	return &v, nil
 }
 
@@ -138,7 +128,8 @@ func (h *handler) tableFailed(err error, l *line) api.Response {
 	return api.Fail(api.TableUnavailable, "", nil)
 }
 
-func describe(row *ledger.Send, about table.About, f ledger.Folded, receipts []ledger.Status) view {
+func describe(f *table.Found) view {
+	row, about, receipts := f.Row, f.About, f.Statuses
 	v := view{
 		ID: row.ID, State: ledger.Word(f.State), Explanation: explanations[f.State], Type: about.Type, Sender: row.Sender, Campaign: about.Campaign, IsFake: row.IsFake,
 		Attempts: len(row.Attempts), Statuses: []viewState{}, SentAt: timeOf(row.ClaimedAt), ValidUntil: timeOf(row.ValidUntil),

@@ -47,6 +47,9 @@ type later struct {
 // scheduled: every eighth message is scheduled over HTTP.
 func scheduled(n int) bool { return n%8 == 6 }
 
+// timed: of those by the queue these have a time that is near.
+func timed(n int) bool { return n%2 == 1 && (withdrawn(n) || n%8 == 3) }
+
 // withdrawn: half of the scheduled ones, and an eighth of all, by the queue, are cancelled.
 func withdrawn(n int) bool { return n%16 == 14 || n%8 == 5 }
 
@@ -172,7 +175,7 @@ func TestAStormOfKillsAndFaultsDoublesNothingAndLosesNothing(t *testing.T) {
 		if n%2 == 1 {
 			ids[n] = ledger.ID("sqs", key(n))
 			more := ""
-			if withdrawn(n) || n%8 == 3 {
+			if timed(n) {
 				more = `,"sendAt":"` + time.Now().Add(2*time.Second).Format(time.RFC3339) + `"`
 			}
 			p.enqueue(fmt.Sprintf(`{%s,"idempotencyKey":%q,"reader":"default"%s}`, stormy(n), key(n), more))
@@ -285,6 +288,7 @@ func (p *processes) audit(t *testing.T, ids []string, kills int, later *later) {
 	if !p.stack.Queues.Idle("OutboundDeadLetters") {
 		t.Errorf("in the dead-letter queue: %+v", p.stack.Queues.Depth("OutboundDeadLetters"))
 	}
+	p.checkLists(t, ids)
 	t.Logf("of those with a fallback left %v", kinds)
 	t.Logf("%d sends, %d kills: %d left once and are accepted, %d did not leave and are held as unknown, %d did not leave and are cancelled; %d were scheduled, %d of them too late",
 		len(ids), kills, settled, held, gone, len(ids)/8, len(later.refused))

@@ -53,6 +53,38 @@ func (t *Table) LookUp(ctx context.Context, id string) (row *ledger.Send, about 
 	return row, about, statuses, err
 }
 
+// Found is all that the table knows of a send.
+type Found struct {
+	Row   *ledger.Send
+	About About
+	ledger.Folded
+	// Statuses are those that count, and those under WhatsApp's id, of messages whose caller used
+	// biz_opaque_callback_data.
+	Statuses []ledger.Status
+}
+
+// Find looks a send up by its id; nil if there is none, or it is not one that may be seen. now is the
+// time before the call.
+func (t *Table) Find(ctx context.Context, now time.Time, id string, maySee func(*ledger.Send) bool) (*Found, error) {
+	row, about, statuses, err := t.LookUp(ctx, id)
+	if err != nil || row == nil || !maySee(row) {
+		return nil, err
+	}
+	f := &Found{Row: row, About: about, Folded: ledger.Fold(now, row, statuses)}
+	f.Statuses = f.Receipts
+	for _, wamid := range f.Wamids {
+		more, err := t.StatusesOf(ctx, wamid)
+		if err != nil {
+			return nil, err
+		}
+		f.Statuses = append(f.Statuses, more...)
+	}
+	return f, nil
+}
+
+// Any may be seen.
+func Any(*ledger.Send) bool { return true }
+
 // readStatus reads a status row. Its attempt and its errors are in the payload only; a status whose
 // payload is split into parts belongs to no attempt.
 func readStatus(it item) ledger.Status {

@@ -81,16 +81,10 @@ type campaign struct {
 	queue string // to pause or resume; empty: that of campaigns
 }
 
-// readUnit is what one unit of strongly consistent reading covers (Amazon DynamoDB: "Read
-// consistency").
-const readUnit = 4 << 10
-
 // ids reads the whole table for the ids of the campaign's messages that want accepts. Nothing is in
 // an index for it, because every message would pay for that.
 func (c *campaign) ids(ctx context.Context, db *table.Table, want func(*ledger.Send) bool) (ids []string, err error) {
-	if items, bytes, err := db.Size(ctx); err == nil { // it is only to say so
-		_, _ = fmt.Fprintf(c.messages, "This reads the whole table %s: about %d items, %d read units.\n", db.Name(), items, (bytes+readUnit-1)/readUnit)
-	}
+	c.saysCost(ctx, db)
 	err = c.scan(ctx, db, table.Selection{
 		Where: "campaign = :name", Values: map[string]string{":name": c.name},
 		Attributes: "pk, kind, attempts, cancelled, valid_until, not_before",
@@ -130,30 +124,16 @@ func (c *campaign) show(ctx context.Context, t *target) error {
 	return nil
 }
 
-// add counts a message as a look-up shows it. Its statuses are under WhatsApp's id where its caller
-// used biz_opaque_callback_data.
+// add counts a message as a look-up shows it.
 func (f *found) add(ctx context.Context, db *table.Table, id string) error {
 	ctx, cancel := context.WithTimeout(ctx, lookUpLimit)
 	defer cancel()
-	now := time.Now()
-	row, _, statuses, err := db.LookUp(ctx, id)
-	if err != nil || row == nil { // it expired meanwhile
+	folded, err := db.Find(ctx, time.Now(), id, table.Any)
+	if err != nil || folded == nil { // it expired meanwhile
 		return err
 	}
-	folded := ledger.Fold(now, row, statuses)
-	receipts := folded.Receipts
-	for _, wamid := range folded.Wamids {
-		if len(folded.Receipts) > 0 {
-			break
-		}
-		more, err := db.StatusesOf(ctx, wamid)
-		if err != nil {
-			return err
-		}
-		receipts = append(receipts, more...)
-	}
 	var reported []whatsapp.Event
-	for _, r := range receipts {
+	for _, r := range folded.Statuses {
 		reported = append(reported, whatsapp.Event{Status: r.Status})
 	}
 	f.mu.Lock()

@@ -111,6 +111,19 @@ func (p *program) erase(ctx context.Context, contact string, others bool) error 
 	return nil
 }
 
+// readUnit is what one unit of strongly consistent reading covers (Amazon DynamoDB: "Read
+// consistency").
+const readUnit = 4 << 10
+
+// saysCost says what reading the whole table costs, and returns about how many items that are.
+func (p *program) saysCost(ctx context.Context, db *table.Table) (items int64) {
+	items, bytes, err := db.Size(ctx)
+	if err == nil { // it is only to say so
+		_, _ = fmt.Fprintf(p.messages, "This reads the whole table %s: about %d items, %d read units.\n", db.Name(), items, (bytes+readUnit-1)/readUnit)
+	}
+	return items
+}
+
 // scan reads the whole table, and shows how far it is.
 func (p *program) scan(ctx context.Context, db *table.Table, s table.Selection, each func(table.Item)) error {
 	total, _, err := db.Size(ctx)

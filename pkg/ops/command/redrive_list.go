@@ -112,23 +112,22 @@ func (r *redrive) failed(ctx context.Context, sends []string) (lines []string, e
 	for _, id := range sends {
 		shown.add(1)
 		reading, cancel := context.WithTimeout(ctx, lookUpLimit)
-		row, about, statuses, err := r.items.LookUp(reading, id)
+		f, err := r.items.Find(reading, now, id, table.Any)
 		cancel()
 		if err != nil {
 			return nil, fmt.Errorf("the table %s cannot be read: %w", r.table.Name(), why(err))
 		}
-		if row == nil {
+		if f == nil {
 			continue // it expired meanwhile
 		}
-		f := ledger.Fold(now, row, statuses)
 		if f.State != ledger.Rejected && f.State != ledger.Expired && f.State != ledger.Unknown {
 			continue
 		}
 		when := "never tried"
-		if !row.ClaimedAt.IsZero() {
-			when = row.ClaimedAt.Format(time.RFC3339)
+		if !f.Row.ClaimedAt.IsZero() {
+			when = f.Row.ClaimedAt.Format(time.RFC3339)
 		}
-		lines = append(lines, fmt.Sprintf("  %s  %-8s  %s  %s%s\n", id, f.State, when, word(about.Type), reason(row, f)))
+		lines = append(lines, fmt.Sprintf("  %s  %-8s  %s  %s%s\n", id, f.State, when, word(f.About.Type), reason(f.Row, f.Folded)))
 	}
 	return lines, nil
 }
