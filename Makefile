@@ -5,7 +5,7 @@
 export GOWORK = off
 export GOFLAGS = -buildvcs=false
 unexport GOOS GOARCH GO111MODULE
-.PHONY: help run listen test test-short try lint lint-template fuzz bench lanes oracles trigger build sam-test sam-local soak check campaign sends cancel consent erase export upgrade redrive replay restore delete clean
+.PHONY: help run listen test test-short try lint lint-template fuzz bench lanes oracles trigger build sam-test sam-local soak check campaign sends cancel console consent erase export upgrade redrive replay restore delete clean
 
 PORT ?= 8080
 # Folder of a laptop stack's environment file and logs; a second stack needs its own.
@@ -228,6 +228,7 @@ UNTIL =
 NUMBER =
 RATE = 50
 WITH_TABLE =
+WRITE =
 SET =
 WHO =
 WHY =
@@ -248,6 +249,9 @@ sends: needs-go ## list the messages that are unknown, queued or scheduled (STAC
 
 consent: needs-go ## show what a person says about marketing messages, or set it (STACK=name or local CONTACT=15550100001 SET=stop|resume WHY=... WHO=... YES=1)
 	@$(call ops,consent -contact "$(CONTACT)" -set "$(SET)" -who "$(WHO)" -why "$(WHY)" $(if $(filter 1 yes true,$(YES)),-yes))
+
+console: needs-go ## look into a deployed stack in the browser (STACK=name WRITE=1 PORT=8090)
+	@$(call ops,console $(if $(filter 1 yes true,$(WRITE)),-write) $(if $(filter command line,$(origin PORT)),-port "$(PORT)"))
 
 cancel: needs-go ## withdraw a message that was not sent yet (STACK=name or local ID=msg_...)
 	@$(call ops,cancel -id "$(ID)")

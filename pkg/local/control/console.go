@@ -44,16 +44,11 @@ func (r *Recorder) listen(ctx context.Context, bus *simeventbridge.Server) {
 		events, next, _ := bus.Next(ctx, seen) // those that were missed are too many to be shown
 		seen = next
 		for _, e := range events {
-			r.Feed.Add(line(e))
+			at, err := time.Parse(time.RFC3339, e.Time)
+			if err != nil {
+				at = time.Now()
+			}
+			r.Feed.Add(console.NewEvent(at, e.DetailType, e.Detail))
 		}
 	}
-}
-
-func line(e simeventbridge.Event) console.Line {
-	l := console.Line{At: time.Now(), Kind: console.Came, What: e.DetailType, Event: &console.Event{DetailType: e.DetailType, Facts: map[string]string{}}}
-	if at, err := time.Parse(time.RFC3339, e.Time); err == nil {
-		l.At = at
-	}
-	l.Event.Facts = console.Facts(e.Detail)
-	return l
 }

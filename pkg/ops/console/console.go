@@ -45,9 +45,9 @@ type Operator interface {
 type Config struct {
 	Operator Operator
 	Feed     *Feed
-	// Follow adds to the feed what comes, until ctx ends or it fails. It runs while somebody looks;
-	// nil: the feed is filled by its owner.
-	Follow func(context.Context, *Feed) error
+	// Follow adds to the feed what comes, until ctx ends, and calls trouble with what keeps it from
+	// that. It runs while somebody looks; nil: the feed is filled by its owner.
+	Follow func(ctx context.Context, feed *Feed, trouble func(error)) error
 	// Series returns the values of metrics; see Metric.
 	Series func(ctx context.Context, wanted []Metric, since time.Time, minutes int) ([][]float64, error)
 	// Laptop is the running stack of make run; nil for a deployed one.
@@ -74,12 +74,13 @@ type Console struct {
 	seals    sealer
 	started  time.Time
 
-	mu       sync.Mutex
-	watchers int
-	leaving  *time.Timer
-	stop     context.CancelFunc
-	trouble  error // of Follow, the last
-	jobs     map[string]*job
+	mu        sync.Mutex
+	watchers  int
+	leaving   *time.Timer
+	stop      context.CancelFunc
+	trouble   error // of Follow
+	troubleAt time.Time
+	jobs      map[string]*job
 }
 
 // New returns a console.

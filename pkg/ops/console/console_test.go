@@ -1,57 +1,257 @@
 package console_test
 
 import (
-	"fmt"
-	"path/filepath"
+	"net/http"
+	"os"
 	"strings"
 	"testing"
 
+	"github.com/chromedp/chromedp/kb"
+
+	"connexease-functions/pkg/local/stack"
 	"connexease-functions/pkg/proof/browser"
 )
 
-// TestEachPageIsForEverybody looks at each page as different people do: in both themes, on a phone,
-// and with axe-core's rules. It leaves a picture of each for people to look at.
 func TestEachPageIsForEverybody(t *testing.T) {
 	l := newLaptop(t)
 	l.life()
 	tab := l.open("/")
 	tab.See("#lines", "WhatsApp Message Received")
-	paths := map[string]string{}
-	for _, path := range browser.Eval[[]string](tab, `[...document.querySelectorAll("nav a")].map((a) => a.getAttribute("href"))`) {
-		paths[strings.Trim(path, "/")] = path
+	paths := map[string]string{"missing": "/no/such/page"}
+	for name, path := range l.pages(tab) {
+		paths[name] = path
 	}
-	paths["event"] = browser.Eval[string](tab, `document.querySelector("#lines a").getAttribute("href")`)
-	paths["missing"] = "/no/such/page"
 	tab.Expect("404")
-	lookAt(t, tab, l.url, paths, "")
+	tab.Look(l.url, paths, screens)
 }
 
-// lookAt checks pages, and writes their pictures.
-func lookAt(t *testing.T, tab *browser.Tab, url string, paths map[string]string, suffix string) {
-	t.Helper()
-	for name, path := range paths {
+// pages returns the pages of the navigation, and of one event.
+func (l *laptop) pages(tab *browser.Tab) map[string]string {
+	l.t.Helper()
+	tab.Go(l.url + "/")
+	paths := map[string]string{}
+	for _, path := range browser.Eval[[]string](tab, `[...document.querySelectorAll("nav a")].map((a) => a.getAttribute("href"))`) {
+		name := strings.ReplaceAll(strings.Trim(path, "/"), "/", "-")
 		if name == "" {
 			name = "overview"
 		}
-		for _, theme := range []string{"light", "dark"} {
-			tab.Dark(theme == "dark")
-			tab.Size(1280, 900)
-			tab.Go(url + path)
-			for _, v := range tab.Axe() {
-				t.Errorf("%s, %s: %s", path, theme, v)
-			}
-			tab.Screenshot(filepath.Join(screens, fmt.Sprintf("%s%s-%s.png", name, suffix, theme)), true)
-			tab.Size(360, 740)
-			if n := tab.Overflow(); n > 0 {
-				t.Errorf("%s is %d pixels wider than a phone's window", path, n)
-			}
-			if theme == "light" {
-				tab.Screenshot(filepath.Join(screens, name+suffix+"-phone.png"), true)
+		paths[name] = path
+	}
+	tab.See("#lines", "WhatsApp Message Received")
+	paths["event"] = browser.Eval[string](tab, `[...document.querySelectorAll("#lines tr")].find((r) => r.innerText.includes("Where is my order")).querySelector("a").getAttribute("href")`)
+	return paths
+}
+
+// TestTextsOfPeopleDoNotRun has a person with a hostile name and text. A script that ran would open
+// a dialog, which fails the test.
+func TestTextsOfPeopleDoNotRun(t *testing.T) {
+	l := newLaptop(t)
+	tab := l.open("/") // it gets them live, too
+	l.deliver(`{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages","value":{"metadata":{"phone_number_id":"2"},` +
+		`"contacts":[{"wa_id":"15550100077","profile":{"name":` + quoted(hostile) + `}}],` +
+		`"messages":[{"from":"15550100077","id":` + quoted(`wamid.a"onfocus=alert(3) autofocus x="`) + `,"timestamp":"1764000000","type":"text","text":{"body":` + quoted(hostile) + `}}]}}]}]}`)
+	tab.See("#lines", "onerror=alert(1)")
+	paths := []string{"/", "/events", browser.Eval[string](tab, `document.querySelector("#lines a").getAttribute("href")`)}
+	for _, path := range paths {
+		tab.Go(l.url + path)
+		tab.See("main", "onerror=alert(1)")
+		if n := browser.Eval[int](tab, `document.querySelectorAll("main img, main script, main b:not(.legend b)").length`); n != 0 {
+			t.Errorf("%s has %d elements of a person's text", path, n)
+		}
+	}
+}
+
+func TestLinesComeLiveAndCanBeHeldBack(t *testing.T) {
+	l := newLaptop(t)
+	tab := l.open("/")
+	tab.See("#nothing", "Nothing came yet")
+	l.trigger("text", "&text=the+first")
+	tab.See("#lines", "the first")
+	tab.See("#lines", "POST /webhook")
+	tab.Click("#pause")
+	l.trigger("text", "&text=the+second")
+	tab.See("#pause", "new)")
+	if strings.Contains(tab.Text("#lines"), "the second") {
+		t.Error("a line came while the stream was held back")
+	}
+	tab.Click("#pause")
+	tab.See("#lines", "the second")
+	tab.See("#plots", "messages 2") // read again without a click
+}
+
+// TestWhatNeedsTheWholeTableSaysItsCostFirst counts by a click.
+func TestWhatNeedsTheWholeTableSaysItsCostFirst(t *testing.T) {
+	l := newLaptop(t)
+	l.life()
+	tab := l.open("/")
+	tab.See("#counts small", "reads the whole table: about")
+	tab.Submit("#counts button")
+	tab.See("#counts", "accepted")
+	tab.See("#counts", "bodies in quarantine")
+	tab.Go(l.url + "/events?type=image")
+	tab.See("#search small", "reads the whole table: about")
+	tab.Submit("#search button")
+	tab.See("#search", "All 1 for type=image")
+	tab.Submit("#search .events a")
+	tab.See("pre", `"mime_type"`)
+}
+
+func TestTheConsoleIsUsedByKeyboard(t *testing.T) {
+	l := newLaptop(t)
+	l.life()
+	tab := l.open("/")
+	tab.Key(kb.Tab + kb.Enter) // to the page, past the navigation
+	if at := browser.Eval[string](tab, `document.activeElement.id`); at != "main" {
+		t.Fatalf("the first link leads to %q", at)
+	}
+	tab.Go(l.url + "/")
+	for _, want := range []string{"Skip to the page", "Overview", "Events"} {
+		tab.Key(kb.Tab)
+		if at := browser.Eval[string](tab, `document.activeElement.innerText`); at != want {
+			t.Errorf("the focus is on %q, want %q", at, want)
+		}
+	}
+	tab.Key(kb.Enter)
+	tab.See("h1", "Events")
+	tab.Do(focus("input[name=type]"))
+	tab.Key("image" + kb.Enter)
+	tab.Until(`location.search.includes("type=image") && document.querySelectorAll(".events tbody tr").length === 1`)
+	tab.Do(focus(".events tbody a"))
+	tab.Key(kb.Enter)
+	tab.See("h1", "WhatsApp Message Received")
+	before := l.stack.Bus.Seen()
+	tab.Do(focus(`form[action="/events/replay"] button`))
+	tab.Key(kb.Enter)
+	tab.See(".notice", "on the bus again")
+	if n := l.stack.Bus.Seen() - before; n != 1 {
+		t.Errorf("%d events on the bus", n)
+	}
+}
+
+func TestTheThemeIsChosenAndKept(t *testing.T) {
+	l := newLaptop(t)
+	tab := l.open("/")
+	tab.Dark(true)
+	background := `getComputedStyle(document.body).backgroundColor`
+	dark := browser.Eval[string](tab, background)
+	tab.Click("#theme")
+	light := browser.Eval[string](tab, background)
+	tab.Go(l.url + "/events")
+	if kept := browser.Eval[string](tab, background); dark == light || kept != light {
+		t.Errorf("dark %s, chosen %s, on the next page %s", dark, light, kept)
+	}
+}
+
+// TestItReadsWithoutItsScript has a browser that runs none.
+func TestItReadsWithoutItsScript(t *testing.T) {
+	l := newLaptop(t)
+	l.life()
+	tab := browser.Open(t)
+	tab.WithoutScripts()
+	tab.Go(l.url + "/")
+	tab.See("#lines", "Where is my order?")
+	tab.Go(l.url + "/events?contact=15550100042")
+	tab.See(".events", "Where is my order?")
+	tab.Submit(".events tbody a")
+	tab.See("pre", "Where is my order?")
+	if browser.Eval[bool](tab, `[...document.querySelectorAll(".copy, #theme")].some((e) => e.offsetParent)`) {
+		t.Error("a button is shown that does nothing without the script")
+	}
+}
+
+func TestOnlyItsOwnPagesChangeSomething(t *testing.T) {
+	l := newLaptop(t)
+	for name, headers := range map[string]map[string]string{
+		"another host":    {"Host": "evil.example"},
+		"another origin":  {"Origin": "https://evil.example"},
+		"a frame":         {"Origin": "null"},
+		"another port":    {"Sec-Fetch-Site": "same-site"},
+		"another site":    {"Sec-Fetch-Site": "cross-site"},
+		"no token":        {},
+		"a foreign token": {"csrf": strings.Repeat("0", 32)},
+	} {
+		form := "csrf=" + headers["csrf"]
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, l.url+"/count", strings.NewReader(form))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Accept", "text/html")
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		for header, value := range headers {
+			r.Header.Set(header, value)
+		}
+		if headers["Host"] != "" {
+			r.Host = headers["Host"]
+		}
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != http.StatusForbidden {
+			t.Errorf("%s: %d", name, response.StatusCode)
+		}
+	}
+	tab := l.open("/")
+	if text := tab.Text("#counts"); strings.Contains(text, "Counted") {
+		t.Errorf("something was counted: %s", text)
+	}
+}
+
+// TestNoPageHasASecret looks for the values of all secrets, after each was used.
+func TestNoPageHasASecret(t *testing.T) {
+	l := newLaptop(t)
+	l.life()
+	tab := l.open("/")
+	for name, path := range l.pages(tab) {
+		_, text := l.do(http.MethodGet, l.url+path, "", map[string]string{"Accept": "text/html", "Cookie": l.cookie(tab)})
+		if !strings.Contains(text, "</html>") {
+			t.Fatalf("%s: %s", name, text)
+		}
+		for _, secret := range []string{stack.WebhookSecret, stack.GatewayKeySecret} {
+			if value, _ := l.stack.Secrets.Current(secret); strings.Contains(text, value) {
+				t.Errorf("%s shows %s", name, secret)
 			}
 		}
-		tab.Size(1920, 1000)
-		if n := tab.Overflow(); n > 0 {
-			t.Errorf("%s is %d pixels wider than a wide window", path, n)
+		if strings.Contains(text, l.stack.ClientKey()) {
+			t.Errorf("%s shows a client's key", name)
+		}
+	}
+}
+
+func TestEveryResponseKeepsItsContentToItself(t *testing.T) {
+	l := newLaptop(t)
+	for _, path := range []string{"/", "/events", "/console/console.js", "/console/console.css", "/no/such/page"} {
+		r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, l.url+path, nil)
+		r.Header.Set("Accept", "text/html")
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		h := response.Header
+		policy := h.Get("Content-Security-Policy")
+		if !strings.HasPrefix(policy, "default-src 'none';") || strings.Contains(policy, "unsafe") || strings.Contains(policy, "*") || strings.Contains(policy, "http") {
+			t.Errorf("%s: the policy is %q", path, policy)
+		}
+		for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin", "Cache-Control": "no-store", "Cross-Origin-Resource-Policy": "same-origin"} {
+			if h.Get(name) != want {
+				t.Errorf("%s: %s is %q", path, name, h.Get(name))
+			}
+		}
+		for _, c := range response.Cookies() {
+			if !c.HttpOnly || c.SameSite != http.SameSiteStrictMode {
+				t.Errorf("%s: the cookie is %s", path, c)
+			}
+		}
+	}
+	for _, name := range []string{"console.js", "console.css", "icon.svg"} {
+		text, err := os.ReadFile("static/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rest := strings.ReplaceAll(string(text), "http://www.w3.org/2000/svg", ""); strings.Contains(rest, "://") {
+			t.Errorf("%s names another site", name)
 		}
 	}
 }

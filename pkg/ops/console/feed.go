@@ -50,8 +50,13 @@ type Event struct {
 	Facts      map[string]string
 }
 
-// Facts returns the members of an event's detail, which is flat.
-func Facts(detail []byte) map[string]string {
+// NewEvent returns the line of an event.
+func NewEvent(at time.Time, detailType string, detail []byte) Line {
+	return Line{At: at, Kind: Came, What: detailType, Event: &Event{DetailType: detailType, Facts: factsOfDetail(detail)}}
+}
+
+// factsOfDetail returns the members of an event's detail, which is flat.
+func factsOfDetail(detail []byte) map[string]string {
 	var members map[string]any
 	_ = json.Unmarshal(detail, &members) // of what is not an object there are none
 	facts := map[string]string{}
@@ -147,11 +152,14 @@ func (c *Console) watch() (leave func()) {
 		var ctx context.Context
 		ctx, c.stop = context.WithCancel(context.Background())
 		go func() {
-			err := c.Follow(ctx, c.Feed)
+			err := c.Follow(ctx, c.Feed, c.met)
+			if err != nil && ctx.Err() == nil {
+				c.met(err)
+			}
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			if c.trouble = nil; ctx.Err() == nil {
-				c.trouble, c.stop = err, nil
+			if ctx.Err() == nil { // the next page tries again
+				c.stop = nil
 			}
 		}()
 	}
@@ -162,6 +170,23 @@ func (c *Console) watch() (leave func()) {
 			c.leaving = time.AfterFunc(linger, c.Close)
 		}
 	}
+}
+
+// met remembers what keeps the feed from being filled.
+func (c *Console) met(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.trouble, c.troubleAt = err, time.Now()
+}
+
+// recently returns what kept the feed from being filled in the last minute; nil if nothing did.
+func (c *Console) recently() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.troubleAt) > time.Minute {
+		return nil
+	}
+	return c.trouble
 }
 
 // Close ends the following of the stack where nobody watches any more.

@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/chromedp/chromedp"
 
 	"connexease-functions/pkg/local/control"
 	"connexease-functions/pkg/local/sim/httpapi"
@@ -25,7 +28,19 @@ const root = "../../.."
 // screens is where pictures of all pages are, for people to look at.
 var screens = filepath.Join(root, ".local", "screens")
 
-func TestMain(m *testing.M) { os.Exit(harness.Run(m, nil)) }
+// built is the folder of the functions' binaries, which are linked once.
+var built string
+
+func TestMain(m *testing.M) {
+	var err error
+	if built, err = os.MkdirTemp("", "console-"); err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	code := harness.Run(m, nil)
+	_ = os.RemoveAll(built)
+	os.Exit(code)
+}
 
 // laptop is a running stack with its control address, as make run has them.
 type laptop struct {
@@ -41,7 +56,7 @@ func newLaptop(t *testing.T) *laptop {
 	recorded := control.NewRecorder(&harness.Logs)
 	state := t.TempDir()
 	l.stack = harness.StartStack(t, stack.Options{
-		DynamoDB: harness.Backends.DynamoDBURL, State: state, Logs: recorded, Overrides: control.Parameters(), MaxProcesses: 2,
+		DynamoDB: harness.Backends.DynamoDBURL, State: built, Logs: recorded, Overrides: control.Parameters(), MaxProcesses: 2,
 		Observe:           func(x httpapi.Exchange) { recorded.Exchange(x, x.RouteKey, "") },
 		ObserveBatch:      func(b stack.Batch) { recorded.Batch(b, "") },
 		ObserveInvocation: func(i simlambda.Invocation) { recorded.Invocation(i, "") },
@@ -141,4 +156,19 @@ func (l *laptop) life() {
 	}
 	l.send("order-async", hello, map[string]string{"Prefer": "respond-async"})
 	l.send("order-bad", `{"messaging_product":"whatsapp"}`, nil)
+}
+
+func quoted(text string) string {
+	b, _ := json.Marshal(text) // a string always marshals
+	return string(b)
+}
+
+// cookie returns the session of a tab, as a request's header.
+func (l *laptop) cookie(tab *browser.Tab) string {
+	l.t.Helper()
+	return tab.Cookies()
+}
+
+func focus(selector string) chromedp.Action[chromedp.Void] {
+	return chromedp.Focus(chromedp.CSS(selector))
 }

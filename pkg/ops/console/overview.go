@@ -92,9 +92,7 @@ func showOverview(v *visit) (any, error) {
 	if v.Deployed() {
 		o.Live = "Events appear as the table's stream has them, within seconds, from when a page is open; single requests are in the functions' logs. " +
 			"Queues are read every 15 seconds, and plots are CloudWatch's, which are minutes late and cost $0.01 for 1,000 values."
-		v.mu.Lock()
-		o.Trouble = v.trouble
-		v.mu.Unlock()
+		o.Trouble = v.recently()
 	} else {
 		o.Rates = v.Laptop.Rates()
 	}

@@ -5,10 +5,12 @@ package browser
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -241,6 +243,22 @@ func (b *Tab) Dark(dark bool) {
 	}})
 }
 
+// WithoutScripts makes pages that are loaded from now on run no script. Eval and Until still work.
+func (b *Tab) WithoutScripts() {
+	b.t.Helper()
+	call(b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+}
+
+// Cookies returns the cookies of the page, as a request's header has them.
+func (b *Tab) Cookies() string {
+	b.t.Helper()
+	var all []string
+	for _, c := range call(b, network.GetCookies, network.GetCookiesParams{}).Cookies {
+		all = append(all, c.Name+"="+c.Value)
+	}
+	return strings.Join(all, "; ")
+}
+
 // Screenshot writes what the window shows, or the whole page, to a PNG.
 func (b *Tab) Screenshot(path string, whole bool) {
 	b.t.Helper()
@@ -262,4 +280,33 @@ func (b *Tab) Screenshot(path string, whole bool) {
 func (b *Tab) Overflow() int {
 	b.t.Helper()
 	return Eval[int](b, `document.documentElement.scrollWidth - document.documentElement.clientWidth`)
+}
+
+// Look looks at pages as different people do: in both themes, on a phone and on a wide screen, and
+// with axe-core's rules. It leaves pictures of each in a folder, for people to look at. Paths are by
+// the names of the pictures.
+func (b *Tab) Look(url string, paths map[string]string, folder string) {
+	b.t.Helper()
+	for _, name := range slices.Sorted(maps.Keys(paths)) {
+		for _, theme := range []string{"light", "dark"} {
+			b.Dark(theme == "dark")
+			b.Size(1280, 900)
+			b.Go(url + paths[name])
+			for _, v := range b.Axe() {
+				b.t.Errorf("%s, %s: %s", name, theme, v)
+			}
+			b.Screenshot(filepath.Join(folder, name+"-"+theme+".png"), true)
+			b.Size(360, 740)
+			if n := b.Overflow(); n > 0 {
+				b.t.Errorf("%s is %d pixels wider than a phone's window", name, n)
+			}
+			if theme == "light" {
+				b.Screenshot(filepath.Join(folder, name+"-phone.png"), true)
+			}
+		}
+		b.Size(1920, 1000)
+		if n := b.Overflow(); n > 0 {
+			b.t.Errorf("%s is %d pixels wider than a wide window", name, n)
+		}
+	}
 }

@@ -28,6 +28,8 @@ const (
 type Stream struct {
 	Client *dynamodbstreams.Client
 	Table  string
+	Newest bool          // begin with what comes from now on, instead of the oldest record
+	Idle   time.Duration // the pause after an empty read; 0: as a pipe's
 
 	arn    string
 	shards map[string]*shard
@@ -38,16 +40,16 @@ type shard struct {
 	parent   string
 	iterator *string // nil: must be requested
 	last     string  // sequence number of the last record that was moved; empty: none yet
+	newest   bool    // nothing before the first read is of interest
 	done     bool
 }
 
-// Run moves the stream's records through the pipe until ctx ends, starting with the oldest. After a
-// failure it resumes where it stopped. A shard waits for its parent, so records of one key stay in
-// order.
+// Run moves the stream's records through the pipe until ctx ends. After a failure it resumes where
+// it stopped. A shard waits for its parent, so records of one key stay in order.
 func (s *Stream) Run(ctx context.Context, p *Pipe) {
 	for round := 0; ctx.Err() == nil; round++ {
 		moved, err := s.round(ctx, p, round%rediscover == 0)
-		wait := idle
+		wait := cmp.Or(s.Idle, idle)
 		switch {
 		case err != nil && ctx.Err() == nil:
 			p.config.Trouble(fmt.Errorf("the stream of %s: %w", s.Table, err))
@@ -120,6 +122,7 @@ func (s *Stream) discover(ctx context.Context) error {
 		})
 		s.arn, s.shards = aws.ToString(newest.StreamArn), map[string]*shard{}
 	}
+	begin := s.Newest && len(s.shards) == 0
 	in := &dynamodbstreams.DescribeStreamInput{StreamArn: &s.arn}
 	for {
 		out, err := s.Client.DescribeStream(ctx, in)
@@ -129,7 +132,7 @@ func (s *Stream) discover(ctx context.Context) error {
 		for _, found := range out.StreamDescription.Shards {
 			id := aws.ToString(found.ShardId)
 			if s.shards[id] == nil {
-				s.shards[id] = &shard{parent: aws.ToString(found.ParentShardId)}
+				s.shards[id] = &shard{parent: aws.ToString(found.ParentShardId), newest: begin, done: begin && found.SequenceNumberRange.EndingSequenceNumber != nil}
 				s.order = append(s.order, id)
 			}
 		}
@@ -142,6 +145,9 @@ func (s *Stream) discover(ctx context.Context) error {
 func (s *Stream) read(ctx context.Context, p *Pipe, id string, one *shard) (n int, err error) {
 	if one.iterator == nil {
 		in := &dynamodbstreams.GetShardIteratorInput{StreamArn: &s.arn, ShardId: &id, ShardIteratorType: types.ShardIteratorTypeTrimHorizon}
+		if one.newest {
+			in.ShardIteratorType = types.ShardIteratorTypeLatest
+		}
 		if one.last != "" {
 			in.ShardIteratorType, in.SequenceNumber = types.ShardIteratorTypeAfterSequenceNumber, &one.last
 		}

@@ -1,0 +1,246 @@
+package command
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/smithy-go/encoding/cbor"
+
+	"connexease-functions/pkg/local/stack"
+	"connexease-functions/pkg/proof/await"
+	"connexease-functions/pkg/proof/browser"
+	"connexease-functions/pkg/proof/harness"
+	"connexease-functions/pkg/whatsapp"
+)
+
+// watched is a deployed stack, demo, with the laptop's backends, and its console.
+type watched struct {
+	t       *testing.T
+	table   string
+	address string // with the token
+	url     string // without it
+}
+
+func watch(t *testing.T, arguments ...string) *watched {
+	t.Helper()
+	w := &watched{t: t, table: newWorld(t).table}
+	back := harness.Backends
+	c := &cloud{
+		parameters: map[string]string{retentionID: "365"}, outputs: map[string]string{"EventBusName": back.Bus.Name(), "PutGatewayKey": "aws secretsmanager put-secret-value …"},
+		resources: map[string][2]string{
+			tableID: {w.table, "AWS::DynamoDB::Table"}, sendID: {"demo-Send", "AWS::Lambda::Function"}, webhookID: {"demo-Webhook", "AWS::Lambda::Function"},
+			stack.WebhookSecret: {stack.WebhookSecret, ""}, stack.GatewayKeySecret: {stack.GatewayKeySecret, ""}, stack.ClientKeysSecret: {stack.ClientKeysSecret, ""},
+		},
+	}
+	for _, name := range back.QueueNames {
+		c.resources[name] = [2]string{back.Queues.URL(name), "AWS::SQS::Queue"}
+	}
+	c.inTheCloud(t)
+	metrics := httptest.NewServer(http.HandlerFunc(getMetricData))
+	t.Cleanup(metrics.Close)
+	for name, at := range map[string]string{
+		"DYNAMODB": back.DynamoDBURL, "DYNAMODB_STREAMS": back.DynamoDBURL, "SQS": back.SQSURL, "SECRETS_MANAGER": back.SecretsURL,
+		"EVENTBRIDGE": back.BusURL, "LAMBDA": back.LambdaURL, "CLOUDWATCH": metrics.URL,
+	} {
+		t.Setenv("AWS_ENDPOINT_URL_"+name, at)
+	}
+	var out harness.Buffer
+	p := &program{terminal: newTerminal(strings.NewReader(""), &out, &out), watch: func(action string) { used.Store("console "+action, true) }}
+	ctx, end := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	go func() {
+		ended <- p.run(ctx, append([]string{"console", "-template", filepath.Join(root, "template.yaml"), "-stack", "demo", "-port", "0"}, arguments...))
+	}()
+	t.Cleanup(func() {
+		end()
+		if err := <-ended; err != nil {
+			t.Errorf("it ended with %v", err)
+		}
+	})
+	await.Until(t, "the address is printed", func() bool {
+		w.address = regexp.MustCompile(`http://\S+`).FindString(out.String())
+		return w.address != ""
+	})
+	w.url, _, _ = strings.Cut(w.address, "/?token=")
+	return w
+}
+
+// getMetricData responds as CloudWatch (Smithy: "RPC v2 CBOR"), with one message and 20 ms in each
+// minute.
+func getMetricData(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	decoded, err := cbor.Decode(body)
+	in, ok := decoded.(cbor.Map)
+	if err != nil || !ok || !strings.HasSuffix(r.URL.Path, "/operation/GetMetricData") {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	since := float64(in["StartTime"].(*cbor.Tag).Value.(cbor.Float64))
+	var results cbor.List
+	for _, q := range in["MetricDataQueries"].(cbor.List) {
+		stat := q.(cbor.Map)["MetricStat"].(cbor.Map)
+		value := map[bool]float64{true: 1, false: 20}[stat["Stat"].(cbor.String) == "Sum"]
+		var times, values cbor.List
+		for minute := range 12 {
+			times = append(times, &cbor.Tag{ID: 1, Value: cbor.Float64(since + float64(60*minute))})
+			values = append(values, cbor.Float64(value*float64(1+minute%4)))
+		}
+		results = append(results, cbor.Map{"Id": q.(cbor.Map)["Id"], "StatusCode": cbor.String("Complete"), "Timestamps": times, "Values": values})
+	}
+	w.Header().Set("Smithy-Protocol", "rpc-v2-cbor")
+	w.Header().Set("Content-Type", "application/cbor")
+	_, _ = w.Write(cbor.Encode(cbor.Map{"MetricDataResults": results}))
+}
+
+// said puts a message of a person into the table.
+func (w *watched) said(contact, text string) {
+	w.t.Helper()
+	id := harness.Name("wamid.")
+	put(w.t, w.table, whatsapp.Event{
+		Kind: whatsapp.KindMessage, Direction: whatsapp.In, Type: "text", Field: "messages", Contact: contact, WAMID: id, Text: text, Time: time.Now().UnixMilli(),
+		WABAID: "400000000000001", PhoneNumberID: "300000000000001", Payload: []byte(`{"from":"` + contact + `","id":"` + id + `","type":"text","text":{"body":"` + text + `"}}`),
+	})
+}
+
+func TestTheConsoleOfADeployedStackMasksAndOnlyReads(t *testing.T) {
+	w := watch(t)
+	tab := browser.Open(t)
+	tab.Go(w.address)
+	if at := browser.Eval[string](tab, "location.href"); at != w.url+"/" {
+		t.Errorf("the token stays in the address: %s", at)
+	}
+	if c := browser.Eval[string](tab, "document.cookie"); c != "" {
+		t.Errorf("a script can read %q", c)
+	}
+	tab.See("#plots", "messages 4")
+	tab.See("#secrets", "WebhookSecret")
+	tab.See("#waits", "OutboundQueue")
+	tab.Until(`performance.getEntriesByName(location.origin + "/console/live").length >= 0`)
+	follow(t, w, tab)
+	if text := tab.Text("#lines"); strings.Contains(text, "Where") || strings.Contains(text, "1555010") {
+		t.Errorf("it shows a person's data: %s", text)
+	}
+	tab.See("#lines", "••••• •• •• •••••?")
+	tab.Go(w.url + "/events?contact=15550100042")
+	tab.See(".events", "•••••••••42")
+	tab.Submit(".events tbody a")
+	tab.See("pre", `"type": "text"`)
+	if text := tab.Text("main"); strings.Contains(text, "Where") || strings.Contains(text, "15550100042") || strings.Contains(text, "Replay it") {
+		t.Errorf("it shows a person's data, or an action: %s", text)
+	}
+	at := browser.Eval[string](tab, "location.href")
+	paths := map[string]string{"deployed-overview": "/", "deployed-events": "/events?contact=15550100042", "deployed-event": strings.TrimPrefix(at, w.url)}
+	tab.Look(w.url, paths, filepath.Join(root, ".local", "screens"))
+	tab.Go(at)
+	tab.Submit(`form[action="/console/mask"] button`)
+	tab.See("pre", "Where is my order?")
+	before := harness.Backends.Bus.Seen()
+	tab.Expect("403")
+	replayByHand(tab)
+	tab.See(".failure", "This console only reads")
+	if harness.Backends.Bus.Seen() != before {
+		t.Error("an event was put on the bus")
+	}
+	tab.Go(w.url + "/")
+	tab.Submit("#counts button")
+	tab.See("#counts", "bodies in quarantine")
+}
+
+// follow puts messages until one is seen live: the console begins to read the stream once its page
+// is open.
+func follow(t *testing.T, w *watched, tab *browser.Tab) {
+	t.Helper()
+	await.Until(t, "a message is seen", func() bool {
+		w.said("15550100042", "Where is my order?")
+		time.Sleep(200 * time.Millisecond)
+		return strings.Contains(tab.Text("#lines"), "WhatsApp Message Received")
+	})
+}
+
+// replayByHand posts the form that a page that only reads does not have.
+func replayByHand(tab *browser.Tab) {
+	browser.Eval[bool](tab, `(() => {
+		const form = document.createElement("form");
+		form.method = "post"; form.action = "/events/replay";
+		const add = (name, value) => { const i = document.createElement("input"); i.name = name; i.value = value; form.append(i); };
+		add("csrf", document.querySelector("input[name=csrf]").value);
+		add("at", new URLSearchParams(location.search).get("at"));
+		add("stack", "demo");
+		document.body.append(form); form.submit(); return true; })()`)
+}
+
+func TestWritingToADeployedStackAsksForItsName(t *testing.T) {
+	w := watch(t, "-write")
+	w.said("15550100042", "Where is my order?")
+	tab := browser.Open(t)
+	tab.Go(w.address)
+	tab.Go(w.url + "/events?contact=15550100042")
+	tab.Submit(".events tbody a")
+	at, before := browser.Eval[string](tab, "location.href"), harness.Backends.Bus.Seen()
+	tab.Expect("403")
+	tab.Type("input[name=stack]", "prod")
+	tab.Submit(`form[action="/events/replay"] button`)
+	tab.See(".failure", "type the stack's name, demo")
+	if harness.Backends.Bus.Seen() != before {
+		t.Error("an event was put on the bus")
+	}
+	tab.Go(at)
+	tab.Type("input[name=stack]", "demo")
+	tab.Submit(`form[action="/events/replay"] button`)
+	tab.See(".notice", "It is on the bus again")
+	if n := harness.Backends.Bus.Seen() - before; n != 1 {
+		t.Errorf("%d events are on the bus", n)
+	}
+}
+
+func TestWithoutTheTokenThereIsNothing(t *testing.T) {
+	w := watch(t)
+	get := func(client *http.Client, path string) (int, string) {
+		t.Helper()
+		response, err := client.Get(w.url + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = response.Body.Close() }()
+		text, _ := bufio.NewReader(response.Body).ReadString(0)
+		return response.StatusCode, text
+	}
+	for _, path := range []string{"/", "/events", "/console/live", "/?token=", "/?token=wrong", "/events/item?at=x", "/nothing"} {
+		if status, text := get(http.DefaultClient, path); status != http.StatusForbidden || !strings.Contains(text, "Open that address") || strings.Contains(text, "demo</") {
+			t.Errorf("%s: %d %s", path, status, text)
+		}
+	}
+	jar, _ := cookiejar.New(nil)
+	client := &http.Client{Jar: jar}
+	if status, text := get(client, strings.TrimPrefix(w.address, w.url)); status != http.StatusOK || !strings.Contains(text, "Overview") {
+		t.Fatalf("with the token: %d %s", status, text)
+	}
+	if status, _ := get(client, "/events"); status != http.StatusOK {
+		t.Errorf("with the session: %d", status)
+	}
+	at, _ := url.Parse(w.url)
+	token := w.address[strings.LastIndex(w.address, "=")+1:]
+	for _, c := range jar.Cookies(at) {
+		if c.Value == token {
+			t.Error("the cookie is the token")
+		}
+	}
+}
+
+func TestTheLaptopsConsoleIsAtItsControlAddress(t *testing.T) {
+	w := newWorld(t)
+	w.variable("CONTROL_URL", "http://127.0.0.1:8081")
+	if out, err := w.ops("console"); err != nil || out != "The laptop's console: http://127.0.0.1:8081\n" {
+		t.Errorf("%v %s", err, out)
+	}
+}
