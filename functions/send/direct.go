@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	"connexease-functions/pkg/api"
+	"connexease-functions/pkg/conversation"
 	"connexease-functions/pkg/ledger"
 	"connexease-functions/pkg/order"
 )
@@ -33,7 +34,7 @@ func (h *handler) serveDirect(ctx context.Context, payload []byte) ([]byte, erro
 		result["messageId"], _ = json.Marshal(id)
 		result["replayed"], _ = json.Marshal(d.end.Response.Replayed)
 		if d.end.Response.Instead() {
-			result["sentInstead"], _ = json.Marshal(sentFallback)
+			result["sentInstead"], _ = json.Marshal(conversation.SentFallback)
 		}
 	}
 	return json.Marshal(result)

@@ -3,17 +3,13 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
-	"slices"
-	"strings"
 	"time"
 
 	"connexease-functions/pkg/api"
-	"connexease-functions/pkg/gateway"
+	"connexease-functions/pkg/conversation"
 	"connexease-functions/pkg/ledger"
 	"connexease-functions/pkg/order"
 	"connexease-functions/pkg/table"
-	"connexease-functions/pkg/whatsapp"
 )
 
 // lookup names a message: by its id, by WhatsApp's, by its key in a scope (the client's
@@ -22,55 +18,22 @@ type lookup struct{ id, wamid, record, key, scope string }
 
 // view is what a client sees of a message.
 type view struct {
-	ID          string      `json:"id"`
-	State       string      `json:"state"`            // see states
-	Status      string      `json:"status,omitempty"` // sent, delivered, read, played: the highest that was reported
-	Failed      bool        `json:"failed,omitempty"` // WhatsApp reported a failure
-	Explanation string      `json:"explanation"`
-	Wamid       string      `json:"wamid,omitempty"`
-	Type        string      `json:"type,omitempty"`
-	Sender      string      `json:"sender,omitempty"` // where several are named
-	Campaign    string      `json:"campaign,omitempty"`
-	IsFake      bool        `json:"is_fake,omitempty"`
-	SentInstead string      `json:"sent_instead,omitempty"` // fallback, where the newest attempt, or the one that was accepted, posted that
-	Window      string      `json:"window,omitempty"`       // open, closed or unknown, as the newest attempt saw it
-	LastInbound string      `json:"last_inbound,omitempty"` // the person's newest message then
-	Reason      string      `json:"reason,omitempty"`       // why it was not sent, or its outcome is unknown
-	SentAt      *time.Time  `json:"first_attempt_at,omitempty"`
-	ValidUntil  *time.Time  `json:"valid_until,omitempty"`
-	SendAt      *time.Time  `json:"send_at,omitempty"`
-	After       string      `json:"after,omitempty"` // id of the message that it waits for
-	CancelledAt *time.Time  `json:"cancelled_at,omitempty"`
-	CancelledBy string      `json:"cancelled_by,omitempty"` // a client, or operator
-	Answer      *viewAnswer `json:"answer,omitempty"`       // the Gateway's response, or what the message was refused with
-	Statuses    []viewState `json:"statuses"`
-	Attempts    int         `json:"attempts"`
-	// Failures are Meta's error codes, of statuses and refusals, in words.
-	Failures []whatsapp.Failure `json:"failures,omitempty"`
-}
-
-type viewAnswer struct {
-	HTTP int             `json:"http"`
-	Body json.RawMessage `json:"body,omitempty"`
-}
-
-type viewState struct {
-	Status string          `json:"status"`
-	At     *time.Time      `json:"at,omitempty"`
-	Errors json.RawMessage `json:"errors,omitempty"`
-}
-
-// explanations say what the states of a message mean.
-var explanations = map[ledger.State]string{
-	ledger.Queued:    "It waits in the queue and has not been sent.",
-	ledger.Scheduled: "Its time has not come. It can be cancelled.",
-	ledger.Cancelled: "It was cancelled before it was sent. It is not sent any more.",
-	ledger.InFlight:  "It is being sent.",
-	ledger.Accepted:  "The Gateway accepted it.",
-	ledger.Rejected:  "It was refused; answer says why.",
-	ledger.Expired:   "Its validity ended before it could be sent. It was not sent.",
-	ledger.Released:  "It definitely was not sent. Under an idempotency key the same request sends it.",
-	ledger.Unknown:   "Nobody can tell yet whether it was sent. A status of WhatsApp settles it; unless resend was chosen, it is not sent again.",
+	ID string `json:"id"`
+	conversation.Progress
+	Wamid       string     `json:"wamid,omitempty"`
+	Type        string     `json:"type,omitempty"`
+	Sender      string     `json:"sender,omitempty"` // where several are named
+	Campaign    string     `json:"campaign,omitempty"`
+	IsFake      bool       `json:"is_fake,omitempty"`
+	Window      string     `json:"window,omitempty"`       // open, closed or unknown, as the newest attempt saw it
+	LastInbound string     `json:"last_inbound,omitempty"` // the person's newest message then
+	SentAt      *time.Time `json:"first_attempt_at,omitempty"`
+	ValidUntil  *time.Time `json:"valid_until,omitempty"`
+	SendAt      *time.Time `json:"send_at,omitempty"`
+	After       string     `json:"after,omitempty"` // id of the message that it waits for
+	CancelledAt *time.Time `json:"cancelled_at,omitempty"`
+	CancelledBy string     `json:"cancelled_by,omitempty"` // a client, or operator
+	Attempts    int        `json:"attempts"`
 }
 
 // lookUp returns all that is known of a message. Another client's message is
@@ -129,10 +92,10 @@ func (h *handler) tableFailed(err error, l *line) api.Response {
 }
 
 func describe(f *table.Found) view {
-	row, about, receipts := f.Row, f.About, f.Statuses
+	row, about := f.Row, f.About
 	v := view{
-		ID: row.ID, State: ledger.Word(f.State), Explanation: explanations[f.State], Type: about.Type, Sender: row.Sender, Campaign: about.Campaign, IsFake: row.IsFake,
-		Attempts: len(row.Attempts), Statuses: []viewState{}, SentAt: timeOf(row.ClaimedAt), ValidUntil: timeOf(row.ValidUntil),
+		ID: row.ID, Progress: conversation.Of(f), Type: about.Type, Sender: row.Sender, Campaign: about.Campaign, IsFake: row.IsFake,
+		Attempts: len(row.Attempts), SentAt: timeOf(row.ClaimedAt), ValidUntil: timeOf(row.ValidUntil),
 		SendAt: timeOf(row.NotBefore), After: row.After,
 	}
 	if c := row.Cancelled; c != nil && f.State == ledger.Cancelled {
@@ -143,48 +106,6 @@ func describe(f *table.Found) view {
 	}
 	last := row.Attempts[row.Last()]
 	v.Window, v.LastInbound = last.Seen[seenWindow], last.Seen[seenLastInbound]
-	instead := last.Instead
-	if f.State == ledger.Accepted {
-		instead = f.Outcome.Instead
-	}
-	if instead != "" {
-		v.SentInstead = sentFallback
-	}
-	if o := f.Outcome; o != nil {
-		if o.HTTP != 0 {
-			v.Answer = &viewAnswer{HTTP: o.HTTP}
-			if json.Valid(o.Body) {
-				v.Answer.Body = o.Body
-			}
-		}
-		if f.State != ledger.Accepted {
-			v.Reason = string(o.Reason)
-			v.fail(gateway.MetaCodes(o.Body)...)
-			v.Explanation = strings.Join(append([]string{v.Explanation}, v.advice()...), " ")
-		}
-	}
-	if f.State == ledger.Unknown {
-		v.Reason = string(row.UnknownReason())
-	}
-	slices.SortStableFunc(receipts, func(a, b ledger.Status) int {
-		return cmp.Or(a.Time.Compare(b.Time), whatsapp.Rank(a.Status)-whatsapp.Rank(b.Status))
-	})
-	var reported []whatsapp.Event
-	for _, r := range receipts {
-		if r.Status == "" { // a part of a payload
-			continue
-		}
-		reported = append(reported, whatsapp.Event{Status: r.Status})
-		v.Statuses = append(v.Statuses, viewState{Status: r.Status, At: timeOf(r.Time), Errors: r.Errors})
-	}
-	if len(reported) > 0 {
-		folded := whatsapp.Fold(reported)
-		v.Status, v.Failed = folded.State, folded.Failed
-		v.Explanation = strings.Join(v.explain(folded, receipts), " ")
-	}
-	if f.State == ledger.Accepted && instead != "" {
-		v.Explanation += " The fallback left instead of the message: the person's 24-hour window was closed, or no message of theirs was stored."
-	}
 	return v
 }
 

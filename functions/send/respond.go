@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"connexease-functions/pkg/api"
+	"connexease-functions/pkg/conversation"
 	"connexease-functions/pkg/gateway"
 	"connexease-functions/pkg/ledger"
 	"connexease-functions/pkg/table"
@@ -73,7 +74,7 @@ func (h *handler) respond(d *delivery) api.Response {
 	}
 	r.Headers["message-id"] = d.request.ID
 	if d.end.Response.Instead() {
-		r.Headers["sent-instead"] = sentFallback
+		r.Headers["sent-instead"] = conversation.SentFallback
 	}
 	if d.end.Response.Replayed {
 		r.Headers["idempotent-replayed"] = "true"

@@ -17,9 +17,6 @@ const (
 	seenClosedAt    = "closed_at"
 )
 
-// sentFallback is how responses and look-up say that the fallback was posted instead of the message.
-const sentFallback = "fallback"
-
 // checkGate looks at the person's consent and the customer service window, as the caller asked for it:
 // in the order, or in the row of a record that names only that. An error says that the table cannot
 // be read.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"connexease-functions/pkg/conversation"
 	"connexease-functions/pkg/local/fixtures"
 	"connexease-functions/pkg/proof/cost"
 	"connexease-functions/pkg/proof/harness"
@@ -85,17 +86,20 @@ func TestAConversationHasAllNamesOfItsPerson(t *testing.T) {
 	w.stored(about("messages", `"messages":[{"from":"15550100001","group_id":"G1","id":"wamid.g","timestamp":"1764000001","type":"text","text":{"body":"g"}}]`), 1)
 	db := table.New(harness.Backends.DB, w.table, 0)
 	for _, name := range []string{"15550100001", "+1 (555) 010-0002", "US.77001"} {
-		items, err := db.Conversation(t.Context(), name)
-		var said []string
-		for _, it := range items {
-			said = append(said, it.Text("text"))
+		page, err := conversation.Read(t.Context(), db, time.Now(), conversation.Ask{Contact: name})
+		if err != nil {
+			t.Fatal(err)
 		}
-		if err != nil || !reflect.DeepEqual(said, []string{"a", "s", "b", "c"}) {
-			t.Errorf("%s: %q %v", name, said, err)
+		var said []string
+		for _, m := range page.Messages {
+			said = append(said, m.Text)
+		}
+		if !reflect.DeepEqual(said, []string{"a", "s", "b", "c"}) {
+			t.Errorf("%s: %q", name, said)
 		}
 	}
-	if items, err := db.Conversation(t.Context(), "G1"); err != nil || len(items) != 1 || items[0].Text("text") != "g" {
-		t.Errorf("the group: %v %v", items, err)
+	if page, err := conversation.Read(t.Context(), db, time.Now(), conversation.Ask{GroupID: "G1"}); err != nil || len(page.Messages) != 1 || page.Messages[0].Text != "g" {
+		t.Errorf("the group: %+v %v", page, err)
 	}
 }
 

@@ -107,6 +107,13 @@ func (t *Table) Names(ctx context.Context, known ...string) ([]string, error) {
 	return names, err
 }
 
+// Person returns what Names does, and what the person last said about marketing messages; nil without
+// that. It is eventually consistent.
+func (t *Table) Person(ctx context.Context, known ...string) ([]string, *Consent, error) {
+	names, said, err := t.person(ctx, known, false)
+	return names, Item(said).Consent(), err
+}
+
 // person returns a person's names, and the newest consent under any of them; nil without one.
 func (t *Table) person(ctx context.Context, known []string, consistent bool) (names []string, said item, err error) {
 	for _, name := range known {

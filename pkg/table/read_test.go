@@ -158,19 +158,19 @@ func compact(t *testing.T, name string) []byte {
 	return body
 }
 
-func TestAConversationIsInOrderAndUnderReturnsAnItemsNeighbours(t *testing.T) {
+func TestATimelineIsInOrderAndUnderReturnsAnItemsNeighbours(t *testing.T) {
 	db := newTable(t)
 	for _, name := range []string{"text-reply", "text", "echo", "status-read", "image"} {
 		put(t, db, time.Now(), compact(t, name))
 	}
-	said, err := db.Conversation(t.Context(), "15550100001")
+	said, err := db.Timeline(t.Context(), table.ContactTimeline("15550100001"), table.Position{}, false, 100)
 	if err != nil || len(said) < 3 {
 		t.Fatalf("%d items: %v", len(said), err)
 	}
 	if !slices.IsSortedFunc(said, func(a, b table.Item) int { return strings.Compare(a.Text("timeline_sk"), b.Text("timeline_sk")) }) {
 		t.Error("it is not in order")
 	}
-	if other, err := db.Conversation(t.Context(), "1"); err != nil || len(other) != 0 {
+	if other, err := db.Timeline(t.Context(), table.ContactTimeline("1"), table.Position{}, false, 100); err != nil || len(other) != 0 {
 		t.Errorf("a stranger's: %v %v", other, err)
 	}
 	for _, it := range said {

@@ -2,6 +2,7 @@ package table
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -60,12 +61,25 @@ func (t *Table) Window(ctx context.Context, phoneNumberID string, now time.Time,
 		return w, err
 	}
 	names, err := t.Names(ctx, append([]string{name}, others...)...)
+	if err != nil {
+		return w, err
+	}
+	return w, t.lookUnder(ctx, &w, phoneNumberID, now, slices.DeleteFunc(names, func(n string) bool { return n == name }))
+}
+
+// WindowUnder is Window where all of the person's names are known.
+func (t *Table) WindowUnder(ctx context.Context, phoneNumberID string, now time.Time, names []string) (Window, error) {
+	w := Window{State: WindowUnknown}
+	return w, t.lookUnder(ctx, &w, phoneNumberID, now, names)
+}
+
+func (t *Table) lookUnder(ctx context.Context, w *Window, phoneNumberID string, now time.Time, names []string) (err error) {
 	for _, n := range names {
-		if err == nil && n != name && w.State != WindowOpen {
-			err = t.look(ctx, &w, n, phoneNumberID, now)
+		if err == nil && w.State != WindowOpen {
+			err = t.look(ctx, w, n, phoneNumberID, now)
 		}
 	}
-	return w, err
+	return err
 }
 
 // look adds what the timeline of one name says, newest first, up to where nothing older matters.

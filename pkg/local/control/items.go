@@ -1,7 +1,6 @@
 package control
 
 import (
-	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -11,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"connexease-functions/pkg/conversation"
 	"connexease-functions/pkg/table"
 	"connexease-functions/pkg/whatsapp"
 )
@@ -89,57 +89,28 @@ func parseTime(text string) (int64, error) {
 
 func (c *Control) table() *table.Table { return table.New(c.stack.DB, c.stack.TableName, 0) }
 
-// conversation lists the messages exchanged with a person, under any of their names, or in a group.
+// conversation lists all that was said with a person, under any of their names, or in a group. state
+// is what WhatsApp reported of a message that went out.
 func (c *Control) conversation(w http.ResponseWriter, r *http.Request) {
 	contact := r.PathValue("contact")
-	stored, err := c.table().Conversation(r.Context(), contact)
-	if err != nil {
-		fail(w, http.StatusBadGateway, err)
-		return
-	}
-	found := []record{}
-	for _, it := range stored {
-		item := plain(it)
-		found = append(found, item)
-		if item.text("direction") != string(whatsapp.Out) {
-			continue
-		}
-		if err := c.state(r.Context(), item); err != nil {
+	ask := conversation.Ask{Contact: contact, Limit: conversation.Most}
+	found := []conversation.Message{}
+	for more := true; more; {
+		page, err := conversation.Read(r.Context(), c.table(), time.Now(), ask)
+		if err != nil {
 			fail(w, http.StatusBadGateway, err)
 			return
 		}
+		found = append(page.Messages, found...)
+		ask.Before, more = page.Before, page.Before != ""
+		if len(found) == 0 && ask.Contact != "" { // no person of this name
+			ask, more = conversation.Ask{GroupID: contact, Limit: conversation.Most}, true
+		}
+	}
+	for _, m := range found {
+		if m.Progress != nil {
+			m.State = m.Status
+		}
 	}
 	answer(w, http.StatusOK, map[string]any{"contact": contact, "items": found})
-}
-
-// state folds the statuses of a sent message into it. If the caller of the send set the opaque data
-// itself, they are stored under WhatsApp's id.
-func (c *Control) state(ctx context.Context, item record) error {
-	rows, err := c.table().Under(ctx, item.text("pk"))
-	if err != nil {
-		return err
-	}
-	for _, r := range rows {
-		if wamid := r.Text("sent_wamid"); wamid != "" {
-			more, err := c.table().Under(ctx, "wa#"+wamid)
-			if err != nil {
-				return err
-			}
-			rows = append(rows, more...)
-		}
-	}
-	var statuses []whatsapp.Event
-	for _, r := range rows {
-		if r.Text("kind") == string(whatsapp.KindStatus) {
-			statuses = append(statuses, whatsapp.Event{Status: r.Text("status"), ErrorCode: r.Text("error_code")})
-		}
-	}
-	folded := whatsapp.Fold(statuses)
-	if folded.State != "" {
-		item["state"] = folded.State
-	}
-	if folded.Failed {
-		item["failed"], item["error_codes"] = true, folded.ErrorCodes
-	}
-	return nil
 }

@@ -13,12 +13,14 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	streams "github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
 
+	"connexease-functions/pkg/conversation"
 	"connexease-functions/pkg/local/fixtures"
 	"connexease-functions/pkg/local/sim/pipes"
 	"connexease-functions/pkg/local/template"
@@ -230,13 +232,17 @@ func upgradedFacts(t *testing.T, w *world, after map[string]item) {
 		"US.3002":          {"wamid.old1", "wamid.old2", "wamid.old3", "wamid.old8", "wamid.old10", "wamid.old11", "wamid.old12", "msg_0000000000000000000000000000000a"},
 		"Y2FwaV9ncm91cDox": {"wamid.old4", "msg_0000000000000000000000000000000b"},
 	} {
-		conversation, err := db.Conversation(t.Context(), name)
+		ask := conversation.Ask{Contact: name, Limit: conversation.Most}
+		if !whatsapp.IsUserID(name) {
+			ask.Contact, ask.GroupID = "", name
+		}
+		page, err := conversation.Read(t.Context(), db, time.Now(), ask)
 		if err != nil {
 			t.Fatal(err)
 		}
 		ids := map[string]bool{}
-		for _, it := range conversation {
-			ids[it.Text("wamid")+it.Text("message_id")] = true
+		for _, m := range page.Messages {
+			ids[m.Wamid+m.ID] = true
 		}
 		for _, id := range want {
 			if !ids[id] {
