@@ -5,7 +5,7 @@
 export GOWORK = off
 export GOFLAGS = -buildvcs=false
 unexport GOOS GOARCH GO111MODULE
-.PHONY: help run listen test test-short try lint lint-template fuzz bench lanes oracles trigger build sam-test sam-local soak check campaign sends cancel console consent erase export upgrade redrive replay restore delete clean
+.PHONY: help run listen test test-short try lint lint-template fuzz bench lanes oracles trigger build sam-test sam-local soak check screens campaign sends cancel console consent erase export upgrade redrive replay restore delete clean
 
 PORT ?= 8080
 # Folder of a laptop stack's environment file and logs; a second stack needs its own.
@@ -276,6 +276,9 @@ restore: needs-go ## restore the table as of a time, merge what was sent since, 
 
 delete-stack: needs-go ## delete a deployed stack, what is named and confirmed only (STACK=name YES=1 WITH_TABLE=name)
 	@$(call ops,delete $(if $(WITH_TABLE),-with-table "$(WITH_TABLE)") $(GIVEN))
+
+screens: needs-go ## draw every page of the console into .local/screens, and README's pictures again
+	PICTURES="$(CURDIR)/.github" go test -count=1 -run 'TestDrawThePictures|TestEachPage' ./pkg/ops/console
 
 clean: ## remove what was built
 	rm -rf bin .local .aws-sam

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
@@ -26,6 +28,11 @@ type operator struct {
 	*program
 	target *target
 	table  *table.Table
+
+	reading sync.Mutex
+	wanted  []console.Metric // of CloudWatch, that were read last
+	since   time.Time
+	values  [][]float64
 }
 
 // Operate returns what the console of a running laptop stack reads and does. state is the folder
@@ -41,7 +48,7 @@ func (p *program) operate(ctx context.Context) (*operator, error) {
 		return nil, err
 	}
 	db, err := t.table()
-	return &operator{p, t, db}, err
+	return &operator{program: p, target: t, table: db}, err
 }
 
 // Name implements console.Operator.

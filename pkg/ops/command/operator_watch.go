@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -46,8 +47,27 @@ func (o *operator) follow(ctx context.Context, feed *console.Feed, trouble func(
 	return nil
 }
 
-// series reads metrics of CloudWatch, a minute each.
+// series returns what fetch does, at most once a minute: CloudWatch has nothing newer meanwhile, and
+// charges for each value.
 func (o *operator) series(ctx context.Context, wanted []console.Metric, since time.Time, minutes int) ([][]float64, error) {
+	o.reading.Lock()
+	defer o.reading.Unlock()
+	if !since.Equal(o.since) || !slices.Equal(wanted, o.wanted) {
+		read, err := o.fetch(ctx, wanted, since, minutes)
+		if err != nil {
+			return nil, err
+		}
+		o.values, o.since, o.wanted = read, since, wanted
+	}
+	all := make([][]float64, len(o.values))
+	for i := range all {
+		all[i] = slices.Clone(o.values[i])
+	}
+	return all, nil
+}
+
+// fetch reads metrics of CloudWatch, a minute each.
+func (o *operator) fetch(ctx context.Context, wanted []console.Metric, since time.Time, minutes int) ([][]float64, error) {
 	in := &cloudwatch.GetMetricDataInput{StartTime: &since, EndTime: aws.Time(since.Add(time.Duration(minutes) * time.Minute)), ScanBy: metrics.ScanByTimestampAscending}
 	all, of := make([][]float64, len(wanted)), map[string][]float64{}
 	for i, m := range wanted {

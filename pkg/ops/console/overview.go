@@ -91,7 +91,7 @@ func showOverview(v *visit) (any, error) {
 	o.Live = "Requests and events appear as they happen; queues and plots are read every 5 seconds."
 	if v.Deployed() {
 		o.Live = "Events appear as the table's stream has them, within seconds, from when a page is open; single requests are in the functions' logs. " +
-			"Queues are read every 15 seconds, and plots are CloudWatch's, which are minutes late and cost $0.01 for 1,000 values."
+			"Queues are read every 15 seconds; plots are CloudWatch's, which are minutes late. Together that costs less than a cent an hour."
 		o.Trouble = v.recently()
 	} else {
 		o.Rates = v.Laptop.Rates()
@@ -132,16 +132,23 @@ func (v *visit) scanCost() (words string, items int64, err error) {
 	if err != nil {
 		return "", 0, err
 	}
-	words = fmt.Sprintf("reads the whole table: about %s items, %.1f MB", number(items), float64(bytes)/1e6)
+	words = fmt.Sprintf("reads the whole table: about %s, %s", plural(int(items), "item"), size(bytes))
 	if v.Deployed() {
 		units := (bytes + readUnit - 1) / readUnit
 		price := fmt.Sprintf("about $%.2f", float64(units)*dollarsPerRead)
 		if float64(units)*dollarsPerRead < 0.01 {
 			price = "less than a cent"
 		}
-		words += fmt.Sprintf(", %s read units, %s", number(units), price)
+		words += fmt.Sprintf(", %s, %s", plural(int(units), "read unit"), price)
 	}
 	return words, items, nil
+}
+
+func size(bytes int64) string {
+	if bytes < 1e6 {
+		return number((bytes+999)/1000) + " kB"
+	}
+	return fmt.Sprintf("%.1f MB", float64(bytes)/1e6)
 }
 
 func count(v *visit) (string, error) {

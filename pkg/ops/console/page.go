@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/aws/smithy-go"
 )
 
 // page is one page. Its file adds it in init, and its template has its name.
@@ -165,8 +167,9 @@ type frame struct {
 }
 
 func (c *Console) render(w http.ResponseWriter, s *session, status int, name string, f frame) {
-	f.Stack, f.Deployed, f.Write, f.Now, f.Status = c.Operator.Name(), c.Deployed(), c.Write || !c.Deployed(), time.Now(), status
+	f.Deployed, f.Write, f.Now, f.Status = c.Deployed(), c.Write || !c.Deployed(), time.Now(), status
 	if s != nil {
+		f.Stack = c.Operator.Name()
 		f.Session, f.Masked, f.CSRF, f.Notice = true, s.isMasked(), s.csrf, s.said()
 		for _, p := range c.pages {
 			if p.place != 0 {
@@ -190,10 +193,20 @@ func (c *Console) fail(w http.ResponseWriter, s *session, status int, err error)
 	c.render(w, s, status, "failed", frame{Title: "It failed", Failure: sentence(err)})
 }
 
+// sentence says what is wrong, without the details that only AWS's support needs.
 func sentence(err error) string {
-	text := strings.TrimSuffix(err.Error(), ".")
+	text := err.Error()
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		text, _, _ = strings.Cut(text, "operation error ")
+		text += api.ErrorCode() + ": " + api.ErrorMessage()
+	}
+	text = strings.TrimRight(text, ". ")
 	if text == "" {
-		return "it failed without a reason."
+		return "It failed without a reason."
+	}
+	if strings.Contains(text, "AccessDenied") {
+		text += ". Your credentials lack a permission; ops console -help lists those that it needs"
 	}
 	return strings.ToUpper(text[:1]) + text[1:] + "."
 }

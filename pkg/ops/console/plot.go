@@ -15,13 +15,19 @@ type Metric struct {
 	Stat     string // Sum, p50 or p99, of each minute
 }
 
+const sum = "Sum"
+
+// late is how many minutes may pass until CloudWatch has a value: until then its absence says
+// nothing, and after that it is a sum of 0.
+const late = 3
+
 // minutes is how far plots look back.
 const minutes = 15
 
 // Size of a plot, in SVG's units.
 const (
-	plotWidth, plotHeight = 300, 90
-	plotTop, plotBottom   = 8, 82
+	plotLeft, plotRight = 3, 297
+	plotTop, plotBottom = 8, 82
 )
 
 // plotted says which metrics a plot shows, and under which names.
@@ -38,10 +44,10 @@ const (
 
 // The plots of the overview.
 var overviewPlots = []plotted{
-	{"Received", "a minute", []string{"messages", "statuses", "other"}, []Metric{{webhook, "Messages", "Sum"}, {webhook, "Statuses", "Sum"}, {webhook, "OtherEvents", "Sum"}}},
+	{"Received", "a minute", []string{"messages", "statuses", "other"}, []Metric{{webhook, "Messages", sum}, {webhook, "Statuses", sum}, {webhook, "OtherEvents", sum}}},
 	{"Webhook's latency", "ms", []string{"median", "p99"}, []Metric{{webhook, "Duration", "p50"}, {webhook, "Duration", "p99"}}},
 	{"Sends by outcome", "a minute", []string{"accepted", "queued", "not sent", "rejected", "unknown"}, []Metric{
-		{send, "Sent", "Sum"}, {send, "Queued", "Sum"}, {send, "NotSent", "Sum"}, {send, "Rejected", "Sum"}, {send, "OutcomeUnknown", "Sum"}}},
+		{send, "Sent", sum}, {send, "Queued", sum}, {send, "NotSent", sum}, {send, "Rejected", sum}, {send, "OutcomeUnknown", sum}}},
 }
 
 // plot is a small picture, with the same in words for those who do not see it.
@@ -55,8 +61,7 @@ type plot struct {
 
 type plotLine struct {
 	Name, Points string
-	Dots         [][2]string // of values without neighbours
-	Last, Total  float64
+	Value        float64 // the sum, or of a percentile the last
 	Class        int
 }
 
@@ -72,31 +77,32 @@ func draw(p plotted, values [][]float64, since time.Time) plot {
 	}
 	var words []string
 	for i, line := range values {
-		l := plotLine{Name: p.lines[i], Class: i + 1, Last: math.NaN()}
+		l := plotLine{Name: p.lines[i], Class: i + 1, Value: math.NaN()}
 		var path strings.Builder
 		for n, v := range line {
 			if math.IsNaN(v) {
 				continue
 			}
-			x := float64(n) * plotWidth / (minutes - 1)
-			y := plotBottom - v/max(drawn.Most, 1)*(plotBottom-plotTop)
+			x, y := plotLeft+float64(n)*(plotRight-plotLeft)/(minutes-1), plotBottom-v/max(drawn.Most, 1)*(plotBottom-plotTop)
 			before, after := n > 0 && !math.IsNaN(line[n-1]), n+1 < len(line) && !math.IsNaN(line[n+1])
-			if !before && !after {
-				l.Dots = append(l.Dots, [2]string{fmt.Sprintf("%.1f", x), fmt.Sprintf("%.1f", y)})
+			switch {
+			case before:
+				fmt.Fprintf(&path, "L%.1f %.1f", x, y)
+			case after:
+				fmt.Fprintf(&path, "M%.1f %.1f", x, y)
+			default: // a dash
+				fmt.Fprintf(&path, "M%.1f %.1fh%d", x-plotLeft, y, 2*plotLeft)
 			}
-			fmt.Fprintf(&path, "%s%.1f %.1f", map[bool]string{true: "L", false: "M"}[before], x, y)
-			l.Last = v
-			l.Total += v
+			if p.metrics[i].Stat == sum && !math.IsNaN(l.Value) {
+				v += l.Value
+			}
+			l.Value = v
 		}
 		l.Points = path.String()
 		drawn.Lines = append(drawn.Lines, l)
-		if math.IsNaN(l.Last) {
-			words = append(words, l.Name+" none")
-		} else {
-			words = append(words, fmt.Sprintf("%s last %s", l.Name, number(l.Last)))
-		}
+		words = append(words, l.Name+" "+number(l.Value))
 	}
-	drawn.Words = fmt.Sprintf("%s, %s, of the last %d minutes: %s; most %s", p.title, p.unit, minutes, strings.Join(words, ", "), number(drawn.Most))
+	drawn.Words = fmt.Sprintf("%s in the last %d minutes: %s; most %s %s", p.title, minutes, strings.Join(words, ", "), number(drawn.Most), p.unit)
 	return drawn
 }
 
@@ -110,6 +116,17 @@ func (v *visit) plots(all []plotted) ([]plot, error) {
 	values, err := v.Series(v.ctx, wanted, since, minutes)
 	if err != nil {
 		return nil, err
+	}
+	known := minutes
+	if v.Deployed() {
+		known -= late
+	}
+	for i, m := range wanted {
+		for n := range known {
+			if m.Stat == sum && math.IsNaN(values[i][n]) {
+				values[i][n] = 0
+			}
+		}
 	}
 	var drawn []plot
 	for _, p := range all {

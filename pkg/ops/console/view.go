@@ -59,7 +59,15 @@ func parse(mask func(string) string, masked bool) map[string]*template.Template 
 			return s
 		},
 		"pretty": func(b []byte) string { return pretty(b, masked) },
-		"clock":  clock, "stamp": stamp, "ago": ago, "num": number, "short": short, "join": strings.Join,
+		"minute": func(at time.Time) string { return at.UTC().Format("15:04") },
+		"epoch": func(text string) string {
+			n, err := strconv.ParseInt(text, 10, 64)
+			if err != nil {
+				return ""
+			}
+			return clock(time.Unix(n, 0))
+		},
+		"clock": clock, "stamp": stamp, "ago": ago, "num": number, "short": short, "join": strings.Join,
 		"fault": sentence, "words": func(s string) string { return strings.ReplaceAll(s, "_", " ") },
 	}
 	layout := template.Must(template.New("layout.html").Funcs(functions).ParseFS(files, "pages/layout.html"))

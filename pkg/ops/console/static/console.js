@@ -79,7 +79,8 @@
       const now = Date.now();
       const parts = [...document.querySelectorAll("[data-refresh]")].filter((part) => {
         if (!due.has(part.id)) due.set(part.id, now + 1000 * part.dataset.refresh);
-        return due.get(part.id) <= now && !part.contains(document.activeElement);
+        const read = part.contains(document.activeElement) || !getSelection().isCollapsed && part.contains(getSelection().anchorNode);
+        return due.get(part.id) <= now && !read;
       });
       if (parts.length === 0) return;
       busy = true;
