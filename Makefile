@@ -116,9 +116,10 @@ lint: needs-go lint-template ## gofmt, go vet for Linux and macOS, staticcheck, 
 	go run $(GOSEC) -quiet -exclude=$(LAPTOP_ONLY) ./pkg/local/... ./pkg/ops/... ./pkg/proof/...
 
 # $(call form,name,parameters) translates template.yaml, and lints what is left of it in a stack with
-# these parameters. W2001, W8001: a parameter or condition is unused in some forms.
+# these parameters. W2001, W8001: a parameter or condition is unused in some forms; W1030: the default
+# of a parameter is tried where the resource would not exist.
 form = AWS_DEFAULT_REGION=us-east-1 $(PACKS)/bin/python pkg/proof/template/testdata/translate.py template.yaml $(2) > $(PACKS)/$(1).json && \
-	echo "cfn-lint: the form $(1)" && $(PACKS)/bin/python $(PACKS)/bin/cfn-lint -t $(PACKS)/$(1).json -i W2001 W8001
+	echo "cfn-lint: the form $(1)" && $(PACKS)/bin/python $(PACKS)/bin/cfn-lint -t $(PACKS)/$(1).json -i W1030 W2001 W8001
 
 lint-template: needs-venv $(PACKS)/ready ## cfn-lint, checkov and SAM's translator on template.yaml
 	$(PACKS)/bin/python $(PACKS)/bin/cfn-lint -t template.yaml -r $(REGIONS)
@@ -127,8 +128,10 @@ lint-template: needs-venv $(PACKS)/ready ## cfn-lint, checkov and SAM's translat
 	@$(call form,default,EventsOut=yes) -r us-east-1
 	@$(call form,without-gradual,without=Gradual) -r us-east-1
 	@$(call form,gradual,GradualDeploys=Canary10Percent5Minutes) -r us-east-1
+	@$(call form,domain,DomainName=wa.example.com CertificateArn=arn:aws:acm:us-east-1:123456789012:certificate/0 HostedZoneId=Z0) -r us-east-1
+	@$(call form,domain-without-record,DomainName=wa.example.com CertificateArn=arn:aws:acm:us-east-1:123456789012:certificate/0 KeepDefaultEndpoint=yes) -r us-east-1
 	@$(call form,without-events,EventsOut=no) -r $(REGIONS_WITHOUT_PIPES)
-	@$(call form,everything-without-events,EventsOut=no GradualDeploys=AllAtOnce BulkLane=yes) -r $(REGIONS_WITHOUT_PIPES)
+	@$(call form,everything-without-events,EventsOut=no GradualDeploys=AllAtOnce BulkLane=yes DomainName=wa.example.com CertificateArn=arn:aws:acm:us-east-1:123456789012:certificate/0) -r $(REGIONS_WITHOUT_PIPES)
 	TRANSLATED_TEMPLATE="$(CURDIR)/$(PACKS)/translated.json" go test -count=1 -run TestWhatSAMMakes ./pkg/proof/template
 
 .PHONY: needs-venv

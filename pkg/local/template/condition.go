@@ -63,3 +63,23 @@ func (r *reading) holds(n *yaml.Node, depth int) bool {
 	}
 	return false
 }
+
+// Refused returns the template's Rules that refuse a stack with these parameters.
+func (t *Template) Refused(parameters map[string]string) (rules []string, err error) {
+	given := *t
+	given.overrides = parameters
+	r := given.read()
+	for id, n := range Each(Find(t.root, "Rules")) {
+		if c := Find(n, "RuleCondition"); c != nil && !r.holds(c, 0) {
+			continue
+		}
+		if all := Find(n, "Assertions"); all != nil {
+			for _, a := range all.Content {
+				if assert := Find(a, "Assert"); assert != nil && !r.holds(assert, 0) {
+					rules = append(rules, id)
+				}
+			}
+		}
+	}
+	return rules, r.err
+}

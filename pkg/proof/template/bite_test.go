@@ -161,6 +161,7 @@ const (
 	webhookVars = "Resources/WebhookFunction/Properties/Environment/Variables/"
 	sendVars    = "Resources/SendFunction/Properties/Environment/Variables/"
 	sendEvents  = "Resources/SendFunction/Properties/Events/"
+	apiServers  = "Resources/HttpApi/Properties/DefinitionBody/servers"
 	apiPaths    = "Resources/HttpApi/Properties/DefinitionBody/paths/"
 	pipe        = "Resources/EventPipe/Properties/"
 	pipeRole    = "Resources/PipeRole/Properties/Policies/0/PolicyDocument/Statement/"
@@ -360,6 +361,20 @@ var edits = []edit{
 	{"Resources/DeployRole/Properties/AssumeRolePolicyDocument/Statement/0/Condition", "", "gradual", "by this account's CodeDeploy alone"},
 	{"Parameters/GradualDeploys/Default", "AllAtOnce", "gradual", "GradualDeploys: Default"},
 	{"Resources/Release/Properties/LayerName", "release", "names", "has the fixed LayerName"},
+	// A domain, and parameters that need others.
+	{"Resources/ApiRecord/Condition", "HasDomain", "domain", "ApiRecord: Condition"},
+	{"Resources/ApiDomain/Condition", "", "domain", "ApiDomain: Condition"},
+	{"Resources/ApiMapping/Properties/Stage", "dev", "domain", "ApiMapping: Properties/Stage"},
+	{apiServers, "", "domain", "does not turn the default endpoint off"},
+	{apiServers + "/0", "HasDomain", "domain", "does not turn the default endpoint off"},
+	{"Outputs/SendUrl/Value", `!Sub "${HttpApi.ApiEndpoint}/v1/wa/message"`, "domain", "SendUrl is not an address of the domain"},
+	{"Outputs/WebhookUrl/Value/1", `!Sub "https://${DomainName}/hook"`, "routes", "which is not a route"},
+	{"Outputs/DomainTarget", "", "outputs", "there is no output DomainTarget"},
+	{"Rules/DomainNeedsCertificate", "", "rules", "DomainName without CertificateArn is accepted"},
+	{"Rules/RecordNeedsDomain/Assertions/0/Assert", `!Equals [!Ref DomainName, ""]`, "rules", "HostedZoneId with DomainName is refused"},
+	{"Rules/CertificateNeedsDomain/RuleCondition", "", "rules", "CertificateNeedsDomain refuses the defaults"},
+	{"Rules/Another", "{Assertions: []}", "rules", "Another is not tried"},
+	{"Rules/GradualDeploysNeedAlarms/Assertions/0/AssertDescription", "", "rules", "does not say why"},
 	// Overrides in samconfig.toml of parameters that do not exist.
 	{"Parameters/LogRetentionDays", "", "samconfig", "unknown parameter LogRetentionDays"},
 }

@@ -38,6 +38,8 @@ var checks = map[string]check{
 	"queues":     queuesAreKept,
 	"schedules":  schedules,
 	"gradual":    gradualDeploys,
+	"domain":     domainIsOptional,
+	"rules":      rulesRefuse,
 	"table":      tableIsKept,
 	"events":     eventsGoOut,
 	"api":        apiIsBounded,

@@ -96,9 +96,13 @@ func routes(p *proof) (faults []string) {
 		}
 	}
 	for id, n := range each(find(p.Root(), "Outputs")) {
-		if path, ok := strings.CutPrefix(ref(find(n, "Value")), "${HttpApi.ApiEndpoint}"); ok {
-			named(id, "POST "+path)
-		}
+		walk(find(n, "Value"), func(n *yaml.Node) {
+			for _, host := range []string{"${HttpApi.ApiEndpoint}", "https://${DomainName}"} {
+				if path, ok := strings.CutPrefix(n.Value, host); ok {
+					named(id, "POST "+path)
+				}
+			}
+		})
 	}
 	return faults
 }

@@ -181,7 +181,7 @@ func allows(n *yaml.Node, value string) string {
 // outputs: those that users and make smoke need exist, with a description, and commands name their
 // region.
 func outputs(p *proof) (faults []string) {
-	for _, name := range strings.Fields("NextSteps WebhookUrl ReadWebhookSecret PutGatewayKey SendUrl ReadClientKeys QueueUrl QueueArn SendFunctionArn EventBusName EventBusArn TableName") {
+	for _, name := range strings.Fields("NextSteps WebhookUrl ReadWebhookSecret PutGatewayKey SendUrl DomainTarget ReadClientKeys QueueUrl QueueArn SendFunctionArn EventBusName EventBusArn TableName") {
 		if find(p.Root(), "Outputs", name, "Value") == nil {
 			faults = append(faults, "there is no output "+name)
 		}

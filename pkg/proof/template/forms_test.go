@@ -88,3 +88,32 @@ func matches(pattern, arn string) bool {
 	fits, err := path.Match(strings.ReplaceAll(pattern, "/", ":"), strings.ReplaceAll(arn, "/", ":"))
 	return fits && err == nil
 }
+
+func TestWhatSAMMakesWithADomainNamesNoOtherHost(t *testing.T) {
+	for name, off := range map[string]any{"domain": true, "domain-without-record": nil, "default": nil} {
+		m := form(t, name)
+		servers, _ := dig(m.of("AWS::ApiGatewayV2::Api")["HttpApi"], "Body", "servers").([]any)
+		var got any
+		if len(servers) == 1 {
+			got = dig(servers[0], "x-amazon-apigateway-endpoint-configuration", "disableExecuteApiEndpoint")
+		}
+		if got != off {
+			t.Errorf("%s: the default endpoint is disabled: %v, want %v", name, got, off)
+		}
+		outputs := asText(m.Outputs)
+		if has := strings.Contains(outputs, "https://${DomainName}/webhook"); has != (name != "default") || has == strings.Contains(outputs, "HttpApi.ApiEndpoint") {
+			t.Errorf("%s: the outputs are %s", name, outputs)
+		}
+		for kind, n := range map[string]int{"AWS::ApiGatewayV2::DomainName": 1, "AWS::ApiGatewayV2::ApiMapping": 1, "AWS::Route53::RecordSet": 1} {
+			if name == "default" || name != "domain" && kind == "AWS::Route53::RecordSet" {
+				n = 0
+			}
+			if made := m.of(kind); len(made) != n {
+				t.Errorf("%s: %d resources of type %s, want %d", name, len(made), kind, n)
+			}
+		}
+		if first := asText(dig(m.Outputs["NextSteps"], "Value")); strings.Contains(first, "CNAME") != (name == "domain-without-record") {
+			t.Errorf("%s: the next steps are %s", name, first)
+		}
+	}
+}
