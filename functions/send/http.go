@@ -12,6 +12,7 @@ import (
 
 	"connexease-functions/pkg/api"
 	"connexease-functions/pkg/auth"
+	"connexease-functions/pkg/conversation"
 	"connexease-functions/pkg/ledger"
 	"connexease-functions/pkg/order"
 	"connexease-functions/pkg/secret"
@@ -23,6 +24,10 @@ const (
 	routeByID   = "GET /v1/wa/message/{id}"
 	routeLookUp = "GET /v1/wa/message"
 	routeCancel = "DELETE /v1/wa/message/{id}"
+
+	routeConversation = "GET /v1/wa/conversation/{contact}"
+	routeGroup        = "GET /v1/wa/conversation/group/{id}"
+	routeEvent        = "GET /v1/wa/event"
 )
 
 // serveHTTP serves a request of a client: read, check, deliver, respond.
@@ -62,6 +67,12 @@ func (h *handler) route(ctx context.Context, r api.Request, client auth.Result, 
 		return h.lookUp(ctx, client.Name, lookup{id: r.Path["id"]}, l)
 	case routeCancel:
 		return h.cancel(ctx, client.Name, r.Path["id"], l)
+	case routeConversation:
+		return h.converse(ctx, client, conversation.Ask{Contact: r.Path["contact"]}, r.Query, l)
+	case routeGroup:
+		return h.converse(ctx, client, conversation.Ask{GroupID: r.Path["id"]}, r.Query, l)
+	case routeEvent:
+		return h.event(ctx, client, r.Query["pk"], r.Query["sk"], l)
 	case routeLookUp:
 		if _, given := r.Query["state"]; given {
 			return h.list(ctx, client.Name, r.Query, l)

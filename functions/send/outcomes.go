@@ -114,6 +114,7 @@ var (
 	reasonClients       = telemetry.NewReason("clients_unavailable", secretUnavailable)
 	reasonClientsBroken = telemetry.NewReason("clients_invalid", secretUnavailable)
 	reasonQueue         = telemetry.NewReason("queue_unavailable", queueUnavailable)
+	reasonMayNotRead    = telemetry.NewReason("may_not_read")
 	reasonNoSuchMessage = telemetry.NewReason("no_such_message")
 	reasonRecordRefused = telemetry.NewReason("record_refused")
 	reasonPanic         = telemetry.NewReason("panic")

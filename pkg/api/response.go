@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -13,6 +14,8 @@ type Response struct {
 	Status  int               `json:"statusCode"`
 	Headers map[string]string `json:"headers"`
 	Body    string            `json:"body"`
+	// Base64: Body is, because a large one must not grow by the escapes of JSON.
+	Base64 bool `json:"isBase64Encoded,omitempty"`
 	// Failure names a failure for Step Functions; empty for a success.
 	Failure Failure `json:"-"`
 	// Code is the error code that Body has; empty for a success.
@@ -49,6 +52,7 @@ const (
 	WrongToken       Code = "AUTH_001" // #nosec G101 -- a code, not a token
 	NoToken          Code = "AUTH_002" // #nosec G101 -- a code, not a token
 	MalformedToken   Code = "AUTH_003" // #nosec G101 -- a code, not a token
+	MayNotRead       Code = "AUTH_006"
 	MalformedRequest Code = "REQ_001"
 	RequestTooLarge  Code = "REQ_002"
 	NoSuchMessage    Code = "REQ_003"
@@ -81,6 +85,7 @@ var failures = map[Code]struct {
 	WrongToken:       {http.StatusUnauthorized, InvalidMessage, "UNAUTHORIZED", "The bearer token is not accepted."},
 	NoToken:          {http.StatusUnauthorized, InvalidMessage, "UNAUTHORIZED", "The Authorization header is missing."},
 	MalformedToken:   {http.StatusUnauthorized, InvalidMessage, "UNAUTHORIZED", "The Authorization header is not of the form: Bearer <token>."},
+	MayNotRead:       {http.StatusForbidden, InvalidMessage, "FORBIDDEN", `This client may not read conversations. Its entry in the client keys needs "read": "all".`},
 	MalformedRequest: {http.StatusBadRequest, InvalidMessage, "BAD_REQUEST", "The request body cannot be decoded."},
 	RequestTooLarge:  {http.StatusRequestEntityTooLarge, InvalidMessage, "PAYLOAD_TOO_LARGE", "The request body is larger than 4 MiB."},
 	NoSuchMessage:    {http.StatusNotFound, InvalidMessage, "NOT_FOUND", "There is no such message."},
@@ -130,6 +135,18 @@ func Fail(code Code, description string, params map[string]any) Response {
 		a.Headers["retry-after"] = "5"
 	}
 	return a
+}
+
+// large is the length of a body from which it is sent as base64, which adds a third at most. A
+// response of Lambda has 6 MB (AWS Lambda: Quotas), escapes included.
+const large = 1 << 20
+
+// Packed returns a response that fits into that of Lambda, whatever a body of up to 4.5 MiB holds.
+func (r Response) Packed() Response {
+	if len(r.Body) > large {
+		r.Body, r.Base64 = base64.StdEncoding.EncodeToString([]byte(r.Body)), true
+	}
+	return r
 }
 
 func headers() map[string]string {

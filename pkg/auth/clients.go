@@ -52,11 +52,11 @@ func FirstKey(text, client string) string {
 	if members[client] == nil {
 		return ""
 	}
-	keys, _, err := readEntry(members[client])
-	if err != nil || len(keys) == 0 {
+	e, err := readEntry(members[client])
+	if err != nil || len(e.keys) == 0 {
 		return ""
 	}
-	first, _ := keys[0].(string)
+	first, _ := e.keys[0].(string)
 	return first
 }
 
@@ -71,11 +71,11 @@ func readClients(text string) ([]Credential, error) {
 		if !ValidClient(name) || len(repeated) > 0 {
 			return nil, fmt.Errorf("%w: a name is not valid, or appears twice", ErrClients)
 		}
-		list, sender, err := readEntry(value)
+		e, err := readEntry(value)
 		if err != nil {
 			return nil, err
 		}
-		for _, one := range list {
+		for _, one := range e.keys {
 			key, ok := one.(string)
 			if !ok || keys[key] || secret.CheckBare(key) != nil {
 				return nil, fmt.Errorf("%w: a key cannot be sent in a header, or appears twice", ErrClients)
@@ -85,50 +85,58 @@ func readClients(text string) ([]Credential, error) {
 			if err != nil {
 				return nil, fmt.Errorf("%w: a key is empty", ErrClients)
 			}
-			c.Sender = sender
+			c.Sender, c.ReadAll = e.sender, e.readAll
 			all = append(all, c)
 		}
 	}
 	return all, nil
 }
 
+// entry is what the secret has of a client.
+type entry struct {
+	keys    []any
+	sender  string // that it sends from; empty: any
+	readAll bool   // it may read every conversation
+}
+
 // readEntry reads a client's entry: a key, several, or an object of keys and choices: the sender
-// that the client sends from, and read (which conversations), which is checked, so that nothing
-// that is written today means something else once it is in use.
-func readEntry(entry json.RawMessage) (list []any, sender string, err error) {
-	members, repeated := api.Members(entry)
-	keys := entry
+// that the client sends from, and read, which conversations it may read: all, or own, none but what
+// the look-up shows of its own messages.
+func readEntry(value json.RawMessage) (e entry, err error) {
+	members, repeated := api.Members(value)
+	keys := value
 	if members != nil {
-		var read string
 		for name, value := range members {
 			var err error
 			switch name {
 			case "keys":
 			case "sender":
-				if err = json.Unmarshal(value, &sender); err == nil && !ValidClient(sender) {
+				if err = json.Unmarshal(value, &e.sender); err == nil && !ValidClient(e.sender) {
 					err = ErrClients
 				}
 			case "read":
-				if err = json.Unmarshal(value, &read); err == nil && read != "all" && read != "own" {
+				if e.readAll = api.IsText(value, "all"); !e.readAll && !api.IsText(value, "own") {
 					err = ErrClients
 				}
 			default:
 				err = ErrClients
 			}
 			if err != nil {
-				return nil, "", fmt.Errorf("%w: an entry has keys, sender and read alone", ErrClients)
+				return entry{}, fmt.Errorf("%w: an entry has keys, sender and read alone", ErrClients)
 			}
 		}
 		if keys = members["keys"]; len(repeated) > 0 || keys == nil {
-			return nil, "", fmt.Errorf("%w: an entry has no keys, or a member twice", ErrClients)
+			return entry{}, fmt.Errorf("%w: an entry has no keys, or a member twice", ErrClients)
 		}
 	}
-	var value any
-	if err := json.Unmarshal(keys, &value); err != nil {
-		return nil, "", ErrClients
+	var one any
+	if err := json.Unmarshal(keys, &one); err != nil {
+		return entry{}, ErrClients
 	}
-	if list, ok := value.([]any); ok {
-		return list, sender, nil
+	if list, ok := one.([]any); ok {
+		e.keys = list
+	} else {
+		e.keys = []any{one}
 	}
-	return []any{value}, sender, nil
+	return e, nil
 }

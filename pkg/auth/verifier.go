@@ -12,10 +12,11 @@ import (
 
 // Credential is one accepted token under the name that logs and items may show.
 type Credential struct {
-	Name   string
-	Sender string // that it sends from; empty: any
-	hash   [sha256.Size]byte
-	end    time.Time // zero: accepted without end
+	Name    string
+	Sender  string // that it sends from; empty: any
+	ReadAll bool   // it may read every conversation
+	hash    [sha256.Size]byte
+	end     time.Time // zero: accepted without end
 }
 
 // NewCredential returns a credential that is accepted until end, or without end
@@ -59,9 +60,10 @@ func NewVerifier(credentials *Credentials, now func() time.Time) *Verifier {
 
 // Result is an accepted request's.
 type Result struct {
-	Name   string        // of the credential
-	Sender string        // of the credential
-	Stale  time.Duration // for how long the credentials could not be refreshed; 0 = fresh
+	Name    string        // of the credential
+	Sender  string        // of the credential
+	ReadAll bool          // of the credential
+	Stale   time.Duration // for how long the credentials could not be refreshed; 0 = fresh
 }
 
 // Verify checks a header's value. It returns ErrMissing, ErrMalformed or ErrWrong
@@ -78,7 +80,7 @@ func (v *Verifier) Verify(ctx context.Context, header string) (Result, error) {
 		return Result{}, err
 	}
 	if c, ok := match(accepted, hash, v.now()); ok {
-		return Result{c.Name, c.Sender, stale}, nil
+		return Result{c.Name, c.Sender, c.ReadAll, stale}, nil
 	}
 	arrived := v.now()
 	if v.refused.has(hash, arrived) || !v.early.Allow() {
@@ -89,7 +91,7 @@ func (v *Verifier) Verify(ctx context.Context, header string) (Result, error) {
 		return Result{}, err
 	}
 	if c, ok := match(accepted, hash, v.now()); ok {
-		return Result{c.Name, c.Sender, stale}, nil
+		return Result{c.Name, c.Sender, c.ReadAll, stale}, nil
 	}
 	if !v.credentials.Began().Before(arrived) { // else an older load was joined, or a new one failed
 		v.refused.add(hash, arrived)

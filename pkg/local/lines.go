@@ -119,6 +119,7 @@ var (
 		"AUTH_001":   "use the client key of this run, $CLIENT_KEY: . .local/env",
 		"AUTH_002":   `add -H "Authorization: Bearer $CLIENT_KEY" (after . .local/env)`,
 		"AUTH_003":   "send exactly one value of the form: Bearer <client key>",
+		"AUTH_006":   `use the key of a client whose entry has "read":"all": functions/send/README.md, Conversations`,
 		"REQ_001":    "send WhatsApp's message, a JSON object, as the body",
 		"REQ_002":    "refer to media by id or link; the body must not contain them",
 		"REQ_003":    "use the response's Message-Id, and the key of the client that sent it",

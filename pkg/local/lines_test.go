@@ -14,7 +14,7 @@ func TestEveryRefusalOfOursNamesItsFix(t *testing.T) {
 			t.Errorf("webhook: %s", text)
 		}
 	}
-	for code := range strings.FieldsSeq("AUTH_001 AUTH_002 AUTH_003 REQ_001 REQ_002 REQ_003 MSG_001 IDEM_001 IDEM_002 IDEM_003 SENDER_001 WINDOW_001 " +
+	for code := range strings.FieldsSeq("AUTH_001 AUTH_002 AUTH_003 AUTH_006 REQ_001 REQ_002 REQ_003 MSG_001 IDEM_001 IDEM_002 IDEM_003 SENDER_001 WINDOW_001 " +
 		"SEND_001 SEND_002 SEND_003 SEND_004 SEND_005 CANCEL_001 SVC_001 SVC_002 SVC_003 SVC_004 SVC_005") {
 		if text := refusal("GET /v1/wa/message/{id}", &gateway.Error{Code: code}); !strings.Contains(text, " -> ") || strings.Contains(text, "WEBHOOK_SECRET") {
 			t.Errorf("send: %s", text)

@@ -99,7 +99,8 @@ func TestTheProjectsSendFunctionHasItsQueue(t *testing.T) {
 			"QUEUE_ARN": "OutboundQueue", "SCHEDULE_GROUP": "ScheduleGroup", "SCHEDULE_ROLE_ARN": "ScheduleRole", "SCHEDULE_DLQ_ARN": "ScheduleDeadLetters",
 			"QUEUE_SENDS_PER_SECOND": "0", "BULK_QUEUE_URL": "", "BULK_QUEUE_ARN": "",
 		},
-		Routes:   []Route{{"POST", "/v1/wa/message"}, {"GET", "/v1/wa/message/{id}"}, {"DELETE", "/v1/wa/message/{id}"}, {"GET", "/v1/wa/message"}},
+		Routes: []Route{{"POST", "/v1/wa/message"}, {"GET", "/v1/wa/message/{id}"}, {"DELETE", "/v1/wa/message/{id}"}, {"GET", "/v1/wa/message"},
+			{"GET", "/v1/wa/conversation/{contact}"}, {"GET", "/v1/wa/conversation/group/{id}"}, {"GET", "/v1/wa/event"}},
 		Mappings: []simsqs.Mapping{{Queue: "OutboundQueue", BatchSize: 10, MaxConcurrency: 2}},
 		Retries:  2, OnFailure: "FailedInvocations",
 	}); !reflect.DeepEqual(functions[i], want) {

@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -17,6 +18,8 @@ type Answer struct {
 	Status  int               `json:"statusCode"`
 	Headers map[string]string `json:"headers"`
 	Body    string            `json:"body"`
+	Base64  bool              `json:"isBase64Encoded"` // in Raw; Body is what the caller gets
+	Raw     []byte            `json:"-"`               // what the function returned
 }
 
 // Code is the error code; empty for a success.
@@ -73,6 +76,13 @@ func Request(t testing.TB, h Handler, timeout time.Duration, e any) (Answer, err
 	var a Answer
 	if err := json.Unmarshal(out, &a); err != nil {
 		t.Fatal(err)
+	}
+	if a.Raw = out; a.Base64 {
+		body, err := base64.StdEncoding.DecodeString(a.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Body = string(body)
 	}
 	return a, nil
 }

@@ -210,7 +210,7 @@ var edits = []edit{
 	{"Resources/WebhookFunction", "", "variables", "the template has no WebhookFunction"},
 	// Routes.
 	{"Resources/WebhookFunction/Properties/Events/Webhook", "", "routes", "its code knows \"POST /webhook\""},
-	{sendEvents + "LookUp", "", "routes", "its code knows \"DELETE /v1/wa/message/{id} GET /v1/wa/message GET /v1/wa/message/{id} POST"},
+	{sendEvents + "LookUp", "", "routes", "its code knows \"DELETE /v1/wa/message/{id} GET /v1/wa/conversation/group/{id} GET /v1/wa/conversation/{contact} GET /v1/wa/event GET /v1/wa/message GET /v1/wa/message/{id} POST"},
 	{sendEvents + "Send/Properties/Method", "PUT", "routes", "PUT /v1/wa/message"},
 	{"Resources/HttpApi/Properties/RouteSettings/POST |webhook", "", "api", "a route has no ThrottlingRateLimit"},
 	{"Resources/WebhookServerErrors/Properties/FilterPattern", `'{ $.routeKey = "POST /hook" }'`, "routes", "names \"POST /hook\", which is not a route"},
