@@ -329,7 +329,7 @@ func TestAnItemIsReadWholeByItsKey(t *testing.T) {
 			t.Errorf("it shows %s", internal)
 		}
 	}
-	// Bodies that are no notification are whole too, whatever their bytes.
+	// Bodies that are not notifications are whole too, whatever their bytes.
 	for _, body := range []string{"no JSON", "\xff\xfe\x00", `{"a":1}`, strings.Repeat("x", 900_000)} {
 		e := whatsapp.Split([]byte(body))[0]
 		if r := w.items().Put(t.Context(), []whatsapp.Event{e}, w.now()); r.Err != nil {
