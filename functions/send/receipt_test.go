@@ -73,7 +73,7 @@ func TestAnySuccessOfTheGatewayIsOneOfAReceipt(t *testing.T) {
 	for _, f := range []connexease.Fault{
 		{Kind: connexease.Answer, Status: 200, Body: `{"isSuccess":true,"data":{"success":true}}`},
 		{Kind: connexease.Answer, Status: 200, Body: `OK`, ContentType: "text/plain"},
-		{Kind: connexease.Answer, Status: 202, Body: `{}`},
+		{Kind: connexease.Answer, Status: 201, Body: `{"isSuccess":true,"data":{}}`},
 		{Kind: connexease.Answer, Status: 204},
 		{Kind: connexease.InvalidJSON},
 	} {

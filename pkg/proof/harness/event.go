@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"connexease-functions/pkg/gateway"
+	"connexease-functions/pkg/proof/contract"
 )
 
 // Answer is the response that a caller of API Gateway would see.
@@ -63,7 +65,29 @@ func Invoke(t testing.TB, h Handler, timeout time.Duration, e any) ([]byte, erro
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
-	return h.Invoke(lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{AwsRequestID: "request-1"}), payload)
+	out, err := h.Invoke(lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{AwsRequestID: "request-1"}), payload)
+	if err == nil {
+		described(t, payload, out)
+	}
+	return out, err
+}
+
+// described fails the test where the description of the API does not have the response to an HTTP
+// API event.
+func described(t testing.TB, event, response []byte) {
+	t.Helper()
+	var e struct{ RouteKey string }
+	var a Answer
+	if json.Unmarshal(event, &e) != nil || e.RouteKey == "" || json.Unmarshal(response, &a) != nil {
+		return
+	}
+	header := http.Header{}
+	for name, value := range a.Headers {
+		header.Set(name, value)
+	}
+	if err := Description().Check(contract.Response{Route: e.RouteKey, Status: a.Status, Header: header, Body: []byte(a.Body)}); err != nil {
+		t.Error(err)
+	}
 }
 
 // Request runs a handler with an HTTP API event.

@@ -6,6 +6,7 @@ package harness
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -19,7 +20,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"connexease-functions/pkg/local/sim/httpapi"
 	"connexease-functions/pkg/local/stack"
+	"connexease-functions/pkg/proof/contract"
 	"connexease-functions/pkg/proof/laptop"
 	"connexease-functions/pkg/table"
 )
@@ -65,7 +68,35 @@ func Run(m *testing.M, leaks []string) int {
 		fmt.Printf("--- FAIL: the logs of the tests contain secrets or personal data: %q\n", found)
 		return 1
 	}
+	if missing := unseen(); code == 0 && len(missing) > 0 {
+		fmt.Printf("--- FAIL: no test saw what %s has: %q\n", contract.Path, missing)
+		return 1
+	}
 	return code
+}
+
+// Description is that of the API, and what the package's tests have seen of it.
+var Description = sync.OnceValue(func() *contract.Contract {
+	c, err := contract.Load(root)
+	if err != nil {
+		panic(err)
+	}
+	return c
+})
+
+// unseen returns what no test has seen of the operations that the package under test serves; nothing
+// where only some tests ran.
+func unseen() []string {
+	for _, name := range []string{"test.run", "test.skip", "test.list", "test.fuzz"} {
+		if flag.Lookup(name).Value.String() != "" {
+			return nil
+		}
+	}
+	folder, err := os.Getwd()
+	if err != nil {
+		panic(err)
+	}
+	return Description().Unseen(filepath.Base(folder))
 }
 
 // times matches the only long numbers in log lines, apart from the digits of ids: both may be
@@ -138,11 +169,30 @@ func StartStack(t testing.TB, o stack.Options) *stack.Stack {
 	if o.State == "" {
 		o.State = t.TempDir()
 	}
+	var mu sync.Mutex
+	var undescribed []error
+	observe := o.Observe
+	o.Observe = func(x httpapi.Exchange) {
+		if x.RouteKey != "" {
+			err := Description().Check(contract.Response{Route: x.RouteKey, Status: x.Status, Header: x.ResponseHeaders, Body: x.Response})
+			mu.Lock()
+			defer mu.Unlock()
+			undescribed = append(undescribed, err)
+		}
+		if observe != nil {
+			observe(x)
+		}
+	}
 	s, err := stack.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.Close)
+	t.Cleanup(func() {
+		s.Close()
+		if err := errors.Join(undescribed...); err != nil {
+			t.Error(err)
+		}
+	})
 	return s
 }
 

@@ -28,6 +28,7 @@ type Exchange struct {
 	Duration          time.Duration
 	RequestHeaders    http.Header
 	Response          []byte
+	ResponseHeaders   http.Header
 	RequestID         string // API Gateway's, as in the response's apigw-requestid
 	FunctionRequestID string // Lambda's, as in the function's logs; empty if the function was not reached
 	BodyBytes         int    // of the request
@@ -58,7 +59,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header()["Apigw-Requestid"] = []string{x.RequestID}
 	response.write(w)
 	if a.observe != nil {
-		x.Status, x.Response, x.Duration = response.status, response.body, a.now().Sub(x.Time)
+		x.Status, x.Response, x.ResponseHeaders, x.Duration = response.status, response.body, w.Header(), a.now().Sub(x.Time)
 		a.observe(x)
 	}
 }

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"connexease-functions/pkg/proof/harness"
+)
+
+// requests are one request of each route.
+func (w *world) requests(t *testing.T) map[string]map[string]any {
+	t.Helper()
+	id := w.post(hello, "prefer", "respond-async").Headers["message-id"]
+	all := map[string]map[string]any{}
+	for _, route := range []string{routeSend, routeByID, routeLookUp, routeCancel} {
+		e := harness.Event(route, "Bearer "+clientKey, "")
+		if route == routeSend {
+			e["body"] = hello
+		}
+		e["pathParameters"], e["queryStringParameters"] = map[string]string{"id": id}, map[string]string{"idempotency_key": "idem-none"}
+		all[route] = e
+	}
+	return all
+}
+
+func TestEachRouteRefusesStrangers(t *testing.T) {
+	w := newWorld(t)
+	for route, e := range w.requests(t) {
+		for token, code := range map[string]string{"Bearer wrong": "AUTH_001", "": "AUTH_002", "Basic " + clientKey: "AUTH_003"} {
+			header := e["headers"].(map[string]string)
+			if header["authorization"] = token; token == "" {
+				delete(header, "authorization")
+			}
+			responds(t, route+" as "+token, w.request(e), http.StatusUnauthorized, code)
+		}
+	}
+}
+
+func TestEachRouteSaysWhatIsNotAvailable(t *testing.T) {
+	w := newWorld(t)
+	all := w.requests(t)
+	w.database.Set(func(rw http.ResponseWriter, _ string, _ []byte) bool {
+		harness.Refuse(rw, http.StatusInternalServerError, "InternalServerError")
+		return true
+	})
+	for route, e := range all {
+		if route == routeLookUp {
+			e["queryStringParameters"] = map[string]string{"wamid": "wamid.A"}
+		}
+		responds(t, route, w.request(e), http.StatusServiceUnavailable, "SVC_002")
+	}
+	w.env["CLIENT_KEYS_SECRET_ID"] = harness.Name("none")
+	w.start()
+	for route, e := range all {
+		responds(t, route, w.request(e), http.StatusServiceUnavailable, "SVC_001")
+	}
+}
+
+func TestACancellationThatAlwaysLosesIsToRepeat(t *testing.T) {
+	w := newWorld(t)
+	cancel := w.requests(t)[routeCancel]
+	w.database.Set(func(rw http.ResponseWriter, action string, _ []byte) bool {
+		if action != "UpdateItem" {
+			return false
+		}
+		harness.Refuse(rw, http.StatusBadRequest, "ConditionalCheckFailedException")
+		return true
+	})
+	a := w.request(cancel)
+	responds(t, "a cancellation", a, http.StatusConflict, "IDEM_001")
+	if a.Headers["retry-after"] == "" || !strings.Contains(a.Body, "Repeat it after Retry-After seconds.") {
+		t.Errorf("returned %+v", a)
+	}
+}
