@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -18,7 +20,10 @@ func (w *world) requests(t *testing.T) map[string]map[string]any {
 		if route == routeSend {
 			e["body"] = hello
 		}
-		e["pathParameters"], e["queryStringParameters"] = map[string]string{"id": id}, map[string]string{"idempotency_key": "idem-none"}
+		e["pathParameters"] = map[string]string{"id": id}
+		if route == routeLookUp {
+			e["queryStringParameters"] = map[string]string{"wamid": "wamid.A"}
+		}
 		all[route] = e
 	}
 	return all
@@ -41,13 +46,10 @@ func TestEachRouteSaysWhatIsNotAvailable(t *testing.T) {
 	w := newWorld(t)
 	all := w.requests(t)
 	w.database.Set(func(rw http.ResponseWriter, _ string, _ []byte) bool {
-		harness.Refuse(rw, http.StatusInternalServerError, "InternalServerError")
+		harness.Refuse(rw, http.StatusBadRequest, "AccessDeniedException")
 		return true
 	})
 	for route, e := range all {
-		if route == routeLookUp {
-			e["queryStringParameters"] = map[string]string{"wamid": "wamid.A"}
-		}
 		responds(t, route, w.request(e), http.StatusServiceUnavailable, "SVC_002")
 	}
 	w.env["CLIENT_KEYS_SECRET_ID"] = harness.Name("none")
@@ -60,11 +62,18 @@ func TestEachRouteSaysWhatIsNotAvailable(t *testing.T) {
 func TestACancellationThatAlwaysLosesIsToRepeat(t *testing.T) {
 	w := newWorld(t)
 	cancel := w.requests(t)[routeCancel]
-	w.database.Set(func(rw http.ResponseWriter, action string, _ []byte) bool {
+	// Each time the row, as it is, was written by another.
+	w.database.Set(func(rw http.ResponseWriter, action string, body []byte) bool {
 		if action != "UpdateItem" {
 			return false
 		}
-		harness.Refuse(rw, http.StatusBadRequest, "ConditionalCheckFailedException")
+		var write struct{ TableName, Key json.RawMessage }
+		_ = json.Unmarshal(body, &write)
+		read, _ := json.Marshal(write)
+		_, row := harness.Forward(harness.Backends.DynamoDBURL, "GetItem", read)
+		rw.Header().Set("Content-Type", "application/x-amz-json-1.0")
+		rw.WriteHeader(http.StatusBadRequest)
+		_, _ = rw.Write(append([]byte(`{"__type":"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException",`), bytes.TrimPrefix(row, []byte("{"))...))
 		return true
 	})
 	a := w.request(cancel)
