@@ -5,7 +5,7 @@
 export GOWORK = off
 export GOFLAGS = -buildvcs=false
 unexport GOOS GOARCH GO111MODULE
-.PHONY: help run listen test test-short try lint lint-template fuzz bench lanes oracles trigger build sam-test sam-local soak check screens campaign sends cancel console consent erase export upgrade redrive replay restore delete clean
+.PHONY: help run listen test test-short try lint lint-template lint-api fuzz bench lanes oracles trigger build sam-test sam-local soak check screens campaign sends cancel console consent erase export upgrade redrive replay restore delete clean
 
 PORT ?= 8080
 # Folder of a laptop stack's environment file and logs; a second stack needs its own.
@@ -34,6 +34,7 @@ LAPTOP_ONLY = G104,G112,G115,G204,G301,G304,G306,G401,G404,G501,G703,G704
 CFN_LINT = 1.58.0
 CHECKOV = 3.3.30
 SAM_TRANSLATOR = 1.115.0
+REDOCLY = 2.77.0
 MOTO = 5.2.5
 # Of the plugin that copies Event Ruler and what it needs; its own version is in the POM.
 MAVEN_DEPENDENCY = 3.8.1
@@ -43,6 +44,7 @@ REGIONS = af-south-1 ap-east-1 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-s
   ca-central-1 eu-central-1 eu-central-2 eu-north-1 eu-south-1 eu-south-2 eu-west-1 eu-west-2 eu-west-3 me-central-1 me-south-1 sa-east-1 \
   us-east-1 us-east-2 us-west-1 us-west-2
 REGIONS_WITHOUT_PIPES = ap-east-2 ap-southeast-4 ap-southeast-5 ap-southeast-6 ap-southeast-7 ca-west-1 il-central-1 mx-central-1
+API_LINT = .local/redocly-$(REDOCLY)
 PACKS = .local/packs-$(CFN_LINT)-$(CHECKOV)-$(SAM_TRANSLATOR)
 
 # $(call built,./pkg/x) builds .local/bin/x, says what is under way, and ends the recipe's shell
@@ -106,7 +108,7 @@ test-short: needs-go ## the tests that need neither Java nor npm nor the network
 	$(call suite,-short $$race -timeout 5m,$(RACED_SHORT)); \
 	$(call suite,-short -timeout 5m,$(call unraced,$(RACED_SHORT))); exit $$failed
 
-lint: needs-go lint-template ## gofmt, go vet for Linux and macOS, staticcheck, gosec, and the template's packs
+lint: needs-go lint-template lint-api ## gofmt, go vet for Linux and macOS, staticcheck, gosec, and those of the template and the API
 	@test -z "$$(gofmt -l functions pkg)" || { echo "not gofmt-ed:"; gofmt -l functions pkg; exit 1; }
 	go vet ./...
 	GOOS=darwin go vet ./...
@@ -133,6 +135,14 @@ lint-template: needs-venv $(PACKS)/ready ## cfn-lint, checkov and SAM's translat
 	@$(call form,without-events,EventsOut=no) -r $(REGIONS_WITHOUT_PIPES)
 	@$(call form,everything-without-events,EventsOut=no GradualDeploys=AllAtOnce BulkLane=yes DomainName=wa.example.com CertificateArn=arn:aws:acm:us-east-1:123456789012:certificate/0) -r $(REGIONS_WITHOUT_PIPES)
 	TRANSLATED_TEMPLATE="$(CURDIR)/$(PACKS)/translated.json" go test -count=1 -run TestWhatSAMMakes ./pkg/proof/template
+
+lint-api: $(API_LINT)/ready ## Redocly on pkg/api/openapi.yaml
+	REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true $(API_LINT)/node_modules/.bin/redocly lint --config pkg/proof/contract/testdata/redocly.yaml pkg/api/openapi.yaml
+
+$(API_LINT)/ready:
+	@command -v npm >/dev/null || { echo "npm is not installed. Fix it with: sudo apt-get install npm (Debian, Ubuntu) or brew install node (macOS)"; exit 1; }
+	npm install --silent --no-audit --no-fund --prefix $(API_LINT) @redocly/cli@$(REDOCLY)
+	@touch $@
 
 .PHONY: needs-venv
 needs-venv:
