@@ -67,10 +67,10 @@ func TestARequestArrivesAsAnEventOfFormat2(t *testing.T) {
 	if seen.FunctionRequestID == "" || seen.RequestHeaders.Get("X-Two") != "1" {
 		t.Errorf("exchange %+v", seen)
 	}
-	if string(seen.Response) != body {
-		t.Errorf("observed response %s", seen.Response)
+	if string(seen.Response) != body || seen.ResponseHeaders.Get("X-Own") != "1" {
+		t.Errorf("observed response %v %s", seen.ResponseHeaders, seen.Response)
 	}
-	seen.FunctionRequestID, seen.RequestHeaders, seen.Response = "", nil, nil
+	seen.FunctionRequestID, seen.RequestHeaders, seen.Response, seen.ResponseHeaders = "", nil, nil, nil
 	if x := (Exchange{Time: at, Method: "POST", Path: "/v1/wa/message", RouteKey: "POST /v1/wa/message", Status: 201, RequestID: id, BodyBytes: 17}); !reflect.DeepEqual(seen, x) {
 		t.Errorf("exchange\n got %+v\nwant %+v", seen, x)
 	}
