@@ -5,7 +5,7 @@
 export GOWORK = off
 export GOFLAGS = -buildvcs=false
 unexport GOOS GOARCH GO111MODULE
-.PHONY: help run listen test test-short try lint lint-template lint-api fuzz bench lanes oracles trigger build sam-test sam-local soak check screens campaign sends cancel console consent erase export upgrade redrive replay restore delete clean
+.PHONY: help run listen test test-short try lint lint-template lint-api client fuzz bench lanes oracles trigger build sam-test sam-local soak check screens campaign sends cancel console consent erase export upgrade redrive replay restore delete clean
 
 PORT ?= 8080
 # Folder of a laptop stack's environment file and logs; a second stack needs its own.
@@ -35,6 +35,7 @@ CFN_LINT = 1.58.0
 CHECKOV = 3.3.30
 SAM_TRANSLATOR = 1.115.0
 REDOCLY = 2.77.0
+OAPI_CODEGEN = github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@v2.8.2
 MOTO = 5.2.5
 # Of the plugin that copies Event Ruler and what it needs; its own version is in the POM.
 MAVEN_DEPENDENCY = 3.8.1
@@ -112,7 +113,7 @@ lint: needs-go lint-template lint-api ## gofmt, go vet for Linux and macOS, stat
 	@test -z "$$(gofmt -l functions pkg)" || { echo "not gofmt-ed:"; gofmt -l functions pkg; exit 1; }
 	go vet ./...
 	GOOS=darwin go vet ./...
-	go vet -tags oracles ./pkg/proof/oracles
+	go vet -tags oracles,client ./pkg/proof/oracles ./pkg/proof/contract
 	go run $(STATICCHECK) ./...
 	go run $(GOSEC) -quiet -exclude-dir=pkg/local -exclude-dir=pkg/ops -exclude-dir=pkg/proof ./functions/... ./pkg/...
 	go run $(GOSEC) -quiet -exclude=$(LAPTOP_ONLY) ./pkg/local/... ./pkg/ops/... ./pkg/proof/...
@@ -175,6 +176,9 @@ bench: needs-go ## measure speed, memory and sizes, as ratios in one run
 
 lanes: needs-go ## measure a queue's pace under a rate limit, and what a campaign delays
 	@$(call built,./pkg/proof/bench) exec .local/bin/bench lanes
+
+client: needs-go ## generate a client from pkg/api/openapi.yaml by oapi-codegen, and send with it to make run's stack
+	OAPI_CODEGEN="$(OAPI_CODEGEN)" go test -tags client -count=1 -run TestAGeneratedClient ./pkg/proof/contract
 
 oracles: needs-go needs-oracles $(ORACLES)/ready ## compare the simulators with AWS's Event Ruler and with moto (Java 17 JDK, Maven, Python)
 	ORACLES="$(CURDIR)/$(ORACLES)" go test -tags oracles -count=1 ./pkg/proof/oracles
