@@ -62,7 +62,7 @@ func main() {
 		time.Sleep(100 * time.Millisecond)
 	}
 	found := must(c.FindMessageWithResponse(ctx, &api.FindMessageParams{IdempotencyKey: &key}))
-	expect("a look-up by its key", found.Body, found.JSON200 != nil && found.JSON200.Data.Id == id)
+	expect("a look-up by its key", found.Body, found.JSON200 != nil && must(found.JSON200.AsFound()).Data.Id == id)
 
 	at := time.Now().Add(time.Hour)
 	later := must(c.SendMessageWithResponse(ctx, &api.SendMessageParams{SendAt: &at}, text("Later")))
