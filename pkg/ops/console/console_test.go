@@ -77,6 +77,10 @@ func TestLinesComeLiveAndCanBeHeldBack(t *testing.T) {
 	tab.Click("#pause")
 	tab.See("#lines", "the second")
 	tab.See("#plots", "messages 2") // read again without a click
+	tab.Expect("ERR_")
+	_ = l.server.Listener.Close()
+	l.server.CloseClientConnections()
+	tab.See("#gone", "does not respond")
 }
 
 // TestWhatNeedsTheWholeTableSaysItsCostFirst counts by a click.

@@ -47,6 +47,7 @@ type laptop struct {
 	t       *testing.T
 	stack   *stack.Stack
 	console *console.Console
+	server  *httptest.Server
 	url     string
 }
 
@@ -64,7 +65,7 @@ func newLaptop(t *testing.T) *laptop {
 	var handler http.Handler
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
 	t.Cleanup(server.Close)
-	l.url = server.URL
+	l.server, l.url = server, server.URL
 	save := func() error { return control.WriteEnvironment(l.stack, state, l.url) }
 	if err := save(); err != nil {
 		t.Fatal(err)

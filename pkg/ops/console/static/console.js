@@ -20,6 +20,8 @@
     show();
   }
 
+  const gone = (is) => { document.getElementById("gone").hidden = !is; };
+
   function copies(within) {
     for (const button of within.querySelectorAll("button.copy")) button.hidden = false;
   }
@@ -42,7 +44,7 @@
     const pause = document.querySelector("[data-stream]");
     if (!pause) return;
     const lines = document.getElementById("lines"), most = Number(lines.dataset.most);
-    let held = [], source;
+    let held = [];
     const add = (row) => {
       const holder = document.createElement("template");
       holder.innerHTML = row;
@@ -60,13 +62,15 @@
       if (!paused()) { held.forEach(add); held = []; }
       pause.textContent = paused() ? "Go on" : "Pause";
     };
-    source = new EventSource(pause.dataset.stream);
+    const source = new EventSource(pause.dataset.stream);
     source.onmessage = (message) => {
       if (!paused()) return add(message.data);
       held.push(message.data);
       if (held.length > most) held.shift();
       pause.textContent = `Go on (${held.length} new)`;
     };
+    source.onopen = () => gone(false);
+    source.onerror = () => gone(true);
     addEventListener("pagehide", () => source.close());
   }
 
@@ -92,7 +96,8 @@
           const fresh = page.getElementById(part.id);
           if (fresh && fresh.innerHTML !== part.innerHTML) { part.replaceWith(fresh); copies(fresh); }
         }
-      } catch { /* the console was ended, or comes back: the next time shows */ }
+        gone(false);
+      } catch { gone(true); }
       busy = false;
     }, 500);
   }
