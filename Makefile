@@ -5,7 +5,7 @@
 export GOWORK = off
 export GOFLAGS = -buildvcs=false
 unexport GOOS GOARCH GO111MODULE
-.PHONY: help run listen test test-short try lint lint-template lint-api client fuzz bench lanes oracles trigger build sam-test sam-local soak check screens campaign sends cancel console consent erase export upgrade redrive replay restore delete clean
+.PHONY: help run listen test test-short try lint lint-template lint-api client fuzz bench lanes oracles trigger build sam-test sam-local soak check screens campaign sends cancel console consent erase export upgrade redrive replay usage restore delete clean
 
 PORT ?= 8080
 # Folder of a laptop stack's environment file and logs; a second stack needs its own.
@@ -244,6 +244,11 @@ SINCE =
 UNTIL =
 NUMBER =
 RATE = 50
+BY =
+FORMAT =
+HTML =
+OUT =
+RESUME =
 WITH_TABLE =
 WRITE =
 SET =
@@ -284,6 +289,9 @@ upgrade: needs-go ## count items of the form before, and rewrite them in place (
 
 redrive: needs-go ## list, show and run again what could not be stored or sent (STACK=name or local SHOW=key PICK=key|all|reason=...|queue APPLY=1)
 	@$(call ops,redrive -show "$(SHOW)" -pick "$(PICK)" $(GIVEN))
+
+usage: needs-go ## count what was sent, delivered, read and billed (STACK=name or local SINCE=2026-10-01 UNTIL= BY=client,category,country,campaign,day FORMAT=csv|json OUT=file HTML=file RESUME=folder YES=1)
+	@$(call ops,usage -since "$(SINCE)" -until "$(UNTIL)" $(if $(BY),-by "$(BY)") $(if $(FORMAT),-format "$(FORMAT)") -out "$(OUT)" -html "$(HTML)" -resume "$(RESUME)" $(if $(filter 1 yes true,$(YES)),-yes))
 
 replay: needs-go ## put stored events on the bus again, marked (STACK=name or local KEY= SINCE=24h UNTIL= KIND= CONTACT= NUMBER= RATE=50 APPLY=1)
 	@$(call ops,replay -key "$(KEY)" -since "$(SINCE)" -until "$(UNTIL)" -kind "$(KIND)" -contact "$(CONTACT)" -number "$(NUMBER)" -rate "$(RATE)" $(GIVEN))

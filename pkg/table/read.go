@@ -141,10 +141,26 @@ type Selection struct {
 	Page       func(scanned int) // called after each page with the number of items read; may be nil
 }
 
-// Scan calls each with every selected item of the whole table, in no order. There is no index for
-// what only tools look for, because every write would pay for it.
-func (t *Table) Scan(ctx context.Context, s Selection, each func(Item)) error {
-	in := &dynamodb.ScanInput{TableName: &t.name, ConsistentRead: aws.Bool(true), ExpressionAttributeNames: s.Names}
+// ScanPosition is the key of the last item that a Scan has read.
+type ScanPosition struct {
+	PK string `json:"pk"`
+	SK string `json:"sk"`
+}
+
+// Page is what one call of a Scan returns.
+type Page struct {
+	Items   []Item        // selected ones
+	Scanned int           // items read
+	Last    *ScanPosition // where the next page begins; nil at the end
+}
+
+// ScanPage reads one page of a segment of the table, numbered from 0, after a position. There is no
+// index for what only tools look for, because every write would pay for it.
+func (t *Table) ScanPage(ctx context.Context, s Selection, segment, segments int, after *ScanPosition) (Page, error) {
+	in := &dynamodb.ScanInput{
+		TableName: &t.name, ConsistentRead: aws.Bool(true), ExpressionAttributeNames: s.Names,
+		Segment: aws.Int32(int32(segment)), TotalSegments: aws.Int32(int32(segments)), // #nosec G115 -- a few
+	}
 	if s.Where != "" {
 		in.FilterExpression, in.ExpressionAttributeValues = &s.Where, item{}
 		for name, value := range s.Values {
@@ -154,19 +170,40 @@ func (t *Table) Scan(ctx context.Context, s Selection, each func(Item)) error {
 	if s.Attributes != "" {
 		in.ProjectionExpression = &s.Attributes
 	}
-	for pages := dynamodb.NewScanPaginator(t.client, in); pages.HasMorePages(); {
-		page, err := pages.NextPage(ctx)
+	if after != nil {
+		in.ExclusiveStartKey = item{"pk": str(after.PK), "sk": str(after.SK)}
+	}
+	out, err := t.client.Scan(ctx, in)
+	if err != nil {
+		return Page{}, fmt.Errorf("the table %s cannot be read: %w", t.name, err)
+	}
+	p := Page{Scanned: int(out.ScannedCount)}
+	for _, it := range out.Items {
+		p.Items = append(p.Items, it)
+	}
+	if len(out.LastEvaluatedKey) > 0 {
+		p.Last = &ScanPosition{text(out.LastEvaluatedKey["pk"]), text(out.LastEvaluatedKey["sk"])}
+	}
+	return p, nil
+}
+
+// Scan calls each with every selected item of the whole table, in no order.
+func (t *Table) Scan(ctx context.Context, s Selection, each func(Item)) error {
+	for at := (*ScanPosition)(nil); ; {
+		page, err := t.ScanPage(ctx, s, 0, 1, at)
 		if err != nil {
-			return fmt.Errorf("the table %s cannot be read: %w", t.name, err)
+			return err
 		}
 		for _, it := range page.Items {
 			each(it)
 		}
 		if s.Page != nil {
-			s.Page(int(page.ScannedCount))
+			s.Page(page.Scanned)
+		}
+		if at = page.Last; at == nil {
+			return nil
 		}
 	}
-	return nil
 }
 
 // Size returns about how many items and bytes the table has; DynamoDB counts them every six hours.

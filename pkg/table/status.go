@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"connexease-functions/pkg/ledger"
+	"connexease-functions/pkg/whatsapp"
 )
 
 // Statuses returns the statuses stored under our id, read consistently.
@@ -100,6 +101,19 @@ func readStatus(it item) ledger.Status {
 		s.Time = time.Unix(n, 0).UTC()
 	}
 	return s
+}
+
+// Receipt returns the ledger's view of an item that is a status.
+func (i Item) Receipt() ledger.Status { return readStatus(i) }
+
+// Pricing returns what a status says of WhatsApp's fee. Those of earlier versions say it in their
+// payload only.
+func (i Item) Pricing() whatsapp.Pricing {
+	p := whatsapp.Pricing{Category: i.Text("pricing_category"), Type: i.Text("pricing_type"), Billable: i.Text("billable")}
+	if p == (whatsapp.Pricing{}) {
+		return whatsapp.PricingIn(content(i["payload"]))
+	}
+	return p
 }
 
 // page reads one page, and retries a failed call until ctx ends.

@@ -59,7 +59,7 @@ An interrupted replay resumes where it stopped when the same command is run agai
 	}
 	flags := c.Flags()
 	flags.StringVar(&r.choice.Key, "key", "", "pk of an item: its event alone")
-	flags.StringVar(&since, "since", "", "when the first event arrived, such as 2026-01-31T12:00:00Z, 1h (ago) or epoch seconds")
+	flags.StringVar(&since, "since", "", "when the first event arrived, such as 2026-01-31T12:00:00Z, 2026-01-31 (UTC), 1h (ago) or epoch seconds")
 	flags.StringVar(&until, "until", "", "when the last one arrived")
 	flags.StringVar(&r.choice.Kind, "kind", "", "message, status, event, quarantine, send or consent")
 	flags.StringVar(&r.choice.Contact, "contact", "", "contact of the events")
@@ -114,7 +114,7 @@ func (r *replay) use(t *target) (err error) {
 	return err
 }
 
-// parseTime parses a time, an age or epoch seconds; 0 for an empty string.
+// parseTime parses a time, a day, an age or epoch seconds; 0 for an empty string.
 func parseTime(text string) (int64, error) {
 	if text == "" {
 		return 0, nil
@@ -125,9 +125,12 @@ func parseTime(text string) (int64, error) {
 	if age, err := time.ParseDuration(text); err == nil {
 		return time.Now().Add(-age).Unix(), nil
 	}
+	if day, err := time.Parse(time.DateOnly, text); err == nil {
+		return day.Unix(), nil
+	}
 	at, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return 0, errors.New("a time such as 2026-01-31T12:00:00Z, an age such as 24h, or epoch seconds")
+		return 0, errors.New("a time such as 2026-01-31T12:00:00Z, a day such as 2026-01-31 (UTC), an age such as 24h, or epoch seconds")
 	}
 	return at.Unix(), nil
 }

@@ -1,0 +1,262 @@
+package usage_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"connexease-functions/pkg/ops/usage"
+)
+
+func open(t *testing.T, folder string, q usage.Query) *usage.Reading {
+	t.Helper()
+	r, err := usage.Open(folder, "asked", q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// read reads a whole month.
+func read(t *testing.T, m usage.Source, q usage.Query) *usage.Report {
+	t.Helper()
+	folder := filepath.Join(t.TempDir(), "usage")
+	r := open(t, folder, q)
+	if err := r.Read(t.Context(), m, func(int64) {}); err != nil {
+		t.Fatal(err)
+	}
+	report, err := r.Report()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Remove(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(folder); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("its folder is still there: %v", err)
+	}
+	return report
+}
+
+func TestAMonthIsCountedExactly(t *testing.T) {
+	m := &month{n: 5_000, since: october}
+	m.equal(t, read(t, m, m.query()))
+}
+
+// peak returns the most memory that counting a month needs, in bytes, apart from what there was.
+func peak(t *testing.T, n int) uint64 {
+	t.Helper()
+	m := &month{n: n, since: october}
+	defer debug.SetGCPercent(debug.SetGCPercent(25))
+	var most atomic.Uint64
+	var before runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for now := (runtime.MemStats{}); ctx.Err() == nil; runtime.Gosched() {
+			runtime.ReadMemStats(&now)
+			most.Store(max(most.Load(), now.HeapAlloc))
+			time.Sleep(5 * time.Millisecond)
+		}
+	}()
+	q := m.query()
+	q.By = []string{usage.Client, usage.Day}
+	report := read(t, m, q)
+	stop()
+	<-ended
+	_, all, without := m.want()
+	if report.Total != all || report.WithoutSend != without {
+		t.Errorf("the total is %+v and %+v, want %+v and %+v", report.Total, report.WithoutSend, all, without)
+	}
+	return most.Load() - min(most.Load(), before.HeapAlloc)
+}
+
+func TestTenTimesTheMessagesNeedNoMoreMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("not with -short: it counts 100,000 messages")
+	}
+	const growth = 8 << 20
+	peak(t, 1_000) // what is loaded once
+	small, large := peak(t, 10_000), peak(t, 100_000)
+	t.Logf("10,000 messages: %d kB, 100,000: %d kB", small>>10, large>>10)
+	if large > small+growth {
+		t.Errorf("10,000 messages need %d bytes, 100,000 need %d", small, large)
+	}
+}
+
+func TestAnInterruptedReadingGoesOnToTheSameTotals(t *testing.T) {
+	m := &month{n: 6_000, since: october}
+	folder, runs := filepath.Join(t.TempDir(), "usage"), 0
+	for done := false; !done; runs++ {
+		r := open(t, folder, m.query())
+		pages, ctx := rand.IntN(6)+1, t.Context()
+		ctx, stop := context.WithCancel(ctx)
+		err := r.Read(ctx, m, func(int64) {
+			if pages--; pages == 0 {
+				stop()
+			}
+		})
+		stop()
+		if done = err == nil; done {
+			report, err := r.Report()
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.equal(t, report)
+			// A report that could not be written is made again.
+			if err := r.Close(); err != nil {
+				t.Fatal(err)
+			}
+			r = open(t, folder, m.query())
+			if err := r.Read(t.Context(), nil, nil); err != nil {
+				t.Fatal(err)
+			}
+			if report, err = r.Report(); err != nil {
+				t.Fatal(err)
+			}
+			m.equal(t, report)
+		} else if !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if runs < 3 {
+		t.Errorf("it was interrupted %d times only", runs-1)
+	}
+}
+
+// A process that is killed leaves the position of some page, and files that are longer.
+func TestAReadingThatWasKilledGoesOnToTheSameTotals(t *testing.T) {
+	m := &month{n: 4_000, since: october}
+	folder, killed := filepath.Join(t.TempDir(), "usage"), filepath.Join(t.TempDir(), "killed")
+	r := open(t, folder, m.query())
+	pages, at := 0, 4+rand.IntN(20)
+	if err := r.Read(t.Context(), m, func(int64) {
+		if pages++; pages == at {
+			if err := os.CopyFS(killed, os.DirFS(folder)); err != nil {
+				t.Error(err)
+			}
+			for _, spill := range []string{"messages", "others"} { // what had not been written
+				for _, name := range []string{"03", "47"} {
+					f, err := os.OpenFile(filepath.Join(killed, spill, name), os.O_APPEND|os.O_WRONLY, 0o600)
+					if err == nil {
+						_, err = f.WriteString(`{"k":"torn`)
+					}
+					if err := errors.Join(err, f.Close()); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	again := open(t, killed, m.query())
+	if again.Items() >= r.Items() {
+		t.Errorf("it has %d of %d items", again.Items(), r.Items())
+	}
+	if err := again.Read(t.Context(), m, func(int64) {}); err != nil {
+		t.Fatal(err)
+	}
+	report, err := again.Report()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.equal(t, report)
+	if again.Items() != r.Items() {
+		t.Errorf("%d items were read, in one go %d", again.Items(), r.Items())
+	}
+	if err := errors.Join(again.Remove(), r.Remove()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAFolderOfAnotherQueryIsRefused(t *testing.T) {
+	m := &month{n: 10, since: october}
+	folder := filepath.Join(t.TempDir(), "usage")
+	r := open(t, folder, m.query())
+	if _, err := usage.Open(folder, "asked", m.query()); err == nil {
+		t.Error("two read in one folder")
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(q *usage.Query) string{
+		"stack": func(q *usage.Query) string { q.Stack = "other"; return "asked" },
+		"table": func(q *usage.Query) string { q.Table = "other"; return "asked" },
+		"by":    func(q *usage.Query) string { q.By = []string{usage.Day}; return "asked" },
+		"time":  func(*usage.Query) string { return "other" },
+	} {
+		q := m.query()
+		asked := change(&q)
+		if _, err := usage.Open(folder, asked, q); !errors.Is(err, usage.ErrOther) {
+			t.Errorf("a different %s: %v", name, err)
+		}
+	}
+	q := m.query()
+	q.Until = q.Until.AddDate(0, 0, 1) // the time of the second run
+	if r = open(t, folder, q); !r.Query().Until.Equal(m.query().Until) {
+		t.Error("the second run's time counts")
+	}
+	foreign := filepath.Join(t.TempDir(), "mine")
+	if err := errors.Join(r.Close(), os.MkdirAll(filepath.Join(foreign, "messages"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := usage.Open(foreign, "asked", q); err == nil {
+		t.Error("a folder of something else is accepted")
+	}
+	if err := os.WriteFile(filepath.Join(folder, "position.json"), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := usage.Open(folder, "asked", q); err == nil {
+		t.Error("a position that is not JSON is accepted")
+	}
+}
+
+// What is on disk meanwhile has neither numbers nor WhatsApp's ids, which contain them.
+func TestWhatIsOnDiskNamesNobody(t *testing.T) {
+	m := &month{n: 100, since: october}
+	folder := filepath.Join(t.TempDir(), "usage")
+	r := open(t, folder, m.query())
+	if err := r.Read(t.Context(), m, func(int64) {}); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	bytes := 0
+	for _, list := range []string{"messages", "others"} {
+		files, err := os.ReadDir(filepath.Join(folder, list))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			text, err := os.ReadFile(filepath.Join(folder, list, f.Name()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			bytes += len(text)
+			for _, p := range people {
+				if strings.Contains(string(text), p[0]) || strings.Contains(string(text), "wamid") {
+					t.Fatalf("%s: %s", f.Name(), text)
+				}
+			}
+		}
+	}
+	if bytes == 0 {
+		t.Error("there is nothing on disk")
+	}
+}
