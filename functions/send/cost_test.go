@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"maps"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -69,5 +71,51 @@ func TestASendCostsFourWriteUnitsAndReadsOnlyWhatItAsksFor(t *testing.T) {
 				check("its record", map[string]float64{"UpdateItem": cost.ClaimWrites + cost.OutcomeWrites + cost.LeaveWrites})
 			}
 		})
+	}
+}
+
+// A page reads its items once, the person's names and window, and of each message that went out its
+// row and statuses, and those under WhatsApp's id.
+func TestAPageOfAConversationCostsReadUnitsOfItsMessages(t *testing.T) {
+	w := newWorld(t).withReader()
+	var mu sync.Mutex
+	got := 0.0
+	w.database.Measure(func(action string, units float64) {
+		mu.Lock()
+		defer mu.Unlock()
+		if action != "Query" {
+			return
+		}
+		got += max(units, 0.5)
+	})
+	read := func() float64 {
+		mu.Lock()
+		got = 0
+		mu.Unlock()
+		w.page(routeConversation, "15550100001", nil)
+		mu.Lock()
+		defer mu.Unlock()
+		return got
+	}
+	for n := range 100 {
+		w.stored("messages", said(fmt.Sprint("wamid.", n), w.now().Add(-time.Duration(n)*time.Second), text("Is the blue one back in stock?")))
+	}
+	if units := read(); units != cost.PageReads {
+		t.Errorf("a page of messages that came costs %v read units, want %v", units, cost.PageReads)
+	}
+	before := read()
+	const sent = 10
+	for range sent {
+		w.post(hello)
+	}
+	for _, m := range w.gateway.Messages() {
+		opaque := regexp.MustCompile(`"biz_opaque_callback_data":"[^"]*"`).FindString(string(m.Body))
+		for _, status := range []string{"sent", "delivered", "read"} {
+			w.stored("messages", fmt.Sprintf(`"statuses":[{"id":%q,"status":%q,"timestamp":"%d","recipient_id":"15550100001",%s,"pricing":{"billable":true,"pricing_model":"PMP","category":"utility","type":"regular"}}]`,
+				m.Wamid, status, w.now().Unix(), opaque))
+		}
+	}
+	if units := (read() - before) / sent; units > cost.SentReads || units <= cost.SentReads-1 {
+		t.Errorf("a message that went out adds %v read units, want at most %v", units, cost.SentReads)
 	}
 }

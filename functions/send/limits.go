@@ -3,7 +3,8 @@ package main
 import "time"
 
 // All limits of this function. Those of a claim, a lease and a queue record's life are package
-// ledger's, those of a call package gateway's, those of a request package order's.
+// ledger's, those of a call package gateway's, those of a request package order's, those of a page
+// of a conversation package conversation's.
 const (
 	// warmLimit bounds what is read and connected before the first request.
 	warmLimit = 2 * time.Second
@@ -27,7 +28,7 @@ const (
 	leastForOutcome = time.Second
 	// enqueueLimit bounds the sending of one message to the queue.
 	enqueueLimit = 5 * time.Second
-	// lookUpLimit bounds all reads of one look-up.
+	// lookUpLimit bounds all reads of one look-up, list, page or item.
 	lookUpLimit = 10 * time.Second
 	// A list has listUsual messages unless its caller asks for up to listMost. A page looks at
 	// listTogether messages at once, and so at listRounds times as many: a few tenths of a second.

@@ -107,7 +107,7 @@ func (m measurement) of(ctx context.Context) string {
 func table(ctx context.Context) {
 	fmt.Printf("%-42s %-10s %-10s %-8s %s\n", "what", "ours", "bare", "ratio", "bar")
 	for _, m := range []measurement{
-		oneEvent, thousand, perUpdate, coldStart, peaks, refusal, warmSend, look, replay, validation, sendColdStart, sendMemory, sizes,
+		oneEvent, thousand, perUpdate, coldStart, peaks, refusal, warmSend, look, page, replay, validation, sendColdStart, sendMemory, sizes,
 	} {
 		fmt.Println(m.of(ctx))
 	}
