@@ -240,6 +240,9 @@ PICK =
 QUEUE =
 SENDER =
 KEY =
+GROUP =
+LIMIT =
+BEFORE =
 SINCE =
 UNTIL =
 NUMBER =
@@ -271,6 +274,9 @@ sends: needs-go ## list the messages that are unknown, queued or scheduled (STAC
 
 consent: needs-go ## show what a person says about marketing messages, or set it (STACK=name or local CONTACT=15550100001 SET=stop|resume WHY=... WHO=... YES=1)
 	@$(call ops,consent -contact "$(CONTACT)" -set "$(SET)" -who "$(WHO)" -why "$(WHY)" $(if $(filter 1 yes true,$(YES)),-yes))
+
+conversation: needs-go ## print what was said with a person or in a group (STACK=name or local CONTACT=15550100001 GROUP=id LIMIT=25 BEFORE=cursor)
+	@$(call ops,conversation -contact "$(CONTACT)" -group "$(GROUP)" $(if $(LIMIT),-limit "$(LIMIT)") -before "$(BEFORE)")
 
 console: needs-go ## look into a deployed stack in the browser (STACK=name WRITE=1 PORT=8090)
 	@$(call ops,console $(if $(filter 1 yes true,$(WRITE)),-write) $(if $(filter command line,$(origin PORT)),-port "$(PORT)"))
