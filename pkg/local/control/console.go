@@ -3,8 +3,11 @@ package control
 import (
 	"cmp"
 	"context"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	simeventbridge "connexease-functions/pkg/local/sim/eventbridge"
@@ -21,11 +24,34 @@ func NewConsole(ctx context.Context, s *stack.Stack, root, state string, recorde
 		return nil, err
 	}
 	go recorded.listen(ctx, s.Bus)
-	return console.New(console.Config{Operator: operator, Feed: recorded.Feed, Series: recorded.series, Laptop: &laptop{s}})
+	return console.New(console.Config{Operator: operator, Feed: recorded.Feed, Series: recorded.series, Laptop: &laptop{stack: s}})
 }
 
 // laptop is the part of the console that only the laptop has.
-type laptop struct{ stack *stack.Stack }
+type laptop struct {
+	stack  *stack.Stack
+	routes http.Handler // of the control address
+}
+
+// Control implements console.Laptop.
+func (l *laptop) Control(ctx context.Context, method, path, body string) (status int, text []byte) {
+	r, err := http.NewRequestWithContext(ctx, method, path, strings.NewReader(body))
+	if err != nil {
+		return http.StatusBadRequest, []byte(err.Error())
+	}
+	w := httptest.NewRecorder()
+	l.routes.ServeHTTP(w, r)
+	return w.Code, w.Body.Bytes()
+}
+
+// Rules implements console.Laptop.
+func (l *laptop) Rules() map[string]simeventbridge.Listed { return l.stack.Bus.Rules() }
+
+// PutRule implements console.Laptop.
+func (l *laptop) PutRule(name string, r simeventbridge.Rule) error { return l.stack.PutRule(name, r) }
+
+// RemoveRule implements console.Laptop.
+func (l *laptop) RemoveRule(name string) bool { return l.stack.Bus.RemoveRule(name) }
 
 // Rates implements console.Laptop.
 func (l *laptop) Rates() (all []console.Rate) {

@@ -43,6 +43,9 @@ func New(s *stack.Stack, rotated func() error, shown *console.Console) *Control 
 		pattern, _, _ := strings.Cut(route.pattern, "?")
 		c.mux.HandleFunc(pattern, route.handle)
 	}
+	if shown != nil {
+		shown.Laptop.(*laptop).routes = &c.mux
+	}
 	return c
 }
 
@@ -61,6 +64,7 @@ func (c *Control) routes() []route {
 		{"PUT /rules/{name}", c.putRule},
 		{"DELETE /rules/{name}", c.deleteRule},
 		{"GET /functions", c.functions},
+		{"DELETE /functions/{name}/processes", c.kill},
 		{"GET /queues", c.queues},
 		{"GET /schedules", c.schedules},
 		{"POST /schedules/advance?by=", c.advance},
@@ -132,6 +136,16 @@ func (c *Control) functions(w http.ResponseWriter, _ *http.Request) {
 		body["database"] = map[string]int{"pid": db.PID()}
 	}
 	answer(w, http.StatusOK, body)
+}
+
+// kill ends a function's processes as a crash does.
+func (c *Control) kill(w http.ResponseWriter, r *http.Request) {
+	f := c.stack.Functions[r.PathValue("name")]
+	if f == nil {
+		fail(w, http.StatusNotFound, fmt.Errorf("there is no function %q", r.PathValue("name")))
+		return
+	}
+	answer(w, http.StatusOK, map[string][]int{"killed": f.Kill()})
 }
 
 func (c *Control) fixtures(w http.ResponseWriter, r *http.Request) {

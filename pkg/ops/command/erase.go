@@ -130,9 +130,14 @@ func (p *program) scan(ctx context.Context, db *table.Table, s table.Selection, 
 	if err != nil {
 		total = 0 // it is only for the progress
 	}
-	shown := p.progress("Reading the table", total)
+	shown, page := p.progress("Reading the table", total), s.Page
 	defer shown.end()
-	s.Page = shown.add
+	s.Page = func(n int) {
+		shown.add(n)
+		if page != nil {
+			page(n)
+		}
+	}
 	if err := db.Scan(ctx, s, each); err != nil {
 		return why(err)
 	}

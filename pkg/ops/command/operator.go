@@ -226,3 +226,28 @@ func (o *operator) Replay(ctx context.Context, pk, sk string) (mark string, err 
 	}
 	return mark, nil
 }
+
+// Troubles implements console.Operator.
+func (o *operator) Troubles(ctx context.Context, read func(int)) (found console.Troubles, err error) {
+	r, err := o.redriveOf(ctx, o.target)
+	if err != nil {
+		return found, err
+	}
+	var sends []string
+	if found.Quarantined, sends, err = r.bodies(ctx, read); err == nil {
+		found.Sends, err = r.failed(ctx, sends)
+	}
+	return found, err
+}
+
+// Redrive implements console.Operator.
+func (o *operator) Redrive(ctx context.Context, pick string, apply bool) (said string, err error) {
+	var out strings.Builder
+	p := *o.program
+	p.terminal = newTerminal(strings.NewReader(""), &out, io.Discard)
+	r, err := p.redriveOf(ctx, o.target)
+	if err == nil {
+		err = r.run(ctx, pick, apply)
+	}
+	return out.String(), err
+}

@@ -49,13 +49,11 @@ was sent is recognised by its key.`,
 			if err != nil {
 				return err
 			}
-			switch q := r.queue(pick); {
+			switch {
 			case show != "":
 				return r.show(c.Context(), show)
-			case q != nil:
-				return r.again(c.Context(), *q, apply)
 			case pick != "":
-				return r.pick(c.Context(), pick, apply)
+				return r.run(c.Context(), pick, apply)
 			}
 			return r.list(c.Context())
 		},
@@ -91,7 +89,11 @@ func (p *program) redrive(ctx context.Context) (*redrive, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &redrive{program: p, target: t}
+	return p.redriveOf(ctx, t)
+}
+
+func (p *program) redriveOf(ctx context.Context, t *target) (r *redrive, err error) {
+	r = &redrive{program: p, target: t}
 	if r.table, err = t.table(); err != nil {
 		return nil, err
 	}
@@ -110,6 +112,14 @@ func (p *program) redrive(ctx context.Context) (*redrive, error) {
 		}
 	}
 	return r, nil
+}
+
+// run runs again what pick names.
+func (r *redrive) run(ctx context.Context, pick string, apply bool) error {
+	if q := r.queue(pick); q != nil {
+		return r.again(ctx, *q, apply)
+	}
+	return r.pick(ctx, pick, apply)
 }
 
 func (r *redrive) queue(name string) *deadQueue {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"connexease-functions/pkg/ops/console"
 	"connexease-functions/pkg/table"
 	"connexease-functions/pkg/whatsapp"
 )
@@ -18,13 +19,13 @@ const putLimit = time.Minute
 // pick runs the chosen bodies through today's code; without apply it only says what that would
 // write.
 func (r *redrive) pick(ctx context.Context, which string, apply bool) error {
-	all, _, err := r.bodies(ctx)
+	all, _, err := r.bodies(ctx, nil)
 	if err != nil {
 		return err
 	}
-	chosen := slices.DeleteFunc(all, func(q quarantined) bool {
+	chosen := slices.DeleteFunc(all, func(q console.Quarantined) bool {
 		reason, byReason := strings.CutPrefix(which, "reason=")
-		return which != "all" && which != q.key && (!byReason || reason != q.reason)
+		return which != "all" && which != q.Key && (!byReason || reason != q.Reason)
 	})
 	if len(chosen) == 0 && strings.HasPrefix(which, quarantineKey) {
 		return fmt.Errorf("nothing is quarantined under %s", which)
@@ -39,7 +40,7 @@ func (r *redrive) pick(ctx context.Context, which string, apply bool) error {
 		shown.add(1)
 		ok, err := r.drive(ctx, q, apply)
 		if err != nil {
-			return fmt.Errorf("%s: %w. It is still quarantined; run this again", q.key, err)
+			return fmt.Errorf("%s: %w. It is still quarantined; run this again", q.Key, err)
 		}
 		if ok {
 			moved++
@@ -58,18 +59,18 @@ func (r *redrive) pick(ctx context.Context, which string, apply bool) error {
 
 // drive runs one body again; ok reports that today's code can store it or, with apply, has stored
 // it.
-func (r *redrive) drive(ctx context.Context, q quarantined, apply bool) (ok bool, err error) {
-	head, payload, err := r.read(ctx, q.key, headKey)
+func (r *redrive) drive(ctx context.Context, q console.Quarantined, apply bool) (ok bool, err error) {
+	head, payload, err := r.read(ctx, q.Key, headKey)
 	if err != nil {
 		return false, err
 	}
 	events, stays := rewritten(head, payload)
 	if stays != "" {
-		r.printf("%s stays: %s\n", q.key, stays)
+		r.printf("%s stays: %s\n", q.Key, stays)
 		return false, nil
 	}
 	if !apply {
-		r.printf("%s would be written as %s\n", q.key, describe(events))
+		r.printf("%s would be written as %s\n", q.Key, describe(events))
 		return true, nil
 	}
 	r.words.Mark(events)
@@ -85,13 +86,13 @@ func (r *redrive) drive(ctx context.Context, q quarantined, apply bool) (ok bool
 		return false, fmt.Errorf("%d of its %d events could not be written: %w", len(result.Unsaved), len(events), result.Err)
 	case result.Quarantined > 0:
 		// An update that was refused again stays under the key that it already has.
-		r.printf("%s stays: DynamoDB refuses %d of its %d events\n", q.key, result.Quarantined, len(events))
+		r.printf("%s stays: DynamoDB refuses %d of its %d events\n", q.Key, result.Quarantined, len(events))
 		return false, nil
 	}
 	if err := r.table.Remove(ctx, head); err != nil {
 		return false, fmt.Errorf("its events are written, but it cannot be removed: %w", err)
 	}
-	r.printf("%s was written as %s\n", q.key, describe(events))
+	r.printf("%s was written as %s\n", q.Key, describe(events))
 	return true, nil
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"connexease-functions/pkg/gateway"
 	"connexease-functions/pkg/ledger"
+	"connexease-functions/pkg/ops/console"
 	"connexease-functions/pkg/table"
 )
 
@@ -28,17 +29,12 @@ const (
 	sendKey       = "send"
 )
 
-// quarantined is a body's entry in the list. Its payload is read only on demand.
-type quarantined struct {
-	key, reason string
-	received    time.Time // day of receipt; zero if the item does not say
-	bytes       int
-}
-
-// bodies returns the quarantined bodies, and the ids of sends that were not accepted so far.
-func (r *redrive) bodies(ctx context.Context) (all []quarantined, sends []string, err error) {
+// bodies returns the quarantined bodies, and the ids of sends that were not accepted so far. page is
+// called with the number of items of each page; it may be nil.
+func (r *redrive) bodies(ctx context.Context, page func(int)) (all []console.Quarantined, sends []string, err error) {
 	parts := map[string]int{} // bytes, by key
 	err = r.scan(ctx, r.table, table.Selection{
+		Page:  page,
 		Where: "begins_with(pk, :quarantine) OR kind = :send", Values: map[string]string{":quarantine": quarantineKey, ":send": "send"},
 	}, func(it table.Item) {
 		pk, sk := it.Key()
@@ -48,16 +44,16 @@ func (r *redrive) bodies(ctx context.Context) (all []quarantined, sends []string
 				sends = append(sends, pk)
 			}
 		case sk == headKey:
-			all = append(all, quarantined{pk, it.Text("reason"), r.table.Received(it), len(it.Text("payload"))})
+			all = append(all, console.Quarantined{Key: pk, Reason: it.Text("reason"), Received: r.table.Received(it), Bytes: len(it.Text("payload"))})
 		default:
 			parts[pk] += len(it.Text("payload"))
 		}
 	})
 	for i := range all {
-		all[i].bytes += parts[all[i].key]
+		all[i].Bytes += parts[all[i].Key]
 	}
-	slices.SortFunc(all, func(a, b quarantined) int {
-		return cmp.Or(a.received.Compare(b.received), strings.Compare(a.key, b.key))
+	slices.SortFunc(all, func(a, b console.Quarantined) int {
+		return cmp.Or(a.Received.Compare(b.Received), strings.Compare(a.Key, b.Key))
 	})
 	slices.Sort(sends)
 	return all, sends, err
@@ -75,19 +71,26 @@ func accepted(s *ledger.Send) bool {
 
 // list prints what could not be stored or sent, without any customer's content.
 func (r *redrive) list(ctx context.Context) error {
-	all, sends, err := r.bodies(ctx)
+	all, sends, err := r.bodies(ctx, nil)
 	if err != nil {
 		return err
 	}
 	r.printf("Quarantined bodies: %d\n", len(all))
 	for _, q := range all {
-		r.printf("  %s  %-17s received %s  %d bytes\n", q.key, word(q.reason), day(q.received), q.bytes)
+		r.printf("  %s  %-17s received %s  %d bytes\n", q.Key, word(q.Reason), day(q.Received), q.Bytes)
 	}
-	lines, err := r.failed(ctx, sends)
+	failed, err := r.failed(ctx, sends)
 	if err != nil {
 		return err
 	}
-	r.printf("Messages that were refused, expired, or have an unknown outcome: %d\n%s", len(lines), strings.Join(lines, ""))
+	r.printf("Messages that were refused, expired, or have an unknown outcome: %d\n", len(failed))
+	for _, s := range failed {
+		when := "never tried"
+		if !s.Tried.IsZero() {
+			when = s.Tried.Format(time.RFC3339)
+		}
+		r.printf("  %s  %-8s  %s  %s%s\n", s.ID, s.State, when, s.Type, s.Reason)
+	}
 	r.printf("Given up:\n")
 	for _, q := range r.dead {
 		r.printf("  %-22s %s\n", q.name, r.depth(ctx, q.url))
@@ -104,8 +107,8 @@ func day(at time.Time) string {
 	return at.Format(time.DateOnly)
 }
 
-// failed returns a line for each send that ended without being accepted.
-func (r *redrive) failed(ctx context.Context, sends []string) (lines []string, err error) {
+// failed returns the sends that ended without being accepted.
+func (r *redrive) failed(ctx context.Context, sends []string) (all []console.FailedSend, err error) {
 	now := time.Now()
 	shown := r.progress("Looking sends up", int64(len(sends)))
 	defer shown.end()
@@ -123,13 +126,9 @@ func (r *redrive) failed(ctx context.Context, sends []string) (lines []string, e
 		if f.State != ledger.Rejected && f.State != ledger.Expired && f.State != ledger.Unknown {
 			continue
 		}
-		when := "never tried"
-		if !f.Row.ClaimedAt.IsZero() {
-			when = f.Row.ClaimedAt.Format(time.RFC3339)
-		}
-		lines = append(lines, fmt.Sprintf("  %s  %-8s  %s  %s%s\n", id, f.State, when, word(f.About.Type), reason(f.Row, f.Folded)))
+		all = append(all, console.FailedSend{ID: id, State: ledger.Word(f.State), Tried: f.Row.ClaimedAt, Type: word(f.About.Type), Reason: reason(f.Row, f.Folded)})
 	}
-	return lines, nil
+	return all, nil
 }
 
 // reason returns the reason of a failed send: the Gateway's code, or a stable word of ours.

@@ -39,6 +39,7 @@ type Operator interface {
 
 	overviewOperator
 	eventOperator
+	troubleOperator
 }
 
 // Config says what a console shows. Only Operator and Feed are required.
@@ -62,6 +63,8 @@ type Config struct {
 // needs.
 type Laptop interface {
 	overviewLaptop
+	rulesLaptop
+	controlLaptop
 }
 
 // Console is an http.Handler.

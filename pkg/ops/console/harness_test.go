@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,8 +20,10 @@ import (
 	simlambda "connexease-functions/pkg/local/sim/lambda"
 	"connexease-functions/pkg/local/stack"
 	"connexease-functions/pkg/ops/console"
+	"connexease-functions/pkg/proof/await"
 	"connexease-functions/pkg/proof/browser"
 	"connexease-functions/pkg/proof/harness"
+	"connexease-functions/pkg/table"
 )
 
 const root = "../../.."
@@ -113,6 +116,29 @@ func (l *laptop) deliver(body string) {
 	if status, text := l.do(http.MethodPost, l.stack.APIURL+"/webhook", body, map[string]string{"Authorization": "Bearer " + secret}); status != 200 {
 		l.t.Fatalf("delivered: %d %s", status, text)
 	}
+}
+
+// items counts the table's items that a query of the control address selects.
+func (l *laptop) items(query string) int {
+	l.t.Helper()
+	var list struct{ Count int }
+	if _, text := l.do(http.MethodGet, l.url+"/items"+query, "", nil); json.Unmarshal([]byte(text), &list) != nil {
+		l.t.Fatal(text)
+	}
+	return list.Count
+}
+
+// settled waits for empty queues.
+func (l *laptop) settled() {
+	l.t.Helper()
+	await.Until(l.t, "the queues are empty", func() bool {
+		return !slices.ContainsFunc(l.stack.QueueNames, func(name string) bool { return !l.stack.Queues.Idle(name) })
+	})
+}
+
+// writer is the table as the webhook function writes it.
+func (l *laptop) writer() *table.Table {
+	return table.New(l.stack.DB, l.stack.TableName, 365)
 }
 
 func (l *laptop) do(method, url, body string, headers map[string]string) (int, string) {

@@ -28,6 +28,7 @@ type session struct {
 	mu     sync.Mutex
 	masked bool
 	notice string // for the next page
+	done   *done  // on the laptop, the last
 }
 
 type sessionKey struct{}

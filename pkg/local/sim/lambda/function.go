@@ -201,6 +201,18 @@ func (f *Function) Status() Status {
 	return s
 }
 
+// Kill ends every process at once, as a crash does, and returns their ids.
+func (f *Function) Kill() []int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	pids := make([]int, 0, len(f.procs))
+	for p := range f.procs {
+		p.kill()
+		pids = append(pids, p.proc.Pid)
+	}
+	return pids
+}
+
 // Close ends every process and returns when all are reaped. Waiting and running invocations return
 // ErrClosed. It may be called more than once.
 func (f *Function) Close() error {
