@@ -27,6 +27,7 @@ func TestWhatWasQuarantinedIsPreviewedAndRedriven(t *testing.T) {
 	tab.Submit(`form.filter[action="/trouble/preview"] button`) // all of them
 	tab.See("#run pre", "would be written as 1 x message text")
 	tab.See("#run pre", "stays: today's code quarantines it as well")
+	tab.Look(l.url, map[string]string{"trouble-redrive": "/trouble"}, screens)
 	if l.items("?kind=message") != 0 {
 		t.Error("a preview wrote something")
 	}
