@@ -159,7 +159,7 @@ func showLaptop(v *visit) (any, error) {
 		return nil, fmt.Errorf("the functions cannot be listed: %w", err)
 	}
 	processes := group{ID: "processes", Title: "Processes", Now: text,
-		About: "As a crash: whoever waits gets what API Gateway says, and the next request a fresh process."}
+		About: "As a crash does: callers that wait get what API Gateway says, and the next request a fresh process."}
 	for _, f := range functions.Functions {
 		processes.Buttons = append(processes.Buttons, button{"Kill " + f.Name, fmt.Sprintf("%s so far; process %s", plural(f.Invocations, "invocation"), strings.Trim(fmt.Sprint(f.PIDs), "[]")),
 			laptopRequest{http.MethodDelete, "/functions/" + f.Name + "/processes", ""}})

@@ -155,7 +155,10 @@ func (v *visit) try(p *rulesPage, c *eventbridge.Compiled) error {
 				return err
 			})
 		}
-		if err = cmp.Or(err, group.Wait()); err != nil {
+		if err == nil {
+			err = group.Wait()
+		}
+		if err != nil {
 			return fmt.Errorf("the table cannot be read: %w. Try again", err)
 		}
 		events = slices.DeleteFunc(found, func(e one) bool { return e.kind == "" })
