@@ -73,7 +73,7 @@ func TestEachCommandHasATargetAndDocumentsItsPermissions(t *testing.T) {
 			t.Errorf("make has no target for %s", name)
 		}
 		out, err := ops(t, t.TempDir(), local, "", name, "-help")
-		if err != nil || !strings.Contains(out, "IAM actions") || !strings.Contains(out, "cloudformation:DescribeStacks") {
+		if err != nil || !strings.Contains(out, "IAM actions") || name != "policy" && !strings.Contains(out, "cloudformation:DescribeStacks") {
 			t.Errorf("%s: %v %s", name, err, out)
 		}
 	}

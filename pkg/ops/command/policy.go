@@ -1,0 +1,179 @@
+package command
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+func init() { register(policyCommand) }
+
+func policyCommand(p *program) *cobra.Command {
+	account, region := "", ""
+	c := &cobra.Command{
+		Use:   "policy -stack NAME",
+		Short: "Print the IAM policy that deploying a stack needs",
+		Long: "Print an IAM policy document that allows to create, change, try and delete a stack of this template\n" +
+			"and nothing else, as far as AWS lets names limit it. It calls nothing, so it needs no IAM actions of its own.",
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if p.stack == local {
+				return errors.New("name the stack that is to be deployed: -stack (STACK= for make)")
+			}
+			p.printf("%s\n", plainJSON(policy(p.stack, account, region), "  "))
+			return nil
+		},
+	}
+	c.Flags().StringVar(&account, "account", "*", "number of the account")
+	c.Flags().StringVar(&region, "region", "*", "region of the stack")
+	return c
+}
+
+// grant is a part of what a resource type needs: actions on ARNs without their first two parts.
+type grant struct {
+	actions string
+	on      string // empty: *, because the actions know no resources
+	passed  string // service to which a role may be passed
+}
+
+// Names that CloudFormation generates begin with the stack's, or those of newer types with the
+// logical one; which, AWS does not document for all.
+const tags = " apigateway:{region}::/tags/*"
+
+// grants are what CloudFormation calls for each resource type of the translated template, to create,
+// read, change and delete it with its tags. The source are the handlers' permissions in the types' schemas,
+// without what the template does not use: policy_test.go has those, and compares.
+var grants = map[string][]grant{
+	"AWS::ApiGatewayV2::Api": {{actions: "apigateway:GET apigateway:POST apigateway:PUT apigateway:PATCH apigateway:DELETE apigateway:TagResource apigateway:UntagResource", on: "apigateway:{region}::/apis apigateway:{region}::/apis/*" + tags}},
+	"AWS::ApiGatewayV2::Stage": {
+		// Access logs are delivered by CloudWatch Logs (Amazon CloudWatch Logs: "Enabling logging from AWS services").
+		{actions: "logs:CreateLogDelivery logs:GetLogDelivery logs:UpdateLogDelivery logs:DeleteLogDelivery logs:ListLogDeliveries logs:PutResourcePolicy logs:DescribeResourcePolicies"},
+	},
+	"AWS::CloudWatch::Alarm": {
+		{actions: "cloudwatch:PutMetricAlarm cloudwatch:DeleteAlarms cloudwatch:TagResource cloudwatch:UntagResource cloudwatch:ListTagsForResource", on: "cloudwatch:{at}:alarm:{stack}-*"},
+		{actions: "cloudwatch:DescribeAlarms"},
+	},
+	"AWS::CloudWatch::Dashboard": {{actions: "cloudwatch:PutDashboard cloudwatch:GetDashboard cloudwatch:DeleteDashboards cloudwatch:TagResource cloudwatch:UntagResource cloudwatch:ListTagsForResource",
+		on: "cloudwatch::{account}:dashboard/{stack}-* cloudwatch::{account}:dashboard/Dashboard-*"}},
+	"AWS::DynamoDB::Table": {{actions: "dynamodb:CreateTable dynamodb:UpdateTable dynamodb:DeleteTable dynamodb:DescribeTable dynamodb:DescribeTimeToLive dynamodb:UpdateTimeToLive " +
+		"dynamodb:DescribeContinuousBackups dynamodb:UpdateContinuousBackups dynamodb:DescribeContributorInsights dynamodb:DescribeKinesisStreamingDestination dynamodb:GetResourcePolicy " +
+		"dynamodb:ListTagsOfResource dynamodb:TagResource dynamodb:UntagResource", on: "dynamodb:{at}:table/{stack}-*"}},
+	"AWS::Events::Archive": {{actions: "events:CreateArchive events:DescribeArchive events:UpdateArchive events:DeleteArchive", on: "events:{at}:archive/{stack}-* events:{at}:archive/EventArchive-* events:{at}:event-bus/{stack}"}},
+	"AWS::Events::EventBus": {{actions: "events:CreateEventBus events:DescribeEventBus events:UpdateEventBus events:DeleteEventBus events:TagResource events:UntagResource events:ListTagsForResource",
+		on: "events:{at}:event-bus/{stack}"}},
+	"AWS::IAM::Role": {{actions: "iam:CreateRole iam:GetRole iam:UpdateRole iam:UpdateRoleDescription iam:UpdateAssumeRolePolicy iam:DeleteRole iam:PutRolePolicy iam:GetRolePolicy iam:DeleteRolePolicy " +
+		"iam:ListRolePolicies iam:ListAttachedRolePolicies iam:TagRole iam:UntagRole iam:ListRoleTags", on: "iam::{account}:role/{stack}-*"}},
+	"AWS::Lambda::EventInvokeConfig": {{actions: "lambda:PutFunctionEventInvokeConfig lambda:GetFunctionEventInvokeConfig lambda:UpdateFunctionEventInvokeConfig lambda:DeleteFunctionEventInvokeConfig", on: "lambda:{at}:function:{stack}-*"}},
+	"AWS::Lambda::EventSourceMapping": {
+		{actions: "lambda:CreateEventSourceMapping"},
+		{actions: "lambda:GetEventSourceMapping lambda:UpdateEventSourceMapping lambda:DeleteEventSourceMapping lambda:ListTags lambda:TagResource lambda:UntagResource", on: "lambda:{at}:event-source-mapping:*"},
+	},
+	"AWS::Lambda::Function": {
+		{actions: "lambda:CreateFunction lambda:GetFunction lambda:UpdateFunctionConfiguration lambda:UpdateFunctionCode lambda:DeleteFunction lambda:PutFunctionConcurrency lambda:DeleteFunctionConcurrency " +
+			"lambda:GetFunctionCodeSigningConfig lambda:GetRuntimeManagementConfig lambda:GetFunctionRecursionConfig lambda:GetFunctionScalingConfig lambda:ListTags lambda:TagResource lambda:UntagResource", on: "lambda:{at}:function:{stack}-*"},
+		{actions: "iam:PassRole", on: "iam::{account}:role/{stack}-*", passed: "lambda.amazonaws.com"},
+		{actions: "s3:GetObject s3:GetObjectVersion", on: bucket + "/*"},
+	},
+	"AWS::Lambda::Permission": {{actions: "lambda:AddPermission lambda:RemovePermission lambda:GetPolicy", on: "lambda:{at}:function:{stack}-*"}},
+	"AWS::Logs::LogGroup": {
+		{actions: "logs:CreateLogGroup logs:DeleteLogGroup logs:PutRetentionPolicy logs:DeleteRetentionPolicy logs:TagResource logs:UntagResource logs:ListTagsForResource logs:GetDataProtectionPolicy",
+			on: "logs:{at}:log-group:{stack}-* logs:{at}:log-group:/aws/vendedlogs/{stack}/*"},
+		{actions: "logs:DescribeLogGroups logs:DescribeResourcePolicies logs:DescribeIndexPolicies"},
+	},
+	"AWS::Logs::MetricFilter":    {{actions: "logs:PutMetricFilter logs:DescribeMetricFilters logs:DeleteMetricFilter", on: "logs:{at}:log-group:/aws/vendedlogs/{stack}/*"}},
+	"AWS::Logs::QueryDefinition": {{actions: "logs:PutQueryDefinition logs:DescribeQueryDefinitions logs:DeleteQueryDefinition"}},
+	"AWS::Pipes::Pipe": {
+		{actions: "pipes:CreatePipe pipes:DescribePipe pipes:UpdatePipe pipes:DeletePipe pipes:TagResource pipes:UntagResource pipes:ListTagsForResource", on: "pipes:{at}:pipe/{stack}-* pipes:{at}:pipe/EventPipe-*"},
+		{actions: "iam:PassRole", on: "iam::{account}:role/{stack}-*", passed: "pipes.amazonaws.com"},
+	},
+	"AWS::SNS::Subscription": {{actions: "sns:Subscribe", on: "sns:{at}:{stack}-*"}, {actions: "sns:Unsubscribe sns:GetSubscriptionAttributes sns:SetSubscriptionAttributes"}},
+	"AWS::SNS::Topic": {{actions: "sns:CreateTopic sns:GetTopicAttributes sns:SetTopicAttributes sns:DeleteTopic sns:ListSubscriptionsByTopic sns:GetDataProtectionPolicy " +
+		"sns:TagResource sns:UntagResource sns:ListTagsForResource", on: "sns:{at}:{stack}-*"}},
+	"AWS::SNS::TopicPolicy": {{actions: "sns:SetTopicAttributes", on: "sns:{at}:{stack}-*"}},
+	"AWS::SQS::Queue":       {{actions: "sqs:CreateQueue sqs:GetQueueUrl sqs:GetQueueAttributes sqs:SetQueueAttributes sqs:DeleteQueue sqs:ListQueueTags sqs:TagQueue sqs:UntagQueue", on: "sqs:{at}:{stack}-*"}},
+	"AWS::SQS::QueuePolicy": {{actions: "sqs:SetQueueAttributes", on: "sqs:{at}:{stack}-*"}},
+	"AWS::Scheduler::ScheduleGroup": {{actions: "scheduler:CreateScheduleGroup scheduler:GetScheduleGroup scheduler:DeleteScheduleGroup scheduler:TagResource scheduler:UntagResource scheduler:ListTagsForResource",
+		on: "scheduler:{at}:schedule-group/{stack}-* scheduler:{at}:schedule-group/ScheduleGroup-*"},
+		{actions: "scheduler:DeleteSchedule", on: "scheduler:{at}:schedule/{stack}-*/* scheduler:{at}:schedule/ScheduleGroup-*/*"}},
+	"AWS::SecretsManager::Secret": {
+		{actions: "secretsmanager:CreateSecret secretsmanager:DescribeSecret secretsmanager:UpdateSecret secretsmanager:DeleteSecret secretsmanager:GetSecretValue secretsmanager:TagResource secretsmanager:UntagResource",
+			on: "secretsmanager:{at}:secret:WebhookSecret-* secretsmanager:{at}:secret:GatewayKeySecret-* secretsmanager:{at}:secret:ClientKeysSecret-*"},
+		{actions: "secretsmanager:GetRandomPassword"},
+	},
+}
+
+const bucket = "s3:::aws-sam-cli-managed-default-*"
+
+// around are what sam deploy does besides CloudFormation's own calls, under "", and what make smoke
+// does.
+var around = map[string][]grant{
+	"SAM": {
+		{actions: "cloudformation:CreateChangeSet cloudformation:DescribeChangeSet cloudformation:ExecuteChangeSet cloudformation:DeleteChangeSet cloudformation:DescribeStacks cloudformation:DescribeStackEvents " +
+			"cloudformation:DescribeStackResource cloudformation:ListStackResources cloudformation:GetTemplate cloudformation:CreateStack cloudformation:UpdateStack cloudformation:DeleteStack cloudformation:TagResource",
+			on: "cloudformation:{at}:stack/{stack}/* cloudformation:{at}:stack/aws-sam-cli-managed-default/*"},
+		{actions: "cloudformation:CreateChangeSet", on: "cloudformation:{region}:aws:transform/Serverless-2016-10-31"},
+		{actions: "cloudformation:GetTemplateSummary"},
+		{actions: "s3:CreateBucket s3:GetBucketLocation s3:ListBucket s3:GetBucketPolicy s3:PutBucketPolicy s3:PutBucketVersioning s3:GetBucketVersioning s3:PutBucketTagging s3:PutBucketPublicAccessBlock s3:PutEncryptionConfiguration", on: bucket},
+		{actions: "s3:GetObject s3:PutObject", on: bucket + "/*"},
+	},
+	"Smoke": {
+		{actions: "dynamodb:Query dynamodb:Scan dynamodb:DeleteItem", on: "dynamodb:{at}:table/{stack}-*"},
+		{actions: "sqs:SendMessage", on: "sqs:{at}:{stack}-*"},
+		{actions: "events:PutRule events:PutTargets events:RemoveTargets events:DeleteRule", on: "events:{at}:rule/{stack}/connexease-smoke-*"},
+		{actions: "events:PutEvents", on: "events:{at}:event-bus/{stack}"},
+	},
+}
+
+// statement is one of a policy document.
+type statement struct {
+	Sid       string
+	Effect    string
+	Action    []string
+	Resource  []string
+	Condition map[string]map[string]string `json:",omitempty"`
+}
+
+// policy returns the document for a stack. Grants on the same resources are one statement, because a
+// role's own policies may have 10,240 characters in total (AWS IAM: "IAM and AWS STS quotas").
+func policy(stack, account, region string) map[string]any {
+	fill := strings.NewReplacer("{stack}", stack, "{at}", region+":"+account, "{account}", account, "{region}", region)
+	all := map[string]*statement{}
+	for _, part := range []map[string][]grant{grants, around} {
+		for _, kind := range slices.Sorted(maps.Keys(part)) {
+			for _, g := range part[kind] {
+				key := g.on + g.passed
+				s := all[key]
+				if s == nil {
+					s = &statement{Effect: "Allow", Resource: []string{"*"}}
+					if g.on != "" {
+						s.Resource = nil
+						for _, on := range strings.Fields(fill.Replace(g.on)) {
+							s.Resource = append(s.Resource, "arn:aws:"+on)
+						}
+					}
+					if g.passed != "" {
+						s.Condition = map[string]map[string]string{"StringEquals": {"iam:PassedToService": g.passed}}
+					}
+					all[key] = s
+				}
+				s.Sid += strings.ReplaceAll(strings.TrimPrefix(kind, "AWS::"), "::", "")
+				s.Action = append(s.Action, strings.Fields(g.actions)...)
+			}
+		}
+	}
+	statements, named := []*statement{}, map[string]int{}
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		s := all[key]
+		if named[s.Sid]++; named[s.Sid] > 1 {
+			s.Sid += strconv.Itoa(named[s.Sid])
+		}
+		slices.Sort(s.Action)
+		s.Action = slices.Compact(s.Action)
+		statements = append(statements, s)
+	}
+	return map[string]any{"Version": "2012-10-17", "Statement": statements}
+}
