@@ -28,6 +28,7 @@ LAMBDA_ARCH ?= arm64
 BUILD_FLAGS = -trimpath -buildvcs=false -tags lambda.norpc -ldflags "-s -w"
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.0
 GOSEC = github.com/securego/gosec/v2/cmd/gosec@v2.30.0
+ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 # What gosec says of any developer's tool on the developer's own machine: it runs commands,
 # reads and writes files and asks addresses that were named to it, by numbers it made itself.
 LAPTOP_ONLY = G104,G112,G115,G204,G301,G304,G306,G401,G404,G501,G703,G704
@@ -36,6 +37,7 @@ CHECKOV = 3.3.30
 SAM_TRANSLATOR = 1.115.0
 REDOCLY = 2.77.0
 OAPI_CODEGEN = github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@v2.8.2
+PARLIAMENT = 1.6.4
 MOTO = 5.2.5
 # Of the plugin that copies Event Ruler and what it needs; its own version is in the POM.
 MAVEN_DEPENDENCY = 3.8.1
@@ -46,7 +48,7 @@ REGIONS = af-south-1 ap-east-1 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-s
   us-east-1 us-east-2 us-west-1 us-west-2
 REGIONS_WITHOUT_PIPES = ap-east-2 ap-southeast-4 ap-southeast-5 ap-southeast-6 ap-southeast-7 ca-west-1 il-central-1 mx-central-1
 API_LINT = .local/redocly-$(REDOCLY)
-PACKS = .local/packs-$(CFN_LINT)-$(CHECKOV)-$(SAM_TRANSLATOR)
+PACKS = .local/packs-$(CFN_LINT)-$(CHECKOV)-$(SAM_TRANSLATOR)-$(PARLIAMENT)
 
 # $(call built,./pkg/x) builds .local/bin/x, says what is under way, and ends the recipe's shell
 # where that fails, so that nothing older runs instead.
@@ -75,7 +77,8 @@ needs-stack:
 	@. $(ENV); curl -sS -o /dev/null "$$CONTROL_URL/queues" 2>/dev/null || { echo "The laptop's stack is not running: nothing answers at $$CONTROL_URL. Start it with: make run"; exit 1; }
 
 # What lint-template made of template.yaml, where that has not changed since.
-TRANSLATED = $(shell test $(PACKS)/translated.json -nt template.yaml && echo "$(CURDIR)/$(PACKS)/translated.json")
+fresh = $(shell test $(PACKS)/$(1) -nt template.yaml && echo "$(CURDIR)/$(PACKS)/$(1)")
+MADE = TRANSLATED_TEMPLATE="$(call fresh,translated.json)" HANDLERS="$(call fresh,handlers.json)"
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -100,7 +103,7 @@ RACED_SHORT = $(RACED) ./pkg/ledger
 
 # One package at a time: several hold functions to their seconds on a DynamoDB Local of their own.
 test: needs-go ## all tests, with real processes and DynamoDB Local; needs Java and npm
-	@$(call built,./pkg/proof/suite) $(race); failed=0; export TRANSLATED_TEMPLATE="$(TRANSLATED)"; \
+	@$(call built,./pkg/proof/suite) $(race); failed=0; export $(MADE); \
 	$(call suite,$$race -timeout 10m,$(RACED)); \
 	$(call suite,-p 1 -timeout 15m,$(call unraced,$(RACED))); exit $$failed
 
@@ -117,6 +120,7 @@ lint: needs-go lint-template lint-api ## gofmt, go vet for Linux and macOS, stat
 	go run $(STATICCHECK) ./...
 	go run $(GOSEC) -quiet -exclude-dir=pkg/local -exclude-dir=pkg/ops -exclude-dir=pkg/proof ./functions/... ./pkg/...
 	go run $(GOSEC) -quiet -exclude=$(LAPTOP_ONLY) ./pkg/local/... ./pkg/ops/... ./pkg/proof/...
+	go run $(ACTIONLINT) -shellcheck= -pyflakes= .github/workflows/*.yml
 
 # $(call form,name,parameters) translates template.yaml, and lints what is left of it in a stack with
 # these parameters. W2001, W8001: a parameter or condition is unused in some forms; W1030: the default
@@ -124,7 +128,7 @@ lint: needs-go lint-template lint-api ## gofmt, go vet for Linux and macOS, stat
 form = AWS_DEFAULT_REGION=us-east-1 $(PACKS)/bin/python pkg/proof/template/testdata/translate.py template.yaml $(2) > $(PACKS)/$(1).json && \
 	echo "cfn-lint: the form $(1)" && $(PACKS)/bin/python $(PACKS)/bin/cfn-lint -t $(PACKS)/$(1).json -i W1030 W2001 W8001
 
-lint-template: needs-venv $(PACKS)/ready ## cfn-lint, checkov and SAM's translator on template.yaml
+lint-template: needs-venv $(PACKS)/ready ## cfn-lint, checkov and SAM's translator on template.yaml, parliament on its policy
 	$(PACKS)/bin/python $(PACKS)/bin/cfn-lint -t template.yaml -r $(REGIONS)
 	LOG_LEVEL=ERROR $(PACKS)/bin/python -m checkov.main -f template.yaml --framework cloudformation --compact --quiet --skip-download
 	@$(call form,translated) -r us-east-1
@@ -136,6 +140,9 @@ lint-template: needs-venv $(PACKS)/ready ## cfn-lint, checkov and SAM's translat
 	@$(call form,without-events,EventsOut=no) -r $(REGIONS_WITHOUT_PIPES)
 	@$(call form,everything-without-events,EventsOut=no GradualDeploys=AllAtOnce BulkLane=yes DomainName=wa.example.com CertificateArn=arn:aws:acm:us-east-1:123456789012:certificate/0) -r $(REGIONS_WITHOUT_PIPES)
 	TRANSLATED_TEMPLATE="$(CURDIR)/$(PACKS)/translated.json" go test -count=1 -run TestWhatSAMMakes ./pkg/proof/template
+	$(PACKS)/bin/python pkg/ops/command/testdata/handlers.py $(PACKS)/translated.json > $(PACKS)/handlers.json
+	HANDLERS="$(CURDIR)/$(PACKS)/handlers.json" TRANSLATED_TEMPLATE="$(CURDIR)/$(PACKS)/translated.json" go test -short -count=1 -run TestThePolicy ./pkg/ops/command
+	go run ./pkg/ops policy -stack connexease-dev | $(PACKS)/bin/python pkg/ops/command/testdata/validate_policy.py
 
 lint-api: $(API_LINT)/ready ## Redocly on pkg/api/openapi.yaml
 	REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true $(API_LINT)/node_modules/.bin/redocly lint --config pkg/proof/contract/testdata/redocly.yaml pkg/api/openapi.yaml
@@ -150,9 +157,9 @@ needs-venv:
 	@python3 -c 'import ensurepip' 2>/dev/null || { echo "python3 with venv is not installed. Fix it with: sudo apt-get install python3-venv (Debian, Ubuntu) or brew install python (macOS)"; exit 1; }
 
 $(PACKS)/ready: | needs-venv
-	@echo "Fetching cfn-lint, checkov and SAM's translator, once: about a minute"
+	@echo "Fetching cfn-lint, checkov, parliament and SAM's translator, once: about a minute"
 	python3 -m venv $(PACKS)
-	$(PACKS)/bin/python -m pip install -q --disable-pip-version-check cfn-lint==$(CFN_LINT) checkov==$(CHECKOV) aws-sam-translator==$(SAM_TRANSLATOR)
+	$(PACKS)/bin/python -m pip install -q --disable-pip-version-check cfn-lint==$(CFN_LINT) checkov==$(CHECKOV) aws-sam-translator==$(SAM_TRANSLATOR) parliament==$(PARLIAMENT)
 	@touch $@
 
 fuzz: needs-go ## fuzz what meets hostile input (FUZZTIME=20s each)
@@ -258,11 +265,12 @@ SET =
 WHO =
 WHY =
 TIME =
+PART =
 INTO =
 WITHOUT =
 GIVEN = $(if $(filter 1 yes true,$(YES)),-yes) $(if $(filter 1 yes true,$(APPLY)),-apply)
 
-.PHONY: smoke delete-stack
+.PHONY: smoke policy delete-stack
 smoke: needs-go ## try a stack as its users do: webhook, sends, queue, bus and pipe (STACK=name or local, SENDER=name)
 	@$(call ops,smoke -sender "$(SENDER)")
 
@@ -304,6 +312,9 @@ replay: needs-go ## put stored events on the bus again, marked (STACK=name or lo
 
 restore: needs-go ## restore the table as of a time, merge what was sent since, swap it in (STACK=name DO=table|merge|swap TIME= INTO= FROM= WITHOUT=kinds APPLY=1)
 	@$(call ops,restore $(if $(filter-out show,$(DO)),$(DO),table) -time "$(TIME)" -from "$(FROM)" -into "$(INTO)" -without "$(WITHOUT)" $(GIVEN))
+
+policy: needs-go ## print the IAM policy that deploying a stack needs (STACK=name PART=1)
+	@$(call ops,policy $(if $(PART),-part "$(PART)"))
 
 delete-stack: needs-go ## delete a deployed stack, what is named and confirmed only (STACK=name YES=1 WITH_TABLE=name)
 	@$(call ops,delete $(if $(WITH_TABLE),-with-table "$(WITH_TABLE)") $(GIVEN))

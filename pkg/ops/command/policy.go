@@ -2,6 +2,7 @@ package command
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -13,23 +14,34 @@ import (
 func init() { register(policyCommand) }
 
 func policyCommand(p *program) *cobra.Command {
-	account, region := "", ""
+	account, region, part := "", "", 0
 	c := &cobra.Command{
 		Use:   "policy -stack NAME",
 		Short: "Print the IAM policy that deploying a stack needs",
 		Long: "Print an IAM policy document that allows to create, change, try and delete a stack of this template\n" +
-			"and nothing else, as far as AWS lets names limit it. It calls nothing, so it needs no IAM actions of its own.",
+			"and nothing else, as far as AWS lets names limit it. A managed policy may have 6,144 characters, so\n" +
+			"-part prints one that fits, from 1 on; none is left where it fails. It calls nothing, so it needs no\n" +
+			"IAM actions of its own.",
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if p.stack == local {
 				return errors.New("name the stack that is to be deployed: -stack (STACK= for make)")
 			}
-			p.printf("%s\n", plainJSON(policy(p.stack, account, region), "  "))
+			statements := policy(p.stack, account, region)
+			if part != 0 {
+				parts := inParts(statements)
+				if part < 1 || part > len(parts) {
+					return fmt.Errorf("the policy has %d parts", len(parts))
+				}
+				statements = parts[part-1]
+			}
+			p.printf("%s\n", plainJSON(document(statements), "  "))
 			return nil
 		},
 	}
 	c.Flags().StringVar(&account, "account", "*", "number of the account")
 	c.Flags().StringVar(&region, "region", "*", "region of the stack")
+	c.Flags().IntVar(&part, "part", 0, "part to print, from 1; 0: the whole policy")
 	return c
 }
 
@@ -37,7 +49,7 @@ func policyCommand(p *program) *cobra.Command {
 type grant struct {
 	actions string
 	on      string // empty: *, because the actions know no resources
-	passed  string // service to which a role may be passed
+	to      string // service to which a role may be passed
 }
 
 // Names that CloudFormation generates begin with the stack's, or those of newer types with the
@@ -59,6 +71,15 @@ var grants = map[string][]grant{
 	},
 	"AWS::CloudWatch::Dashboard": {{actions: "cloudwatch:PutDashboard cloudwatch:GetDashboard cloudwatch:DeleteDashboards cloudwatch:TagResource cloudwatch:UntagResource cloudwatch:ListTagsForResource",
 		on: "cloudwatch::{account}:dashboard/{stack}-* cloudwatch::{account}:dashboard/Dashboard-*"}},
+	"AWS::CodeDeploy::Application": {{actions: "codedeploy:CreateApplication codedeploy:GetApplication codedeploy:DeleteApplication codedeploy:TagResource codedeploy:UntagResource codedeploy:ListTagsForResource", on: application}},
+	"AWS::CodeDeploy::DeploymentGroup": {
+		{actions: "codedeploy:CreateDeploymentGroup codedeploy:GetDeploymentGroup codedeploy:UpdateDeploymentGroup codedeploy:DeleteDeploymentGroup codedeploy:TagResource codedeploy:UntagResource codedeploy:ListTagsForResource " +
+			deployments + " codedeploy:ListDeployments", on: deploymentGroup},
+		{actions: "codedeploy:GetApplicationRevision codedeploy:RegisterApplicationRevision", on: application},
+		{actions: "codedeploy:GetDeploymentConfig", on: deploymentConfig},
+		{actions: "codedeploy:StopDeployment"},
+		{actions: "iam:PassRole", on: "iam::{account}:role/{stack}-*", to: "codedeploy.amazonaws.com"},
+	},
 	"AWS::DynamoDB::Table": {{actions: "dynamodb:CreateTable dynamodb:UpdateTable dynamodb:DeleteTable dynamodb:DescribeTable dynamodb:DescribeTimeToLive dynamodb:UpdateTimeToLive " +
 		"dynamodb:DescribeContinuousBackups dynamodb:UpdateContinuousBackups dynamodb:DescribeContributorInsights dynamodb:DescribeKinesisStreamingDestination dynamodb:GetResourcePolicy " +
 		"dynamodb:ListTagsOfResource dynamodb:TagResource dynamodb:UntagResource", on: "dynamodb:{at}:table/{stack}-*"}},
@@ -67,6 +88,12 @@ var grants = map[string][]grant{
 		on: "events:{at}:event-bus/{stack}"}},
 	"AWS::IAM::Role": {{actions: "iam:CreateRole iam:GetRole iam:UpdateRole iam:UpdateRoleDescription iam:UpdateAssumeRolePolicy iam:DeleteRole iam:PutRolePolicy iam:GetRolePolicy iam:DeleteRolePolicy " +
 		"iam:ListRolePolicies iam:ListAttachedRolePolicies iam:TagRole iam:UntagRole iam:ListRoleTags", on: "iam::{account}:role/{stack}-*"}},
+	"AWS::Lambda::Alias": {
+		{actions: "lambda:CreateAlias lambda:GetAlias lambda:UpdateAlias lambda:DeleteAlias lambda:GetProvisionedConcurrencyConfig", on: "lambda:{at}:function:{stack}-*"},
+		{actions: deployments + " codedeploy:GetDeploymentGroup", on: deploymentGroup},
+		{actions: "codedeploy:GetDeploymentConfig", on: deploymentConfig},
+		{actions: "codedeploy:StopDeployment"},
+	},
 	"AWS::Lambda::EventInvokeConfig": {{actions: "lambda:PutFunctionEventInvokeConfig lambda:GetFunctionEventInvokeConfig lambda:UpdateFunctionEventInvokeConfig lambda:DeleteFunctionEventInvokeConfig", on: "lambda:{at}:function:{stack}-*"}},
 	"AWS::Lambda::EventSourceMapping": {
 		{actions: "lambda:CreateEventSourceMapping"},
@@ -75,9 +102,16 @@ var grants = map[string][]grant{
 	"AWS::Lambda::Function": {
 		{actions: "lambda:CreateFunction lambda:GetFunction lambda:UpdateFunctionConfiguration lambda:UpdateFunctionCode lambda:DeleteFunction lambda:PutFunctionConcurrency lambda:DeleteFunctionConcurrency " +
 			"lambda:GetFunctionCodeSigningConfig lambda:GetRuntimeManagementConfig lambda:GetFunctionRecursionConfig lambda:GetFunctionScalingConfig lambda:ListTags lambda:TagResource lambda:UntagResource", on: "lambda:{at}:function:{stack}-*"},
-		{actions: "iam:PassRole", on: "iam::{account}:role/{stack}-*", passed: "lambda.amazonaws.com"},
+		{actions: "iam:PassRole", on: "iam::{account}:role/{stack}-*", to: "lambda.amazonaws.com"},
 		{actions: "s3:GetObject s3:GetObjectVersion", on: bucket + "/*"},
 	},
+	"AWS::Lambda::LayerVersion": {
+		{actions: "lambda:PublishLayerVersion", on: "lambda:{at}:layer:{stack}-*"},
+		{actions: "lambda:GetLayerVersion lambda:DeleteLayerVersion", on: "lambda:{at}:layer:{stack}-*:*"},
+		{actions: "s3:GetObject s3:GetObjectVersion", on: bucket + "/*"},
+	},
+	"AWS::Lambda::Version": {{actions: "lambda:PublishVersion lambda:ListVersionsByFunction lambda:GetFunctionConfiguration lambda:DeleteFunction lambda:GetProvisionedConcurrencyConfig " +
+		"lambda:GetRuntimeManagementConfig lambda:GetFunctionScalingConfig", on: "lambda:{at}:function:{stack}-*"}},
 	"AWS::Lambda::Permission": {{actions: "lambda:AddPermission lambda:RemovePermission lambda:GetPolicy", on: "lambda:{at}:function:{stack}-*"}},
 	"AWS::Logs::LogGroup": {
 		{actions: "logs:CreateLogGroup logs:DeleteLogGroup logs:PutRetentionPolicy logs:DeleteRetentionPolicy logs:TagResource logs:UntagResource logs:ListTagsForResource logs:GetDataProtectionPolicy",
@@ -88,7 +122,7 @@ var grants = map[string][]grant{
 	"AWS::Logs::QueryDefinition": {{actions: "logs:PutQueryDefinition logs:DescribeQueryDefinitions logs:DeleteQueryDefinition"}},
 	"AWS::Pipes::Pipe": {
 		{actions: "pipes:CreatePipe pipes:DescribePipe pipes:UpdatePipe pipes:DeletePipe pipes:TagResource pipes:UntagResource pipes:ListTagsForResource", on: "pipes:{at}:pipe/{stack}-* pipes:{at}:pipe/EventPipe-*"},
-		{actions: "iam:PassRole", on: "iam::{account}:role/{stack}-*", passed: "pipes.amazonaws.com"},
+		{actions: "iam:PassRole", on: "iam::{account}:role/{stack}-*", to: "pipes.amazonaws.com"},
 	},
 	"AWS::SNS::Subscription": {{actions: "sns:Subscribe", on: "sns:{at}:{stack}-*"}, {actions: "sns:Unsubscribe sns:GetSubscriptionAttributes sns:SetSubscriptionAttributes"}},
 	"AWS::SNS::Topic": {{actions: "sns:CreateTopic sns:GetTopicAttributes sns:SetTopicAttributes sns:DeleteTopic sns:ListSubscriptionsByTopic sns:GetDataProtectionPolicy " +
@@ -106,7 +140,13 @@ var grants = map[string][]grant{
 	},
 }
 
-const bucket = "s3:::aws-sam-cli-managed-default-*"
+const (
+	bucket           = "s3:::aws-sam-cli-managed-default-*"
+	application      = "codedeploy:{at}:application:{stack}-* codedeploy:{at}:application:Deploys-*"
+	deploymentGroup  = "codedeploy:{at}:deploymentgroup:{stack}-*/* codedeploy:{at}:deploymentgroup:Deploys-*/*"
+	deploymentConfig = "codedeploy:{at}:deploymentconfig:CodeDeployDefault.Lambda*"
+	deployments      = "codedeploy:CreateDeployment codedeploy:GetDeployment"
+)
 
 // around are what sam deploy does besides CloudFormation's own calls, under "", and what make smoke
 // does.
@@ -137,15 +177,35 @@ type statement struct {
 	Condition map[string]map[string]string `json:",omitempty"`
 }
 
-// policy returns the document for a stack. Grants on the same resources are one statement, because a
-// role's own policies may have 10,240 characters in total (AWS IAM: "IAM and AWS STS quotas").
-func policy(stack, account, region string) map[string]any {
+func document(statements []*statement) map[string]any {
+	return map[string]any{"Version": "2012-10-17", "Statement": statements}
+}
+
+// most is what a managed policy may have, in characters other than white space (AWS IAM: "IAM and AWS
+// STS quotas").
+const most = 6144
+
+// inParts splits statements into documents that fit managed policies.
+func inParts(statements []*statement) (parts [][]*statement) {
+	for _, s := range statements {
+		last := len(parts) - 1
+		if last < 0 || len(strings.Join(strings.Fields(string(plainJSON(document(append(slices.Clone(parts[last]), s)), ""))), "")) > most {
+			parts = append(parts, nil)
+			last++
+		}
+		parts[last] = append(parts[last], s)
+	}
+	return parts
+}
+
+// policy returns the statements for a stack. Grants on the same resources are one.
+func policy(stack, account, region string) []*statement {
 	fill := strings.NewReplacer("{stack}", stack, "{at}", region+":"+account, "{account}", account, "{region}", region)
 	all := map[string]*statement{}
 	for _, part := range []map[string][]grant{grants, around} {
 		for _, kind := range slices.Sorted(maps.Keys(part)) {
 			for _, g := range part[kind] {
-				key := g.on + g.passed
+				key := g.on + g.to
 				s := all[key]
 				if s == nil {
 					s = &statement{Effect: "Allow", Resource: []string{"*"}}
@@ -155,8 +215,8 @@ func policy(stack, account, region string) map[string]any {
 							s.Resource = append(s.Resource, "arn:aws:"+on)
 						}
 					}
-					if g.passed != "" {
-						s.Condition = map[string]map[string]string{"StringEquals": {"iam:PassedToService": g.passed}}
+					if g.to != "" {
+						s.Condition = map[string]map[string]string{"StringEquals": {"iam:PassedToService": g.to}}
 					}
 					all[key] = s
 				}
@@ -175,5 +235,5 @@ func policy(stack, account, region string) map[string]any {
 		s.Action = slices.Compact(s.Action)
 		statements = append(statements, s)
 	}
-	return map[string]any{"Version": "2012-10-17", "Statement": statements}
+	return statements
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -22,11 +23,12 @@ var unneeded = map[string]string{
 	`^firehose:|^s3:REST|Pipes::Pipe (s3|logs|iam:Create)|PutBearerTokenAuthentication`:                                                       "logs to other places than CloudWatch",
 	`^logs:(Put|Delete)(DataProtection|Index)Policy$|LogGroup logs:(CreateLogDelivery|(Put|Delete)ResourcePolicy)|LogGroupDeletionProtection`: "policies and protection of log groups",
 	`ApiGatewayV2::\S+ s3:`: "APIs that are described in S3",
-	`(Put|Delete)FunctionCodeSigning|:GetCodeSigning|CapacityProvider|AssociateRuntimeAlias|LayerVersion|PutRuntimeManagement|PutFunctionRecursion|PutFunctionScaling|Lambda::Function lambda:PublishVersion`: "features of functions that are not set",
-	`(Topic|Subscription) iam:|^sns:PutDataProtectionPolicy|SNS::Topic sns:(Subscribe|Unsubscribe)`:                                                                                                           "delivery logs, data protection and subscriptions that are written in topics",
-	`^secretsmanager:(ReplicateSecretToRegions|RemoveRegionsFromReplication)`:                                                                                                                                 "replicas of secrets",
+	`(Put|Delete)FunctionCodeSigning|:GetCodeSigning|CapacityProvider|AssociateRuntimeAlias|Lambda::Function lambda:GetLayerVersion|(Put|Delete)ProvisionedConcurrency|PutRuntimeManagement|PutFunctionRecursion|PutFunctionScaling|Lambda::Function lambda:PublishVersion`: "features of functions that are not set",
+	`(Topic|Subscription) iam:|^sns:PutDataProtectionPolicy|SNS::Topic sns:(Subscribe|Unsubscribe)`: "delivery logs, data protection and subscriptions that are written in topics",
+	`^secretsmanager:(ReplicateSecretToRegions|RemoveRegionsFromReplication)`:                       "replicas of secrets",
 	`^events:(Put|Remove)Permission`:                                          "a bus with a policy",
 	`^iam:(Attach|Detach)RolePolicy|^iam:(Put|Delete)RolePermissionsBoundary`: "managed policies and boundaries of roles",
+	`OnPremisesInstance`:                                                      "CodeDeploy for servers",
 	`^kms:|logs:(Dis)?[aA]ssociateKmsKey`:                                     "a key of the customer's",
 }
 
@@ -121,7 +123,7 @@ func TestThePolicyIsWhatCloudFormationNeeds(t *testing.T) {
 	// Secrets are named by their logical names, without the stack's.
 	for id, r := range translated.Resources {
 		for kind, prefix := range map[string]string{
-			"AWS::SecretsManager::Secret": ":secret:", "AWS::Pipes::Pipe": ":pipe/", "AWS::Events::Archive": ":archive/", "AWS::CloudWatch::Dashboard": ":dashboard/", "AWS::Scheduler::ScheduleGroup": ":schedule-group/",
+			"AWS::SecretsManager::Secret": ":secret:", "AWS::Pipes::Pipe": ":pipe/", "AWS::Events::Archive": ":archive/", "AWS::CloudWatch::Dashboard": ":dashboard/", "AWS::Scheduler::ScheduleGroup": ":schedule-group/", "AWS::CodeDeploy::Application": ":application:",
 		} {
 			if r.Type == kind && !strings.Contains(grants[kind][0].on, prefix+id+"-*") {
 				t.Errorf("%s is not in the names of %s", id, kind)
@@ -130,20 +132,25 @@ func TestThePolicyIsWhatCloudFormationNeeds(t *testing.T) {
 	}
 }
 
-func TestThePolicyNamesTheStackAndFitsARole(t *testing.T) {
-	out, err := ops(t, t.TempDir(), "connexease-prod", "", "policy", "-account", "123456789012", "-region", "eu-central-1")
-	var document struct{ Statement []statement }
-	if err == nil {
-		err = json.Unmarshal([]byte(out), &document)
+func TestThePolicyNamesTheStackAndFitsManagedPolicies(t *testing.T) {
+	printed := func(part string) (statements []statement) {
+		t.Helper()
+		out, err := ops(t, t.TempDir(), "connexease-prod", "", "policy", "-account", "123456789012", "-region", "ap-southeast-2", "-part", part)
+		var document struct{ Statement []statement }
+		if err == nil {
+			err = json.Unmarshal([]byte(out), &document)
+		}
+		if n := len(strings.Join(strings.Fields(out), "")); err != nil || part != "0" && n > 6144 {
+			t.Fatalf("part %s: %v, %d characters, and a managed policy may have 6,144", part, err, n)
+		}
+		return document.Statement
 	}
-	if err != nil {
-		t.Fatal(err, out)
-	}
-	if n := len(strings.Join(strings.Fields(out), "")); n > 10_240 {
-		t.Errorf("it has %d characters, and a role's own policies may have 10,240", n)
+	whole, parts := printed("0"), slices.Concat(printed("1"), printed("2"))
+	if !reflect.DeepEqual(whole, parts) {
+		t.Errorf("the parts have %d statements of %d", len(parts), len(whole))
 	}
 	granted, sids := map[string]bool{}, map[string]bool{}
-	for _, s := range document.Statement {
+	for _, s := range whole {
 		if sids[s.Sid] {
 			t.Errorf("two statements are named %s", s.Sid)
 		}
@@ -171,7 +178,9 @@ func TestThePolicyNamesTheStackAndFitsARole(t *testing.T) {
 	if other, _ := ops(t, t.TempDir(), "connexease-dev", "", "policy"); strings.Contains(other, "connexease-prod") || len(slices.Collect(maps.Keys(granted))) < 50 {
 		t.Errorf("%d actions, and of another stack %s", len(granted), other)
 	}
-	if out, err := ops(t, t.TempDir(), local, "", "policy"); err == nil {
-		t.Error(out)
+	for _, wrong := range [][]string{{local}, {"demo", "-part", "3"}, {"demo", "-part", "-1"}} {
+		if out, err := ops(t, t.TempDir(), wrong[0], "", append([]string{"policy"}, wrong[1:]...)...); err == nil {
+			t.Errorf("%v: %s", wrong, out)
+		}
 	}
 }
