@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,7 +13,7 @@ import (
 func init() { register(policyCommand) }
 
 func policyCommand(p *program) *cobra.Command {
-	account, region, part := "", "", 0
+	names, part := place{}, 0
 	c := &cobra.Command{
 		Use:   "policy -stack NAME",
 		Short: "Print the IAM policy that deploying a stack needs",
@@ -27,7 +26,7 @@ func policyCommand(p *program) *cobra.Command {
 			if p.stack == local {
 				return errors.New("name the stack that is to be deployed: -stack (STACK= for make)")
 			}
-			statements := policy(p.stack, account, region)
+			statements := policy(p.stack, names)
 			if part != 0 {
 				parts := inParts(statements)
 				if part < 1 || part > len(parts) {
@@ -39,11 +38,16 @@ func policyCommand(p *program) *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().StringVar(&account, "account", "*", "number of the account")
-	c.Flags().StringVar(&region, "region", "*", "region of the stack")
+	c.Flags().StringVar(&names.account, "account", "*", "number of the account")
+	c.Flags().StringVar(&names.region, "region", "*", "region of the stack")
+	c.Flags().StringVar(&names.domain, "domain", "", "the parameter DomainName, where the stack has one")
+	c.Flags().StringVar(&names.zone, "zone", "", "the parameter HostedZoneId, where the stack has one")
 	c.Flags().IntVar(&part, "part", 0, "part to print, from 1; 0: the whole policy")
 	return c
 }
+
+// place says where a stack is.
+type place struct{ account, region, domain, zone string }
 
 // grant is a part of what a resource type needs: actions on ARNs without their first two parts.
 type grant struct {
@@ -60,7 +64,9 @@ const tags = " apigateway:{region}::/tags/*"
 // read, change and delete it with its tags. The source are the handlers' permissions in the types' schemas,
 // without what the template does not use: policy_test.go has those, and compares.
 var grants = map[string][]grant{
-	"AWS::ApiGatewayV2::Api": {{actions: "apigateway:GET apigateway:POST apigateway:PUT apigateway:PATCH apigateway:DELETE apigateway:TagResource apigateway:UntagResource", on: "apigateway:{region}::/apis apigateway:{region}::/apis/*" + tags}},
+	"AWS::ApiGatewayV2::Api":        {{actions: "apigateway:GET apigateway:POST apigateway:PUT apigateway:PATCH apigateway:DELETE apigateway:TagResource apigateway:UntagResource", on: "apigateway:{region}::/apis apigateway:{region}::/apis/*" + tags}},
+	"AWS::ApiGatewayV2::ApiMapping": {{actions: "apigateway:GET apigateway:POST apigateway:PUT apigateway:PATCH apigateway:DELETE", on: domains}},
+	"AWS::ApiGatewayV2::DomainName": {{actions: "apigateway:GET apigateway:POST apigateway:PUT apigateway:PATCH apigateway:DELETE apigateway:AddCertificateToDomain apigateway:RemoveCertificateFromDomain", on: domains}},
 	"AWS::ApiGatewayV2::Stage": {
 		// Access logs are delivered by CloudWatch Logs (Amazon CloudWatch Logs: "Enabling logging from AWS services").
 		{actions: "logs:CreateLogDelivery logs:GetLogDelivery logs:UpdateLogDelivery logs:DeleteLogDelivery logs:ListLogDeliveries logs:PutResourcePolicy logs:DescribeResourcePolicies"},
@@ -124,6 +130,11 @@ var grants = map[string][]grant{
 		{actions: "pipes:CreatePipe pipes:DescribePipe pipes:UpdatePipe pipes:DeletePipe pipes:TagResource pipes:UntagResource pipes:ListTagsForResource", on: "pipes:{at}:pipe/{stack}-* pipes:{at}:pipe/EventPipe-*"},
 		{actions: "iam:PassRole", on: "iam::{account}:role/{stack}-*", to: "pipes.amazonaws.com"},
 	},
+	"AWS::Route53::RecordSet": {
+		{actions: "route53:ChangeResourceRecordSets route53:ListResourceRecordSets route53:GetHostedZone", on: "route53:::hostedzone/{zone}"},
+		{actions: "route53:GetChange", on: "route53:::change/*"},
+		{actions: "route53:ListHostedZones"},
+	},
 	"AWS::SNS::Subscription": {{actions: "sns:Subscribe", on: "sns:{at}:{stack}-*"}, {actions: "sns:Unsubscribe sns:GetSubscriptionAttributes sns:SetSubscriptionAttributes"}},
 	"AWS::SNS::Topic": {{actions: "sns:CreateTopic sns:GetTopicAttributes sns:SetTopicAttributes sns:DeleteTopic sns:ListSubscriptionsByTopic sns:GetDataProtectionPolicy " +
 		"sns:TagResource sns:UntagResource sns:ListTagsForResource", on: "sns:{at}:{stack}-*"}},
@@ -141,6 +152,7 @@ var grants = map[string][]grant{
 }
 
 const (
+	domains          = "apigateway:{region}::/domainnames apigateway:{region}::/domainnames/{domain} apigateway:{region}::/domainnames/{domain}/*"
 	bucket           = "s3:::aws-sam-cli-managed-default-*"
 	application      = "codedeploy:{at}:application:{stack}-* codedeploy:{at}:application:Deploys-*"
 	deploymentGroup  = "codedeploy:{at}:deploymentgroup:{stack}-*/* codedeploy:{at}:deploymentgroup:Deploys-*/*"
@@ -148,8 +160,7 @@ const (
 	deployments      = "codedeploy:CreateDeployment codedeploy:GetDeployment"
 )
 
-// around are what sam deploy does besides CloudFormation's own calls, under "", and what make smoke
-// does.
+// around are what sam deploy does besides CloudFormation's own calls, and what make smoke does.
 var around = map[string][]grant{
 	"SAM": {
 		{actions: "cloudformation:CreateChangeSet cloudformation:DescribeChangeSet cloudformation:ExecuteChangeSet cloudformation:DeleteChangeSet cloudformation:DescribeStacks cloudformation:DescribeStackEvents " +
@@ -170,7 +181,6 @@ var around = map[string][]grant{
 
 // statement is one of a policy document.
 type statement struct {
-	Sid       string
 	Effect    string
 	Action    []string
 	Resource  []string
@@ -198,13 +208,23 @@ func inParts(statements []*statement) (parts [][]*statement) {
 	return parts
 }
 
+// without reports whether a stack has no resource of a type: one that is for its domain.
+func (p place) without(all []grant) bool {
+	return slices.ContainsFunc(all, func(g grant) bool {
+		return p.domain == "" && strings.Contains(g.on, "{domain}") || p.zone == "" && strings.Contains(g.on, "{zone}")
+	})
+}
+
 // policy returns the statements for a stack. Grants on the same resources are one.
-func policy(stack, account, region string) []*statement {
-	fill := strings.NewReplacer("{stack}", stack, "{at}", region+":"+account, "{account}", account, "{region}", region)
+func policy(stack string, at place) []*statement {
+	fill := strings.NewReplacer("{stack}", stack, "{at}", at.region+":"+at.account, "{account}", at.account, "{region}", at.region, "{domain}", at.domain, "{zone}", at.zone)
 	all := map[string]*statement{}
 	for _, part := range []map[string][]grant{grants, around} {
 		for _, kind := range slices.Sorted(maps.Keys(part)) {
 			for _, g := range part[kind] {
+				if at.without(part[kind]) {
+					continue
+				}
 				key := g.on + g.to
 				s := all[key]
 				if s == nil {
@@ -220,17 +240,13 @@ func policy(stack, account, region string) []*statement {
 					}
 					all[key] = s
 				}
-				s.Sid += strings.ReplaceAll(strings.TrimPrefix(kind, "AWS::"), "::", "")
 				s.Action = append(s.Action, strings.Fields(g.actions)...)
 			}
 		}
 	}
-	statements, named := []*statement{}, map[string]int{}
+	statements := []*statement{}
 	for _, key := range slices.Sorted(maps.Keys(all)) {
 		s := all[key]
-		if named[s.Sid]++; named[s.Sid] > 1 {
-			s.Sid += strconv.Itoa(named[s.Sid])
-		}
 		slices.Sort(s.Action)
 		s.Action = slices.Compact(s.Action)
 		statements = append(statements, s)
