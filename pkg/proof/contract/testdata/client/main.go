@@ -55,8 +55,8 @@ func main() {
 	expect("a key that is reused", reused.Body, reused.JSON422 != nil && reused.JSON422.Errors.Code == "IDEM_002")
 	for began := time.Now(); ; {
 		found := must(c.LookUpMessageWithResponse(ctx, id))
-		expect("a look-up", found.Body, found.JSON200 != nil && found.JSON200.Data.State == api.ViewStateAccepted && time.Since(began) < time.Minute)
-		if status := found.JSON200.Data.Status; status != nil && *status == api.Read {
+		expect("a look-up", found.Body, found.JSON200 != nil && found.JSON200.Data.State == "accepted" && time.Since(began) < time.Minute)
+		if status := found.JSON200.Data.Status; status != nil && *status == "read" {
 			break
 		}
 		time.Sleep(100 * time.Millisecond)
@@ -66,7 +66,7 @@ func main() {
 
 	at := time.Now().Add(time.Hour)
 	later := must(c.SendMessageWithResponse(ctx, &api.SendMessageParams{SendAt: &at}, text("Later")))
-	expect("a message for later", later.Body, later.JSON202 != nil && later.JSON202.Data.Status == api.WaitingDataStatusScheduled)
+	expect("a message for later", later.Body, later.JSON202 != nil && later.JSON202.Data.Status == "scheduled")
 	cancelled := must(c.CancelMessageWithResponse(ctx, later.JSON202.Data.Id))
 	expect("a cancellation", cancelled.Body, cancelled.JSON200 != nil)
 	late := must(c.CancelMessageWithResponse(ctx, id))
