@@ -67,7 +67,7 @@ type troublePage struct {
 	List     *jobState
 	Rows     []quarantinedRow
 	Reasons  []string
-	Sends    []sendRow
+	Sends    []failedRow
 	Run      *jobState
 	Cost     string
 	CostErr  error
@@ -78,7 +78,7 @@ type quarantinedRow struct {
 	Ref string
 }
 
-type sendRow struct {
+type failedRow struct {
 	FailedSend
 	Ref string
 }
@@ -111,7 +111,7 @@ func showTrouble(v *visit) (any, error) {
 			}
 		}
 		for _, s := range found.Sends {
-			p.Sends = append(p.Sends, sendRow{s, v.Ref(s.ID, "send")})
+			p.Sends = append(p.Sends, failedRow{s, v.Ref(s.ID, "send")})
 		}
 	}
 	return p, nil
