@@ -148,7 +148,13 @@ func (u *usageRun) read(ctx context.Context, t *target, db *table.Table, r *usag
 	if err != nil {
 		return nil, fmt.Errorf("after %d items: %w. The same command resumes from there", r.Items(), why(err))
 	}
-	return r.Report()
+	shown = u.progress("Counting sends and statuses", 0)
+	defer shown.end()
+	report, err := r.Report(ctx, shown.set)
+	if err != nil && ctx.Err() != nil {
+		err = errors.New("interrupted while counting. The same command counts again, without reading")
+	}
+	return report, err
 }
 
 // write writes the report where it was asked for.

@@ -2,6 +2,7 @@ package usage
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -14,8 +15,16 @@ import (
 // Report brings sends and statuses together, once all is read. First those of one id of this
 // product: the ledger says which attempts became messages. Then those of one id of WhatsApp, under
 // which the statuses of a message lie whose caller used biz_opaque_callback_data, or which lack it.
-func (r *Reading) Report() (*Report, error) {
+// progress is called with the number of records so far. Once ctx has ended it, a later run may call
+// it again.
+func (r *Reading) Report(ctx context.Context, progress func(records int64)) (*Report, error) {
 	t := totals{Report: Report{Query: r.query, ReadAt: r.at.Began}, groups: map[string]*Group{}}
+	var done int64
+	t.saw = func() error {
+		done++
+		progress(done)
+		return ctx.Err()
+	}
 	known, err := openSpill(filepath.Join(r.folder, "known"), 0, nil)
 	if err != nil {
 		return nil, err
@@ -39,6 +48,7 @@ func (r *Reading) Report() (*Report, error) {
 type totals struct {
 	Report
 	groups map[string]*Group
+	saw    func() error // is called with each record; its error ends the report
 }
 
 // group returns the figures of a message's group.
@@ -65,6 +75,9 @@ func (t *totals) sends(records func(func(record) error) error, known *spill) err
 	}
 	all := map[string]*row{}
 	if err := records(func(r record) error {
+		if err := t.saw(); err != nil {
+			return err
+		}
 		one := all[r.Key]
 		if one == nil {
 			one = &row{said: map[[2]string]*said{}}
@@ -144,6 +157,9 @@ func (t *totals) messages(records func(func(record) error) error) error {
 	}
 	all := map[string]*message{}
 	if err := records(func(r record) error {
+		if err := t.saw(); err != nil {
+			return err
+		}
 		m := all[r.Key]
 		if m == nil {
 			m = &message{}

@@ -33,7 +33,7 @@ func read(t *testing.T, m usage.Source, q usage.Query) *usage.Report {
 	if err := r.Read(t.Context(), m, func(int64) {}); err != nil {
 		t.Fatal(err)
 	}
-	report, err := r.Report()
+	report, err := r.Report(t.Context(), func(int64) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,15 @@ func TestAnInterruptedReadingGoesOnToTheSameTotals(t *testing.T) {
 		})
 		stop()
 		if done = err == nil; done {
-			report, err := r.Report()
+			ctx, stop := context.WithCancel(t.Context())
+			if _, err := r.Report(ctx, func(n int64) {
+				if n == 10_000 { // of more
+					stop()
+				}
+			}); !errors.Is(err, context.Canceled) {
+				t.Errorf("a report that was interrupted: %v", err)
+			}
+			report, err := r.Report(t.Context(), func(int64) {})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -122,7 +130,7 @@ func TestAnInterruptedReadingGoesOnToTheSameTotals(t *testing.T) {
 			if err := r.Read(t.Context(), nil, nil); err != nil {
 				t.Fatal(err)
 			}
-			if report, err = r.Report(); err != nil {
+			if report, err = r.Report(t.Context(), func(int64) {}); err != nil {
 				t.Fatal(err)
 			}
 			m.equal(t, report)
@@ -171,7 +179,7 @@ func TestAReadingThatWasKilledGoesOnToTheSameTotals(t *testing.T) {
 	if err := again.Read(t.Context(), m, func(int64) {}); err != nil {
 		t.Fatal(err)
 	}
-	report, err := again.Report()
+	report, err := again.Report(t.Context(), func(int64) {})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -162,7 +162,7 @@ func TestTooManyGroupsAreRefused(t *testing.T) {
 	if err := r.Read(t.Context(), campaigns(60_000), func(int64) {}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.Report(); !errors.Is(err, usage.ErrGroups) {
+	if _, err := r.Report(t.Context(), func(int64) {}); !errors.Is(err, usage.ErrGroups) {
 		t.Error(err)
 	}
 	if err := r.Remove(); err != nil {
