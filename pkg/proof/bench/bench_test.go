@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -12,27 +11,6 @@ import (
 	"connexease-functions/pkg/local/sim/connexease"
 	"connexease-functions/pkg/whatsapp"
 )
-
-func TestTheFirstErrorEndsAMeasurement(t *testing.T) {
-	lost := errors.New("lost")
-	went := false
-	err := attempt(func() {
-		must(0, lost)
-		went = true
-	})
-	if !errors.Is(err, lost) || went {
-		t.Errorf("got %v, went on: %t", err, went)
-	}
-	if err := attempt(func() { check(nil) }); err != nil {
-		t.Errorf("without an error: %v", err)
-	}
-	defer func() {
-		if recover() == nil {
-			t.Error("a panic of the program itself is hidden")
-		}
-	}()
-	_ = attempt(func() { panic("index out of range") })
-}
 
 func TestWhatIsMeasuredIsWhatItSays(t *testing.T) {
 	if n := len(whatsapp.Split([]byte(statuses(1000, 0)))); n != 1000 {

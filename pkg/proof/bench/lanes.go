@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -17,6 +16,7 @@ import (
 	"connexease-functions/pkg/local/pause"
 	"connexease-functions/pkg/local/sim/connexease"
 	"connexease-functions/pkg/local/stack"
+	"connexease-functions/pkg/proof/must"
 )
 
 // lanes measures on stacks of their own what QueueSendsPerSecond makes of a Gateway's rate limit,
@@ -53,8 +53,8 @@ func openLane(ctx context.Context, parameters map[string]string) *lane {
 		},
 	})
 	parameters["GatewayUrl"] = l.proxy.URL
-	l.Stack = must(stack.Start(ctx, stack.Options{Root: ".", Overrides: parameters}))
-	check(l.Gateway.SetCallbacks(connexease.Callbacks{Off: true}))
+	l.Stack = must.Get(stack.Start(ctx, stack.Options{Root: ".", Overrides: parameters}))
+	must.OK(l.Gateway.SetCallbacks(connexease.Callbacks{Off: true}))
 	return l
 }
 
@@ -66,7 +66,7 @@ func (l *lane) close() {
 // enqueue puts this many messages into a queue, numbered from first.
 func (l *lane) enqueue(ctx context.Context, queue string, first, messages int) {
 	for n := range messages {
-		check(l.Enqueue(ctx, queue, []byte(hello(first+n))))
+		must.OK(l.Enqueue(ctx, queue, []byte(hello(first+n))))
 	}
 }
 
@@ -81,9 +81,8 @@ func (l *lane) warm(ctx context.Context) {
 
 // times returns when the Gateway accepted its messages, once there are this many.
 func (l *lane) times(ctx context.Context, want int) (all []time.Time) {
-	if !pause.Until(ctx, 100*time.Millisecond, func() bool { return len(l.Gateway.Messages()) >= want }) {
-		check(fmt.Errorf("%d of %d messages were accepted: %w", len(l.Gateway.Messages()), want, ctx.Err()))
-	}
+	accepted := pause.Until(ctx, 100*time.Millisecond, func() bool { return len(l.Gateway.Messages()) >= want })
+	must.Hold(accepted, "%d of %d messages were accepted: %w", len(l.Gateway.Messages()), want, ctx.Err())
 	for _, m := range l.Gateway.Messages() {
 		all = append(all, m.Time)
 	}
@@ -124,9 +123,7 @@ func campaign(ctx context.Context, messages, perSecond int) {
 	}
 	l.times(waiting, warming+messages+len(asked))
 	took := delays(l.Gateway.Messages(), asked)
-	if len(took) == 0 {
-		check(errors.New("no password left"))
-	}
+	must.Hold(len(took) > 0, "no password left")
 	fmt.Printf("BulkLane=yes QueueSendsPerSecond=%d: %d messages of a campaign in %.0f s, %d times 429; meanwhile %d one-time passwords took p50 %.2f s, p99 %.2f s\n",
 		perSecond, messages, time.Since(asked[0]).Seconds(), l.limited.Load(), len(took),
 		median(took).Seconds(), percentile(took, 99).Seconds())
@@ -149,8 +146,6 @@ func delays(accepted []connexease.Message, asked []time.Time) (all []time.Durati
 
 func (l *lane) password(ctx context.Context, n int) {
 	body := fmt.Sprintf(`{"messaging_product":"whatsapp","to":"15550100002","type":"text","text":{"body":"`+codeText+`"}}`, n)
-	answer := must(l.client.R().SetContext(ctx).SetAuthToken(l.ClientKey()).SetHeader("Prefer", "respond-async").SetBody(body).Post(l.APIURL + "/v1/wa/message"))
-	if answer.StatusCode() != http.StatusAccepted {
-		check(fmt.Errorf("a password was not queued: %d", answer.StatusCode()))
-	}
+	answer := must.Get(l.client.R().SetContext(ctx).SetAuthToken(l.ClientKey()).SetHeader("Prefer", "respond-async").SetBody(body).Post(l.APIURL + "/v1/wa/message"))
+	must.Hold(answer.StatusCode() == http.StatusAccepted, "a password was not queued: %d", answer.StatusCode())
 }

@@ -23,6 +23,7 @@ import (
 
 	simlambda "connexease-functions/pkg/local/sim/lambda"
 	"connexease-functions/pkg/local/stack"
+	"connexease-functions/pkg/proof/must"
 )
 
 func main() {
@@ -30,7 +31,7 @@ func main() {
 	if slices.Contains(os.Args, "lanes") {
 		run = lanes
 	}
-	if err := attempt(func() { run(context.Background()) }); err != nil {
+	if err := must.Try(func() { run(context.Background()) }); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -57,37 +58,8 @@ func (b *bench) close() {
 func compile(out, folder string, env ...string) {
 	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", out, folder)
 	build.Env = append(append(os.Environ(), "CGO_ENABLED=0"), env...)
-	if text, err := build.CombinedOutput(); err != nil {
-		check(fmt.Errorf("go build %s: %s", folder, text))
-	}
-}
-
-// stopped ends a run at its first error: the other figures would mean nothing.
-type stopped struct{ error }
-
-func check(err error) {
-	if err != nil {
-		panic(stopped{err})
-	}
-}
-
-func must[T any](v T, err error) T {
-	check(err)
-	return v
-}
-
-// attempt returns the error that stopped do.
-func attempt(do func()) (err error) {
-	defer func() {
-		failed := recover()
-		if s, ok := failed.(stopped); ok {
-			err = s.error
-		} else if failed != nil {
-			panic(failed)
-		}
-	}()
-	do()
-	return nil
+	text, err := build.CombinedOutput()
+	must.Hold(err == nil, "go build %s: %s", folder, text)
 }
 
 // measurement returns one line of the table.
@@ -95,11 +67,11 @@ type measurement func(*bench) string
 
 // of runs a measurement on a fresh stack, because DynamoDB Local slows down as its stream grows.
 func (m measurement) of(ctx context.Context) string {
-	b := &bench{ctx: ctx, state: must(os.MkdirTemp("", "bench-"))}
+	b := &bench{ctx: ctx, state: must.Get(os.MkdirTemp("", "bench-"))}
 	defer b.close()
 	b.empty = filepath.Join(b.state, "empty")
 	compile(b.empty, "./pkg/proof/bench/empty")
-	b.stack = must(stack.Start(ctx, stack.Options{Root: ".", State: b.state, Logs: &b.logs}))
+	b.stack = must.Get(stack.Start(ctx, stack.Options{Root: ".", State: b.state, Logs: &b.logs}))
 	b.secret, _ = b.stack.Secrets.Current(stack.WebhookSecret)
 	return m(b)
 }
@@ -131,7 +103,7 @@ func request(route, token, body string, headers map[string]string) []byte {
 	method, path, _ := strings.Cut(route, " ")
 	all := map[string]string{"authorization": "Bearer " + token, "content-type": "application/json", "host": "127.0.0.1", "user-agent": "bench"}
 	maps.Copy(all, headers)
-	return must(json.Marshal(map[string]any{
+	return must.Get(json.Marshal(map[string]any{
 		"version": "2.0", "routeKey": route, "rawPath": path, "headers": all,
 		"requestContext": map[string]any{"http": map[string]string{"method": method, "path": path}, "timeEpoch": time.Now().UnixMilli()},
 		"body":           body, "isBase64Encoded": false,
@@ -147,9 +119,8 @@ func (b *bench) expect(f *simlambda.Function, payload []byte, status int) time.D
 	start := time.Now()
 	result, err := f.Invoke(b.ctx, payload)
 	took := time.Since(start)
-	if err != nil || result.FunctionError != "" || !strings.Contains(string(result.Payload), fmt.Sprintf(`"statusCode":%d`, status)) {
-		check(fmt.Errorf("%s: %s %v", f.Name(), result.Payload, err))
-	}
+	answered := err == nil && result.FunctionError == "" && strings.Contains(string(result.Payload), fmt.Sprintf(`"statusCode":%d`, status))
+	must.Hold(answered, "%s: %s %v", f.Name(), result.Payload, err)
 	return took
 }
 
@@ -157,7 +128,7 @@ func (b *bench) expect(f *simlambda.Function, payload []byte, status int) time.D
 func (b *bench) stored() (all []map[string]types.AttributeValue) {
 	pages := dynamodb.NewScanPaginator(b.stack.DB, &dynamodb.ScanInput{TableName: &b.stack.TableName})
 	for pages.HasMorePages() {
-		all = append(all, must(pages.NextPage(b.ctx)).Items...)
+		all = append(all, must.Get(pages.NextPage(b.ctx)).Items...)
 	}
 	return all
 }
@@ -198,7 +169,7 @@ func (b *bench) cold(what, function string, env map[string]string, like map[stri
 			fields[k] = s.Value
 		}
 	}
-	env["CALLS"], env["ITEM"] = function, string(must(json.Marshal(fields)))
+	env["CALLS"], env["ITEM"] = function, string(must.Get(json.Marshal(fields)))
 	var ours, bare []time.Duration
 	for n := range 60 {
 		env["SUFFIX"] = fmt.Sprint(n)
@@ -225,7 +196,7 @@ func sizes(b *bench) string {
 	for _, name := range []string{"webhook", "send"} {
 		out := filepath.Join(b.state, "bootstrap")
 		compile(out, "./functions/"+name, "GOOS=linux", "GOARCH=arm64")
-		binary := must(os.ReadFile(out))
+		binary := must.Get(os.ReadFile(out))
 		lines = append(lines, fmt.Sprintf("%-42s %.2f MB / %.2f MB %20s", name+": arm64 binary / zip", float64(len(binary))/1e6, float64(zipSize(binary))/1e6, "11 MB / 4.3 MB"))
 	}
 	return strings.Join(lines, "\n")
@@ -235,7 +206,7 @@ func sizes(b *bench) string {
 func zipSize(binary []byte) int {
 	var zipped bytes.Buffer
 	z := zip.NewWriter(&zipped)
-	must(must(z.Create("bootstrap")).Write(binary))
-	check(z.Close())
+	must.Get(must.Get(z.Create("bootstrap")).Write(binary))
+	must.OK(z.Close())
 	return zipped.Len()
 }

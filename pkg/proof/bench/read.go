@@ -13,6 +13,7 @@ import (
 	"connexease-functions/pkg/conversation"
 	"connexease-functions/pkg/local/sim/connexease"
 	"connexease-functions/pkg/local/stack"
+	"connexease-functions/pkg/proof/must"
 )
 
 // page compares a page of a conversation, half of it messages that were sent and read, with one Query
@@ -29,21 +30,21 @@ func page(b *bench) string {
 	}
 	for began := time.Now(); len(b.stored()) < conversation.Usual+sent*each; time.Sleep(100 * time.Millisecond) {
 		if time.Since(began) > time.Minute {
-			check(errors.New("the statuses did not come"))
+			must.OK(errors.New("the statuses did not come"))
 		}
 	}
 	var event map[string]any
-	check(json.Unmarshal(request("GET /v1/wa/conversation/{contact}", reader, "", nil), &event))
+	must.OK(json.Unmarshal(request("GET /v1/wa/conversation/{contact}", reader, "", nil), &event))
 	event["pathParameters"] = map[string]string{"contact": "15550100001"}
-	payload := must(json.Marshal(event))
+	payload := must.Get(json.Marshal(event))
 	return b.warm("a page of 25, half of it sent, p50", b.send(), func(int) []byte { return payload }, func(int) {
-		out := must(b.stack.DB.Query(b.ctx, &dynamodb.QueryInput{
+		out := must.Get(b.stack.DB.Query(b.ctx, &dynamodb.QueryInput{
 			TableName: &b.stack.TableName, IndexName: aws.String("timeline"), KeyConditionExpression: aws.String("timeline_pk = :pk"),
 			ExpressionAttributeValues: map[string]types.AttributeValue{":pk": &types.AttributeValueMemberS{Value: "contact#15550100001"}},
 			Limit:                     aws.Int32(conversation.Usual), ScanIndexForward: aws.Bool(false),
 		}))
 		if len(out.Items) != conversation.Usual {
-			check(fmt.Errorf("the page has %d items", len(out.Items)))
+			must.OK(fmt.Errorf("the page has %d items", len(out.Items)))
 		}
 	}, "3 x (one Query of its items + empty round trip)")
 }

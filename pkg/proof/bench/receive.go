@@ -16,6 +16,7 @@ import (
 	simlambda "connexease-functions/pkg/local/sim/lambda"
 	"connexease-functions/pkg/local/stack"
 	"connexease-functions/pkg/proof/memory"
+	"connexease-functions/pkg/proof/must"
 )
 
 func (b *bench) webhook() *simlambda.Function { return b.stack.Functions["WebhookFunction"] }
@@ -24,14 +25,14 @@ func (b *bench) event(token, body string) []byte { return request("POST /webhook
 
 // message returns a text message with an id of its own.
 func message(n int) string {
-	return strings.Replace(string(must(fixtures.Body("text"))), `"id": "wamid.`, fmt.Sprintf(`"id": "wamid.N%07d`, n), 1)
+	return strings.Replace(string(must.Get(fixtures.Body("text"))), `"id": "wamid.`, fmt.Sprintf(`"id": "wamid.N%07d`, n), 1)
 }
 
 func oneEvent(b *bench) string {
 	b.invoke(b.webhook(), b.event(b.secret, message(0)))
 	items := b.stored()
 	return b.warm("one event, warm, p50", b.webhook(), func(n int) []byte { return b.event(b.secret, message(n)) }, func(n int) {
-		must(b.stack.DB.PutItem(b.ctx, &dynamodb.PutItemInput{TableName: &b.stack.TableName, Item: renamed(items[0], fmt.Sprintf("B%07d", n))}))
+		must.Get(b.stack.DB.PutItem(b.ctx, &dynamodb.PutItemInput{TableName: &b.stack.TableName, Item: renamed(items[0], fmt.Sprintf("B%07d", n))}))
 	}, "1.15 x (PutItem + empty round trip)")
 }
 
@@ -59,7 +60,7 @@ func (b *bench) bareBatches(items []map[string]types.AttributeValue) time.Durati
 			return err
 		})
 	}
-	check(all.Wait())
+	must.OK(all.Wait())
 	return time.Since(start)
 }
 
@@ -104,12 +105,12 @@ func peaks(b *bench) string {
 	for n := range 300 {
 		b.invoke(b.webhook(), b.event(b.secret, message(n)))
 	}
-	single := must(memory.Peak(b.webhook().Status().PIDs[0]))
+	single := must.Get(memory.Peak(b.webhook().Status().PIDs[0]))
 	body := statuses(3480, 0) // 3 MB
 	for range 5 {
 		b.invoke(b.webhook(), b.event(b.secret, body))
 	}
-	large := must(memory.Peak(b.webhook().Status().PIDs[0]))
+	large := must.Get(memory.Peak(b.webhook().Status().PIDs[0]))
 	return fmt.Sprintf("%-42s %.1f MB / %.1f MB %20s", "peak RSS, "+fmt.Sprintf("%.1f", float64(len(body))/1e6)+" MB delivery / single", large, single, "64 MB / 25 MB")
 }
 
@@ -120,7 +121,7 @@ func refusal(b *bench) string {
 		b.expect(b.webhook(), b.event("wrong", message(0)), 401)
 	}
 	after := len(b.stack.Secrets.Calls())
-	check(b.webhook().Close()) // every log line is written by then
+	must.OK(b.webhook().Close()) // every log line is written by then
 	var all []time.Duration
 	for line := range bytes.Lines(b.logs.Bytes()) {
 		var summary struct{ Duration float64 }
@@ -128,8 +129,6 @@ func refusal(b *bench) string {
 			all = append(all, time.Duration(summary.Duration*float64(time.Millisecond)))
 		}
 	}
-	if len(all) < 3000 {
-		check(fmt.Errorf("the log has %d summaries", len(all)))
-	}
+	must.Hold(len(all) >= 3000, "the log has %d summaries", len(all))
 	return fmt.Sprintf("%-42s %s, %d AWS calls %18s", "401 in process, p99", short(percentile(all, 99)), after-calls, "1 ms, none")
 }

@@ -21,6 +21,7 @@ import (
 	"connexease-functions/pkg/local/stack"
 	"connexease-functions/pkg/proof/cost"
 	"connexease-functions/pkg/proof/memory"
+	"connexease-functions/pkg/proof/must"
 	"connexease-functions/pkg/whatsapp"
 )
 
@@ -44,7 +45,7 @@ func (b *bench) sendEvent(body, key string) []byte {
 // unlimited disables the simulated Gateway's rate limits and callbacks.
 func (b *bench) unlimited() {
 	b.stack.Gateway.SetLimits(connexease.Limits{PerSecond: 1e6, PerMinute: 1e9})
-	check(b.stack.Gateway.SetCallbacks(connexease.Callbacks{Off: true}))
+	must.OK(b.stack.Gateway.SetCallbacks(connexease.Callbacks{Off: true}))
 }
 
 // firstSend sends once, without limits.
@@ -75,25 +76,23 @@ func (b *bench) bare() *bareSend {
 			return s
 		}
 	}
-	check(errors.New("the table has no send"))
+	must.OK(errors.New("the table has no send"))
 	return nil
 }
 
 func (b *bench) do(s *bareSend, n int, key, url string) {
 	row := renamed(s.row, fmt.Sprintf("B%07d", n))
-	must(b.stack.DB.PutItem(b.ctx, &dynamodb.PutItemInput{
+	must.Get(b.stack.DB.PutItem(b.ctx, &dynamodb.PutItemInput{
 		TableName: &b.stack.TableName, Item: row, ConditionExpression: aws.String("attribute_not_exists(pk)"),
 	}))
-	request := must(http.NewRequestWithContext(b.ctx, http.MethodPost, url+"/v1/wa/message", strings.NewReader(hello(n))))
+	request := must.Get(http.NewRequestWithContext(b.ctx, http.MethodPost, url+"/v1/wa/message", strings.NewReader(hello(n))))
 	request.Header.Set("Authorization", "Bearer "+key)
 	request.Header.Set("Content-Type", "application/json")
-	response := must(http.DefaultClient.Do(request))
-	must(io.Copy(io.Discard, response.Body))
-	check(response.Body.Close())
-	if response.StatusCode != http.StatusOK {
-		check(fmt.Errorf("the Gateway returned %d", response.StatusCode))
-	}
-	must(b.stack.DB.UpdateItem(b.ctx, &dynamodb.UpdateItemInput{
+	response := must.Get(http.DefaultClient.Do(request))
+	must.Get(io.Copy(io.Discard, response.Body))
+	must.OK(response.Body.Close())
+	must.Hold(response.StatusCode == http.StatusOK, "the Gateway returned %d", response.StatusCode)
+	must.Get(b.stack.DB.UpdateItem(b.ctx, &dynamodb.UpdateItemInput{
 		TableName: &b.stack.TableName, Key: map[string]types.AttributeValue{"pk": row["pk"], "sk": row["sk"]},
 		ConditionExpression:      aws.String("attribute_exists(attempts.#t) AND attribute_not_exists(attempts.#t.outcome)"),
 		UpdateExpression:         aws.String("SET attempts.#t.outcome = :o, v = v + :one, sent_wamid = if_not_exists(sent_wamid, :w)"),
@@ -152,9 +151,8 @@ func replay(b *bench) string {
 			TableName: &b.stack.TableName, Item: items[0], ConditionExpression: aws.String("attribute_not_exists(pk)"),
 			ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 		})
-		if _, refused := errors.AsType[*types.ConditionalCheckFailedException](err); !refused {
-			check(fmt.Errorf("the condition held: %w", err))
-		}
+		_, refused := errors.AsType[*types.ConditionalCheckFailedException](err)
+		must.Hold(refused, "the condition held: %v", err)
 	}, "1.15 x (failed condition + empty round trip)")
 }
 
@@ -171,9 +169,8 @@ func largest() []byte {
 
 func validation(*bench) string {
 	body := largest()
-	if _, faults := whatsapp.Check(body); len(faults) > 0 {
-		check(fmt.Errorf("the body breaks limits: %v", faults))
-	}
+	_, faults := whatsapp.Check(body)
+	must.Hold(len(faults) == 0, "the body breaks limits: %v", faults)
 	result := testing.Benchmark(func(t *testing.B) {
 		for t.Loop() {
 			whatsapp.Check(body)
@@ -200,6 +197,6 @@ func sendMemory(b *bench) string {
 	for n := range 300 {
 		b.invoke(b.send(), b.sendEvent(hello(n), ""))
 	}
-	single := must(memory.Peak(b.send().Status().PIDs[0]))
+	single := must.Get(memory.Peak(b.send().Status().PIDs[0]))
 	return fmt.Sprintf("%-42s %.1f MB", "send: peak RSS after 300 sends", single)
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"connexease-functions/pkg/local/template"
+	"connexease-functions/pkg/proof/must"
 )
 
 const x86 = "x86_64"
@@ -18,37 +19,23 @@ const x86 = "x86_64"
 // machines maps SAM's names of processors to ELF's.
 var machines = map[string]elf.Machine{"arm64": elf.EM_AARCH64, x86: elf.EM_X86_64}
 
-func (p *project) template() (*template.Template, error) {
-	return template.Load(filepath.Join(p.root, "template.yaml"), nil)
+func (p *project) template() *template.Template {
+	return must.Get(template.Load(filepath.Join(p.root, "template.yaml"), nil))
 }
 
 // bootstraps reads the binaries of a build, by function, and refuses those that would not run in
 // Lambda: for a different processor, or with a dependency on the libc of the build machine.
-func (p *project) bootstraps(build, arch string) (map[string][]byte, error) {
-	t, err := p.template()
-	if err != nil {
-		return nil, err
-	}
-	functions, err := t.Functions()
-	if err != nil {
-		return nil, err
-	}
+func (p *project) bootstraps(build, arch string) map[string][]byte {
 	all := map[string][]byte{}
-	for _, f := range functions {
+	for _, f := range must.Get(p.template().Functions()) {
 		path := filepath.Join(build, f.Name, "bootstrap")
-		binary, err := os.ReadFile(path)
-		if err != nil {
-			return nil, err
+		all[f.Name] = must.Get(os.ReadFile(path))
+		if err := isStatic(all[f.Name], arch); err != nil {
+			must.OK(fmt.Errorf("%s: %w", path, err))
 		}
-		if err := isStatic(binary, arch); err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
-		all[f.Name] = binary
 	}
-	if len(all) == 0 {
-		return nil, errors.New("template.yaml has no functions")
-	}
-	return all, nil
+	must.Hold(len(all) > 0, "template.yaml has no functions")
+	return all
 }
 
 // isStatic refuses a binary for a different processor, or one that needs a libc.
@@ -72,111 +59,54 @@ func isStatic(binary []byte, arch string) error {
 const changed = "A_CHANGE_IN_PKG_THAT_REACHED_THE_BINARY"
 
 // proveDeployed does in a copy what a deployment does in the checkout.
-func (p *project) proveDeployed(ctx context.Context, s *sam, done *steps) error {
-	copied, err := p.copy()
-	if err != nil {
-		return err
-	}
+func (p *project) proveDeployed(ctx context.Context, s *sam, done *steps) {
+	copied := must.Get(os.MkdirTemp("", "connexease-sam-"))
 	defer func() { _ = os.RemoveAll(copied) }()
-	if _, err := s.run(ctx, copied, nil, "validate", "--lint"); err != nil {
-		return err
-	}
+	p.copy(copied)
+	must.Get(s.run(ctx, copied, nil, "validate", "--lint"))
 	done.done("sam validate --lint: template.yaml is valid")
 
 	var releases []string // what each build tells versions apart by
-	build := func() (map[string][]byte, error) {
-		if _, err := s.run(ctx, copied, nil, "build"); err != nil {
-			return nil, err
-		}
+	build := func() map[string][]byte {
+		must.Get(s.run(ctx, copied, nil, "build"))
 		built := filepath.Join(copied, ".aws-sam", "build")
-		release, err := os.ReadFile(filepath.Join(built, "Release", "release"))
-		if err != nil {
-			return nil, err
-		}
-		releases = append(releases, string(release))
+		releases = append(releases, string(must.Get(os.ReadFile(filepath.Join(built, "Release", "release")))))
 		return p.bootstraps(built, "arm64")
 	}
-	first, err := build()
-	if err != nil {
-		return err
-	}
+	first := build()
 	done.done("sam build, no flags: %d static binaries for arm64", len(first))
 
-	if _, err := output(ctx, copied, ownEnvironment(nil), "make", "build"); err != nil {
-		return err
-	}
+	must.Get(output(ctx, copied, ownEnvironment(nil), "make", "build"))
 	for name, binary := range first {
 		path := filepath.Join(copied, "bin", strings.ToLower(strings.TrimSuffix(name, "Function")), "bootstrap")
-		own, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		if !bytes.Equal(own, binary) {
-			return fmt.Errorf("%s of sam build is not %s of make build", name, path)
-		}
+		must.Hold(bytes.Equal(must.Get(os.ReadFile(path)), binary), "%s of sam build is not %s of make build", name, path)
 	}
 	done.done("make build gives the same binaries, byte for byte")
 
 	change := fmt.Sprintf("package api\n\nimport \"os\"\n\nvar _ = os.Getenv(%q)\n", changed)
-	if err := os.WriteFile(filepath.Join(copied, "pkg", "api", "changed.go"), []byte(change), 0o644); err != nil {
-		return err
-	}
-	second, err := build()
-	if err != nil {
-		return err
-	}
-	for name, binary := range second {
-		if bytes.Contains(first[name], []byte(changed)) || !bytes.Contains(binary, []byte(changed)) {
-			return fmt.Errorf("sam build gave an old binary of %s after a change in pkg/", name)
-		}
+	must.OK(os.WriteFile(filepath.Join(copied, "pkg", "api", "changed.go"), []byte(change), 0o644))
+	for name, binary := range build() {
+		fresh := !bytes.Contains(first[name], []byte(changed)) && bytes.Contains(binary, []byte(changed))
+		must.Hold(fresh, "sam build gave an old binary of %s after a change in pkg/", name)
 	}
 	done.done("sam build after a change in pkg/: the change is in each binary")
 
-	if _, err := build(); err != nil {
-		return err
-	}
-	template, err := os.OpenFile(filepath.Join(copied, "template.yaml"), os.O_APPEND|os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	_, err = template.WriteString("# a change\n")
-	if err = errors.Join(err, template.Close()); err != nil {
-		return err
-	}
-	if _, err := build(); err != nil {
-		return err
-	}
-	if releases[0] == releases[1] || releases[1] != releases[2] || releases[2] == releases[3] {
-		return fmt.Errorf("a release must be new after a change of the code and of the template, and only then: %q", releases)
-	}
+	build()
+	file := filepath.Join(copied, "template.yaml")
+	must.OK(os.WriteFile(file, append(must.Get(os.ReadFile(file)), "# a change\n"...), 0o644))
+	build()
+	once := releases[0] != releases[1] && releases[1] == releases[2] && releases[2] != releases[3]
+	must.Hold(once, "a release must be new after a change of the code and of the template, and only then: %q", releases)
 	done.done("the layer Release is new after a change of the code, and of the template, and else the same")
-	return nil
 }
 
-// copy copies the sources to a new checkout, so that the user's own .aws-sam and bin stay
-// unchanged.
-func (p *project) copy() (folder string, err error) {
-	if folder, err = os.MkdirTemp("", "connexease-sam-"); err != nil {
-		return "", err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.RemoveAll(folder)
-		}
-	}()
+// copy copies the sources to a new checkout in a folder, so that the user's own .aws-sam and bin
+// stay unchanged.
+func (p *project) copy(folder string) {
 	for _, name := range []string{"functions", "pkg"} {
-		if err := os.CopyFS(filepath.Join(folder, name), os.DirFS(filepath.Join(p.root, name))); err != nil {
-			return "", err
-		}
+		must.OK(os.CopyFS(filepath.Join(folder, name), os.DirFS(filepath.Join(p.root, name))))
 	}
 	for _, name := range []string{"go.mod", "go.sum", "Makefile", "samconfig.toml", "template.yaml"} {
-		text, err := os.ReadFile(filepath.Join(p.root, name))
-		if err != nil {
-			return "", err
-		}
-		if err := os.WriteFile(filepath.Join(folder, name), text, 0o644); err != nil {
-			return "", err
-		}
+		must.OK(os.WriteFile(filepath.Join(folder, name), must.Get(os.ReadFile(filepath.Join(p.root, name))), 0o644))
 	}
-	return folder, nil
 }

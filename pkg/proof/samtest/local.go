@@ -13,6 +13,7 @@ import (
 
 	"connexease-functions/pkg/local/environment"
 	"connexease-functions/pkg/local/stack"
+	"connexease-functions/pkg/proof/must"
 )
 
 // local holds what runs: backends, engine, and SAM's API in front of the functions' containers.
@@ -30,88 +31,64 @@ type local struct {
 
 // startLocal starts everything in order, runs the proofs or waits for Ctrl-C, and ends everything
 // in reverse order.
-func (p *project) startLocal(ctx context.Context, s *sam, done *steps, serve bool) (err error) {
-	e, err := findEngine(ctx, filepath.Join(p.state, "dockerd.log"))
-	if err != nil {
-		return err
-	}
+func (p *project) startLocal(ctx context.Context, s *sam, done *steps, serve bool) {
+	e := must.Get(findEngine(ctx, filepath.Join(p.state, "dockerd.log")))
 	defer e.stop()
 	// Warm containers outlive sam local, and a killed run of this command leaves them behind.
 	built := filepath.Join(p.state, "sam-functions")
-	if err := e.removeContainers(built); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, e.removeContainers(built)) }()
+	must.OK(e.removeContainers(built))
+	err := must.Try(func() { p.withEngine(ctx, s, e, built, done, serve) })
+	must.OK(errors.Join(err, e.removeContainers(built)))
+}
+
+func (p *project) withEngine(ctx context.Context, s *sam, e *engine, built string, done *steps, serve bool) {
 	l := &local{project: p, sam: s, engine: e}
-	base, what, err := l.base(ctx, e)
-	if err != nil {
-		return err
-	}
+	image := must.Get(s.baseImage(ctx, p.template().Runtime(), p.arch)) // on which SAM builds its own
+	base, what, err := e.base(ctx, image, p.arch)
+	must.OK(err)
 	found := "the running container engine"
 	if e.daemon != nil {
 		found = "a container engine of its own"
 	}
 	done.done("%s, with %s", found, what)
 
-	backends, err := l.startBackends(ctx)
-	if err != nil {
-		return err
-	}
+	backends := l.startBackends(ctx)
 	defer backends.stop()
-	if _, err := p.bootstraps(built, p.arch); err != nil {
-		return err
-	}
+	l.awaitBackends(ctx, backends)
+	p.bootstraps(built, p.arch)
 	done.done("go run ./pkg/local -backends: static binaries for %s, and they serve; containers reach them at %s", p.arch, stack.ContainerHost)
 
 	l.args = append(base, "--env-vars", filepath.Join(p.state, "sam-variables.json"), "--add-host", stack.ContainerHost+":host-gateway")
-	if err := l.startAPI(ctx); err != nil {
-		return err
-	}
+	l.startAPI(ctx)
 	defer l.api.stop()
+	l.awaitAPI(ctx)
 	done.done("sam local start-api: %s serves", l.env["API_URL"])
 	if serve {
-		return l.serve(ctx)
+		l.serve(ctx)
+	} else {
+		l.prove(ctx, done)
 	}
-	return l.prove(ctx, done)
-}
-
-// base makes the image available on which SAM builds its own.
-func (l *local) base(ctx context.Context, e *engine) (args []string, what string, err error) {
-	t, err := l.project.template()
-	if err != nil {
-		return nil, "", err
-	}
-	image, err := l.sam.baseImage(ctx, t.Runtime(), l.project.arch)
-	if err != nil {
-		return nil, "", err
-	}
-	return e.base(ctx, image, l.project.arch)
 }
 
 // startBackends runs README's command, but as a built binary, because go run passes no signal on.
-func (l *local) startBackends(ctx context.Context) (*process, error) {
+func (l *local) startBackends(ctx context.Context) *process {
 	p := l.project
 	binary := filepath.Join(p.state, "local")
-	if _, err := output(ctx, p.root, ownEnvironment(nil), "go", "build", "-o", binary, "./pkg/local"); err != nil {
-		return nil, err
-	}
-	b, err := launch(filepath.Join(p.state, "backends.log"), p.root, ownEnvironment(nil), false,
-		binary, "-backends", "-port", strconv.Itoa(p.port), "-state", p.state, "-parent", strconv.Itoa(os.Getpid()))
-	if err != nil {
-		return nil, err
-	}
-	err = until(ctx, 2*time.Minute, func(context.Context) error {
+	must.Get(output(ctx, p.root, ownEnvironment(nil), "go", "build", "-o", binary, "./pkg/local"))
+	return must.Get(launch(filepath.Join(p.state, "backends.log"), p.root, ownEnvironment(nil), false,
+		binary, "-backends", "-port", strconv.Itoa(p.port), "-state", p.state, "-parent", strconv.Itoa(os.Getpid())))
+}
+
+func (l *local) awaitBackends(ctx context.Context, b *process) {
+	if err := until(ctx, 2*time.Minute, func(context.Context) (err error) {
 		if err := b.running(); err != nil {
 			return err
 		}
-		l.env, err = environment.Read(p.state)
+		l.env, err = environment.Read(l.project.state)
 		return err
-	})
-	if err != nil {
-		b.stop()
-		return nil, fmt.Errorf("backends: %w", err)
+	}); err != nil {
+		must.OK(fmt.Errorf("backends: %w", err))
 	}
-	return b, nil
 }
 
 // samEnvironment returns the backends' region and credentials, which SAM passes on to the
@@ -125,13 +102,13 @@ func (l *local) samEnvironment() map[string]string {
 	return env
 }
 
-func (l *local) startAPI(ctx context.Context) error {
+func (l *local) startAPI(ctx context.Context) {
 	args := append([]string{"local", "start-api", "--port", strconv.Itoa(l.project.port), "--warm-containers", "EAGER", "--template-file", l.documented()}, l.args...)
-	var err error
-	if l.api, err = launch(filepath.Join(l.project.state, "sam.log"), l.project.root, l.sam.environment(l.samEnvironment()), true, l.sam.python, l.sam.arguments(args...)...); err != nil {
-		return err
-	}
-	err = until(ctx, 2*time.Minute, func(ctx context.Context) error {
+	l.api = must.Get(launch(filepath.Join(l.project.state, "sam.log"), l.project.root, l.sam.environment(l.samEnvironment()), true, l.sam.python, l.sam.arguments(args...)...))
+}
+
+func (l *local) awaitAPI(ctx context.Context) {
+	if err := until(ctx, 2*time.Minute, func(ctx context.Context) error {
 		if err := l.api.running(); err != nil {
 			return err
 		}
@@ -146,20 +123,14 @@ func (l *local) startAPI(ctx context.Context) error {
 			}
 		}
 		return nil
-	})
-	if err != nil {
-		l.api.stop()
-		return fmt.Errorf("sam local start-api: %w", err)
+	}); err != nil {
+		must.OK(fmt.Errorf("sam local start-api: %w", err))
 	}
-	return nil
 }
 
 // serve waits for Ctrl-C.
-func (l *local) serve(ctx context.Context) error {
-	state, err := filepath.Rel(l.project.root, l.project.state)
-	if err != nil {
-		return err
-	}
+func (l *local) serve(ctx context.Context) {
+	state := must.Get(filepath.Rel(l.project.root, l.project.state))
 	fmt.Printf(`
 Ready: template.yaml's API in SAM's containers. In another terminal, in this folder:
 
@@ -175,8 +146,7 @@ No queue feeds a function here (make run has that). Logs of SAM and the function
 	select {
 	case <-ctx.Done():
 		fmt.Println("\nEnding ...")
-		return nil
 	case <-l.api.ended:
-		return errors.New("sam local start-api has ended")
+		must.OK(errors.New("sam local start-api has ended"))
 	}
 }

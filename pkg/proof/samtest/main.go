@@ -21,6 +21,7 @@ import (
 	"connexease-functions/pkg/local/loopback"
 	"connexease-functions/pkg/local/parent"
 	"connexease-functions/pkg/local/pause"
+	"connexease-functions/pkg/proof/must"
 )
 
 // limit bounds the whole test, including its first downloads: 4 minutes on two cores.
@@ -93,25 +94,19 @@ func run(ctx context.Context, serve bool, port int) (err error) {
 		}
 		err = fmt.Errorf("FAIL %w", err)
 	}()
-	started := time.Now()
-	s := steps{last: started}
-	sam, err := installSAM(ctx, p.cache)
-	if err != nil {
-		return err
-	}
-	s.done("SAM CLI %s", samVersion)
-	if !serve {
-		if err := p.proveDeployed(ctx, sam, &s); err != nil {
-			return err
+	return must.Try(func() {
+		started := time.Now()
+		s := steps{last: started}
+		sam := must.Get(installSAM(ctx, p.cache))
+		s.done("SAM CLI %s", samVersion)
+		if !serve {
+			p.proveDeployed(ctx, sam, &s)
 		}
-	}
-	if err := p.startLocal(ctx, sam, &s, serve); err != nil {
-		return err
-	}
-	if !serve {
-		fmt.Printf("PASS in %.0f s; everything that was started has ended\n", time.Since(started).Seconds())
-	}
-	return nil
+		p.startLocal(ctx, sam, &s, serve)
+		if !serve {
+			fmt.Printf("PASS in %.0f s; everything that was started has ended\n", time.Since(started).Seconds())
+		}
+	})
 }
 
 func newProject(serve bool) (*project, error) {
