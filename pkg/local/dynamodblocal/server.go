@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"connexease-functions/pkg/local/loopback"
+	"connexease-functions/pkg/local/output"
 )
 
 // supervisor runs java as its child and ends it when its own standard input ends, which happens
@@ -48,6 +49,8 @@ const (
 	stopTimeout = 10 * time.Second
 	// portTries bounds the starts with new ports after one was in use.
 	portTries = 5
+	// keptOutput, in bytes, is enough for a Java stack trace with its causes.
+	keptOutput = 16 << 10
 )
 
 // Server is a running DynamoDB Local. Its data is in memory. It has no option to listen on
@@ -59,7 +62,7 @@ type Server struct {
 	command   *exec.Cmd
 	input     io.Closer
 	temporary string
-	output    tail
+	output    output.Buffer
 	done      chan struct{}
 	stop      sync.Once
 	stopErr   error
@@ -121,7 +124,7 @@ func environment() []string {
 }
 
 func startOn(ctx context.Context, java, dir string, port int) (_ *Server, err error) {
-	s := &Server{endpoint: "http://127.0.0.1:" + strconv.Itoa(port), done: make(chan struct{})}
+	s := &Server{endpoint: "http://127.0.0.1:" + strconv.Itoa(port), done: make(chan struct{}), output: output.Buffer{Most: keptOutput}}
 	if s.temporary, err = os.MkdirTemp("", "dynamodb-local-"); err != nil {
 		return nil, fmt.Errorf("temporary folder: %w", err)
 	}
@@ -140,12 +143,12 @@ func startOn(ctx context.Context, java, dir string, port int) (_ *Server, err er
 	}
 	if err := s.ready(ctx); err != nil {
 		_ = s.Stop()
-		text := s.output.text()
+		text := s.output.String()
 		if strings.Contains(text, "java.net.BindException") {
 			return nil, errPortTaken
 		}
-		if text != "" {
-			err = fmt.Errorf("%w; it wrote:\n%s", err, lastLines(text, 10))
+		if text = output.LastLines(text, 10); text != "" {
+			err = fmt.Errorf("%w; it wrote:\n%s", err, text)
 		}
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"testing"
 
+	"connexease-functions/pkg/local/output"
 	"connexease-functions/pkg/proof/await"
 	"connexease-functions/pkg/proof/laptop"
 
@@ -239,12 +240,12 @@ func TestACancelledStartEndsItsProcesses(t *testing.T) {
 }
 
 func TestTheEndOfALongOutputIsKept(t *testing.T) {
-	var kept tail
+	kept := output.Buffer{Most: keptOutput}
 	for i := range 5000 {
 		_, _ = fmt.Fprintf(&kept, "line %d\n", i)
 	}
-	text := kept.text()
-	if len(text) > keptOutput || lastLines(text, 2) != "line 4998\nline 4999" {
-		t.Errorf("%d bytes kept, ending %q", len(text), lastLines(text, 2))
+	text := kept.String()
+	if len(text) > keptOutput || output.LastLines(text, 2) != "line 4998\nline 4999" {
+		t.Errorf("%d bytes kept, ending %q", len(text), output.LastLines(text, 2))
 	}
 }

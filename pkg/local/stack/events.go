@@ -17,7 +17,6 @@ import (
 	simscheduler "connexease-functions/pkg/local/sim/scheduler"
 )
 
-// startBus starts the event bus, before the functions: its address is in their environment.
 func (s *Stack) startBus() (err error) {
 	s.BusURL, err = s.serveAnywhere(s.Bus)
 	return err

@@ -10,10 +10,10 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
-	"sync"
 	"time"
 
 	"connexease-functions/pkg/local/loopback"
+	"connexease-functions/pkg/local/output"
 	"connexease-functions/pkg/local/progress"
 	"connexease-functions/pkg/local/sim/httpapi"
 	simlambda "connexease-functions/pkg/local/sim/lambda"
@@ -37,43 +37,19 @@ func (s *Stack) build(ctx context.Context, f template.Function, system, binary s
 	build.Dir = s.options.Root
 	// From this module, regardless of the environment of go run.
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+system, "GOARCH="+runtime.GOARCH, "GOWORK=off", "GOFLAGS=-buildvcs=false")
-	var out built
+	var out output.Buffer
 	build.Stdout, build.Stderr = &out, &out
 	err := progress.While(s.options.Progress, func(after time.Duration) string {
-		return fmt.Sprintf("Building ./%s: %d packages in %v", f.Folder, out.packages(), after)
+		return fmt.Sprintf("Building ./%s: %d packages in %v", f.Folder, len(packagePath.FindAllString(out.String(), -1)), after)
 	}, build.Run)
 	if err != nil {
-		return fmt.Errorf("go build ./%s failed:\n%s", f.Folder, out.complaints())
+		return fmt.Errorf("go build ./%s failed:\n%s", f.Folder, strings.TrimSpace(packagePath.ReplaceAllString(out.String(), "")))
 	}
 	return nil
 }
 
-// built receives the output of go build -v: packages as they are compiled, and errors.
-type built struct {
-	mu   sync.Mutex
-	text []byte
-}
-
-func (b *built) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.text = append(b.text, p...)
-	return len(p), nil
-}
-
+// packagePath matches a package as go build -v names it once it is compiled; the rest are errors.
 var packagePath = regexp.MustCompile(`(?m)^[\w./~+-]+\n`)
-
-func (b *built) packages() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return len(packagePath.FindAll(b.text, -1))
-}
-
-func (b *built) complaints() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return strings.TrimSpace(string(packagePath.ReplaceAll(b.text, nil)))
-}
 
 func (s *Stack) binary(f template.Function) string {
 	return filepath.Join(s.options.State, "bin", filepath.Base(f.Folder))

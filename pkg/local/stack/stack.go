@@ -160,20 +160,13 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 	if err := errors.Join(dbErr, <-built); err != nil {
 		return nil, err
 	}
-	if err := s.createTables(ctx); err != nil {
-		return nil, err
-	}
-	if err := s.startSecrets(); err != nil {
-		return nil, err
-	}
-	if err := s.startBus(); err != nil {
-		return nil, err
-	}
-	if err := s.startPipes(); err != nil {
-		return nil, err
-	}
-	if err := s.startScheduler(); err != nil {
-		return nil, err
+	// The functions come last: the addresses are in their environment.
+	for _, start := range []func() error{
+		func() error { return s.createTables(ctx) }, s.startSecrets, s.startBus, s.startPipes, s.startScheduler,
+	} {
+		if err := start(); err != nil {
+			return nil, err
+		}
 	}
 	if o.Backends {
 		// With Backends, a different program serves the API on its port.
@@ -196,13 +189,8 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 // readTemplate reads what to start. The queues come first, because their addresses are in the
 // functions' environment.
 func (s *Stack) readTemplate() error {
-	overrides := maps.Clone(s.options.Overrides)
-	if overrides == nil {
-		overrides = map[string]string{}
-	}
-	if _, given := overrides[gatewayParameter]; !given {
-		overrides[gatewayParameter] = s.GatewayURL
-	}
+	overrides := map[string]string{gatewayParameter: s.GatewayURL}
+	maps.Copy(overrides, s.options.Overrides)
 	var err error
 	if s.tpl, err = template.Load(filepath.Join(s.options.Root, "template.yaml"), overrides); err != nil {
 		return err

@@ -4,7 +4,6 @@
 package harness
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -14,12 +13,12 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"connexease-functions/pkg/local/output"
 	"connexease-functions/pkg/local/sim/httpapi"
 	"connexease-functions/pkg/local/stack"
 	"connexease-functions/pkg/proof/contract"
@@ -114,25 +113,8 @@ func Scan(log string, leaks []string) (found []string) {
 	return found
 }
 
-// Buffer is a bytes.Buffer for concurrent use.
-type Buffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-// Write implements io.Writer.
-func (b *Buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-// String returns everything that was written.
-func (b *Buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
+// Buffer keeps what is written to it at once by several.
+type Buffer = output.Buffer
 
 var names atomic.Int64
 

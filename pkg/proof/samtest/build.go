@@ -76,7 +76,7 @@ func (p *project) proveDeployed(ctx context.Context, s *sam, done *steps) {
 	first := build()
 	done.done("sam build, no flags: %d static binaries for arm64", len(first))
 
-	must.Get(output(ctx, copied, ownEnvironment(nil), "make", "build"))
+	must.Get(execute(ctx, copied, ownEnvironment(nil), "make", "build"))
 	for name, binary := range first {
 		path := filepath.Join(copied, "bin", strings.ToLower(strings.TrimSuffix(name, "Function")), "bootstrap")
 		must.Hold(bytes.Equal(must.Get(os.ReadFile(path)), binary), "%s of sam build is not %s of make build", name, path)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"archive/tar"
+	"connexease-functions/pkg/proof/must"
 	"context"
 	"errors"
 	"fmt"
@@ -40,7 +41,7 @@ func lookForEngine(ctx context.Context) (e *engine, runs bool, err error) {
 	e = &engine{host: os.Getenv("DOCKER_HOST")}
 	if e.host == "" {
 		// The engine that docker uses. SAM would not find it, as it does not support contexts.
-		e.host, _ = output(ctx, "", os.Environ(), "docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}")
+		e.host, _ = execute(ctx, "", os.Environ(), "docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}")
 		e.host = strings.TrimSpace(e.host)
 	}
 	answers := e.answers(ctx)
@@ -96,7 +97,7 @@ func (e *engine) stop() {
 	if e.daemon != nil {
 		e.daemon.stop()
 		if e.bridge {
-			_, _ = output(ctx, "", os.Environ(), "ip", "link", "delete", filepath.Base(bridgeInterface))
+			_, _ = execute(ctx, "", os.Environ(), "ip", "link", "delete", filepath.Base(bridgeInterface))
 		}
 		if err := os.RemoveAll(e.folder); err != nil {
 			fmt.Fprintln(os.Stderr, "The engine's data could not be removed:", err)
@@ -117,7 +118,7 @@ func (e *engine) environment() map[string]string {
 }
 
 func (e *engine) docker(ctx context.Context, args ...string) (string, error) {
-	text, err := output(ctx, "", ownEnvironment(e.environment()), "docker", args...)
+	text, err := execute(ctx, "", ownEnvironment(e.environment()), "docker", args...)
 	return strings.TrimSpace(text), err
 }
 
@@ -164,28 +165,28 @@ const standIn = "connexease-functions/stand-in"
 // base makes SAM's base image available, and returns the arguments with which SAM uses it. If no
 // registry can be reached and the engine does not have the image, a stand-in under a name of its
 // own replaces it: static binaries need nothing of the real one.
-func (e *engine) base(ctx context.Context, image, arch string) (args []string, what string, err error) {
+func (e *engine) base(ctx context.Context, image, arch string) (args []string, what string) {
 	args = []string{"--skip-pull-image"}
 	pulling, cancel := context.WithTimeout(ctx, pullLimit)
 	_, pulled := e.docker(pulling, "pull", "--quiet", image)
 	cancel()
 	if pulled == nil {
-		return args, "Amazon's base image", nil
+		return args, "Amazon's base image"
 	}
 	if _, err := e.docker(ctx, "image", "inspect", image); err == nil {
-		return args, "Amazon's base image, as this engine has it", nil
+		return args, "Amazon's base image, as this engine has it"
 	}
 	name := standIn + ":" + arch
 	archive := filepath.Join(os.TempDir(), fmt.Sprintf("stand-in-%d.tar", os.Getpid()))
 	defer func() { _ = os.Remove(archive) }()
 	if err := writeStandIn(archive, arch); err != nil {
-		return nil, "", fmt.Errorf("%w\n%w", err, pulled)
+		must.OK(fmt.Errorf("%w\n%w", err, pulled))
 	}
 	// SAM builds its image with the emulator alongside the base, in the same repository.
 	e.standIns = []string{standIn + ":rapid-" + arch, name}
-	_, err = e.docker(ctx, "import", "--change", "ENV LAMBDA_TASK_ROOT=/var/task LAMBDA_RUNTIME_DIR=/var/runtime",
-		"--change", "WORKDIR /var/task", archive, name)
-	return append(args, "--invoke-image", name), "a stand-in base image, as no registry can be reached", err
+	must.Get(e.docker(ctx, "import", "--change", "ENV LAMBDA_TASK_ROOT=/var/task LAMBDA_RUNTIME_DIR=/var/runtime",
+		"--change", "WORKDIR /var/task", archive, name))
+	return append(args, "--invoke-image", name), "a stand-in base image, as no registry can be reached"
 }
 
 // writeStandIn writes an image's file system with what SAM's build runs.

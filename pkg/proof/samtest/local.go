@@ -44,8 +44,7 @@ func (p *project) startLocal(ctx context.Context, s *sam, done *steps, serve boo
 func (p *project) withEngine(ctx context.Context, s *sam, e *engine, built string, done *steps, serve bool) {
 	l := &local{project: p, sam: s, engine: e}
 	image := must.Get(s.baseImage(ctx, p.template().Runtime(), p.arch)) // on which SAM builds its own
-	base, what, err := e.base(ctx, image, p.arch)
-	must.OK(err)
+	base, what := e.base(ctx, image, p.arch)
 	found := "the running container engine"
 	if e.daemon != nil {
 		found = "a container engine of its own"
@@ -74,7 +73,7 @@ func (p *project) withEngine(ctx context.Context, s *sam, e *engine, built strin
 func (l *local) startBackends(ctx context.Context) *process {
 	p := l.project
 	binary := filepath.Join(p.state, "local")
-	must.Get(output(ctx, p.root, ownEnvironment(nil), "go", "build", "-o", binary, "./pkg/local"))
+	must.Get(execute(ctx, p.root, ownEnvironment(nil), "go", "build", "-o", binary, "./pkg/local"))
 	return must.Get(launch(filepath.Join(p.state, "backends.log"), p.root, ownEnvironment(nil), false,
 		binary, "-backends", "-port", strconv.Itoa(p.port), "-state", p.state, "-parent", strconv.Itoa(os.Getpid())))
 }

@@ -13,12 +13,12 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"syscall"
 	"time"
 
 	"connexease-functions/pkg/local/dynamodblocal"
 	"connexease-functions/pkg/local/loopback"
+	"connexease-functions/pkg/local/output"
 	"connexease-functions/pkg/local/parent"
 	"connexease-functions/pkg/local/pause"
 	"connexease-functions/pkg/proof/must"
@@ -45,7 +45,7 @@ func main() {
 // checkNeeds returns an error for missing tools, before minutes of downloads and builds.
 func checkNeeds(ctx context.Context) error {
 	_, _, engine := lookForEngine(ctx)
-	if _, err := output(ctx, "", os.Environ(), "python3", "-c", "import ensurepip"); err != nil && ctx.Err() == nil {
+	if _, err := execute(ctx, "", os.Environ(), "python3", "-c", "import ensurepip"); err != nil && ctx.Err() == nil {
 		return errors.Join(engine, errors.New("python3 with venv is not installed; it runs the SAM CLI. Fix it with: sudo apt-get install python3-venv (Debian, Ubuntu) or brew install python (macOS)"))
 	}
 	return engine
@@ -97,7 +97,7 @@ func run(ctx context.Context, serve bool, port int) (err error) {
 	return must.Try(func() {
 		started := time.Now()
 		s := steps{last: started}
-		sam := must.Get(installSAM(ctx, p.cache))
+		sam := installSAM(ctx, p.cache)
 		s.done("SAM CLI %s", samVersion)
 		if !serve {
 			p.proveDeployed(ctx, sam, &s)
@@ -174,14 +174,9 @@ func (p *project) printLogs(w io.Writer) {
 			continue // the engine's log is of no interest
 		}
 		if text, err := os.ReadFile(log); err == nil && len(text) > 0 {
-			fmt.Fprintf(w, "--- the end of %s\n%s\n", log, lastLines(string(text), 25))
+			fmt.Fprintf(w, "--- the end of %s\n%s\n", log, output.LastLines(string(text), 25))
 		}
 	}
-}
-
-func lastLines(text string, n int) string {
-	lines := strings.Split(strings.TrimSpace(text), "\n")
-	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }
 
 // until repeats a check until it succeeds or can no longer succeed, and returns its last error.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"connexease-functions/pkg/local/output"
 	"context"
 	"errors"
 	"fmt"
@@ -36,9 +37,9 @@ func ownEnvironment(more map[string]string) []string {
 	return env
 }
 
-// output runs a command and returns its standard output. The error holds the end of its standard
+// execute runs a command and returns its standard output. The error holds the end of its standard
 // error.
-func output(ctx context.Context, folder string, env []string, name string, args ...string) (string, error) {
+func execute(ctx context.Context, folder string, env []string, name string, args ...string) (string, error) {
 	c := exec.CommandContext(ctx, name, args...)
 	c.Dir, c.Env = folder, env
 	var out, errs bytes.Buffer
@@ -48,7 +49,7 @@ func output(ctx context.Context, folder string, env []string, name string, args 
 	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGTERM) }
 	c.WaitDelay = 20 * time.Second
 	if err := c.Run(); err != nil {
-		return out.String(), fmt.Errorf("%s %s: %w\n%s", filepath.Base(name), strings.Join(args, " "), err, lastLines(out.String()+"\n"+errs.String(), 30))
+		return out.String(), fmt.Errorf("%s %s: %w\n%s", filepath.Base(name), strings.Join(args, " "), err, output.LastLines(out.String()+"\n"+errs.String(), 30))
 	}
 	return out.String(), nil
 }

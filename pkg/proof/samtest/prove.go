@@ -22,6 +22,7 @@ import (
 	"github.com/go-resty/resty/v2"
 
 	"connexease-functions/pkg/local/fixtures"
+	"connexease-functions/pkg/local/output"
 	"connexease-functions/pkg/local/pause"
 	"connexease-functions/pkg/proof/must"
 )
@@ -180,7 +181,7 @@ func (l *local) invoke(ctx context.Context, name string, event any) string {
 
 func (l *local) invokeWith(ctx context.Context, template, name string, event any, more ...string) string {
 	args := []string{"local", "invoke", "SendFunction", "--event", l.file(name+".json", event), "--template-file", template}
-	return lastLines(must.Get(l.sam.run(ctx, l.project.root, l.samEnvironment(), slices.Concat(args, more, l.args)...)), 1)
+	return output.LastLines(must.Get(l.sam.run(ctx, l.project.root, l.samEnvironment(), slices.Concat(args, more, l.args)...)), 1)
 }
 
 // record invokes the send function with one SQS record, and checks its response: which records are

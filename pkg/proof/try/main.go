@@ -22,6 +22,7 @@ import (
 	"connexease-functions/pkg/local/parent"
 	"connexease-functions/pkg/local/sim/connexease"
 	"connexease-functions/pkg/local/stack"
+	"connexease-functions/pkg/proof/must"
 )
 
 func main() {
@@ -42,53 +43,38 @@ func run(ctx context.Context, folder string) error {
 	if err != nil {
 		return err
 	}
-	s, err := stack.Start(ctx, stack.Options{Root: ".", Progress: func(line string) { fmt.Println(line) }})
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	// Callbacks of a send would be stored alongside it.
-	if err := s.Gateway.SetCallbacks(connexease.Callbacks{Off: true}); err != nil {
-		return err
-	}
-	own := ours()
-	equal := 0
-	var counted [3]int // by verdict
-	for _, file := range files {
-		body, err := os.ReadFile(file)
-		if err != nil {
-			return err
+	return must.Try(func() {
+		s := must.Get(stack.Start(ctx, stack.Options{Root: ".", Progress: func(line string) { fmt.Println(line) }}))
+		defer s.Close()
+		// Callbacks of a send would be stored alongside it.
+		must.OK(s.Gateway.SetCallbacks(connexease.Callbacks{Off: true}))
+		own := ours()
+		equal := 0
+		var counted [3]int // by verdict
+		for _, file := range files {
+			body := must.Get(os.ReadFile(file))
+			deliver := receive
+			if isSend(body) {
+				deliver = send
+			}
+			found, err := deliver(ctx, s, body)
+			if err != nil {
+				must.OK(fmt.Errorf("%s: %w", file, err))
+			}
+			if fixture := own[content(body)]; fixture != "" {
+				found.add("equals the fixture %s", fixture)
+				equal++
+			}
+			fmt.Printf("%s  %s\n", must.Get(filepath.Rel(folder, file)), found)
+			counted[found.verdict]++
+			must.OK(empty(ctx, s))
 		}
-		deliver := receive
-		if isSend(body) {
-			deliver = send
+		fmt.Printf("\n%d bodies: %d stored whole, %d refused, %d lost\n", len(files), counted[kept], counted[refused], counted[lost])
+		if equal > 0 {
+			fmt.Printf("%d equal a fixture: where these bodies are somebody else's, that fixture is not the project's own\n", equal)
 		}
-		found, err := deliver(ctx, s, body)
-		if err != nil {
-			return fmt.Errorf("%s: %w", file, err)
-		}
-		name, err := filepath.Rel(folder, file)
-		if err != nil {
-			return err
-		}
-		if fixture := own[content(body)]; fixture != "" {
-			found.add("equals the fixture %s", fixture)
-			equal++
-		}
-		fmt.Printf("%s  %s\n", name, found)
-		counted[found.verdict]++
-		if err := empty(ctx, s); err != nil {
-			return err
-		}
-	}
-	fmt.Printf("\n%d bodies: %d stored whole, %d refused, %d lost\n", len(files), counted[kept], counted[refused], counted[lost])
-	if equal > 0 {
-		fmt.Printf("%d equal a fixture: where these bodies are somebody else's, that fixture is not the project's own\n", equal)
-	}
-	if counted[lost] > 0 {
-		return errors.New("something was lost: see LOST above")
-	}
-	return nil
+		must.Hold(counted[lost] == 0, "something was lost: see LOST above")
+	})
 }
 
 // find returns the paths of a folder's bodies.
