@@ -94,8 +94,7 @@ func (f *forwarder) post(ctx context.Context, e simeventbridge.Event) (what stri
 	r.Header.Set("Content-Type", "application/json")
 	response, err := f.client.Do(r)
 	if err != nil {
-		var failed *url.Error
-		if errors.As(err, &failed) {
+		if failed, ok := errors.AsType[*url.Error](err); ok {
 			err = failed.Err // without the address
 		}
 		return masked(err.Error()), false

@@ -50,7 +50,7 @@ func (s *Scheduler) Put(ctx context.Context, id string, at time.Time, queueARN, 
 			RetryPolicy: &types.RetryPolicy{MaximumEventAgeInSeconds: aws.Int32(int32(retries / time.Second))},
 		},
 	})
-	if there := new(types.ConflictException); errors.As(err, &there) {
+	if _, there := errors.AsType[*types.ConflictException](err); there {
 		return nil
 	}
 	return err
@@ -59,7 +59,7 @@ func (s *Scheduler) Put(ctx context.Context, id string, at time.Time, queueARN, 
 // Remove deletes the schedule of a send for a time. That it is not there is not an error.
 func (s *Scheduler) Remove(ctx context.Context, id string, at time.Time) error {
 	_, err := s.client.DeleteSchedule(ctx, &scheduler.DeleteScheduleInput{Name: aws.String(name(id, at)), GroupName: &s.group})
-	if gone := new(types.ResourceNotFoundException); errors.As(err, &gone) {
+	if _, gone := errors.AsType[*types.ResourceNotFoundException](err); gone {
 		return nil
 	}
 	return err

@@ -46,8 +46,7 @@ func (m Manager) Fetch(ctx context.Context, stage string) (Version, error) {
 	out, err := m.Client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{
 		SecretId: &m.ID, VersionStage: &stage,
 	})
-	var missing *types.ResourceNotFoundException
-	if errors.As(err, &missing) {
+	if _, ok := errors.AsType[*types.ResourceNotFoundException](err); ok {
 		return Version{}, fmt.Errorf("%s: %w", stage, ErrMissing)
 	}
 	if err != nil {

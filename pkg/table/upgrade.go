@@ -165,8 +165,7 @@ func (t *Table) AddAlias(ctx context.Context, p whatsapp.Pair, received time.Tim
 
 // unlessRefused returns an error, unless it only means that a condition failed.
 func unlessRefused(err error) error {
-	var refused *types.ConditionalCheckFailedException
-	if errors.As(err, &refused) {
+	if _, ok := errors.AsType[*types.ConditionalCheckFailedException](err); ok {
 		return nil
 	}
 	return err

@@ -33,6 +33,23 @@ type facts struct {
 	nested                      bool   // inside an echo's message
 }
 
+// named are the facts that are what one member says, where that can be used unchanged.
+var named = map[string]func(*facts) *string{
+	"from":                          func(f *facts) *string { return &f.from.phone },
+	"from_user_id":                  func(f *facts) *string { return &f.from.user },
+	"to":                            func(f *facts) *string { return &f.to.phone },
+	"to_user_id":                    func(f *facts) *string { return &f.to.user },
+	"recipient_id":                  func(f *facts) *string { return &f.recipient.phone },
+	"recipient_user_id":             func(f *facts) *string { return &f.recipient.user },
+	"recipient_participant_id":      func(f *facts) *string { return &f.participant.phone },
+	"recipient_participant_user_id": func(f *facts) *string { return &f.participant.user },
+	"wa_id":                         func(f *facts) *string { return &f.itself.phone },
+	"group_id":                      func(f *facts) *string { return &f.group },
+	"direction":                     func(f *facts) *string { return &f.call },
+	"category":                      func(f *facts) *string { return &f.category },
+	"value":                         func(f *facts) *string { return &f.value },
+}
+
 // usable returns an identifier that can be used unchanged.
 func usable(r raw) string {
 	_, s := identifier(r, nil)
@@ -60,29 +77,15 @@ func (f *facts) member(m member) {
 	if f.nested && (m.key == "id" || m.key == "timestamp" || m.key == "message") {
 		return
 	}
+	if into := named[m.key]; into != nil {
+		*into(f) = usable(m.value)
+		return
+	}
 	switch m.key {
 	case "id":
 		f.id = m.value
 	case "status":
 		f.status = m.value
-	case "from":
-		f.from.phone = usable(m.value)
-	case "to":
-		f.to.phone = usable(m.value)
-	case "recipient_id":
-		f.recipient.phone = usable(m.value)
-	case "wa_id":
-		f.itself.phone = usable(m.value)
-	case "from_user_id":
-		f.from.user = usable(m.value)
-	case "to_user_id":
-		f.to.user = usable(m.value)
-	case "recipient_user_id":
-		f.recipient.user = usable(m.value)
-	case "recipient_participant_id":
-		f.participant.phone = usable(m.value)
-	case "recipient_participant_user_id":
-		f.participant.user = usable(m.value)
 	case "user_id":
 		if m.value.isObject() { // an id's update
 			f.itself.user, f.previous = usable(m.value.get("current")), usable(m.value.get("previous"))
@@ -95,12 +98,8 @@ func (f *facts) member(m member) {
 		} else {
 			f.parent = cmp.Or(usable(m.value), f.parent)
 		}
-	case "group_id":
-		f.group = usable(m.value)
 	case "recipient_type":
 		f.toGroup = string(m.value) == `"group"`
-	case "direction":
-		f.call = usable(m.value)
 	case "type":
 		f.kind = cmp.Or(usable(m.value), f.kind)
 	case "timestamp":
@@ -119,9 +118,7 @@ func (f *facts) member(m member) {
 		if m.value.isObject() {
 			f.referral = cmp.Or(usable(m.value.get("source_type")), "unknown")
 		}
-	case "sender":
-		f.inside = namesIn(m.value)
-	case "contact":
+	case "sender", "contact":
 		f.inside = namesIn(m.value)
 	case "recipient":
 		f.phoneNumberID = cmp.Or(f.phoneNumberID, usable(m.value.get("phone_number_id")))
@@ -142,10 +139,6 @@ func (f *facts) member(m member) {
 		}
 	case "detail":
 		f.detail, _ = m.value.text()
-	case "category":
-		f.category = usable(m.value)
-	case "value":
-		f.value = usable(m.value)
 	case "errors":
 		f.errors = m.value
 	case "pricing":

@@ -81,7 +81,7 @@ func (s *Stack) Streams() *dynamodbstreams.Client {
 func (s *Stack) trouble() func(error) {
 	var last time.Time
 	return func(err error) {
-		if lost := new(simeventbridge.Dropped); errors.As(err, &lost) {
+		if _, lost := errors.AsType[*simeventbridge.Dropped](err); lost {
 			s.options.Progress("Events out: " + err.Error())
 		} else if time.Since(last) > time.Minute {
 			last = time.Now()

@@ -3,7 +3,6 @@ package command
 import (
 	"bytes"
 	"encoding/json"
-	"strings"
 
 	"connexease-functions/pkg/table"
 	"connexease-functions/pkg/whatsapp"
@@ -30,38 +29,6 @@ func rebuild(head table.Item, payload []byte) (e whatsapp.Event, ok bool) {
 	return e, false
 }
 
-// member is a member of a JSON object.
-type member struct {
-	name string
-	text []byte
-}
-
-func object(members ...member) []byte {
-	all := make([]string, 0, len(members))
-	for _, m := range members {
-		if m.text != nil {
-			all = append(all, string(quote(m.name))+":"+string(m.text))
-		}
-	}
-	return []byte("{" + strings.Join(all, ",") + "}")
-}
-
-func list(text []byte) []byte {
-	if len(text) == 0 {
-		return nil
-	}
-	return []byte("[" + string(text) + "]")
-}
-
-// quote encodes a string as WhatsApp does, without escapes for HTML, because some hashes include
-// the account's id in its original form. An empty string yields nothing.
-func quote(s string) []byte {
-	if s == "" {
-		return nil
-	}
-	return plainJSON(s, "")
-}
-
 // plainJSON encodes what always can be, without escapes for HTML.
 func plainJSON(v any, indent string) []byte {
 	var b bytes.Buffer
@@ -72,32 +39,55 @@ func plainJSON(v any, indent string) []byte {
 	return bytes.TrimSpace(b.Bytes())
 }
 
+// list returns a list of one JSON value; nil of none.
+func list(text []byte) []json.RawMessage {
+	if len(text) == 0 {
+		return nil
+	}
+	return []json.RawMessage{text}
+}
+
 // values returns the values of a change that may have contained the update.
 func values(head table.Item, payload []byte) [][]byte {
-	number := object(member{"display_phone_number", quote(head.Text("display_phone_number"))}, member{"phone_number_id", quote(head.Text("phone_number_id"))})
-	if len(number) == len("{}") {
-		number = nil
+	type number struct {
+		Display string `json:"display_phone_number,omitempty"`
+		ID      string `json:"phone_number_id,omitempty"`
 	}
-	in := func(name string, text []byte) []byte {
-		return object(
-			member{"messaging_product", []byte(`"whatsapp"`)}, member{"metadata", number},
-			member{"contacts", list([]byte(head.Text("contact_payload")))}, member{name, list(text)},
-		)
+	type thread struct {
+		ID       string            `json:"id,omitempty"`
+		Messages []json.RawMessage `json:"messages"`
 	}
-	thread := object(member{"threads", list(object(member{"id", quote(head.Text("thread_id"))}, member{"messages", list(payload)}))})
-	all := [][]byte{in("statuses", payload), in("messages", payload), in("message_echoes", payload), in("history", thread)}
+	in := func(name string, elements any) []byte {
+		value := map[string]any{"messaging_product": "whatsapp"}
+		if n := (number{head.Text("display_phone_number"), head.Text("phone_number_id")}); n != (number{}) {
+			value["metadata"] = n
+		}
+		if contact := list([]byte(head.Text("contact_payload"))); contact != nil {
+			value["contacts"] = contact
+		}
+		value[name] = elements
+		return plainJSON(value, "")
+	}
+	threads := []map[string]any{{"threads": []thread{{head.Text("thread_id"), list(payload)}}}}
+	all := [][]byte{in("statuses", list(payload)), in("messages", list(payload)), in("message_echoes", list(payload)), in("history", threads)}
 	all = append(all, payload) // an account's value is a single event
 	if kind := head.Text("type"); kind != "" {
-		all = append(all, in(kind, payload))
+		all = append(all, in(kind, list(payload)))
 	}
 	return all
 }
 
 func body(head table.Item, value []byte) []byte {
-	var at []byte
-	if text := head.Text("entry_time"); text != "" {
-		at = []byte(text)
+	type change struct {
+		Field string          `json:"field,omitempty"`
+		Value json.RawMessage `json:"value"`
 	}
-	change := object(member{"field", quote(head.Text("field"))}, member{"value", value})
-	return object(member{"entry", list(object(member{"id", quote(head.Text("waba_id"))}, member{"time", at}, member{"changes", list(change)}))})
+	type entry struct {
+		ID      string          `json:"id,omitempty"`
+		Time    json.RawMessage `json:"time,omitempty"`
+		Changes []change        `json:"changes"`
+	}
+	return plainJSON(map[string][]entry{"entry": {{
+		head.Text("waba_id"), json.RawMessage(head.Text("entry_time")), []change{{head.Text("field"), value}},
+	}}}, "")
 }

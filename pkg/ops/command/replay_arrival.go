@@ -72,8 +72,7 @@ func (a *arrivals) read(ctx context.Context, client *dynamodbstreams.Client, str
 	first, err := client.GetShardIterator(ctx, &dynamodbstreams.GetShardIteratorInput{
 		StreamArn: stream, ShardId: shard, ShardIteratorType: streams.ShardIteratorTypeTrimHorizon,
 	})
-	var gone *streams.ResourceNotFoundException
-	if errors.As(err, &gone) {
+	if _, ok := errors.AsType[*streams.ResourceNotFoundException](err); ok {
 		return nil // it may have been trimmed meanwhile
 	}
 	if err != nil {

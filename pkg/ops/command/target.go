@@ -188,8 +188,7 @@ func action(service, operation string) string {
 
 // why returns an error without the details that only AWS's support needs.
 func why(err error) error {
-	var api smithy.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		return fmt.Errorf("%s: %s", api.ErrorCode(), strings.TrimSuffix(api.ErrorMessage(), "."))
 	}
 	return errors.New(strings.Join(strings.Fields(err.Error()), " "))

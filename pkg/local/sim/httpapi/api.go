@@ -75,8 +75,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, x *Exchange) answer 
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	x.BodyBytes = len(body)
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return message(http.StatusRequestEntityTooLarge, "Request Entity Too Large")
 	}
 	if err != nil {

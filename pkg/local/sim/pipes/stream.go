@@ -74,8 +74,7 @@ func (s *Stream) Drain(ctx context.Context, p *Pipe) error {
 
 // restart drops the state that an error shows to be invalid.
 func (s *Stream) restart(err error) {
-	var gone *types.ResourceNotFoundException
-	if errors.As(err, &gone) { // a different table or stream
+	if _, ok := errors.AsType[*types.ResourceNotFoundException](err); ok { // a different table or stream
 		s.arn, s.shards, s.order = "", nil, nil
 	}
 	var trimmed *types.TrimmedDataAccessException
