@@ -86,12 +86,7 @@ func (t *Table) PutAlias(ctx context.Context, p whatsapp.Pair, at time.Time) err
 		return nil
 	}
 	for _, r := range aliasRows(0, p) {
-		it := t.aliasItem(r.pk, r.sk, today)
-		err := attempts(ctx, func() {}, func(ctx context.Context) (bool, error) {
-			_, err := t.client.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.name, Item: it})
-			return err != nil, err
-		})
-		if err != nil {
+		if err := t.store(ctx, func() {}, t.aliasItem(r.pk, r.sk, today)); err != nil {
 			return err
 		}
 	}

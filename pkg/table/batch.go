@@ -117,9 +117,12 @@ func (w *writer) quarantine(ctx context.Context, e *whatsapp.Event) error {
 	return nil
 }
 
-func (w *writer) put(ctx context.Context, it item) error {
-	return attempts(ctx, w.retried, func(ctx context.Context) (bool, error) {
-		_, err := w.table.client.PutItem(ctx, &dynamodb.PutItemInput{TableName: &w.table.name, Item: it})
+func (w *writer) put(ctx context.Context, it item) error { return w.table.store(ctx, w.retried, it) }
+
+// store writes one item, and retries until ctx ends.
+func (t *Table) store(ctx context.Context, retried func(), it item) error {
+	return attempts(ctx, retried, func(ctx context.Context) (bool, error) {
+		_, err := t.client.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.name, Item: it})
 		return err != nil, err
 	})
 }

@@ -168,10 +168,7 @@ func (t *Table) putPart(ctx context.Context, p *part) error {
 	if p.Expires != 0 {
 		it["expires_at"] = num(p.Expires)
 	}
-	return attempts(ctx, func() {}, func(ctx context.Context) (bool, error) {
-		_, err := t.client.PutItem(ctx, &dynamodb.PutItemInput{TableName: &t.name, Item: it})
-		return err != nil, err
-	})
+	return t.store(ctx, func() {}, it)
 }
 
 func (t *Table) putHead(ctx context.Context, h *head, received time.Time) error {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"syscall"
 	"time"
@@ -29,6 +30,9 @@ var allowed = map[string]bool{
 	"events": true, "bytes": true,
 	"source": true, "client": true, "sender": true, "lane": true, "code": true, "messageId": true, "recordId": true,
 }
+
+// Keys returns the keys that log lines may have, by slog's names.
+func Keys() map[string]bool { return maps.Clone(allowed) }
 
 // Unit of a metric (Amazon CloudWatch: MetricDatum).
 type Unit string

@@ -17,36 +17,26 @@ import (
 	"golang.org/x/text/message"
 
 	"connexease-functions/pkg/events"
+	"connexease-functions/pkg/proof/must"
 )
 
 const resource = "events.json"
 
-// compiled is the schema of each detail type.
-var compiled = sync.OnceValues(func() (map[string]*jsonschema.Schema, error) {
-	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(events.JSON))
-	if err != nil {
-		return nil, err
-	}
+// compiled is the schema of each detail type. The schema is part of the program: a broken one is a
+// panic.
+var compiled = sync.OnceValue(func() map[string]*jsonschema.Schema {
 	c := jsonschema.NewCompiler()
-	if err := c.AddResource(resource, document); err != nil {
-		return nil, err
-	}
+	must.OK(c.AddResource(resource, must.Get(jsonschema.UnmarshalJSON(bytes.NewReader(events.JSON)))))
 	all := map[string]*jsonschema.Schema{}
 	for _, name := range events.DetailTypes {
-		if all[name], err = c.Compile(resource + "#/$defs/" + url.PathEscape(name)); err != nil {
-			return nil, err
-		}
+		all[name] = c.MustCompile(resource + "#/$defs/" + url.PathEscape(name))
 	}
-	return all, nil
+	return all
 })
 
 // Validate returns the faults of an event's detail, by member; none if it is valid.
 func Validate(detailType string, detail []byte) (faults []string) {
-	all, err := compiled()
-	if err != nil {
-		return []string{err.Error()}
-	}
-	s := all[detailType]
+	s := compiled()[detailType]
 	if s == nil {
 		return []string{fmt.Sprintf("there is no detail type %q", detailType)}
 	}
@@ -54,12 +44,11 @@ func Validate(detailType string, detail []byte) (faults []string) {
 	if err != nil {
 		return []string{err.Error()}
 	}
-	var invalid *jsonschema.ValidationError
-	if err := s.Validate(v); errors.As(err, &invalid) {
+	err = s.Validate(v)
+	if invalid, ok := errors.AsType[*jsonschema.ValidationError](err); ok {
 		return leaves(invalid)
-	} else if err != nil {
-		return []string{err.Error()}
 	}
+	must.OK(err)
 	return nil
 }
 
@@ -85,31 +74,20 @@ type node struct {
 	Const       *string          `json:"const"`
 }
 
-var read = sync.OnceValues(func() (*node, error) {
-	var n node
-	err := json.Unmarshal(events.JSON, &n)
-	return &n, err
+var root = sync.OnceValue(func() (n *node) {
+	must.OK(json.Unmarshal(events.JSON, &n))
+	return n
 })
 
 // Members returns the members that every detail has, as the schema lists them.
-func Members() []string {
-	root, err := read()
-	if err != nil {
-		return nil
-	}
-	return root.Defs["detail"].Required
-}
+func Members() []string { return root().Defs["detail"].Required }
 
 // Types returns README's table of detail types.
 func Types() string {
-	root, err := read()
-	if err != nil {
-		return err.Error()
-	}
 	var b strings.Builder
 	b.WriteString("| | `detail-type` | what happened |\n|---|---|---|\n")
 	for i, name := range events.DetailTypes {
-		fmt.Fprintf(&b, "| %d | `%s` | %s |\n", i+1, name, root.Defs[name].Description)
+		fmt.Fprintf(&b, "| %d | `%s` | %s |\n", i+1, name, root().Defs[name].Description)
 	}
 	return b.String()
 }
@@ -117,11 +95,7 @@ func Types() string {
 // Table returns README's table of members: ● is never empty, ○ may be empty, and a blank cell is
 // always the empty string.
 func Table() string {
-	root, err := read()
-	if err != nil {
-		return err.Error()
-	}
-	detail := root.Defs["detail"]
+	detail := root().Defs["detail"]
 	var b strings.Builder
 	b.WriteString("| member of `detail` |")
 	for i := range events.DetailTypes {
@@ -131,7 +105,7 @@ func Table() string {
 	for _, name := range detail.Required {
 		fmt.Fprintf(&b, "| `%s` |", name)
 		for _, one := range events.DetailTypes {
-			b.WriteString(" " + mark(root.Defs[one].Properties[name]) + " |")
+			b.WriteString(" " + mark(root().Defs[one].Properties[name]) + " |")
 		}
 		fmt.Fprintf(&b, " %s |\n", detail.Properties[name].Description)
 	}

@@ -15,21 +15,26 @@ func While(say func(string), what func(after time.Duration) string, do func() er
 	if say == nil {
 		return do()
 	}
-	var speaking sync.WaitGroup
+	start := time.Now()
+	defer Every(Interval, func() { say(what(time.Since(start).Round(time.Second))) })()
+	return do()
+}
+
+// Every calls do at each interval, until the returned function is called, which waits for do.
+func Every(interval time.Duration, do func()) (stop func()) {
+	var doing sync.WaitGroup
 	ended := make(chan struct{})
-	speaking.Go(func() {
-		start, tick := time.Now(), time.NewTicker(Interval)
+	doing.Go(func() {
+		tick := time.NewTicker(interval)
 		defer tick.Stop()
 		for {
 			select {
 			case <-ended:
 				return
 			case <-tick.C:
-				say(what(time.Since(start).Round(time.Second)))
+				do()
 			}
 		}
 	})
-	defer speaking.Wait()
-	defer close(ended)
-	return do()
+	return func() { close(ended); doing.Wait() }
 }

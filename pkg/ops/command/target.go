@@ -248,6 +248,13 @@ func (t *target) named(variable, output string) string {
 	return t.outputs[output]
 }
 
+// table returns a table for reading, whose client retries calls.
+func (t *target) table() (*table.Table, error) { return t.tableWith(config.Rereading()) }
+
+// writer returns the table as configured in the webhook function: pkg/table retries, its client
+// does not.
+func (t *target) writer() (*table.Table, error) { return t.tableWith(aws.NopRetryer{}) }
+
 func (t *target) tableName() (string, error) {
 	name := t.resources[tableID]
 	if t.local() {
@@ -259,28 +266,13 @@ func (t *target) tableName() (string, error) {
 	return name, nil
 }
 
-// table returns a table for reading, whose client retries calls.
-func (t *target) table() (*table.Table, error) {
+func (t *target) tableWith(retryer aws.Retryer) (*table.Table, error) {
 	name, err := t.tableName()
 	if err != nil {
 		return nil, err
 	}
 	days, err := t.days()
-	if err != nil {
-		return nil, err
-	}
-	return table.New(t.dynamodb(config.Rereading()), name, days), nil
-}
-
-// writer returns the table as configured in the webhook function: pkg/table retries, its client
-// does not.
-func (t *target) writer() (*table.Table, error) {
-	reader, err := t.table()
-	if err != nil {
-		return nil, err
-	}
-	days, err := t.days()
-	return table.New(t.dynamodb(aws.NopRetryer{}), reader.Name(), days), err
+	return table.New(t.dynamodb(retryer), name, days), err
 }
 
 // words returns the words that the stack's webhook function recognizes.

@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"go/constant"
 	"go/types"
+	"maps"
 	"regexp"
 	"strings"
 	"sync"
@@ -13,6 +14,8 @@ import (
 	"golang.org/x/tools/go/packages"
 	"golang.org/x/tools/go/ssa"
 	"golang.org/x/tools/go/ssa/ssautil"
+
+	"connexease-functions/pkg/telemetry"
 )
 
 const (
@@ -79,13 +82,10 @@ func scan() (*source, error) {
 	}
 	program, all := ssautil.Packages(loaded, ssa.InstantiateGenerics)
 	program.Build()
-	s := &source{functions: map[string]*code{}, logKeys: map[string]bool{"message": true, "level": true, "timestamp": true}}
+	s := &source{functions: map[string]*code{}, logKeys: telemetry.Keys()}
+	maps.Copy(s.logKeys, map[string]bool{"message": true, "timestamp": true}) // as the log writes slog's own
 	for i, p := range loaded {
-		folder, isFunction := strings.CutPrefix(p.PkgPath, module+"functions/")
-		switch {
-		case p.PkgPath == module+"pkg/telemetry":
-			s.readLogKeys(p)
-		case isFunction:
+		if folder, isFunction := strings.CutPrefix(p.PkgPath, module+"functions/"); isFunction {
 			c := &code{
 				variables: map[string]bool{}, operations: map[string]bool{}, indexes: map[string]bool{},
 				metrics: map[string]bool{}, routes: map[string]bool{}, numbers: numbersOf(p.Types),
@@ -290,22 +290,4 @@ func (c *code) query(input *ssa.Alloc) error {
 	}
 	c.indexes[index] = true
 	return nil
-}
-
-// readLogKeys reads the list of keys that log lines may have.
-func (s *source) readLogKeys(p *packages.Package) {
-	for _, file := range p.Syntax {
-		ast.Inspect(file, func(n ast.Node) bool {
-			list, ok := n.(*ast.ValueSpec)
-			if !ok || list.Names[0].Name != "allowed" {
-				return true
-			}
-			for _, element := range list.Values[0].(*ast.CompositeLit).Elts {
-				if key, ok := text(p, element.(*ast.KeyValueExpr).Key); ok {
-					s.logKeys[key] = true
-				}
-			}
-			return false
-		})
-	}
 }

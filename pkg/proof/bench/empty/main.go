@@ -5,8 +5,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -20,21 +18,19 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"connexease-functions/pkg/proof/must"
 )
 
-type handler struct{ calls func(context.Context) error }
+type handler struct{ calls func(context.Context) }
 
 func (h handler) Invoke(ctx context.Context, _ []byte) ([]byte, error) {
-	if h.calls != nil {
-		if err := h.calls(ctx); err != nil {
-			return nil, err
-		}
-	}
-	return []byte(`{"statusCode":200,"body":"{}"}`), nil
+	err := must.Try(func() { h.calls(ctx) })
+	return []byte(`{"statusCode":200,"body":"{}"}`), err
 }
 
 func main() {
-	var h handler
+	h := handler{func(context.Context) {}}
 	switch os.Getenv("CALLS") {
 	case "webhook":
 		h.calls = newCaller().webhook
@@ -52,16 +48,11 @@ type caller struct {
 }
 
 func newCaller() *caller {
-	env, err := config.NewEnvConfig()
-	if err != nil {
-		panic(err)
-	}
+	env := must.Get(config.NewEnvConfig())
 	cfg := aws.Config{Region: env.Region, Credentials: credentials.StaticCredentialsProvider{Value: env.Credentials}, ConfigSources: []any{env}}
 	c := &caller{dynamodb.NewFromConfig(cfg), secretsmanager.NewFromConfig(cfg), map[string]types.AttributeValue{}}
 	var fields map[string]string
-	if err := json.Unmarshal([]byte(os.Getenv("ITEM")), &fields); err != nil {
-		panic(err)
-	}
+	must.OK(json.Unmarshal([]byte(os.Getenv("ITEM")), &fields))
 	for k, v := range fields {
 		c.item[k] = &types.AttributeValueMemberS{Value: v}
 	}
@@ -77,16 +68,15 @@ func (c *caller) secret(ctx context.Context, variable, stage string) string {
 }
 
 // webhook reads both versions of the secret and puts one item.
-func (c *caller) webhook(ctx context.Context) error {
+func (c *caller) webhook(ctx context.Context) {
 	for _, stage := range []string{"AWSCURRENT", "AWSPREVIOUS"} {
 		c.secret(ctx, "WEBHOOK_SECRET_ID", stage)
 	}
-	_, err := c.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String(os.Getenv("TABLE_NAME")), Item: c.item})
-	return err
+	must.Get(c.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String(os.Getenv("TABLE_NAME")), Item: c.item}))
 }
 
 // send reads two secrets at once, claims, posts and settles.
-func (c *caller) send(ctx context.Context) error {
+func (c *caller) send(ctx context.Context) {
 	var both sync.WaitGroup
 	both.Go(func() { c.secret(ctx, "CLIENT_KEYS_SECRET_ID", "AWSCURRENT") })
 	key := ""
@@ -95,29 +85,19 @@ func (c *caller) send(ctx context.Context) error {
 	pk := c.item["pk"].(*types.AttributeValueMemberS)
 	pk.Value += "C" + os.Getenv("SUFFIX")
 	name := aws.String(os.Getenv("TABLE_NAME"))
-	if _, err := c.db.PutItem(ctx, &dynamodb.PutItemInput{
+	must.Get(c.db.PutItem(ctx, &dynamodb.PutItemInput{
 		TableName: name, Item: c.item, ConditionExpression: aws.String("attribute_not_exists(pk)"),
-	}); err != nil {
-		return err
-	}
+	}))
 	body := strings.NewReader(`{"messaging_product":"whatsapp","to":"15550100001","type":"text","text":{"body":"Hello"}}`)
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, os.Getenv("GATEWAY_URL")+"/v1/wa/message", body)
-	if err != nil {
-		return err
-	}
+	request := must.Get(http.NewRequestWithContext(ctx, http.MethodPost, os.Getenv("GATEWAY_URL")+"/v1/wa/message", body))
 	request.Header.Set("Authorization", "Bearer "+key)
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	answer, err := io.ReadAll(response.Body)
-	if err = errors.Join(err, response.Body.Close()); err != nil || response.StatusCode != http.StatusOK {
-		return fmt.Errorf("the Gateway returned %d: %w", response.StatusCode, err)
-	}
-	_, err = c.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+	response := must.Get(http.DefaultClient.Do(request))
+	answer := must.Get(io.ReadAll(response.Body))
+	must.OK(response.Body.Close())
+	must.Hold(response.StatusCode == http.StatusOK, "the Gateway returned %d", response.StatusCode)
+	must.Get(c.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: name, Key: map[string]types.AttributeValue{"pk": c.item["pk"], "sk": c.item["sk"]},
 		ConditionExpression: aws.String("attribute_exists(pk)"), UpdateExpression: aws.String("SET answer = :a"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{":a": &types.AttributeValueMemberS{Value: string(answer)}},
-	})
-	return err
+	}))
 }
