@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda/messages"
 
 	"connexease-functions/pkg/api"
+	"connexease-functions/pkg/bounded"
 	"connexease-functions/pkg/gateway"
 	"connexease-functions/pkg/ledger"
 	"connexease-functions/pkg/order"
@@ -49,20 +50,13 @@ func (h *handler) handleRecords(ctx context.Context, payload []byte) ([]byte, er
 	}
 	var mu sync.Mutex
 	var failed []string
-	slots := make(chan struct{}, parallel)
-	var handled sync.WaitGroup
-	for i := range all {
-		slots <- struct{}{}
-		handled.Go(func() {
-			defer func() { <-slots }()
-			if h.handleRecord(ctx, &all[i]) {
-				mu.Lock()
-				failed = append(failed, all[i].ID)
-				mu.Unlock()
-			}
-		})
-	}
-	handled.Wait()
+	bounded.Each(len(all), parallel, func(i int) {
+		if h.handleRecord(ctx, &all[i]) {
+			mu.Lock()
+			defer mu.Unlock()
+			failed = append(failed, all[i].ID)
+		}
+	})
 	return queue.Failed(failed)
 }
 

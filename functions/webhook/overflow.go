@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"sync"
 	"time"
 
+	"connexease-functions/pkg/bounded"
 	"connexease-functions/pkg/queue"
 	"connexease-functions/pkg/table"
 	"connexease-functions/pkg/telemetry"
@@ -25,16 +25,7 @@ func (o overflow) keep(ctx context.Context, t *table.Table, events []whatsapp.Ev
 		return err
 	}
 	errs := make([]error, len(messages))
-	slots := make(chan struct{}, parallelSends)
-	var all sync.WaitGroup
-	for i, m := range messages {
-		slots <- struct{}{}
-		all.Go(func() {
-			defer func() { <-slots }()
-			errs[i] = o.queue.Send(ctx, m)
-		})
-	}
-	all.Wait()
+	bounded.Each(len(messages), parallelSends, func(i int) { errs[i] = o.queue.Send(ctx, messages[i]) })
 	return errors.Join(errs...)
 }
 
@@ -59,16 +50,7 @@ func (h *handler) drain(ctx context.Context, records []queue.Record) ([]byte, er
 	started := h.now()
 	errs := make([]error, len(records))
 	events := make([]int, len(records))
-	slots := make(chan struct{}, parallelDrains)
-	var all sync.WaitGroup
-	for i := range records {
-		slots <- struct{}{}
-		all.Go(func() {
-			defer func() { <-slots }()
-			events[i], errs[i] = h.table.Drain(ctx, []byte(records[i].Body))
-		})
-	}
-	all.Wait()
+	bounded.Each(len(records), parallelDrains, func(i int) { events[i], errs[i] = h.table.Drain(ctx, []byte(records[i].Body)) })
 	var returned []string
 	drained := 0
 	var failed error

@@ -9,13 +9,13 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"connexease-functions/pkg/bounded"
 	"connexease-functions/pkg/events"
 	"connexease-functions/pkg/whatsapp"
 )
@@ -107,19 +107,13 @@ func (w *writer) consents(ctx context.Context) {
 			}
 		}
 	}
-	var group sync.WaitGroup
-	slots := make(chan struct{}, parallel)
-	for _, one := range newest {
-		slots <- struct{}{}
-		group.Go(func() {
-			defer func() { <-slots }()
-			// A name that the table cannot store is in no send either.
-			if err := w.table.putConsent(ctx, one.item, w.retried); err != nil && !invalid(err) {
-				w.lose(err, row{event: one.event})
-			}
-		})
-	}
-	group.Wait()
+	all := slices.Collect(maps.Values(newest))
+	bounded.Each(len(all), parallel, func(i int) {
+		// A name that the table cannot store is in no send either.
+		if err := w.table.putConsent(ctx, all[i].item, w.retried); err != nil && !invalid(err) {
+			w.lose(err, row{event: all[i].event})
+		}
+	})
 }
 
 // Said returns the item of what an event says about marketing messages, for AddConsent; nil where it

@@ -7,6 +7,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"connexease-functions/pkg/bounded"
 	"connexease-functions/pkg/whatsapp"
 )
 
@@ -128,8 +129,7 @@ type writer struct {
 
 // write writes rows in batches, a bounded number of them at a time.
 func (w *writer) write(ctx context.Context, all []row) {
-	var group sync.WaitGroup
-	slots := make(chan struct{}, parallel)
+	var batches [][]row
 	for len(all) > 0 {
 		n, bytes := 0, 0
 		for n < len(all) && n < batchSize {
@@ -139,19 +139,9 @@ func (w *writer) write(ctx context.Context, all []row) {
 			}
 			n++
 		}
-		batch := all[:n]
-		all = all[n:]
-		if len(all) == 0 { // the last one needs no goroutine
-			w.batch(ctx, batch)
-			break
-		}
-		slots <- struct{}{}
-		group.Go(func() {
-			defer func() { <-slots }()
-			w.batch(ctx, batch)
-		})
+		batches, all = append(batches, all[:n]), all[n:]
 	}
-	group.Wait()
+	bounded.Each(len(batches), parallel, func(i int) { w.batch(ctx, batches[i]) })
 }
 
 // size is about how large a row's item will be, in bytes.
