@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -116,17 +117,13 @@ func (h *handler) send(ctx context.Context, d *delivery) {
 			action = way.Read(h.now(), row, statuses, err == nil)
 		case ledger.DoGate:
 			verdict, err := h.checkGate(ctx, d, action.Send)
-			if err != nil {
-				d.err = err
-			}
+			d.err = cmp.Or(err, d.err)
 			action = way.Checked(h.now(), verdict, err == nil)
 		case ledger.DoQuery:
 			reading, cancel := context.WithDeadline(ctx, h.until(d, readLimit))
 			statuses, err := h.table.Statuses(reading, d.request.ID)
 			cancel()
-			if err != nil {
-				d.err = err
-			}
+			d.err = cmp.Or(err, d.err)
 			action = way.Queried(h.now(), statuses, err == nil)
 		case ledger.DoReadAfter:
 			row, statuses, err := h.read(ctx, d, action.After)
@@ -151,9 +148,7 @@ func (h *handler) send(ctx context.Context, d *delivery) {
 				err = h.schedules.Put(sending, d.request.ID, action.At, arn, body)
 			}
 			cancel()
-			if err != nil {
-				d.err = err
-			}
+			d.err = cmp.Or(err, d.err)
 			action = way.Enqueued(err == nil)
 		default:
 			d.end = action
@@ -177,9 +172,7 @@ func (h *handler) read(ctx context.Context, d *delivery, id string) (*ledger.Sen
 	reading, cancel := context.WithDeadline(ctx, h.until(d, readLimit))
 	defer cancel()
 	row, _, statuses, err := h.table.LookUp(reading, id)
-	if err != nil {
-		d.err = err
-	}
+	d.err = cmp.Or(err, d.err)
 	return row, statuses, err
 }
 
@@ -201,9 +194,7 @@ func (h *handler) write(ctx context.Context, d *delivery, w ledger.Write) ledger
 	writing, cancel := context.WithDeadline(ctx, end)
 	defer cancel()
 	result, err := h.table.WriteSend(writing, w, d.about)
-	if err != nil {
-		d.err = err
-	}
+	d.err = cmp.Or(err, d.err)
 	return result
 }
 

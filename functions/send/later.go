@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 
 	"connexease-functions/pkg/api"
@@ -37,17 +38,13 @@ func (h *handler) cancel(ctx context.Context, client, id string, l *line) api.Re
 	defer done()
 	r := ledger.Request{Source: ledger.Cancel, ID: id, Client: client}
 	said, err := h.table.Cancel(cancelling, &r, h.now)
-	if err != nil {
-		l.err = err
-	}
+	l.err = cmp.Or(err, l.err)
 	l.add(ofResponse[said.Kind])
 	if said.Kind != ledger.NoSuch {
 		l.id = id
 	}
 	if said.Kind == ledger.CancelDone && said.At.After(h.now()) {
-		if err := h.schedules.Remove(cancelling, id, said.At); err != nil {
-			l.err = err
-		}
+		l.err = cmp.Or(h.schedules.Remove(cancelling, id, said.At), l.err)
 	}
 	return ofCancellation(id, said)
 }

@@ -43,9 +43,7 @@ func (l *line) add(o outcome) { l.outcomes = append(l.outcomes, o) }
 // delivered copies what came of a delivery.
 func (h *handler) delivered(d *delivery, l *line) {
 	l.id, l.called = d.request.ID, d.called
-	if d.err != nil {
-		l.err = d.err
-	}
+	l.err = cmp.Or(d.err, l.err)
 	l.client = cmp.Or(l.client, d.client)
 	if !d.sender.Key.Blank() { // else it is what the caller named
 		l.sender = d.sender.Name

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -39,10 +40,7 @@ func (s Senders) Find(name string) (Sender, bool) {
 			return only, true
 		}
 	}
-	if name == "" {
-		name = DefaultSender
-	}
-	if name == DefaultSender && !s.Named() {
+	if name = cmp.Or(name, DefaultSender); name == DefaultSender && !s.Named() {
 		name = ""
 	}
 	one, ok := s[name]

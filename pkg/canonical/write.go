@@ -2,6 +2,7 @@ package canonical
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 	"strconv"
 	"unicode/utf16"
@@ -51,10 +52,7 @@ func compareNames(a, b member) int {
 	if ascii(a.name) && ascii(b.name) {
 		return bytes.Compare([]byte(a.name), []byte(b.name))
 	}
-	if c := slices.Compare(units(a.raw), units(b.raw)); c != 0 {
-		return c
-	}
-	return bytes.Compare([]byte(a.name), []byte(b.name))
+	return cmp.Or(slices.Compare(units(a.raw), units(b.raw)), bytes.Compare([]byte(a.name), []byte(b.name)))
 }
 
 // ascii reports whether a name in canonical form is its own content.

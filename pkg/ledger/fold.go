@@ -98,15 +98,15 @@ func (f *Folded) judge(now time.Time, s *Send) (State, *Outcome) {
 		}
 	}
 	switch {
-	case s.has(Accepted):
+	case s.Has(Accepted):
 		return Accepted, acceptedResponse(s)
 	case len(f.Receipts) > 0:
 		return Accepted, receiptResponse(s, f.Receipts)
 	case !f.LeaseEnds.IsZero():
 		return InFlight, nil
-	case lapsed || s.has(Unknown):
+	case lapsed || s.Has(Unknown):
 		return Unknown, nil
-	case s.has(Rejected):
+	case s.Has(Rejected):
 		return Rejected, &s.outcomes(Rejected)[0]
 	}
 	var last *Outcome

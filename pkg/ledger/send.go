@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -161,7 +162,8 @@ type Status struct {
 	Errors json.RawMessage
 }
 
-func (s *Send) has(state State) bool {
+// Has reports whether one of the send's own attempts has this outcome; its statuses may say more.
+func (s *Send) Has(state State) bool {
 	for _, a := range s.Attempts {
 		if a.Outcome != nil && a.Outcome.State == state {
 			return true
@@ -202,7 +204,7 @@ func (s *Send) UnknownReason() Reason {
 	return ReasonProcessEnded
 }
 
-func (s *Send) mayResend() bool { return !s.has(Rejected) && s.maybeSent() < MaxMaybeSent }
+func (s *Send) mayResend() bool { return !s.Has(Rejected) && s.maybeSent() < MaxMaybeSent }
 
 // outcomes are the written outcomes of one kind, oldest first.
 func (s *Send) outcomes(state State) []Outcome {
@@ -235,10 +237,7 @@ func (s *Send) surplus() []string {
 	}
 	slices.SortStableFunc(released, func(a, b string) int {
 		x, y := s.Attempts[a].Outcome, s.Attempts[b].Outcome
-		if c := x.At.Compare(y.At); c != 0 {
-			return c
-		}
-		return strings.Compare(a, b)
+		return cmp.Or(x.At.Compare(y.At), strings.Compare(a, b))
 	})
 	return released[:len(released)-KeptReleased]
 }

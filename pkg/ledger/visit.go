@@ -265,7 +265,7 @@ func (v *Visit) refused(now time.Time, old *Send) Action {
 	switch {
 	case v.req.Source != RecordByID && !cancels && !v.req.fits(old):
 		return v.keyReused()
-	case old.has(Accepted) && !cancels:
+	case old.Has(Accepted) && !cancels:
 		return v.stored(acceptedResponse(old))
 	case v.req.Source == RecordByID && old.ValidUntil.IsZero():
 		return v.acknowledge(NoteNotQueued)

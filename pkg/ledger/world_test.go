@@ -188,7 +188,7 @@ func (w *world) statuses() []Status {
 
 // known: the table proves that the message was accepted.
 func (w *world) known() bool {
-	if w.row != nil && w.row.has(Accepted) {
+	if w.row != nil && w.row.Has(Accepted) {
 		return true
 	}
 	for i := range w.slots {
@@ -272,7 +272,7 @@ func (w *world) land(i int, wr Write) Result {
 		} else if !v.asked && w.sc.free {
 			w.breaks("slot %d claimed without asking", i)
 		}
-		if w.row != nil && w.row.has(Rejected) {
+		if w.row != nil && w.row.Has(Rejected) {
 			w.breaks("slot %d claimed over a rejected attempt", i)
 		}
 		w.claims++
@@ -290,7 +290,7 @@ func (w *world) land(i int, wr Write) Result {
 			}
 		}
 	case QueueN:
-		if w.row != nil && (w.row.has(Accepted) || w.row.has(Rejected)) {
+		if w.row != nil && (w.row.Has(Accepted) || w.row.Has(Rejected)) {
 			w.breaks("slot %d queued a message again that was settled", i)
 		}
 	}
@@ -361,7 +361,7 @@ func (w *world) follow(i int, a Action) {
 		if s.known && !s.faulted && a.Do == DoLater {
 			w.breaks("slot %d puts a record back whose message is known as accepted", i)
 		}
-		if slices.Contains(a.Notes, NoteGated) && (w.row == nil || !w.row.has(Rejected)) {
+		if slices.Contains(a.Notes, NoteGated) && (w.row == nil || !w.row.Has(Rejected)) {
 			w.breaks("slot %d acknowledges a record that it has not ended", i)
 		}
 		if slices.Contains(a.Notes, NoteHeld) && !w.excused && !s.faulted {
@@ -532,9 +532,9 @@ func (w *world) checkUnsettled() {
 		w.breaks("a scheduled message is not in the index")
 	case state == Queued && (from.IsZero() || from.After(now)):
 		w.breaks("a queued message is not in the index")
-	case state == Unknown && w.row.has(Unknown) && (from.IsZero() || from.After(now)):
+	case state == Unknown && w.row.Has(Unknown) && (from.IsZero() || from.After(now)):
 		w.breaks("an unknown message is not in the index")
-	case (state == Cancelled || w.row.has(Accepted) || state == Rejected) && !from.IsZero() && !w.excused:
+	case (state == Cancelled || w.row.Has(Accepted) || state == Rejected) && !from.IsZero() && !w.excused:
 		w.breaks("a message that is %s is still in the index", state)
 	}
 }

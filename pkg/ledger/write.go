@@ -1,6 +1,9 @@
 package ledger
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Step names a write. Each step has its own condition, so that two visits never both succeed at
 // what only one of them may do.
@@ -182,9 +185,7 @@ func Apply(row *Send, w Write) (*Send, error) {
 	case set.Token != "":
 		next.Attempts[set.Token] = Attempt{Lease: set.Lease, Instead: set.Instead, Seen: set.Seen}
 	}
-	if next.Wamid == "" {
-		next.Wamid = set.Wamid
-	}
+	next.Wamid = cmp.Or(next.Wamid, set.Wamid)
 	if !set.ValidUntil.IsZero() {
 		next.ValidUntil, next.OnUnknown, next.NotBefore, next.Gate = set.ValidUntil, set.OnUnknown, set.NotBefore, set.Gate
 	}

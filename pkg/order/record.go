@@ -1,6 +1,7 @@
 package order
 
 import (
+	"cmp"
 	"encoding/json"
 	"time"
 
@@ -49,9 +50,7 @@ func FromRecord(r *queue.Record) (o Order, id string, refused *api.Response) {
 	if m["message"] != nil {
 		key := o.Key
 		refused = o.envelope(body, f)
-		if o.Key == "" {
-			o.Key = key
-		}
+		o.Key = cmp.Or(o.Key, key)
 	} else {
 		refused = o.message(body, f)
 	}

@@ -1,6 +1,7 @@
 package secret
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,10 +53,7 @@ func (m Manager) Fetch(ctx context.Context, stage string) (Version, error) {
 	if err != nil {
 		return Version{}, fmt.Errorf("%s: %w", stage, err)
 	}
-	text := strings.TrimSpace(aws.ToString(out.SecretString))
-	if text == "" {
-		text = strings.TrimSpace(string(out.SecretBinary))
-	}
+	text := cmp.Or(strings.TrimSpace(aws.ToString(out.SecretString)), strings.TrimSpace(string(out.SecretBinary)))
 	if text == "" {
 		return Version{}, fmt.Errorf("%s: %w", stage, ErrMissing)
 	}

@@ -1,6 +1,7 @@
 package table
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -33,8 +34,6 @@ func (t *Table) Cancel(ctx context.Context, r *ledger.Request, clock func() time
 		default:
 			return action.Response, last
 		}
-		if err != nil {
-			last = err
-		}
+		last = cmp.Or(err, last)
 	}
 }

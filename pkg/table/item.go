@@ -3,6 +3,7 @@
 package table
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -215,11 +216,7 @@ func timeline(it item, e *whatsapp.Event, at int64) {
 	default:
 		return
 	}
-	id := e.WAMID
-	if id == "" {
-		id = e.Key.Hash
-	}
-	it["timeline_sk"] = str(time.UnixMilli(at).UTC().Format(timelineTime) + "#" + id)
+	it["timeline_sk"] = str(time.UnixMilli(at).UTC().Format(timelineTime) + "#" + cmp.Or(e.WAMID, e.Key.Hash))
 }
 
 func str(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }

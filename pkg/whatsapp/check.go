@@ -1,6 +1,7 @@
 package whatsapp
 
 import (
+	"cmp"
 	"strings"
 
 	"connexease-functions/pkg/canonical"
@@ -97,10 +98,7 @@ func (c *check) message(m checkNode) {
 		return
 	}
 	c.recipient(m)
-	c.summary.Type = m.text("type")
-	if c.summary.Type == "" {
-		c.summary.Type = "text"
-	}
+	c.summary.Type = cmp.Or(m.text("type"), "text")
 	switch kind := c.summary.Type; kind {
 	case "text":
 		c.textMessage(m.child("text"))

@@ -215,11 +215,7 @@ func namesIn(r raw) (n names) {
 // fill sets the facts that do not depend on whom an update is about.
 func (f *facts) fill(e *Event) {
 	e.Time = f.time
-	text := readable(f.kind, f.contents)
-	if text == "" {
-		text = cmp.Or(f.detail, errorTitleOf(e.Kind, f.errors))
-	}
-	e.Text = short(text)
+	e.Text = short(cmp.Or(readable(f.kind, f.contents), f.detail, errorTitleOf(e.Kind, f.errors)))
 	e.ErrorCode = cmp.Or(f.code, firstErrorCode(f.errors))
 	e.GroupID, e.MediaID, e.Referral = f.group, f.media, f.referral
 	e.ReplyTo = cmp.Or(f.replyTo, f.context)

@@ -126,9 +126,7 @@ func (s *splitter) rest(p *parts, only *Event) {
 // borrow gives an event the person of the update alongside it.
 func (e *Event) borrow(from *Event) {
 	e.Contact, e.UserID, e.GroupID, e.WAMID, e.borrowed = from.Contact, from.UserID, from.GroupID, from.WAMID, true
-	if e.Time == 0 {
-		e.Time = from.Time
-	}
+	e.Time = cmp.Or(e.Time, from.Time)
 }
 
 // whole adds a value that is one event: of an account, or of what WhatsApp has not invented

@@ -114,9 +114,6 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 	if o.Progress == nil {
 		o.Progress = func(string) {}
 	}
-	if o.Logs != nil {
-		o.Logs = &lines{next: o.Logs}
-	}
 	s := &Stack{
 		Secrets: simsecrets.New(time.Now), Queues: simsqs.New(time.Now), Bus: simeventbridge.New(eventBus, time.Now), Functions: map[string]*simlambda.Function{},
 		options: o, failed: make(chan error, 8),
@@ -305,16 +302,4 @@ func (s *Stack) Close() {
 			_ = os.RemoveAll(s.temporary)
 		}
 	})
-}
-
-// lines lets several functions share a writer.
-type lines struct {
-	mu   sync.Mutex
-	next io.Writer
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.next.Write(b)
 }

@@ -164,7 +164,7 @@ func (o *operator) Count(ctx context.Context, read func(int)) (c console.Counts,
 		case s == nil && sk == headKey:
 			c.Quarantined++
 		case s == nil: // a part
-		case accepted(s):
+		case s.Has(ledger.Accepted):
 			all.states[ledger.Accepted]++
 		default:
 			open = append(open, s.ID)

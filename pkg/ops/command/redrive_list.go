@@ -40,7 +40,7 @@ func (r *redrive) bodies(ctx context.Context, page func(int)) (all []console.Qua
 		pk, sk := it.Key()
 		switch send := it.Send(); {
 		case send != nil:
-			if !accepted(send) {
+			if !send.Has(ledger.Accepted) { // which saves its look-up
 				sends = append(sends, pk)
 			}
 		case sk == headKey:
@@ -57,16 +57,6 @@ func (r *redrive) bodies(ctx context.Context, page func(int)) (all []console.Qua
 	})
 	slices.Sort(sends)
 	return all, sends, err
-}
-
-// accepted reports whether one of a send's own outcomes is accepted, which saves its look-up.
-func accepted(s *ledger.Send) bool {
-	for _, a := range s.Attempts {
-		if a.Outcome != nil && a.Outcome.State == ledger.Accepted {
-			return true
-		}
-	}
-	return false
 }
 
 // list prints what could not be stored or sent, without any customer's content.

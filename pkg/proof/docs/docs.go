@@ -3,6 +3,7 @@
 package docs
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,14 +16,22 @@ import (
 // Root returns the checkout's folder: the nearest one above the working directory with a go.mod.
 func Root(t testing.TB) string {
 	t.Helper()
+	dir, err := Folder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// Folder is Root where no test has begun yet.
+func Folder() (string, error) {
 	dir, err := os.Getwd()
 	for ; err == nil && dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
 		if _, missing := os.Stat(filepath.Join(dir, "go.mod")); missing == nil {
-			return dir
+			return dir, nil
 		}
 	}
-	t.Fatalf("no folder above the working directory has a go.mod (%v)", err)
-	return ""
+	return "", fmt.Errorf("no folder above the working directory has a go.mod (%v)", err)
 }
 
 // Files returns the paths of all README.md and of .github's documents, relative to Root, sorted.

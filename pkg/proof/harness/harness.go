@@ -8,8 +8,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -22,22 +20,14 @@ import (
 	"connexease-functions/pkg/local/sim/httpapi"
 	"connexease-functions/pkg/local/stack"
 	"connexease-functions/pkg/proof/contract"
+	"connexease-functions/pkg/proof/docs"
 	"connexease-functions/pkg/proof/laptop"
+	"connexease-functions/pkg/proof/must"
 	"connexease-functions/pkg/table"
 )
 
-// root is the project's folder, relative to the package under test's.
-var root = project()
-
-// project returns the first folder above this one that has a go.mod.
-func project() string {
-	for folder := ".."; len(folder) < 60; folder += "/.." {
-		if _, err := os.Stat(filepath.Join(folder, "go.mod")); err == nil {
-			return folder
-		}
-	}
-	panic("no folder above has a go.mod")
-}
+// root is the project's folder.
+var root = must.Get(docs.Folder())
 
 // Backends are the backends of the package under test.
 var Backends *stack.Stack

@@ -2,7 +2,6 @@ package main
 
 import (
 	"archive/tar"
-	"connexease-functions/pkg/proof/must"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"connexease-functions/pkg/proof/must"
 )
 
 // engine is a running container engine.
@@ -192,14 +193,10 @@ func (e *engine) base(ctx context.Context, image, arch string) (args []string, w
 // writeStandIn writes an image's file system with what SAM's build runs.
 func writeStandIn(path, arch string) error {
 	var binary []byte
-	busybox, err := exec.LookPath("busybox")
-	if err == nil {
-		binary, err = os.ReadFile(busybox)
-	}
-	if err == nil {
-		err = isStatic(binary, arch)
-	}
-	if err != nil {
+	if err := must.Try(func() {
+		binary = must.Get(os.ReadFile(must.Get(exec.LookPath("busybox"))))
+		must.OK(isStatic(binary, arch))
+	}); err != nil {
 		return fmt.Errorf("neither SAM's base image nor a static busybox is available (%w). Fix it with: apt-get install busybox-static", err)
 	}
 	file, err := os.Create(path)

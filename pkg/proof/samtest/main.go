@@ -60,101 +60,72 @@ type project struct {
 	port  int    // of the API
 }
 
-func run(ctx context.Context, serve bool, port int) (err error) {
+func run(ctx context.Context, serve bool, port int) error {
 	if err := checkNeeds(ctx); err != nil {
 		return err
 	}
-	p, err := newProject(serve)
-	if err != nil {
-		return err
-	}
-	unlock, err := p.clear()
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	if p.port = port; port == 0 {
-		if p.port, err = loopback.FreePorts(2); err != nil {
-			return err
+	return must.Try(func() {
+		p := newProject(serve)
+		defer p.clear()()
+		if p.port = port; port == 0 {
+			p.port = must.Get(loopback.FreePorts(2))
 		}
-	}
-	if !serve {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, limit)
-		defer cancel()
-	}
-	defer func() {
+		if !serve {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, limit)
+			defer cancel()
+		}
+		err := must.Try(func() { p.test(ctx, serve) })
 		if err == nil || serve && ctx.Err() != nil {
-			err = nil
 			return
 		}
 		p.printLogs(os.Stderr)
 		if ctx.Err() != nil {
 			err = fmt.Errorf("%w (%w)", err, context.Cause(ctx))
 		}
-		err = fmt.Errorf("FAIL %w", err)
-	}()
-	return must.Try(func() {
-		started := time.Now()
-		s := steps{last: started}
-		sam := installSAM(ctx, p.cache)
-		s.done("SAM CLI %s", samVersion)
-		if !serve {
-			p.proveDeployed(ctx, sam, &s)
-		}
-		p.startLocal(ctx, sam, &s, serve)
-		if !serve {
-			fmt.Printf("PASS in %.0f s; everything that was started has ended\n", time.Since(started).Seconds())
-		}
+		must.OK(fmt.Errorf("FAIL %w", err))
 	})
 }
 
-func newProject(serve bool) (*project, error) {
-	root, err := os.Getwd()
-	if err != nil {
-		return nil, err
+func (p *project) test(ctx context.Context, serve bool) {
+	started := time.Now()
+	s := steps{last: started}
+	sam := installSAM(ctx, p.cache)
+	s.done("SAM CLI %s", samVersion)
+	if !serve {
+		p.proveDeployed(ctx, sam, &s)
 	}
+	p.startLocal(ctx, sam, &s, serve)
+	if !serve {
+		fmt.Printf("PASS in %.0f s; everything that was started has ended\n", time.Since(started).Seconds())
+	}
+}
+
+func newProject(serve bool) *project {
 	if _, err := os.Stat("template.yaml"); err != nil {
-		return nil, fmt.Errorf("run it in the project's folder, as make sam-test does: %w", err)
+		must.OK(fmt.Errorf("run it in the project's folder, as make sam-test does: %w", err))
 	}
-	cache, err := dynamodblocal.Cache()
-	if err != nil {
-		return nil, err
-	}
-	p := &project{root: root, state: filepath.Join(root, ".local", "sam-test"), cache: cache, arch: "arm64"}
+	root := must.Get(os.Getwd())
+	p := &project{root: root, state: filepath.Join(root, ".local", "sam-test"), cache: must.Get(dynamodblocal.Cache()), arch: "arm64"}
 	if serve {
 		p.state = filepath.Join(root, ".local", "sam")
 	}
 	if runtime.GOARCH == "amd64" {
 		p.arch = x86
 	}
-	return p, nil
+	return p
 }
 
 // clear removes what an earlier run left behind, and locks the folder.
-func (p *project) clear() (unlock func(), err error) {
-	if err := os.MkdirAll(p.state, 0o755); err != nil {
-		return nil, err
+func (p *project) clear() (unlock func()) {
+	must.OK(os.MkdirAll(p.state, 0o755))
+	lock := must.Get(os.Create(p.state + ".lock"))
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		must.OK(fmt.Errorf("a run already uses this folder: %w", err))
 	}
-	lock, err := os.Create(p.state + ".lock")
-	if err != nil {
-		return nil, err
-	}
-	unlock = func() { _ = lock.Close() }
-	err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if err == nil {
-		err = os.RemoveAll(p.state)
-	} else {
-		err = fmt.Errorf("a run already uses this folder: %w", err)
-	}
-	if err == nil {
-		err = os.MkdirAll(filepath.Join(p.state, "tmp"), 0o755)
-	}
-	if err != nil {
-		unlock()
-		return nil, err
-	}
-	return unlock, nil
+	must.OK(os.RemoveAll(p.state))
+	must.OK(os.MkdirAll(filepath.Join(p.state, "tmp"), 0o755))
+	return func() { _ = lock.Close() }
 }
 
 // steps prints a line for each proven statement.

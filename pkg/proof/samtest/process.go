@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"connexease-functions/pkg/local/output"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"connexease-functions/pkg/local/output"
 )
 
 var ofMake = []string{"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "LAMBDA_ARCH", "ARTIFACTS_DIR"}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"connexease-functions/pkg/proof/must"
 	"context"
 	"fmt"
 	"maps"
@@ -9,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"connexease-functions/pkg/proof/must"
 )
 
 // samVersion is the version of the official SAM CLI on PyPI, aws-sam-cli.

@@ -1,6 +1,7 @@
 package template
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -82,10 +83,8 @@ func alarms(p *proof) (faults []string) {
 // fires says why an alarm would never fire, or never end.
 func (p *proof) fires(n *yaml.Node) (faults []string) {
 	number := func(name string) int { i, _ := strconv.Atoi(ref(find(n, name))); return i }
-	periods, points := number("EvaluationPeriods"), number("DatapointsToAlarm")
-	if points == 0 {
-		points = periods
-	}
+	periods := number("EvaluationPeriods")
+	points := cmp.Or(number("DatapointsToAlarm"), periods)
 	period := number("Period")
 	expression := ""
 	if metrics := list(find(n, "Metrics")); metrics != nil {

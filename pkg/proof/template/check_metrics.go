@@ -109,34 +109,31 @@ func (p *proof) filtered(name, under string) (is bool) {
 	return is
 }
 
+// dimensions lists those whose value is a resource, or an attribute of one, by the resource's type.
+var dimensions = map[string]struct{ attribute, kind string }{
+	"ApiId":        {"", "AWS::Serverless::HttpApi"},
+	"FunctionName": {"", "AWS::Serverless::Function"},
+	"QueueName":    {"QueueName", "AWS::SQS::Queue"},
+	"PipeName":     {"", "AWS::Pipes::Pipe"},
+	"TableName":    {"", "AWS::DynamoDB::Table"},
+	"LogGroupName": {"", "AWS::Logs::LogGroup"},
+}
+
 // dimension reports whether a value is one that AWS uses.
 func (p *proof) dimension(name, value string) bool {
-	is := func(attribute, kind string) bool {
-		_, ok := p.refersTo(value, attribute, kind)
-		return ok
-	}
-	switch name {
-	case "ApiId":
-		return is("", "AWS::Serverless::HttpApi")
-	case "Stage":
+	switch of, is := dimensions[name]; {
+	case is:
+		_, refers := p.refersTo(value, of.attribute, of.kind)
+		return refers
+	case name == "Stage":
 		return value == "$default"
-	case "FunctionName":
-		return is("", "AWS::Serverless::Function")
-	case "QueueName":
-		return is("QueueName", "AWS::SQS::Queue")
-	case "PipeName":
-		return is("", "AWS::Pipes::Pipe")
-	case "TableName":
-		return is("", "AWS::DynamoDB::Table")
-	case "LogGroupName":
-		return is("", "AWS::Logs::LogGroup")
-	case "Operation":
+	case name == "Operation":
 		for _, c := range p.source.functions {
 			if c.operations["dynamodb."+value] {
 				return true
 			}
 		}
-	case "GlobalSecondaryIndexName":
+	case name == "GlobalSecondaryIndexName":
 		for _, index := range list(find(p.Root(), "Resources", "EventsTable", "Properties", "GlobalSecondaryIndexes")) {
 			if ref(find(index, "IndexName")) == value {
 				return true

@@ -86,7 +86,7 @@ func readmeIsBound(p *proof) (faults []string) {
 
 	_, list, _ := strings.Cut(p.readmes, "Faults: ")
 	list, _, _ = strings.Cut(list, ";")
-	faults = append(faults, both("fault", codes(regexp.MustCompile(`\([^)]*\)`).ReplaceAllString(list, "")), connexease.FaultKinds())...)
+	faults = append(faults, both("fault", codes(regexp.MustCompile(`\([^)]*\)`).ReplaceAllString(list, "")), connexease.FaultKinds)...)
 
 	for what, want := range map[string]string{"detail types": schema.Types(), "members of the detail": schema.Table()} {
 		if !strings.Contains(p.readmes, want) {

@@ -29,10 +29,8 @@ const (
 	ContentType = "content_type" // accepted, the right response with the type ContentType
 )
 
-var kinds = []string{Answer, RateLimit, MetaLimit, Slow, Refuse, ResetBefore, ResetDuring, ResetAfter, Cut, InvalidJSON, ContentType}
-
-// FaultKinds returns all kinds.
-func FaultKinds() []string { return slices.Clone(kinds) }
+// FaultKinds are all kinds.
+var FaultKinds = []string{Answer, RateLimit, MetaLimit, Slow, Refuse, ResetBefore, ResetDuring, ResetAfter, Cut, InvalidJSON, ContentType}
 
 const maxDelay = 10 * time.Minute
 
@@ -62,8 +60,8 @@ func (f Faults) Validate() error {
 	var all []error
 	for i, x := range f {
 		bad := func(what string) { all = append(all, fmt.Errorf("fault %d: %s", i, what)) }
-		if !slices.Contains(kinds, x.Kind) {
-			bad(fmt.Sprintf("kind must be one of %v", kinds))
+		if !slices.Contains(FaultKinds, x.Kind) {
+			bad(fmt.Sprintf("kind must be one of %v", FaultKinds))
 		}
 		if x.Times < 0 || x.Share < 0 || x.Share > 1 || x.Times > 0 && x.Share > 0 {
 			bad("times must be at least 1, or share between 0 and 1, or neither")

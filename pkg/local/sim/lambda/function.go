@@ -66,8 +66,8 @@ type Config struct {
 	// MaxProcesses bounds the concurrent processes; further invocations wait until their context
 	// ends. 0 means 10.
 	MaxProcesses int
-	// Logs receives the output of the processes, in whole lines, one Write at a time; nil discards
-	// it.
+	// Logs receives the output of the processes, in whole lines, one Write at a time, even where
+	// functions share it; nil discards it.
 	Logs io.Writer
 }
 

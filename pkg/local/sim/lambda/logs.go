@@ -12,18 +12,18 @@ import (
 // event is 1 MB (AWS: CloudWatch Logs quotas).
 const maxLine = 1 << 20
 
-// logSink serialises the lines of all processes of a function.
-type logSink struct {
-	mu  sync.Mutex
-	out io.Writer
-}
+// logging serialises the lines of all processes: functions may share a writer.
+var logging sync.Mutex
+
+// logSink receives the lines of all processes of a function.
+type logSink struct{ out io.Writer }
 
 func (s *logSink) write(line []byte) {
 	if s.out == nil {
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	logging.Lock()
+	defer logging.Unlock()
 	_, _ = s.out.Write(line)
 }
 

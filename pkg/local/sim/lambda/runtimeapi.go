@@ -1,6 +1,7 @@
 package lambda
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -208,11 +209,7 @@ func (p *process) failure(w http.ResponseWriter, r *http.Request, id string) {
 	}
 	payload, err := readBounded(r.Body, MaxResponseBytes)
 	if err != nil || len(payload) == 0 {
-		kind := r.Header.Get("Lambda-Runtime-Function-Error-Type")
-		if kind == "" {
-			kind = "Runtime.Unknown"
-		}
-		payload = errorObject(kind, "")
+		payload = errorObject(cmp.Or(r.Header.Get("Lambda-Runtime-Function-Error-Type"), "Runtime.Unknown"), "")
 	}
 	p.settle(w, inv, payload, unhandled, http.StatusAccepted)
 }

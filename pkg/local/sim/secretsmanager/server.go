@@ -70,12 +70,10 @@ func (s *Server) Create(name string) {
 }
 
 func (s *Server) create(name string) *secret {
-	if there, ok := s.secrets[name]; ok {
-		return there
+	if s.secrets[name] == nil {
+		s.secrets[name] = &secret{name: name}
 	}
-	added := &secret{name: name}
-	s.secrets[name] = added
-	return added
+	return s.secrets[name]
 }
 
 // Put gives a secret a new current version, and creates the secret if it is absent; the current
