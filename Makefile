@@ -91,7 +91,7 @@ listen: needs-stack ## print events as they come (KIND=message CONTACT=155501000
 
 # What has goroutines of its own, at a cost of seconds. The race detector makes the rest ten times
 # slower: megabytes byte by byte, the whole source as a graph, functions that are held to their seconds.
-RACED = ./pkg/auth ./pkg/gateway ./pkg/queue ./pkg/secret ./pkg/telemetry ./pkg/local/bridge ./pkg/local/parent ./pkg/local/progress ./pkg/local/sim/...
+RACED = ./pkg/auth ./pkg/bounded ./pkg/gateway ./pkg/queue ./pkg/secret ./pkg/telemetry ./pkg/local/bridge ./pkg/local/output ./pkg/local/parent ./pkg/local/progress ./pkg/local/sim/... ./pkg/proof/await ./pkg/proof/laptop
 
 # $(call suite,flags,packages) runs tests. The race detector needs a C compiler on Linux.
 suite = .local/bin/suite $(if $(NO_SKIPS),-no-skips) -- $(1) -shuffle=on $(2) || failed=1

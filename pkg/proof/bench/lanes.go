@@ -146,6 +146,6 @@ func delays(accepted []connexease.Message, asked []time.Time) (all []time.Durati
 
 func (l *lane) password(ctx context.Context, n int) {
 	body := fmt.Sprintf(`{"messaging_product":"whatsapp","to":"15550100002","type":"text","text":{"body":"`+codeText+`"}}`, n)
-	answer := must.Get(l.client.R().SetContext(ctx).SetAuthToken(l.ClientKey()).SetHeader("Prefer", "respond-async").SetBody(body).Post(l.APIURL + "/v1/wa/message"))
+	answer := must.Get(l.client.R().SetContext(ctx).SetAuthToken(l.ClientKey()).SetHeader("Prefer", "respond-async").SetHeader("Content-Type", "application/json").SetBody(body).Post(l.APIURL + "/v1/wa/message"))
 	must.Hold(answer.StatusCode() == http.StatusAccepted, "a password was not queued: %d", answer.StatusCode())
 }

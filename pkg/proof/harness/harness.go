@@ -8,9 +8,12 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -65,13 +68,7 @@ func Run(m *testing.M, leaks []string) int {
 }
 
 // Description is that of the API, and what the package's tests have seen of it.
-var Description = sync.OnceValue(func() *contract.Contract {
-	c, err := contract.Load(root)
-	if err != nil {
-		panic(err)
-	}
-	return c
-})
+var Description = sync.OnceValue(func() *contract.Contract { return must.Get(contract.Load(root)) })
 
 // unseen returns what no test has seen of the operations that the package under test serves; nothing
 // where only some tests ran.
@@ -81,11 +78,7 @@ func unseen() []string {
 			return nil
 		}
 	}
-	folder, err := os.Getwd()
-	if err != nil {
-		panic(err)
-	}
-	return Description().Unseen(filepath.Base(folder))
+	return Description().Unseen(filepath.Base(must.Get(os.Getwd())))
 }
 
 // times matches the only long numbers in log lines, apart from the digits of ids: both may be

@@ -99,11 +99,12 @@ var client = resty.New()
 // Try sends a request with the webhook secret, and returns the body of its response; empty if there
 // is none.
 func (s *Stack) Try(method, url, body string) string {
-	response, err := client.R().SetAuthToken(s.Env["WEBHOOK_SECRET"]).SetBody(body).Execute(method, url)
+	request := client.R().SetAuthToken(s.Env["WEBHOOK_SECRET"]).SetHeader("Content-Type", "application/x-www-form-urlencoded") // as curl -d
+	response, err := request.SetBody(body).Execute(method, url)
 	if err != nil {
 		return ""
 	}
-	return response.String()
+	return string(response.Body())
 }
 
 // JSON decodes the response of the control address.
