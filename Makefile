@@ -138,7 +138,7 @@ lint-template: needs-venv $(PACKS)/ready ## cfn-lint, checkov and SAM's translat
 	@$(call form,domain,DomainName=wa.example.com CertificateArn=arn:aws:acm:us-east-1:123456789012:certificate/0 HostedZoneId=Z0) -r us-east-1
 	@$(call form,domain-without-record,DomainName=wa.example.com CertificateArn=arn:aws:acm:us-east-1:123456789012:certificate/0 KeepDefaultEndpoint=yes) -r us-east-1
 	@$(call form,without-events,EventsOut=no) -r $(REGIONS_WITHOUT_PIPES)
-	@$(call form,everything-without-events,EventsOut=no GradualDeploys=AllAtOnce BulkLane=yes DomainName=wa.example.com CertificateArn=arn:aws:acm:us-east-1:123456789012:certificate/0) -r $(REGIONS_WITHOUT_PIPES)
+	@$(call form,everything-without-events,EventsOut=no GradualDeploys=AllAtOnce BulkLane=yes Tracing=yes DomainName=wa.example.com CertificateArn=arn:aws:acm:us-east-1:123456789012:certificate/0) -r $(REGIONS_WITHOUT_PIPES)
 	TRANSLATED_TEMPLATE="$(CURDIR)/$(PACKS)/translated.json" go test -count=1 -run TestWhatSAMMakes ./pkg/proof/template
 	$(PACKS)/bin/python pkg/ops/command/testdata/handlers.py $(PACKS)/translated.json > $(PACKS)/handlers.json
 	HANDLERS="$(CURDIR)/$(PACKS)/handlers.json" TRANSLATED_TEMPLATE="$(CURDIR)/$(PACKS)/translated.json" go test -short -count=1 -run TestThePolicy ./pkg/ops/command

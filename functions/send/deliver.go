@@ -76,7 +76,7 @@ func (h *handler) identify(d *delivery) {
 	}
 	d.about = o.About()
 	d.bulk = d.bulk || o.Bulk && h.bulkARN != ""
-	r.Client, r.Payload, r.Fallback, r.IsFake, r.MMLite = o.Client, o.Body, o.Fallback, o.IsFake, o.MMLite
+	r.Client, r.RequestID, r.Payload, r.Fallback, r.IsFake, r.MMLite = o.Client, o.RequestID, o.Body, o.Fallback, o.IsFake, o.MMLite
 	if r.Sender = d.sender.Name; o.Sender != auth.DefaultSender {
 		r.Asked = o.Sender
 	}

@@ -37,6 +37,7 @@ func (h *handler) serveHTTP(ctx context.Context, payload []byte) ([]byte, error)
 	if err != nil {
 		return nil, messages.InvokeResponse_Error{Type: string(api.UnsupportedEvent), Message: otherHTTP.text}
 	}
+	l.request = request.ID
 	var response api.Response
 	if client, err := h.verifier.Verify(ctx, request.Header("authorization")); err != nil {
 		response = h.unverified(err, &l)

@@ -19,6 +19,7 @@ type line struct {
 	started  time.Time
 	source   source
 	client   string
+	request  string    // API Gateway's id of the HTTP request, of a queued message that of its first
 	sender   string    // named in the secret
 	record   string    // SQS message id
 	bulk     bool      // the record is of the bulk lane
@@ -44,7 +45,7 @@ func (l *line) add(o outcome) { l.outcomes = append(l.outcomes, o) }
 func (h *handler) delivered(d *delivery, l *line) {
 	l.id, l.called = d.request.ID, d.called
 	l.err = cmp.Or(d.err, l.err)
-	l.client = cmp.Or(l.client, d.client)
+	l.client, l.request = cmp.Or(l.client, d.client), cmp.Or(l.request, d.order.RequestID)
 	if !d.sender.Key.Blank() { // else it is what the caller named
 		l.sender = d.sender.Name
 	}
@@ -128,7 +129,7 @@ func (h *handler) summarise(ctx context.Context, l *line, r api.Response) {
 	)
 	attrs := []slog.Attr{slog.String("source", string(l.source)), slog.String("outcome", l.outcomes[len(l.outcomes)-1].Word)}
 	for _, a := range []struct{ key, value string }{
-		{"client", l.client}, {"sender", l.sender}, {"lane", lane}, {"reason", l.reason.Word}, {"code", l.code}, {"messageId", l.id}, {"recordId", l.record},
+		{"client", l.client}, {"apiRequestId", l.request}, {"sender", l.sender}, {"lane", lane}, {"reason", l.reason.Word}, {"code", l.code}, {"messageId", l.id}, {"recordId", l.record},
 	} {
 		if a.value != "" {
 			attrs = append(attrs, slog.String(a.key, a.value))

@@ -38,7 +38,7 @@ func (h *handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 		h.log.Line(ctx, slog.LevelError, "event refused", slog.String("reason", "not_http"))
 		return nil, err
 	}
-	d := delivery{started: started, requestBytes: len(payload)}
+	d := delivery{started: started, requestBytes: len(payload), request: request.ID}
 	response := h.receive(ctx, request, &d)
 	h.summarise(ctx, response, &d)
 	return json.Marshal(response)
@@ -48,6 +48,7 @@ func (h *handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 type delivery struct {
 	started      time.Time
 	requestBytes int
+	request      string // API Gateway's id; in no item, which would differ in a repeated delivery
 	outcome      telemetry.Outcome
 	reason       telemetry.Reason
 	err          error
@@ -91,6 +92,7 @@ func (h *handler) summarise(ctx context.Context, response api.Response, d *deliv
 		slog.String("outcome", d.outcome.Word),
 		slog.Int("status", response.Status),
 		slog.Int("bytes", d.requestBytes),
+		slog.String("apiRequestId", d.request),
 	}
 	if d.reason.Word != "" {
 		attrs = append(attrs, slog.String("reason", d.reason.Word))

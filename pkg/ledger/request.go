@@ -32,8 +32,9 @@ type Request struct {
 	RetentionDays          int // of a row; 0 keeps it for ever
 
 	// Client may look the message up. Of Cancel: who cancels, and must be the row's.
-	Client   string
-	Operator bool // of Cancel: may cancel any client's
+	Client    string
+	RequestID string // API Gateway's, of an HTTP request
+	Operator  bool   // of Cancel: may cancel any client's
 
 	// Of all but RecordByID, whose row has them, and Cancel.
 	Keyed          bool // false: nobody can repeat the request

@@ -78,6 +78,7 @@ type Send struct {
 	V           int64 // ledger writes of this row; 0 means queued and never claimed
 	Fingerprint string
 	Client      string // who may look it up
+	RequestID   string // API Gateway's, of the request that made the row; empty: it came another way
 	Sender      string // from which each attempt is posted; empty: the one that has no name
 	Payload     []byte // the body to be sent
 	Fallback    []byte // the body that an attempt may post instead; nil: none

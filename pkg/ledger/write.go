@@ -225,7 +225,7 @@ func (r *Request) claim0(now time.Time, gate Verdict) Write {
 
 func (r *Request) row(now time.Time) *Send {
 	return &Send{
-		ID: r.ID, Fingerprint: r.Fingerprint, Client: r.Client, Sender: r.Sender, Payload: r.Payload, Fallback: r.Fallback,
+		ID: r.ID, Fingerprint: r.Fingerprint, Client: r.Client, RequestID: r.RequestID, Sender: r.Sender, Payload: r.Payload, Fallback: r.Fallback,
 		IsFake: r.IsFake, MMLite: r.MMLite, NotBefore: r.NotBefore, After: r.After, Attempts: map[string]Attempt{}, ExpiresAt: expiry(now, r.NotBefore, r.RetentionDays),
 	}
 }

@@ -13,7 +13,7 @@ import (
 // FromHTTP reads a client's request, whose body is the message itself or an envelope: a message
 // never has a member message. It returns a response instead where the request is refused.
 func FromHTTP(r api.Request, client string) (Order, *api.Response) {
-	o := Order{Client: client, Scope: ClientScope(client), Async: prefersAsync(r.Header("prefer"))}
+	o := Order{Client: client, RequestID: r.ID, Scope: ClientScope(client), Async: prefersAsync(r.Header("prefer"))}
 	body, err := r.Body()
 	if errors.Is(err, api.ErrTooLarge) {
 		return o, refuse(api.RequestTooLarge, "The message is larger than 256 KiB.")

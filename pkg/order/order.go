@@ -23,6 +23,7 @@ const longestType = 64
 type Order struct {
 	Scope, Key     string // of the message's id; Key is empty where the caller has none
 	Client         string // that may look it up; empty: nobody over HTTP
+	RequestID      string // API Gateway's, of an HTTP request
 	Body           []byte // the message as it is posted, compacted
 	Summary        whatsapp.Summary
 	Sender         string // that the request names; empty: none
@@ -91,7 +92,7 @@ func (o *Order) Gate() map[string]string {
 // Stored returns the order of a row that only its id named.
 func Stored(s *ledger.Send) Order {
 	o := Order{
-		Client: s.Client, Body: s.Payload, Fallback: s.Fallback,
+		Client: s.Client, RequestID: s.RequestID, Body: s.Payload, Fallback: s.Fallback,
 		Purpose: s.Gate[memberPurpose], OnClosedWindow: s.Gate[memberClosed], OnUnknownWindow: s.Gate[memberUnknown],
 	}
 	o.Summary, _ = whatsapp.Check(s.Payload)

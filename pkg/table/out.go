@@ -55,7 +55,7 @@ func line(text string) string {
 // is plain.
 var interpolated = []string{
 	"kind", "direction", "type", "field", "contact", "phone_number_id", "display_phone_number", "waba_id", "wamid", "message_id",
-	"status", "outcome", "error_code", "reason", "client", "sender", "campaign", "line", "thread_id", "group_id", "media_id", "reply_to", "user_id",
+	"status", "outcome", "error_code", "reason", "client", "request_id", "sender", "campaign", "line", "thread_id", "group_id", "media_id", "reply_to", "user_id",
 	"pricing_category", "pricing_type",
 }
 

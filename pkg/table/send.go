@@ -265,6 +265,7 @@ func sendItem(s *ledger.Send, about About) item {
 	set("type", line(about.Type))
 	set("text", about.Text)
 	set("client", s.Client)
+	set("request_id", s.RequestID)
 	set("sender", s.Sender)
 	set("campaign", about.Campaign)
 	for name, value := range map[string]string{
@@ -389,7 +390,7 @@ func readSend(it item) *ledger.Send {
 		return nil
 	}
 	s := &ledger.Send{
-		ID: text(it["pk"]), V: integer(it["v"]), Fingerprint: text(it["fingerprint"]), Client: text(it["client"]), Sender: text(it["sender"]),
+		ID: text(it["pk"]), V: integer(it["v"]), Fingerprint: text(it["fingerprint"]), Client: text(it["client"]), RequestID: text(it["request_id"]), Sender: text(it["sender"]),
 		Payload: content(it["payload"]), Fallback: content(it["fallback"]), Gate: readWords(it["gate"]),
 		IsFake: truth(it["is_fake"]), MMLite: truth(it["mmlite"]), Wamid: text(it["sent_wamid"]),
 		ValidUntil: millis(it["valid_until"]), OnUnknown: ledger.Choice(text(it["on_unknown"])),

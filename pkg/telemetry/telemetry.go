@@ -25,7 +25,7 @@ const Namespace = "Connexease"
 // person: a send's own (msg_…), an SQS record's. Never a wamid: it holds a phone number.
 var allowed = map[string]bool{
 	slog.TimeKey: true, slog.LevelKey: true, slog.MessageKey: true,
-	"requestId": true, "fix": true, "FunctionName": true, "_aws": true,
+	"requestId": true, "apiRequestId": true, "fix": true, "FunctionName": true, "_aws": true,
 	"outcome": true, "reason": true, "status": true, "error": true, "operation": true,
 	"events": true, "bytes": true,
 	"source": true, "client": true, "sender": true, "lane": true, "code": true, "messageId": true, "recordId": true,

@@ -83,7 +83,7 @@ func unseen() []string {
 
 // times matches the only long numbers in log lines, apart from the digits of ids: both may be
 // anything, and neither is personal data.
-var times = regexp.MustCompile(`"Timestamp":\d+|"timestamp":"[^"]*"|"(messageId|recordId|requestId)":"[^"]*"`)
+var times = regexp.MustCompile(`"Timestamp":\d+|"timestamp":"[^"]*"|"(messageId|recordId|requestId|apiRequestId)":"[^"]*"`)
 
 // Scan returns the leaks in a log, each with its surroundings.
 func Scan(log string, leaks []string) (found []string) {

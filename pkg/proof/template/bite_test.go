@@ -361,6 +361,12 @@ var edits = []edit{
 	{"Resources/DeployRole/Properties/AssumeRolePolicyDocument/Statement/0/Condition", "", "gradual", "by this account's CodeDeploy alone"},
 	{"Parameters/GradualDeploys/Default", "AllAtOnce", "gradual", "GradualDeploys: Default"},
 	{"Resources/Release/Properties/LayerName", "release", "names", "has the fixed LayerName"},
+	// Tracing.
+	{webhookRole + "xray:PutTraceSegments/1/Action/xray:PutTraceSegments", "", "grants", "xray:PutTraceSegments on * is not granted: Lambda sends"},
+	{sendRole + "xray:PutTraceSegments/1/Action/xray:PutTraceSegments", "xray:GetTraceSummaries", "grants", "xray:GetTraceSummaries on * is a wildcard"},
+	{sendRole + "xray:PutTraceSegments/0", "Monitored", "grants", "does not depend on Tracing"},
+	{"Resources/SendFunction/Properties/Tracing", "Active", "functions", "Tracing does not follow its parameter"},
+	{"Resources/WebhookVersion/Properties/Description", `!Sub "${Release} ${RetentionDays} ${PreviousSecretGraceHours}"`, "gradual", "a new Tracing does not make a new version"},
 	// A domain, and parameters that need others.
 	{"Resources/ApiRecord/Condition", "HasDomain", "domain", "ApiRecord: Condition"},
 	{"Resources/ApiDomain/Condition", "", "domain", "ApiDomain: Condition"},

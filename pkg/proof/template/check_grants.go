@@ -38,7 +38,11 @@ var grantedFor = map[string]string{
 	"sqs:ReceiveMessage":     "Lambda's poller receives the queue's records (AWS Lambda: \"Using Lambda with Amazon SQS\", execution role permissions)",
 	"sqs:DeleteMessage":      "the same",
 	"sqs:GetQueueAttributes": "the same",
-	"sqs:SendMessage":        "Lambda sends failed asynchronous invocations to the OnFailure queue (AWS Lambda: \"Capturing records of Lambda asynchronous invocations\")",
+	// A trace has no ARN (Service Authorization Reference: "Actions, resources, and condition keys for
+	// AWS X-Ray").
+	"xray:PutTraceSegments":    "Lambda sends the function's traces (AWS Lambda: \"Visualize Lambda function invocations using AWS X-Ray\")",
+	"xray:PutTelemetryRecords": "the same",
+	"sqs:SendMessage":          "Lambda sends failed asynchronous invocations to the OnFailure queue (AWS Lambda: \"Capturing records of Lambda asynchronous invocations\")",
 }
 
 // grants: a function may do exactly what its code does, and AWS on its behalf, on the resources in
@@ -132,6 +136,9 @@ func (p *proof) needed(n *yaml.Node, c *code) (all map[string]string, faults []s
 			onBehalf(ref(find(m, "Properties", "EventSourceArn")), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 		}
 	}
+	if traced := find(n, "Properties", "Tracing"); ref(whole(traced)) == "Active" {
+		onBehalf("*", "xray:PutTraceSegments", "xray:PutTelemetryRecords")
+	}
 	if failed := find(n, "Properties", "EventInvokeConfig", "DestinationConfig", "OnFailure", "Destination"); failed != nil {
 		onBehalf(ref(failed), "sqs:SendMessage")
 	}
@@ -156,7 +163,12 @@ func (p *proof) granted(n *yaml.Node) (all map[string]bool, faults []string) {
 		faults = append(faults, "its role must be assumable by Lambda alone")
 	}
 	for _, policy := range list(find(properties, "Policies")) {
-		for _, statement := range list(find(policy, "PolicyDocument", "Statement")) {
+		statements := find(policy, "PolicyDocument", "Statement")
+		for i, statement := range list(statements) {
+			// Allowed with its parameter only.
+			if traces := statements.Content[i]; ref(find(statement, "Resource")) == "*" && (traces.Tag != "!If" || traces.Content[0].Value != "Traced" || ref(traces.Content[2]) != "${AWS::NoValue}") {
+				faults = append(faults, "a permission for everything does not depend on Tracing")
+			}
 			if ref(find(statement, "Effect")) != "Allow" || find(statement, "NotAction") != nil || find(statement, "NotResource") != nil {
 				faults = append(faults, "a statement is not a plain Allow")
 			}
@@ -166,7 +178,7 @@ func (p *proof) granted(n *yaml.Node) (all map[string]bool, faults []string) {
 					faults = append(faults, "iam:PassRole hands a role to any service")
 				}
 				for _, resource := range list(find(statement, "Resource")) {
-					if strings.Contains(action.Value+resource.Value, "*") && ref(resource) != schedulesOf("ScheduleGroup") {
+					if strings.Contains(action.Value+resource.Value, "*") && ref(resource) != schedulesOf("ScheduleGroup") && !strings.HasPrefix(action.Value, "xray:Put") {
 						faults = append(faults, fmt.Sprintf("%s on %s is a wildcard", action.Value, ref(resource)))
 					}
 					all[action.Value+" on "+ref(resource)] = true

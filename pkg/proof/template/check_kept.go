@@ -61,6 +61,9 @@ func functionsAreBuiltAndLogged(p *proof) (faults []string) {
 			reserved[0].Value != "Reserves"+name || ref(reserved[1]) != "${"+name+"ReservedConcurrency}" || ref(reserved[2]) != "${AWS::NoValue}" {
 			faults = append(faults, id+": ReservedConcurrentExecutions does not follow its parameter")
 		}
+		if traced := list(find(n, "Properties", "Tracing")); len(traced) != 3 || traced[0].Value != "Traced" || ref(traced[1]) != "Active" || ref(traced[2]) != "PassThrough" {
+			faults = append(faults, id+": Tracing does not follow its parameter")
+		}
 	}
 	for id, n := range p.every("AWS::Logs::LogGroup") {
 		faults = append(faults, must(id, n, map[string]string{"Properties/RetentionInDays": "${LogRetentionDays}", "DeletionPolicy": ""})...)
