@@ -37,19 +37,11 @@ func cancelCommand(p *program) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			switch said, err := t.withdraw(c.Context(), db, id); said.Kind {
-			case ledger.CancelDone:
-				p.printf("%s is cancelled.\n", id)
-				return nil
-			case ledger.NoSuch:
-				return fmt.Errorf("the table %s has no message %s", db.Name(), id)
-			case ledger.CancelTooLate:
-				return fmt.Errorf("the message %s can no longer be cancelled: it is %s", id, said.State)
-			case ledger.Busy:
-				return fmt.Errorf("%w: run it again", errBusy)
-			default:
-				return fmt.Errorf("whether it is cancelled is not known: %w. Run it again", why(err))
+			if err := t.cancel(c.Context(), db, id); err != nil {
+				return err
 			}
+			p.printf("%s is cancelled.\n", id)
+			return nil
 		},
 	}
 	c.Flags().StringVar(&id, "id", "", "id of the message")
@@ -57,6 +49,22 @@ func cancelCommand(p *program) *cobra.Command {
 }
 
 var errBusy = errors.New("others write this message at the same time")
+
+// cancel withdraws a message; an error says why that is not so.
+func (t *target) cancel(ctx context.Context, db *table.Table, id string) error {
+	switch said, err := t.withdraw(ctx, db, id); said.Kind {
+	case ledger.CancelDone:
+		return nil
+	case ledger.NoSuch:
+		return fmt.Errorf("the table %s has no message %s", db.Name(), id)
+	case ledger.CancelTooLate:
+		return fmt.Errorf("the message %s can no longer be cancelled: it is %s", id, ledger.Word(said.State))
+	case ledger.Busy:
+		return fmt.Errorf("%w: run it again", errBusy)
+	default:
+		return fmt.Errorf("whether it is cancelled is not known: %w. Run it again", why(err))
+	}
+}
 
 // withdraw cancels a message in the name of no client. Its schedule is deleted for tidiness: one
 // that fires all the same finds the message cancelled.

@@ -2,6 +2,7 @@ package command
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"io"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/aws/smithy-go/encoding/cbor"
 
+	"connexease-functions/pkg/ledger"
 	"connexease-functions/pkg/local/stack"
 	"connexease-functions/pkg/proof/await"
 	"connexease-functions/pkg/proof/browser"
@@ -30,16 +32,24 @@ type watched struct {
 	t        *testing.T
 	table    string
 	database *harness.Proxy
-	address  string // with the token
-	url      string // without it
+	address  string             // with the token
+	url      string             // without it
+	sent     chan *http.Request // to the send endpoint
 }
 
 func watch(t *testing.T, arguments ...string) *watched {
 	t.Helper()
 	ordinary, back := newWorld(t), harness.Backends
-	w := &watched{t: t, table: ordinary.table, database: ordinary.database}
+	w := &watched{t: t, table: ordinary.table, database: ordinary.database, sent: make(chan *http.Request, 10)}
+	api := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		w.sent <- r
+		_, _ = rw.Write([]byte(`{"isSuccess":true}`))
+	}))
+	t.Cleanup(api.Close)
 	c := &cloud{
-		parameters: map[string]string{retentionID: "365"}, outputs: map[string]string{"EventBusName": back.Bus.Name(), "PutGatewayKey": "aws secretsmanager put-secret-value …"},
+		parameters: map[string]string{retentionID: "365"}, outputs: map[string]string{"EventBusName": back.Bus.Name(), "PutGatewayKey": "aws secretsmanager put-secret-value …", "WebhookUrl": api.URL, "SendUrl": api.URL},
 		resources: map[string][2]string{
 			tableID: {w.table, "AWS::DynamoDB::Table"}, sendID: {"demo-Send", "AWS::Lambda::Function"}, webhookID: {"demo-Webhook", "AWS::Lambda::Function"},
 			stack.WebhookSecret: {stack.WebhookSecret, ""}, stack.GatewayKeySecret: {stack.GatewayKeySecret, ""}, stack.ClientKeysSecret: {stack.ClientKeysSecret, ""},
@@ -202,6 +212,38 @@ func TestWritingToADeployedStackAsksForItsName(t *testing.T) {
 	tab.See(".notice", "It is on the bus again")
 	if n := harness.Backends.Bus.Seen() - before; n != 1 {
 		t.Errorf("%d events are on the bus", n)
+	}
+}
+
+func TestASendOfADeployedStackIsRepeatedAndCancelledByItsName(t *testing.T) {
+	w := watch(t, "-write")
+	harness.Backends.Secrets.Put(stack.ClientKeysSecret, `{"crm":"key-of-crm"}`)
+	id := (&world{t: t, table: w.table}).has("order-1", "crm", func(s *ledger.Send) {
+		s.Payload = []byte(`{"to":"15550100042","text":{"body":"Where is it?"}}`)
+		s.Fingerprint, s.ValidUntil, s.Unsettled = ledger.Fingerprint(false, false, "", s.Payload, nil), time.Now().Add(time.Hour), time.Now()
+	})
+	tab := browser.Open(t)
+	tab.Go(w.address)
+	tab.Go(w.url + "/sends?state=queued&client=crm")
+	tab.Submit(".sends tbody a")
+	tab.See("#state", id)
+	if text := tab.Text("main"); strings.Contains(text, "Where") || strings.Contains(text, "15550100042") {
+		t.Errorf("it shows a person's data: %s", text)
+	}
+	tab.Type(`form[action="/sends/repeat"] input[name=stack]`, "demo")
+	tab.Type("input[name=key]", "order-1")
+	tab.Submit(`form[action="/sends/repeat"] button`)
+	tab.See(".notice", "The send endpoint responds 200")
+	r := <-w.sent
+	body, _ := io.ReadAll(r.Body)
+	if r.Header.Get("Authorization") != "Bearer key-of-crm" || r.Header.Get("Prefer") != "respond-async" || !strings.Contains(string(body), `"idempotencyKey":"order-1"`) {
+		t.Errorf("sent %v %s", r.Header, body)
+	}
+	tab.Type(`form[action="/sends/cancel"] input[name=stack]`, "demo")
+	tab.Submit(`form[action="/sends/cancel"] button`)
+	tab.See("#story", "by operator")
+	if it := harness.Items(t, w.table)[id+" send"]; it.Text("unsettled_client") != "" {
+		t.Errorf("the index keeps %v", it)
 	}
 }
 

@@ -75,22 +75,11 @@ func (p *program) sends(ctx context.Context, db *table.Table, want sends.Want) e
 		return fmt.Errorf("the table %s cannot be read: %w", db.Name(), why(err))
 	}
 	slices.SortFunc(all, func(a, b *table.Found) int {
-		return cmp.Or(since(a).Compare(since(b)), cmp.Compare(a.Row.ID, b.Row.ID))
+		return cmp.Or(sends.Since(a).Compare(sends.Since(b)), cmp.Compare(a.Row.ID, b.Row.ID))
 	})
 	p.printf("%d messages are %s.\n", len(all), ledger.Word(want.State))
 	for _, f := range all {
-		p.printf("  %s  %-10s  %s  %s%s\n", f.Row.ID, cmp.Or(f.Row.Client, "-"), since(f).Format(time.RFC3339), word(f.About.Type), reason(f.Row, f.Folded))
+		p.printf("  %s  %-10s  %s  %s%s\n", f.Row.ID, cmp.Or(f.Row.Client, "-"), sends.Since(f).Format(time.RFC3339), word(f.About.Type), reason(f.Row, f.Folded))
 	}
 	return nil
-}
-
-// since is when a message was first tried or, before that, when its time comes or its validity ends.
-func since(f *table.Found) time.Time {
-	switch {
-	case f.State == ledger.Scheduled:
-		return f.Row.NotBefore
-	case f.State == ledger.Queued:
-		return f.Row.ValidUntil
-	}
-	return f.Row.ClaimedAt
 }

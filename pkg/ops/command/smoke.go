@@ -115,45 +115,64 @@ func (p *program) smoke(ctx context.Context, sender string) error {
 	return nil
 }
 
-func (s *smoke) addresses(ctx context.Context) error {
+func (s *smoke) addresses(ctx context.Context) (err error) {
 	t := s.target
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	s.client = resty.NewWithClient(&http.Client{Timeout: requestLimit, Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
-		return http.ErrUseLastResponse // a redirect does not come from the stack
-	}}).SetResponseBodyLimit(answerLimit)
+	if s.client, s.webhook, s.send, err = t.endpoints(); err != nil {
+		return err
+	}
 	if t.local() {
-		transport.Proxy = nil
-		s.webhook, s.send = t.env["API_URL"]+"/webhook", t.env["API_URL"]+"/v1/wa/message"
 		s.secret, s.key = t.env["WEBHOOK_SECRET"], t.env["CLIENT_KEY"]
 		return nil
 	}
-	s.webhook, s.send = t.outputs["WebhookUrl"], t.outputs["SendUrl"]
-	if s.webhook == "" || s.send == "" {
-		return fmt.Errorf("the stack %s has no outputs WebhookUrl and SendUrl", t.name)
-	}
-	read := func(name string) (string, error) {
-		id := t.resources[name]
-		out, err := t.secrets().GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &id})
-		if err != nil {
-			return "", fmt.Errorf("the secret %s cannot be read: %w", name, why(err))
-		}
-		if out.SecretString == nil {
-			return "", fmt.Errorf("the secret %s is not text", name)
-		}
-		return *out.SecretString, nil
-	}
-	var err error
-	if s.secret, err = read("WebhookSecret"); err != nil {
+	if s.secret, err = t.secret(ctx, "WebhookSecret"); err != nil {
 		return err
 	}
-	text, err := read("ClientKeysSecret")
+	s.key, err = t.clientKey(ctx, aClient)
+	return err
+}
+
+// endpoints returns the stack's addresses, and what makes requests of them.
+func (t *target) endpoints() (client *resty.Client, webhook, send string, err error) {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	webhook, send = t.outputs["WebhookUrl"], t.outputs["SendUrl"]
+	if t.local() {
+		transport.Proxy = nil
+		webhook, send = t.env["API_URL"]+"/webhook", t.env["API_URL"]+"/v1/wa/message"
+	} else if webhook == "" || send == "" {
+		return nil, "", "", fmt.Errorf("the stack %s has no outputs WebhookUrl and SendUrl", t.name)
+	}
+	return resty.NewWithClient(&http.Client{Timeout: requestLimit, Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse // a redirect does not come from the stack
+	}}).SetResponseBodyLimit(answerLimit), webhook, send, nil
+}
+
+// secret reads a secret by its logical name.
+func (t *target) secret(ctx context.Context, name string) (string, error) {
+	id := name
+	if !t.local() {
+		id = t.resources[name]
+	}
+	out, err := t.secrets().GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &id})
 	if err != nil {
-		return err
+		return "", fmt.Errorf("the secret %s cannot be read: %w", name, why(err))
 	}
-	if s.key = auth.FirstKey(text, aClient); s.key == "" {
-		return errors.New(`the client keys have no client named default. Add a key for it: {"default":"..."}`)
+	if out.SecretString == nil {
+		return "", fmt.Errorf("the secret %s is not text", name)
 	}
-	return nil
+	return *out.SecretString, nil
+}
+
+// clientKey reads a client's key.
+func (t *target) clientKey(ctx context.Context, client string) (string, error) {
+	text, err := t.secret(ctx, "ClientKeysSecret")
+	if err != nil {
+		return "", err
+	}
+	key := auth.FirstKey(text, client)
+	if key == "" {
+		return "", fmt.Errorf(`the client keys have no client named %s. Add a key for it: {%q:"..."}`, client, client)
+	}
+	return key, nil
 }
 
 // reply is the result of a request. Its String distinguishes a missing response, from which nothing

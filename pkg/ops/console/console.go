@@ -39,6 +39,7 @@ type Operator interface {
 
 	overviewOperator
 	eventOperator
+	sendOperator
 	troubleOperator
 }
 

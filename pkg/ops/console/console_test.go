@@ -3,11 +3,13 @@ package console_test
 import (
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp/kb"
 
+	"connexease-functions/pkg/ledger"
 	"connexease-functions/pkg/local/stack"
 	"connexease-functions/pkg/proof/browser"
 )
@@ -15,6 +17,7 @@ import (
 func TestEachPageIsForEverybody(t *testing.T) {
 	l := newLaptop(t)
 	l.life()
+	l.unknown("order-lost")
 	tab := l.open("/")
 	tab.See("#lines", "WhatsApp Message Received")
 	paths := map[string]string{"missing": "/no/such/page"}
@@ -25,7 +28,7 @@ func TestEachPageIsForEverybody(t *testing.T) {
 	tab.Look(l.url, paths, screens)
 }
 
-// pages returns the pages of the navigation, and of one event.
+// pages returns the pages of the navigation, of one event and of one send.
 func (l *laptop) pages(tab *browser.Tab) map[string]string {
 	l.t.Helper()
 	tab.Go(l.url + "/")
@@ -39,6 +42,7 @@ func (l *laptop) pages(tab *browser.Tab) map[string]string {
 	}
 	tab.See("#lines", "WhatsApp Message Received")
 	paths["event"] = browser.Eval[string](tab, `[...document.querySelectorAll("#lines tr")].find((r) => r.innerText.includes("Where is my order")).querySelector("a").getAttribute("href")`)
+	paths["send"] = "/sends/item?id=" + ledger.ID("http/default", "order-0")
 	return paths
 }
 
@@ -51,7 +55,10 @@ func TestTextsOfPeopleDoNotRun(t *testing.T) {
 		`"contacts":[{"wa_id":"15550100077","profile":{"name":` + quoted(hostile) + `}}],` +
 		`"messages":[{"from":"15550100077","id":` + quoted(`wamid.a"onfocus=alert(3) autofocus x="`) + `,"timestamp":"1764000000","type":"text","text":{"body":` + quoted(hostile) + `}}]}}]}]}`)
 	tab.See("#lines", "onerror=alert(1)")
-	paths := []string{"/", "/events", browser.Eval[string](tab, `document.querySelector("#lines a").getAttribute("href")`)}
+	if status, text := l.send("hostile", strings.Replace(hello, `"Your order has shipped."`, quoted(hostile), 1), nil); status != 200 {
+		t.Fatalf("send: %d %s", status, text)
+	}
+	paths := []string{"/", "/events", "/sends/item?id=" + ledger.ID("http/default", "hostile"), browser.Eval[string](tab, `document.querySelector("#lines a").getAttribute("href")`)}
 	for _, path := range paths {
 		tab.Go(l.url + path)
 		tab.See("main", "onerror=alert(1)")
@@ -109,7 +116,8 @@ func TestTheConsoleIsUsedByKeyboard(t *testing.T) {
 		t.Fatalf("the first link leads to %q", at)
 	}
 	tab.Go(l.url + "/")
-	for _, want := range []string{"Skip to the page", "Overview", "Events"} {
+	pages := browser.Eval[[]string](tab, `[...document.querySelectorAll("nav a")].map((a) => a.innerText)`)
+	for _, want := range append([]string{"Skip to the page"}, pages[:slices.Index(pages, "Events")+1]...) {
 		tab.Key(kb.Tab)
 		if at := browser.Eval[string](tab, `document.activeElement.innerText`); at != want {
 			t.Errorf("the focus is on %q, want %q", at, want)

@@ -67,7 +67,7 @@ type troublePage struct {
 	List     *jobState
 	Rows     []quarantinedRow
 	Reasons  []string
-	Sends    []failedRow
+	Sends    []FailedSend
 	Run      *jobState
 	Cost     string
 	CostErr  error
@@ -75,11 +75,6 @@ type troublePage struct {
 
 type quarantinedRow struct {
 	Quarantined
-	Ref string
-}
-
-type failedRow struct {
-	FailedSend
 	Ref string
 }
 
@@ -110,9 +105,7 @@ func showTrouble(v *visit) (any, error) {
 				p.Reasons = append(p.Reasons, q.Reason)
 			}
 		}
-		for _, s := range found.Sends {
-			p.Sends = append(p.Sends, failedRow{s, v.Ref(s.ID, "send")})
-		}
+		p.Sends = found.Sends
 	}
 	return p, nil
 }

@@ -49,3 +49,14 @@ func (w Want) Look(ctx context.Context, db *table.Table, id string) (*table.Foun
 	}
 	return found, nil
 }
+
+// Since is when a send was first tried or, before that, when its time comes or its validity ends.
+func Since(f *table.Found) time.Time {
+	switch f.State {
+	case ledger.Scheduled:
+		return f.Row.NotBefore
+	case ledger.Queued:
+		return f.Row.ValidUntil
+	}
+	return f.Row.ClaimedAt
+}
