@@ -170,11 +170,13 @@ func TestPagesGoBackAndForthWhileMessagesCome(t *testing.T) {
 	forth := w.page(routeConversation, "15550100001", map[string]string{"limit": "4", "after": oldest.After})
 	since := w.page(routeConversation, "15550100001", map[string]string{"after": newest.After})
 	none := w.page(routeConversation, "15550100001", map[string]string{"after": since.After})
+	back := w.page(routeConversation, "15550100001", map[string]string{"before": forth.Before})
 	for what, c := range map[string][2]string{
 		"the newest":    {fmt.Sprint(texts(newest)), "[6 7 8 9]"},
 		"the next":      {fmt.Sprint(texts(older)), "[2 3 4 5]"},
 		"the oldest":    {fmt.Sprint(texts(oldest)), "[late 0 1]"},
 		"forth":         {fmt.Sprint(texts(forth)), fmt.Sprint(texts(older))},
+		"and back":      {fmt.Sprint(texts(back)), fmt.Sprint(texts(oldest))},
 		"what is newer": {fmt.Sprint(texts(since)), "[new]"},
 		"nothing newer": {fmt.Sprint(texts(none)), "[]"},
 	} {
