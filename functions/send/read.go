@@ -19,11 +19,16 @@ func (h *handler) converse(ctx context.Context, client auth.Result, ask conversa
 	}
 	reading, cancel := context.WithTimeout(ctx, lookUpLimit)
 	defer cancel()
-	ask.Before, ask.After, ask.Payload = query["before"], query["after"], query["payload"] == "1"
+	ask.Before, ask.After = query["before"], query["after"]
+	var err error
 	if text, given := query["limit"]; given {
-		var err error
 		if ask.Limit, err = strconv.Atoi(text); err != nil || ask.Limit == 0 {
 			ask.Limit = -1
+		}
+	}
+	if text, given := query["payload"]; given {
+		if ask.Payload, err = strconv.ParseBool(text); err != nil {
+			return h.wrongAsk(conversation.Invalid{"payload": "1 or 0"}, l)
 		}
 	}
 	if client.Sender != "" { // the window is one of its number
@@ -36,16 +41,20 @@ func (h *handler) converse(ctx context.Context, client auth.Result, ask conversa
 	var wrong conversation.Invalid
 	switch {
 	case errors.As(err, &wrong):
-		l.reason = reasonInvalid
-		params := map[string]any{}
-		for name, rule := range wrong {
-			params[name] = rule
-		}
-		return api.Fail(api.BrokenLimits, "The conversation cannot be asked for like this; params says what would be right.", params)
+		return h.wrongAsk(wrong, l)
 	case err != nil:
 		return h.tableFailed(err, l)
 	}
 	return api.Success(page).Packed()
+}
+
+func (h *handler) wrongAsk(wrong conversation.Invalid, l *line) api.Response {
+	l.reason = reasonInvalid
+	params := map[string]any{}
+	for name, rule := range wrong {
+		params[name] = rule
+	}
+	return api.Fail(api.BrokenLimits, "The conversation cannot be asked for like this; params says what would be right.", params)
 }
 
 // event returns one stored item whole.

@@ -142,7 +142,8 @@ func TestNamesThatNobodyHasAreEmptyOrRefused(t *testing.T) {
 	}{
 		"a long name": {strings.Repeat("9", 1000), "contact", nil}, "no name": {"", "contact", nil},
 		"limit 0": {"1", "limit", map[string]string{"limit": "0"}}, "limit 101": {"1", "limit", map[string]string{"limit": "101"}}, "limit -1": {"1", "limit", map[string]string{"limit": "-1"}},
-		"a word": {"1", "limit", map[string]string{"limit": "ten"}}, "no cursor": {"1", "before", map[string]string{"before": "yesterday"}},
+		"another payload": {"1", "payload", map[string]string{"payload": "yes"}},
+		"a word":          {"1", "limit", map[string]string{"limit": "ten"}}, "no cursor": {"1", "before", map[string]string{"before": "yesterday"}},
 		"an empty place": {"1", "after", map[string]string{"after": base64.RawURLEncoding.EncodeToString([]byte(`["","",""]`))}},
 		"a long place":   {"1", "after", map[string]string{"after": base64.RawURLEncoding.EncodeToString([]byte(`["` + strings.Repeat("9", 2000) + `","a","b"]`))}},
 		"both":           {"1", "after", map[string]string{"before": base64.RawURLEncoding.EncodeToString([]byte(`["a","b","c"]`)), "after": base64.RawURLEncoding.EncodeToString([]byte(`["a","b","c"]`))}},

@@ -298,7 +298,6 @@ func (r *reader) fill(ctx context.Context, found []table.Item) error {
 			if m != nil {
 				bytes := m.fit()
 				if size += bytes; size > largest && len(shown) > 0 {
-					further = true
 					break
 				}
 				shown[next[n].Position()] = *m
@@ -306,7 +305,7 @@ func (r *reader) fill(ctx context.Context, found []table.Item) error {
 			done++
 		}
 	}
-	r.finish(found[:done], shown, further)
+	r.finish(found[:done], shown, further || done < len(found))
 	return nil
 }
 
