@@ -137,8 +137,10 @@ lint-template: needs-venv $(PACKS)/ready ## cfn-lint, checkov and SAM's translat
 	@$(call form,gradual,GradualDeploys=Canary10Percent5Minutes) -r us-east-1
 	@$(call form,domain,DomainName=wa.example.com CertificateArn=arn:aws:acm:us-east-1:123456789012:certificate/0 HostedZoneId=Z0) -r us-east-1
 	@$(call form,domain-without-record,DomainName=wa.example.com CertificateArn=arn:aws:acm:us-east-1:123456789012:certificate/0 KeepDefaultEndpoint=yes) -r us-east-1
+	@$(call form,keyed,KmsKeyArn=arn:aws:kms:us-east-1:123456789012:key/12345678-1234-1234-1234-123456789012 BulkLane=yes) -r us-east-1
+	LOG_LEVEL=ERROR $(PACKS)/bin/python -m checkov.main -f $(PACKS)/keyed.json --framework cloudformation --compact --quiet --skip-download --check CKV_AWS_26,CKV_AWS_27,CKV_AWS_119,CKV_AWS_149,CKV_AWS_158
 	@$(call form,without-events,EventsOut=no) -r $(REGIONS_WITHOUT_PIPES)
-	@$(call form,everything-without-events,EventsOut=no GradualDeploys=AllAtOnce BulkLane=yes Tracing=yes DomainName=wa.example.com CertificateArn=arn:aws:acm:us-east-1:123456789012:certificate/0) -r $(REGIONS_WITHOUT_PIPES)
+	@$(call form,everything-without-events,EventsOut=no GradualDeploys=AllAtOnce BulkLane=yes Tracing=yes KmsKeyArn=arn:aws:kms:us-east-1:123456789012:key/12345678-1234-1234-1234-123456789012 DomainName=wa.example.com CertificateArn=arn:aws:acm:us-east-1:123456789012:certificate/0) -r $(REGIONS_WITHOUT_PIPES)
 	TRANSLATED_TEMPLATE="$(CURDIR)/$(PACKS)/translated.json" go test -count=1 -run TestWhatSAMMakes ./pkg/proof/template
 	$(PACKS)/bin/python pkg/ops/command/testdata/handlers.py $(PACKS)/translated.json > $(PACKS)/handlers.json
 	HANDLERS="$(CURDIR)/$(PACKS)/handlers.json" TRANSLATED_TEMPLATE="$(CURDIR)/$(PACKS)/translated.json" go test -short -count=1 -run TestThePolicy ./pkg/ops/command

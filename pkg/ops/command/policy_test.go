@@ -29,7 +29,7 @@ var unneeded = map[string]string{
 	`^events:(Put|Remove)Permission`:                                          "a bus with a policy",
 	`^iam:(Attach|Detach)RolePolicy|^iam:(Put|Delete)RolePermissionsBoundary`: "managed policies and boundaries of roles",
 	`OnPremisesInstance`:                                                      "CodeDeploy for servers",
-	`^kms:|logs:(Dis)?[aA]ssociateKmsKey`:                                     "a key of the customer's",
+	`^kms:|logs:(Dis)?[aA]ssociateKmsKey`:                                     "a key of the customer's, for which README adds what it needs",
 }
 
 // beyond are actions that the handlers' schemas do not name.

@@ -367,6 +367,15 @@ var edits = []edit{
 	{sendRole + "xray:PutTraceSegments/0", "Monitored", "grants", "does not depend on Tracing"},
 	{"Resources/SendFunction/Properties/Tracing", "Active", "functions", "Tracing does not follow its parameter"},
 	{"Resources/WebhookVersion/Properties/Description", `!Sub "${Release} ${RetentionDays} ${PreviousSecretGraceHours}"`, "gradual", "a new Tracing does not make a new version"},
+	// A key of the customer's.
+	{"Resources/EventArchive/Properties/KmsKeyIdentifier", "", "keyed", "EventArchive: KmsKeyIdentifier does not follow"},
+	{"Resources/EventsTable/Properties/SSESpecification/0", "Monitored", "keyed", "EventsTable: SSESpecification does not follow"},
+	{"Resources/BulkDeadLetters/Properties/KmsMasterKeyId", "!Ref KmsKeyArn", "keyed", "BulkDeadLetters: KmsMasterKeyId does not follow"},
+	{"Resources/SendLogs/Properties/KmsKeyId", "", "keyed", "SendLogs: KmsKeyId does not follow"},
+	{pipeRole + "kms:Decrypt/1/Resource", "'*'", "keyed", "PipeRole: kms:Decrypt kms:GenerateDataKey on * does not follow"},
+	{webhookRole + "kms:Decrypt/1/Action/kms:Decrypt", "", "grants", "kms:Decrypt on ${KmsKeyArn} is not granted"},
+	{webhookRole + "kms:Decrypt", "", "keyed", "WebhookRole: it may not use the key"},
+	{"Parameters/KmsKeyArn/Default", "arn:aws:kms:x", "keyed", "KmsKeyArn: Default"},
 	// A domain, and parameters that need others.
 	{"Resources/ApiRecord/Condition", "HasDomain", "domain", "ApiRecord: Condition"},
 	{"Resources/ApiDomain/Condition", "", "domain", "ApiDomain: Condition"},

@@ -39,6 +39,7 @@ var checks = map[string]check{
 	"schedules":  schedules,
 	"gradual":    gradualDeploys,
 	"domain":     domainIsOptional,
+	"keyed":      keyed,
 	"rules":      rulesRefuse,
 	"table":      tableIsKept,
 	"events":     eventsGoOut,

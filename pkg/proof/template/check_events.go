@@ -172,6 +172,7 @@ func (p *proof) pipeMay(pipe template.Pipe, roleReference string) (faults []stri
 	needed := map[string]bool{
 		"dynamodb:DescribeStream on " + stream: true, "dynamodb:GetRecords on " + stream: true,
 		"dynamodb:GetShardIterator on " + stream: true, "dynamodb:ListStreams on " + stream: true,
+		"kms:Decrypt on ${KmsKeyArn}": true, "kms:GenerateDataKey on ${KmsKeyArn}": true, // of the stream and the queue: see keyed
 		"events:PutEvents on ${" + pipe.Bus + ".Arn}": true, "sqs:SendMessage on ${" + pipe.DeadLetterQueue + ".Arn}": true,
 	}
 	id, ok := p.refersTo(roleReference, "Arn", "AWS::IAM::Role")

@@ -40,6 +40,8 @@ var grantedFor = map[string]string{
 	"sqs:GetQueueAttributes": "the same",
 	// A trace has no ARN (Service Authorization Reference: "Actions, resources, and condition keys for
 	// AWS X-Ray").
+	"kms:Decrypt":              "DynamoDB, SQS and Secrets Manager use the customer's key on the function's behalf",
+	"kms:GenerateDataKey":      "SQS encrypts what is sent",
 	"xray:PutTraceSegments":    "Lambda sends the function's traces (AWS Lambda: \"Visualize Lambda function invocations using AWS X-Ray\")",
 	"xray:PutTelemetryRecords": "the same",
 	"sqs:SendMessage":          "Lambda sends failed asynchronous invocations to the OnFailure queue (AWS Lambda: \"Capturing records of Lambda asynchronous invocations\")",
@@ -136,6 +138,7 @@ func (p *proof) needed(n *yaml.Node, c *code) (all map[string]string, faults []s
 			onBehalf(ref(find(m, "Properties", "EventSourceArn")), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 		}
 	}
+	onBehalf("${KmsKeyArn}", "kms:Decrypt", "kms:GenerateDataKey") // see keyed
 	if traced := find(n, "Properties", "Tracing"); ref(whole(traced)) == "Active" {
 		onBehalf("*", "xray:PutTraceSegments", "xray:PutTelemetryRecords")
 	}

@@ -121,7 +121,9 @@ func queuesAreKept(p *proof) (faults []string) {
 		}
 	}
 	for id, n := range p.every("AWS::SQS::Queue") {
-		faults = append(faults, must(id, n, map[string]string{"Properties/SqsManagedSseEnabled": "true", "Properties/KmsMasterKeyId": ""})...)
+		if own := list(find(n, "Properties", "SqsManagedSseEnabled")); len(own) != 3 || own[0].Value != "Keyed" || ref(own[2]) != "true" {
+			faults = append(faults, id+": SqsManagedSseEnabled is not what encrypts it without KmsKeyArn")
+		}
 		if kept := seconds(find(n, "Properties", "MessageRetentionPeriod")); kept != longestKept {
 			faults = append(faults, fmt.Sprintf("%s keeps messages for %v instead of %v", id, kept, longestKept))
 		}
@@ -156,7 +158,9 @@ func schedules(p *proof) (faults []string) {
 		"Condition/StringEquals/aws:SourceAccount": "${AWS::AccountId}", "Condition/StringEquals/aws:SourceArn": "${ScheduleGroup.Arn}",
 	})
 	granted := grantedBy(role)
-	want := map[string]bool{"sqs:SendMessage on ${OutboundQueue.Arn}": true, "sqs:SendMessage on ${BulkQueue.Arn}": true, "sqs:SendMessage on ${ScheduleDeadLetters.Arn}": true}
+	want := map[string]bool{"sqs:SendMessage on ${OutboundQueue.Arn}": true, "sqs:SendMessage on ${BulkQueue.Arn}": true, "sqs:SendMessage on ${ScheduleDeadLetters.Arn}": true,
+		"kms:Decrypt on ${KmsKeyArn}": true, "kms:GenerateDataKey on ${KmsKeyArn}": true, // of the queues: see keyed
+	}
 	if !maps.Equal(granted, want) {
 		faults = append(faults, fmt.Sprintf("ScheduleRole grants %q, not %q", joined(granted), joined(want)))
 	}

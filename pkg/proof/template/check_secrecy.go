@@ -45,7 +45,7 @@ func secrets(p *proof) (faults []string) {
 		faults = append(faults, "a secret was added or removed")
 	}
 	for name, n := range each(find(p.Root(), "Parameters")) {
-		if find(n, "NoEcho") != nil || secretName.MatchString(name) && name != "PreviousSecretGraceHours" {
+		if find(n, "NoEcho") != nil || secretName.MatchString(name) && name != "PreviousSecretGraceHours" && name != "KmsKeyArn" {
 			faults = append(faults, "parameter "+name+" looks like a secret")
 		}
 	}

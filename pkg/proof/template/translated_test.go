@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -26,6 +27,9 @@ func asText(v any) string {
 	text, _ := json.Marshal(v)
 	return strings.Trim(string(text), `"`)
 }
+
+// inPath matches a parameter of a route.
+var inPath = regexp.MustCompile(`\{\w+\}`)
 
 // made is what SAM makes of template.yaml, or what is left of that in a stack with some parameters.
 type made struct{ Resources, Outputs map[string]any }
@@ -115,7 +119,7 @@ func TestWhatSAMMakesOfTheTemplateIsWhatItSays(t *testing.T) {
 				t.Errorf("%s %s is not %s's: %s", r.Method, r.Path, f.Name, asText(integration))
 			}
 			// API Gateway may invoke the function for this route only.
-			if arn := "/" + r.Method + strings.ReplaceAll(r.Path, "{id}", "*"); !strings.Contains(permissions, arn+`"`) {
+			if arn := "/" + r.Method + inPath.ReplaceAllString(r.Path, "*"); !strings.Contains(permissions, arn+`"`) {
 				t.Errorf("no permission for %s in %s", arn, permissions)
 			}
 		}
