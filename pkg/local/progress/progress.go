@@ -15,26 +15,21 @@ func While(say func(string), what func(after time.Duration) string, do func() er
 	if say == nil {
 		return do()
 	}
-	start := time.Now()
-	defer Every(Interval, func() { say(what(time.Since(start).Round(time.Second))) })()
-	return do()
-}
-
-// Every calls do at each interval, until the returned function is called, which waits for do.
-func Every(interval time.Duration, do func()) (stop func()) {
-	var doing sync.WaitGroup
+	var speaking sync.WaitGroup
 	ended := make(chan struct{})
-	doing.Go(func() {
-		tick := time.NewTicker(interval)
+	speaking.Go(func() {
+		start, tick := time.Now(), time.NewTicker(Interval)
 		defer tick.Stop()
 		for {
 			select {
 			case <-ended:
 				return
 			case <-tick.C:
-				do()
+				say(what(time.Since(start).Round(time.Second)))
 			}
 		}
 	})
-	return func() { close(ended); doing.Wait() }
+	defer speaking.Wait()
+	defer close(ended)
+	return do()
 }

@@ -17,8 +17,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"connexease-functions/pkg/local/progress"
 )
 
 // beat is the longest time without output.
@@ -39,7 +37,7 @@ func main() {
 		os.Exit(1)
 	}
 	r := &report{out: os.Stdout, now: time.Now, output: map[string][]string{}, running: map[string]time.Time{}, skipped: map[string][]string{}}
-	stop := progress.Every(beat/5, r.beat)
+	stop := r.speak()
 	readErr := r.read(out)
 	stop()
 	err = errors.Join(readErr, command.Wait())
@@ -74,6 +72,25 @@ type report struct {
 // stack's .local/env: tests bring their own.
 func ownEnvironment(all []string) []string {
 	return slices.DeleteFunc(all, func(variable string) bool { return strings.HasPrefix(variable, "AWS_") })
+}
+
+// speak reports at every beat what runs, until the returned function is called.
+func (r *report) speak() (stop func()) {
+	ended := make(chan struct{})
+	var speaking sync.WaitGroup
+	speaking.Go(func() {
+		tick := time.NewTicker(beat / 5)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ended:
+				return
+			case <-tick.C:
+				r.beat()
+			}
+		}
+	})
+	return func() { close(ended); speaking.Wait() }
 }
 
 // beat reports what runs, if nothing was printed for a while.
