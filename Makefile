@@ -144,7 +144,7 @@ lint-template: needs-venv $(PACKS)/ready ## cfn-lint, checkov and SAM's translat
 	TRANSLATED_TEMPLATE="$(CURDIR)/$(PACKS)/translated.json" go test -count=1 -run TestWhatSAMMakes ./pkg/proof/template
 	$(PACKS)/bin/python pkg/ops/command/testdata/handlers.py $(PACKS)/translated.json > $(PACKS)/handlers.json
 	HANDLERS="$(CURDIR)/$(PACKS)/handlers.json" TRANSLATED_TEMPLATE="$(CURDIR)/$(PACKS)/translated.json" go test -short -count=1 -run TestThePolicy ./pkg/ops/command
-	go run ./pkg/ops policy -stack connexease-dev -domain example.com -zone Z1 | $(PACKS)/bin/python pkg/ops/command/testdata/validate_policy.py
+	go run ./pkg/ops policy -stack connexease-dev -domain example.com -zone Z1 -key arn:aws:kms:us-east-1:123456789012:key/0 | $(PACKS)/bin/python pkg/ops/command/testdata/validate_policy.py
 
 lint-api: $(API_LINT)/ready ## Redocly on pkg/api/openapi.yaml
 	REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true $(API_LINT)/node_modules/.bin/redocly lint --config pkg/proof/contract/testdata/redocly.yaml pkg/api/openapi.yaml

@@ -42,12 +42,13 @@ func policyCommand(p *program) *cobra.Command {
 	c.Flags().StringVar(&names.region, "region", "*", "region of the stack")
 	c.Flags().StringVar(&names.domain, "domain", "", "the parameter DomainName, where the stack has one")
 	c.Flags().StringVar(&names.zone, "zone", "", "the parameter HostedZoneId, where the stack has one")
+	c.Flags().StringVar(&names.key, "key", "", "the parameter KmsKeyArn, where the stack has one")
 	c.Flags().IntVar(&part, "part", 0, "part to print, from 1; 0: the whole policy")
 	return c
 }
 
 // place says where a stack is.
-type place struct{ account, region, domain, zone string }
+type place struct{ account, region, domain, zone, key string }
 
 // grant is a part of what a resource type needs: actions on ARNs without their first two parts.
 type grant struct {
@@ -160,7 +161,8 @@ const (
 	deployments      = "codedeploy:CreateDeployment codedeploy:GetDeployment"
 )
 
-// around are what sam deploy does besides CloudFormation's own calls, and what make smoke does.
+// around are what sam deploy does besides CloudFormation's own calls, what these need where the stack
+// has a key of its own, and what make smoke does.
 var around = map[string][]grant{
 	"SAM": {
 		{actions: "cloudformation:CreateChangeSet cloudformation:DescribeChangeSet cloudformation:ExecuteChangeSet cloudformation:DeleteChangeSet cloudformation:DescribeStacks cloudformation:DescribeStackEvents " +
@@ -170,6 +172,11 @@ var around = map[string][]grant{
 		{actions: "cloudformation:GetTemplateSummary"},
 		{actions: "s3:CreateBucket s3:GetBucketLocation s3:ListBucket s3:GetBucketPolicy s3:PutBucketPolicy s3:PutBucketVersioning s3:GetBucketVersioning s3:PutBucketTagging s3:PutBucketPublicAccessBlock s3:PutEncryptionConfiguration", on: bucket},
 		{actions: "s3:GetObject s3:PutObject", on: bucket + "/*"},
+	},
+	"Key": {
+		{actions: "kms:CreateGrant kms:Decrypt kms:DescribeKey kms:Encrypt kms:GenerateDataKey kms:GenerateDataKeyWithoutPlaintext kms:ReEncryptFrom kms:ReEncryptTo kms:RevokeGrant", on: "{key}"},
+		{actions: "logs:AssociateKmsKey logs:DisassociateKmsKey", on: "logs:{at}:log-group:{stack}-* logs:{at}:log-group:/aws/vendedlogs/{stack}/*"},
+		{actions: "kms:ListAliases"},
 	},
 	"Smoke": {
 		{actions: "dynamodb:Query dynamodb:Scan dynamodb:DeleteItem", on: "dynamodb:{at}:table/{stack}-*"},
@@ -208,16 +215,16 @@ func inParts(statements []*statement) (parts [][]*statement) {
 	return parts
 }
 
-// without reports whether a stack has no resource of a type: one that is for its domain.
+// without reports whether a stack has no resource of a type: one that is for its domain, or its key.
 func (p place) without(all []grant) bool {
 	return slices.ContainsFunc(all, func(g grant) bool {
-		return p.domain == "" && strings.Contains(g.on, "{domain}") || p.zone == "" && strings.Contains(g.on, "{zone}")
+		return p.domain == "" && strings.Contains(g.on, "{domain}") || p.zone == "" && strings.Contains(g.on, "{zone}") || p.key == "" && g.on == "{key}"
 	})
 }
 
 // policy returns the statements for a stack. Grants on the same resources are one.
 func policy(stack string, at place) []*statement {
-	fill := strings.NewReplacer("{stack}", stack, "{at}", at.region+":"+at.account, "{account}", at.account, "{region}", at.region, "{domain}", at.domain, "{zone}", at.zone)
+	fill := strings.NewReplacer("{stack}", stack, "{at}", at.region+":"+at.account, "{account}", at.account, "{region}", at.region, "{domain}", at.domain, "{zone}", at.zone, "{key}", strings.TrimPrefix(at.key, "arn:aws:"))
 	all := map[string]*statement{}
 	for _, part := range []map[string][]grant{grants, around} {
 		for _, kind := range slices.Sorted(maps.Keys(part)) {
