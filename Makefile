@@ -98,8 +98,9 @@ suite = .local/bin/suite $(if $(NO_SKIPS),-no-skips) -- $(1) -shuffle=on $(2) ||
 race = race=-race; [ "$$(go env GOOS)" = darwin ] || command -v "$$(go env CC)" >/dev/null || \
 	{ race=; echo "There is no C compiler, so no data race is found. Fix it with: sudo apt-get install gcc libc6-dev"; }
 unraced = $$(go list ./functions/... ./pkg/... | grep -vxF "$$(go list $(1))")
-# The ledger's whole search takes six times as long with the race detector.
-RACED_SHORT = $(RACED) ./pkg/ledger
+# With -short these too cost seconds: without it, the ledger's whole search takes six times as long
+# with the race detector, and the others are held to their seconds.
+RACED_SHORT = $(RACED) ./functions/... ./pkg/ledger ./pkg/local/control ./pkg/local/dynamodblocal ./pkg/local/stack ./pkg/ops/command ./pkg/ops/console
 
 # One package at a time: several hold functions to their seconds on a DynamoDB Local of their own.
 test: needs-go ## all tests, with real processes and DynamoDB Local; needs Java and npm
