@@ -417,6 +417,9 @@ func TestAnIncompleteEnvironmentIsReported(t *testing.T) {
 		{"[prod.deploy.parameters]", "[prod.deploy.parameters]\nregion = \"eu-west-1\"", "pins a region"},
 		{"capabilities = \"CAPABILITY_IAM\"", "capabilities = \"CAPABILITY_NAMED_IAM\"", "capabilities is"},
 		{"[default.build.parameters]", "default", "cannot be read"},
+		{"[default.sync.parameters]\nstack_name = \"connexease-dev\"", "[default.sync.parameters]\nstack_name = \"connexease-prod\"", "default.sync.parameters: stack_name is"},
+		{"[default.sync.parameters]", "[prod.sync.parameters]", "for the development stack alone"},
+		{"[default.logs.parameters]", "[default.log.parameters]", "there is no default.logs.parameters"},
 	} {
 		p := project(t, nil)
 		if !strings.Contains(p.samconfig, c.old) {

@@ -87,7 +87,21 @@ func samconfigIsComplete(p *proof) (faults []string) {
 			}
 		}
 	}
+	// What else names a stack means the development stack, as it is deployed.
+	for _, name := range []string{"default.sync.parameters", "default.logs.parameters"} {
+		if all[name] == nil {
+			fault("there is no %s", name)
+		}
+		for key, value := range all[name] {
+			if want, is := all["default.deploy.parameters"][key]; is && value != want {
+				fault("%s: %s is %q, the stack is deployed with %q", name, key, value, want)
+			}
+		}
+	}
 	for name, s := range all {
+		if strings.Contains(name, ".sync.") && !strings.HasPrefix(name, "default.") {
+			fault("%s: sam sync is for the development stack alone", name)
+		}
 		if s["region"]+s["profile"] != "" {
 			fault("%s pins a region or a profile: those are the user's", name)
 		}
