@@ -155,7 +155,7 @@ func (w *world) other() *Send {
 	if !w.ended {
 		return nil
 	}
-	return &Send{ID: otherID, V: 2, Attempts: map[string]Attempt{"other": {Outcome: &Outcome{State: Accepted}}}}
+	return &Send{ID: otherID, Client: "crm", V: 2, Attempts: map[string]Attempt{"other": {Outcome: &Outcome{State: Accepted}}}}
 }
 
 // verdicts are all that the gate may say to a slot.
