@@ -2,6 +2,7 @@ package console
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -184,7 +185,9 @@ func (v *visit) display(messages []conversation.Message) string {
 		if err != nil {
 			return "" // the name is missing then, and nothing else
 		}
-		return whatsapp.DisplayName([]byte(it.Text("contact_payload")))
+		var contact struct{ Profile struct{ Name string } }
+		_ = json.Unmarshal([]byte(it.Text("contact_payload")), &contact) // without one, it has no name
+		return contact.Profile.Name
 	}
 	return ""
 }
