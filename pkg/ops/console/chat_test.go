@@ -45,7 +45,6 @@ func TestAConversationIsReadAndAnswered(t *testing.T) {
 	if all := l.stack.Gateway.Messages(); len(all) != 1 || !strings.Contains(string(all[0].Body), "15550100042") {
 		t.Errorf("the Gateway took %d messages", len(all))
 	}
-	// A repeat of the form, as of a browser that sends it twice.
 	tab.Look(l.url, map[string]string{"chat": browser.Eval[string](tab, `location.pathname + location.search`)}, screens)
 	l.says(ann, `{"from":"15550100042","id":"wamid.five","timestamp":"`+now(0)+`","type":"text","text":{"body":"Thank you"}}`)
 	tab.See("#chat li.in", "Thank you")
@@ -62,7 +61,7 @@ func TestAMessageThatFailedSaysWhy(t *testing.T) {
 	tab.See("#window", "unknown")
 	tab.Type("#write textarea", "Hello")
 	tab.Submit("#write button")
-	tab.See("#chat li.bad .why", "131026")
+	tab.See("#chat li.bad .why", "Message undeliverable")
 	// Free text after the window has closed is refused, and nothing is paid.
 	l.trigger("text", "&from=15550100055&ago=25h")
 	await.Until(t, "it is stored", func() bool { return l.items("?contact=15550100055") > 0 })
