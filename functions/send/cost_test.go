@@ -22,7 +22,7 @@ func TestASendCostsFourWriteUnitsAndReadsOnlyWhatItAsksFor(t *testing.T) {
 		want    map[string]float64
 	}{
 		// The claim: row and timeline. The outcome: row and sent_wamid.
-		"text":     {hello, nil, map[string]float64{"PutItem": cost.ClaimWrites, "UpdateItem": cost.OutcomeWrites}},
+		"text": {hello, nil, map[string]float64{"PutItem": cost.ClaimWrites, "UpdateItem": cost.OutcomeWrites}},
 		// With its response and the API's request id this one's row is a few bytes over 1 kB.
 		"template": {template, nil, map[string]float64{"PutItem": cost.ClaimWrites, "UpdateItem": cost.OutcomeWrites + 1}},
 		// A row that is only queued is in the index unsettled alone.
