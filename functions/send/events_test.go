@@ -184,7 +184,7 @@ func TestReadmesOutcomeIsWhatASendMakes(t *testing.T) {
 		if err := json.Unmarshal([]byte(text), into); err != nil {
 			t.Fatal(err)
 		}
-		for _, own := range []string{"pk", "message_id", "client", "wamid", "timestamp"} {
+		for _, own := range []string{"pk", "message_id", "client", "wamid", "timestamp", "request_id"} {
 			if (*into)[own] == "" {
 				t.Errorf("there is no %s", own)
 			}
