@@ -58,7 +58,11 @@ func TestTextsOfPeopleDoNotRun(t *testing.T) {
 	if status, text := l.send("hostile", strings.Replace(hello, `"Your order has shipped."`, quoted(hostile), 1), nil); status != 200 {
 		t.Fatalf("send: %d %s", status, text)
 	}
-	paths := []string{"/", "/events", "/sends/item?id=" + ledger.ID("http/default", "hostile"), browser.Eval[string](tab, `document.querySelector("#lines a").getAttribute("href")`)}
+	event := browser.Eval[string](tab, `document.querySelector("#lines a").getAttribute("href")`)
+	tab.Go(l.url + "/conversations")
+	tab.Until(`document.querySelectorAll("#people a").length === 2`) // of both, the send's after its outcome
+	chats := browser.Eval[[]string](tab, `[...document.querySelectorAll("#people a")].map((a) => a.getAttribute("href"))`)
+	paths := []string{"/", "/events", "/conversations", chats[0], chats[1], "/sends/item?id=" + ledger.ID("http/default", "hostile"), event}
 	for _, path := range paths {
 		tab.Go(l.url + path)
 		tab.See("main", "onerror=alert(1)")
