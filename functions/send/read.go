@@ -32,10 +32,13 @@ func (h *handler) converse(ctx context.Context, client auth.Result, ask conversa
 		}
 	}
 	if client.Sender != "" { // the window is one of its number
-		if all, _, err := h.senders.cache.Get(reading); err == nil {
-			bound, _ := all.Find(client.Sender)
-			ask.PhoneNumberID = bound.PhoneNumberID
+		all, _, err := h.senders.cache.Get(reading)
+		if err != nil { // the window of another number would be the wrong one
+			l.err = err
+			return h.keyFailed(err)
 		}
+		bound, _ := all.Find(client.Sender)
+		ask.PhoneNumberID = bound.PhoneNumberID
 	}
 	page, err := conversation.Read(reading, h.table, h.now(), ask)
 	var wrong conversation.Invalid

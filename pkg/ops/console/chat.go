@@ -16,10 +16,10 @@ import (
 
 func init() {
 	register(page{path: "/conversations", title: "Conversations", place: 20, template: "conversations", show: showPeople, actions: map[string]action{
-		"/conversations/find": {findPerson, true},
+		"/conversations/find": {do: findPerson, reads: true},
 	}})
 	register(page{path: "/conversations/chat", title: "Conversation", template: "chat", show: showChat, actions: map[string]action{
-		"/conversations/send": {do: write},
+		"/conversations/send": {do: write, sends: true},
 	}})
 }
 
@@ -306,10 +306,10 @@ func write(v *visit) (string, error) {
 	v.lead("/conversations/chat?with=" + v.with(name, ask.GroupID != ""))
 	status, response, err := v.Operator.Send(v.ctx, usualClient, unescaped(envelope), false)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("%w. Whether the message left is not known: send it again under its key, %s, or look that up under Sends", err, v.form("key"))
 	}
 	if status >= 300 {
-		return "", wrongf("the send endpoint responded %d: %s", status, response)
+		return "", wrongf("the send endpoint responded %s. Its key is %s", v.answer(status, response), v.form("key"))
 	}
 	return fmt.Sprintf("The send endpoint responded %d.", status), nil
 }

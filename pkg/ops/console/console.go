@@ -25,6 +25,8 @@ const (
 	assets = "/console/"
 	// patience is how long a page may read before it fails.
 	patience = 15 * time.Second
+	// sendLimit is how long a message may take: longer than the API gives it (AWS: HTTP API quotas, 30 s).
+	sendLimit = 35 * time.Second
 	// maxForm is the largest form, in bytes: a message of WhatsApp's largest size, and room.
 	maxForm = 1 << 20
 )
@@ -105,7 +107,7 @@ func New(c Config) (*Console, error) {
 		}
 	}
 	s.mux.HandleFunc("GET "+assets+"live", s.live)
-	s.mux.HandleFunc("POST "+assets+"mask", s.action(action{setMask, true}))
+	s.mux.HandleFunc("POST "+assets+"mask", s.action(action{do: setMask, reads: true}))
 	s.mux.Handle("GET "+assets, http.StripPrefix(assets, http.FileServerFS(static())))
 	s.handler = loopback.Only(http.HandlerFunc(s.serve))
 	return s, nil

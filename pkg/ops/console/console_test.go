@@ -1,8 +1,10 @@
 package console_test
 
 import (
+	"io"
 	"net/http"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -177,17 +179,9 @@ func TestItReadsWithoutItsScript(t *testing.T) {
 
 func TestOnlyItsOwnPagesChangeSomething(t *testing.T) {
 	l := newLaptop(t)
-	for name, headers := range map[string]map[string]string{
-		"another host":    {"Host": "evil.example"},
-		"another origin":  {"Origin": "https://evil.example"},
-		"a frame":         {"Origin": "null"},
-		"another port":    {"Sec-Fetch-Site": "same-site"},
-		"another site":    {"Sec-Fetch-Site": "cross-site"},
-		"no token":        {},
-		"a foreign token": {"csrf": strings.Repeat("0", 32)},
-	} {
-		form := "csrf=" + headers["csrf"]
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, l.url+"/count", strings.NewReader(form))
+	ask := func(method, path, form string, headers map[string]string) *http.Response {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), method, l.url+path, strings.NewReader(form))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -196,14 +190,36 @@ func TestOnlyItsOwnPagesChangeSomething(t *testing.T) {
 		for header, value := range headers {
 			r.Header.Set(header, value)
 		}
-		if headers["Host"] != "" {
-			r.Host = headers["Host"]
-		}
-		response, err := http.DefaultClient.Do(r)
+		r.Host = headers["Host"]
+		response, err := http.DefaultTransport.RoundTrip(r) // without following redirects
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = response.Body.Close()
+		t.Cleanup(func() { _ = response.Body.Close() })
+		return response
+	}
+	page := ask(http.MethodGet, "/", "", nil)
+	text, err := io.ReadAll(page.Body)
+	token := regexp.MustCompile(`name="csrf" value="([0-9a-f]+)"`).FindSubmatch(text)
+	if err != nil || token == nil || len(page.Cookies()) != 1 {
+		t.Fatalf("%v, a session of %q: %s", err, page.Cookies(), text)
+	}
+	session := page.Cookies()[0].Name + "=" + page.Cookies()[0].Value
+	for name, headers := range map[string]map[string]string{
+		"another host":    {"Host": "evil.example"},
+		"another origin":  {"Origin": "https://evil.example"},
+		"a frame":         {"Origin": "null"},
+		"another port":    {"Sec-Fetch-Site": "same-site"},
+		"another site":    {"Sec-Fetch-Site": "cross-site"},
+		"no token":        {"csrf": ""},
+		"a foreign token": {"csrf": strings.Repeat("0", 32)},
+	} {
+		form := "csrf=" + string(token[1])
+		if wrong, is := headers["csrf"]; is {
+			form = "csrf=" + wrong
+		}
+		headers["Cookie"] = session
+		response := ask(http.MethodPost, "/count", form, headers)
 		if response.StatusCode != http.StatusForbidden {
 			t.Errorf("%s: %d", name, response.StatusCode)
 		}
@@ -211,6 +227,9 @@ func TestOnlyItsOwnPagesChangeSomething(t *testing.T) {
 	tab := l.open("/")
 	if text := tab.Text("#counts"); strings.Contains(text, "Counted") {
 		t.Errorf("something was counted: %s", text)
+	}
+	if own := ask(http.MethodPost, "/count", "csrf="+string(token[1]), map[string]string{"Cookie": session, "Sec-Fetch-Site": "same-origin"}); own.StatusCode != http.StatusSeeOther {
+		t.Errorf("its own page: %d", own.StatusCode)
 	}
 }
 

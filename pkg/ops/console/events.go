@@ -15,7 +15,7 @@ import (
 
 func init() {
 	register(page{path: "/events", title: "Events", place: 40, template: "events", show: showEvents, actions: map[string]action{
-		"/events/search": {search, true},
+		"/events/search": {do: search, reads: true},
 	}})
 }
 

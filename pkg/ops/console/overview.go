@@ -10,7 +10,7 @@ import (
 
 func init() {
 	register(page{path: "/{$}", title: "Overview", place: 10, template: "overview", show: showOverview, actions: map[string]action{
-		"/count": {count, true},
+		"/count": {do: count, reads: true},
 	}})
 }
 
@@ -91,7 +91,7 @@ func showOverview(v *visit) (any, error) {
 	o.Live = "Requests and events appear as they happen; queues and plots are read every 5 seconds."
 	if v.Deployed() {
 		o.Live = "Events appear as the table's stream has them, within seconds, from when a page is open; single requests are in the functions' logs. " +
-			"Queues are read every 15 seconds; plots are CloudWatch's, which are minutes late. Together that costs less than a cent an hour."
+			"Queues are read every 15 seconds; plots are CloudWatch's, which are minutes late. Together that costs about a cent an hour."
 		o.Trouble = v.recently()
 	} else {
 		o.Rates = v.Laptop.Rates()

@@ -35,6 +35,8 @@ type action struct {
 	do func(*visit) (notice string, err error)
 	// reads says that it changes nothing of the stack.
 	reads bool
+	// sends says that it waits for the send endpoint.
+	sends bool
 }
 
 var registered []page
@@ -78,14 +80,14 @@ func statusOf(err error) int {
 	return http.StatusBadGateway
 }
 
-func (c *Console) visit(r *http.Request) (*visit, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(r.Context(), patience)
+func (c *Console) visit(r *http.Request, limit time.Duration) (*visit, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(r.Context(), limit)
 	return &visit{Console: c, ctx: ctx, request: r, session: sessionOf(r.Context())}, cancel
 }
 
 func (c *Console) page(p page) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		v, cancel := c.visit(r)
+		v, cancel := c.visit(r, patience)
 		defer cancel()
 		shown, err := p.show(v)
 		if err != nil {
@@ -100,7 +102,11 @@ func (c *Console) page(p page) http.HandlerFunc {
 // and the stack's name was typed.
 func (c *Console) action(a action) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		v, cancel := c.visit(r)
+		limit := patience
+		if a.sends {
+			limit = sendLimit
+		}
+		v, cancel := c.visit(r, limit)
 		defer cancel()
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 		if err := r.ParseForm(); err != nil {

@@ -140,7 +140,7 @@ func (v *visit) try(p *rulesPage, c *eventbridge.Compiled) error {
 	}
 	var events []one
 	if p.Form.Contact != "" {
-		p.From = "the stored events of " + p.Form.Contact
+		p.From = "the stored events of"
 		items, err := v.Operator.Table().Newest(v.ctx, p.Form.Contact, "", stored)
 		found := make([]one, len(items))
 		group, ctx := errgroup.WithContext(v.ctx)

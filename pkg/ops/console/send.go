@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"connexease-functions/pkg/conversation"
+	"connexease-functions/pkg/gateway"
 	"connexease-functions/pkg/ledger"
 	"connexease-functions/pkg/order"
 	"connexease-functions/pkg/table"
@@ -17,7 +19,7 @@ import (
 
 func init() {
 	register(page{path: "/sends/item", title: "Send", template: "send", show: showSend, actions: map[string]action{
-		"/sends/cancel": {do: cancelSend}, "/sends/repeat": {do: repeatSend},
+		"/sends/cancel": {do: cancelSend}, "/sends/repeat": {do: repeatSend, sends: true},
 	}})
 }
 
@@ -237,7 +239,19 @@ func repeatSend(v *visit) (string, error) {
 		return "", err
 	}
 	v.lead("/sends/item?" + v.sendQuery(id, key))
-	return fmt.Sprintf("The send endpoint responds %d: %s", status, short(300, response)), nil
+	return "The send endpoint responds " + v.answer(status, response), nil
+}
+
+// answer is a response in words; whole only where persons' data is shown.
+func (v *visit) answer(status int, response string) string {
+	if !v.session.isMasked() {
+		return fmt.Sprintf("%d: %s", status, short(300, response))
+	}
+	var said gateway.Response
+	if json.Unmarshal([]byte(response), &said) == nil && said.Errors != nil && said.Errors.Code != "" {
+		return fmt.Sprintf("%d %s", status, said.Errors.Code)
+	}
+	return strconv.Itoa(status)
 }
 
 // again is the request that a row was made of, as an envelope: the same one, by its fingerprint.

@@ -22,7 +22,7 @@ import (
 
 func init() {
 	register(page{path: "/sends", title: "Sends", place: 30, template: "sends", show: showSends, actions: map[string]action{
-		"/sends/find": {findSend, true}, "/sends/search": {searchSends, true},
+		"/sends/find": {do: findSend, reads: true}, "/sends/search": {do: searchSends, reads: true},
 	}})
 }
 

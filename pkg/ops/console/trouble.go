@@ -8,7 +8,7 @@ import (
 
 func init() {
 	register(page{path: "/trouble", title: "Trouble", place: 60, template: "trouble", show: showTrouble, actions: map[string]action{
-		"/trouble/list":    {listTroubles, true},
+		"/trouble/list":    {do: listTroubles, reads: true},
 		"/trouble/preview": {do: preview, reads: true},
 		"/trouble/redrive": {do: redrive},
 	}})
@@ -68,9 +68,11 @@ type troublePage struct {
 	Rows     []quarantinedRow
 	Reasons  []string
 	Sends    []FailedSend
-	Run      *jobState
-	Cost     string
-	CostErr  error
+	// Bodies and Failed count them all; at most mostFound of each are shown.
+	Bodies, Failed int
+	Run            *jobState
+	Cost           string
+	CostErr        error
 }
 
 type quarantinedRow struct {
@@ -98,14 +100,15 @@ func showTrouble(v *visit) (any, error) {
 	if p.List != nil && p.List.Err == nil && !p.List.Running() {
 		found, _ := p.List.Result.(Troubles)
 		seen := map[string]bool{}
-		for _, q := range found.Quarantined {
+		p.Bodies, p.Failed = len(found.Quarantined), len(found.Sends)
+		for _, q := range found.Quarantined[:min(mostFound, p.Bodies)] {
 			p.Rows = append(p.Rows, quarantinedRow{q, v.Ref(q.Key, "event")})
 			if !seen[q.Reason] {
 				seen[q.Reason] = true
 				p.Reasons = append(p.Reasons, q.Reason)
 			}
 		}
-		p.Sends = found.Sends
+		p.Sends = found.Sends[:min(mostFound, p.Failed)]
 	}
 	return p, nil
 }

@@ -15,6 +15,9 @@ import (
 	"unicode"
 )
 
+// ofContact begins the keys of what is kept of a person.
+const ofContact = "contact#"
+
 func static() fs.FS {
 	folder, err := fs.Sub(files, "static")
 	if err != nil {
@@ -46,7 +49,7 @@ func parse(mask func(string) string, masked bool) map[string]*template.Template 
 			return s
 		},
 		"whole": func(s string) string { // an id, to be copied
-			if masked && strings.Contains(s, "wamid.") { // it has the person's number
+			if masked && (strings.Contains(s, "wamid.") || strings.Contains(s, ofContact)) { // it has the person's number
 				return ""
 			}
 			return s
@@ -55,6 +58,10 @@ func parse(mask func(string) string, masked bool) map[string]*template.Template 
 			if masked && strings.Contains(s, "wamid.") {
 				before, _, _ := strings.Cut(s, "wamid.")
 				return before + "wamid.…"
+			}
+			if masked && strings.Contains(s, ofContact) {
+				before, _, _ := strings.Cut(s, ofContact)
+				return before + ofContact + "…"
 			}
 			return s
 		},
