@@ -7,9 +7,8 @@ import (
 	"slices"
 	"strconv"
 
-	"golang.org/x/sync/errgroup"
-
 	"connexease-functions/pkg/api"
+	"connexease-functions/pkg/bounded"
 	"connexease-functions/pkg/ledger"
 	"connexease-functions/pkg/table"
 )
@@ -109,12 +108,8 @@ func next(from table.Place) string { return base64.RawURLEncoding.EncodeToString
 // views looks messages up, all at once. Those that are not there, or another client's, are nil.
 func (h *handler) views(ctx context.Context, client string, places []table.Place) ([]*view, error) {
 	all := make([]*view, len(places))
-	reading, ctx := errgroup.WithContext(ctx)
-	for i, place := range places {
-		reading.Go(func() (err error) {
-			all[i], err = h.view(ctx, client, place.ID())
-			return err
-		})
-	}
-	return all, reading.Wait()
+	return all, bounded.Try(ctx, len(places), listTogether, func(ctx context.Context, i int) (err error) {
+		all[i], err = h.view(ctx, client, places[i].ID())
+		return err
+	})
 }

@@ -1,7 +1,12 @@
 // Package bounded does several things at once, but not too many.
 package bounded
 
-import "sync"
+import (
+	"context"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+)
 
 // Each calls do with every index below n, at most so many at a time, and returns once all have
 // returned.
@@ -16,4 +21,15 @@ func Each(n, atOnce int, do func(i int)) {
 		})
 	}
 	all.Wait()
+}
+
+// Try calls do with every index below n, at most so many at a time, and returns the first error,
+// which also ends the context of the others.
+func Try(ctx context.Context, n, atOnce int, do func(ctx context.Context, i int) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	for i := range n {
+		group.Go(func() error { return do(ctx, i) })
+	}
+	return group.Wait()
 }

@@ -1,6 +1,8 @@
 package bounded
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"sync"
 	"testing"
@@ -34,4 +36,18 @@ func TestEachIsDoneOnceAndNoMoreAtATime(t *testing.T) {
 		}
 	})
 	Each(0, 3, func(int) { t.Error("nothing is to be done") })
+}
+
+func TestTheFirstErrorIsReturnedAndEndsTheOthers(t *testing.T) {
+	broken := errors.New("broken")
+	err := Try(t.Context(), 3, 3, func(ctx context.Context, i int) error {
+		if i == 1 {
+			return broken
+		}
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	if !errors.Is(err, broken) {
+		t.Errorf("returned %v", err)
+	}
 }

@@ -13,8 +13,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"golang.org/x/sync/errgroup"
-
+	"connexease-functions/pkg/bounded"
 	"connexease-functions/pkg/ledger"
 	"connexease-functions/pkg/table"
 	"connexease-functions/pkg/whatsapp"
@@ -151,7 +150,7 @@ func Read(ctx context.Context, db *table.Table, now time.Time, ask Ask) (*Page, 
 		return nil, err
 	}
 	var window table.Window
-	err = each(ctx, 2, func(ctx context.Context, n int) (err error) {
+	err = bounded.Try(ctx, 2, parallel, func(ctx context.Context, n int) (err error) {
 		if n == 0 {
 			return r.fill(ctx, found)
 		}
@@ -243,7 +242,7 @@ func (r *reader) find(ctx context.Context) ([]table.Item, error) {
 		lists[n], err = r.db.Timeline(ctx, table.ContactTimeline(name), r.from, r.older, r.ask.Limit+1)
 		return err
 	}
-	err := each(ctx, 2, func(ctx context.Context, n int) error {
+	err := bounded.Try(ctx, 2, parallel, func(ctx context.Context, n int) error {
 		if n == 0 {
 			return timeline(ctx, 0, r.page.Contact)
 		}
@@ -263,7 +262,7 @@ func (r *reader) find(ctx context.Context) ([]table.Item, error) {
 		return nil, err
 	}
 	lists = append(lists, make([][]table.Item, len(r.names)-1)...)
-	err = each(ctx, len(lists)-1, func(ctx context.Context, n int) error { return timeline(ctx, n+1, r.names[n+1]) })
+	err = bounded.Try(ctx, len(lists)-1, parallel, func(ctx context.Context, n int) error { return timeline(ctx, n+1, r.names[n+1]) })
 	found := slices.Concat(lists...)
 	slices.SortFunc(found, func(a, b table.Item) int {
 		if r.older {
@@ -287,7 +286,7 @@ func (r *reader) fill(ctx context.Context, found []table.Item) error {
 	for done < len(found) && size <= largest {
 		next := found[done:min(done+chunk, len(found))]
 		messages := make([]*Message, len(next))
-		err := each(ctx, len(next), func(ctx context.Context, n int) (err error) {
+		err := bounded.Try(ctx, len(next), parallel, func(ctx context.Context, n int) (err error) {
 			messages[n], err = r.message(ctx, next[n])
 			return err
 		})
@@ -450,14 +449,4 @@ func (r *reader) sent(ctx context.Context, m *Message) (*Message, error) {
 		m.set(posted)
 	}
 	return m, nil
-}
-
-// each calls do for 0 to n-1, several at once, and returns the first error.
-func each(ctx context.Context, n int, do func(ctx context.Context, n int) error) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(parallel)
-	for i := range n {
-		group.Go(func() error { return do(ctx, i) })
-	}
-	return group.Wait()
 }

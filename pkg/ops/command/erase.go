@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
+	"connexease-functions/pkg/bounded"
 	"connexease-functions/pkg/table"
 )
 
@@ -154,16 +154,11 @@ func (p *program) remove(ctx context.Context, db *table.Table, all []table.Item)
 func inParallel[T any](ctx context.Context, p *program, what string, all []T, do func(context.Context, T) error) error {
 	shown := p.progress(what, int64(len(all)))
 	defer shown.end()
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(parallel)
-	for _, one := range all {
-		group.Go(func() error {
-			if err := context.Cause(ctx); err != nil {
-				return err
-			}
-			defer shown.add(1)
-			return do(ctx, one)
-		})
-	}
-	return group.Wait()
+	return bounded.Try(ctx, len(all), parallel, func(ctx context.Context, i int) error {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		defer shown.add(1)
+		return do(ctx, all[i])
+	})
 }

@@ -161,7 +161,7 @@ func showChat(v *visit) (any, error) {
 	}
 	p.Name = cmp.Or(p.GroupID, p.Contact)
 	if p.Window == table.WindowOpen && p.LastInbound != nil {
-		p.OpenUntil = p.LastInbound.Add(24 * time.Hour)
+		p.OpenUntil = table.Window{LastInbound: *p.LastInbound}.ClosedAt()
 	}
 	if p.Before != "" {
 		p.Older = "/conversations/chat?with=" + p.With + "&before=" + v.Ref(p.Before, "")

@@ -3,6 +3,7 @@ package console
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -11,8 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
+	"connexease-functions/pkg/bounded"
 	"connexease-functions/pkg/local/sim/eventbridge"
 	"connexease-functions/pkg/order"
 	"connexease-functions/pkg/queue"
@@ -143,10 +143,8 @@ func (v *visit) try(p *rulesPage, c *eventbridge.Compiled) error {
 		p.From = "the stored events of"
 		items, err := v.Operator.Table().Newest(v.ctx, p.Form.Contact, "", stored)
 		found := make([]one, len(items))
-		group, ctx := errgroup.WithContext(v.ctx)
-		group.SetLimit(8)
-		for i := range items {
-			group.Go(func() error { // the timeline has not all of an item
+		if err == nil {
+			err = bounded.Try(v.ctx, len(items), readsAtOnce, func(ctx context.Context, i int) error { // the timeline has not all of an item
 				it, err := v.Operator.Table().Get(ctx, items[i].Text("pk"), items[i].Text("sk"))
 				if err == nil {
 					found[i].facts = factsOf(it)
@@ -154,9 +152,6 @@ func (v *visit) try(p *rulesPage, c *eventbridge.Compiled) error {
 				}
 				return err
 			})
-		}
-		if err == nil {
-			err = group.Wait()
 		}
 		if err != nil {
 			return fmt.Errorf("the table cannot be read: %w. Try again", err)

@@ -11,9 +11,8 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"connexease-functions/pkg/auth"
+	"connexease-functions/pkg/bounded"
 	"connexease-functions/pkg/ledger"
 	"connexease-functions/pkg/ops/sends"
 	"connexease-functions/pkg/order"
@@ -129,15 +128,11 @@ func (v *visit) list(p *sendsPage, want sends.Want) error {
 // look reads sends; those that are not wanted are nil.
 func (v *visit) look(ctx context.Context, want sends.Want, places []table.Place) ([]*table.Found, error) {
 	found := make([]*table.Found, len(places))
-	reading, ctx := errgroup.WithContext(ctx)
-	reading.SetLimit(readsAtOnce)
-	for i, place := range places {
-		reading.Go(func() (err error) {
-			found[i], err = want.Look(ctx, v.Operator.Table(), place.ID())
-			return err
-		})
-	}
-	if err := reading.Wait(); err != nil {
+	err := bounded.Try(ctx, len(places), readsAtOnce, func(ctx context.Context, i int) (err error) {
+		found[i], err = want.Look(ctx, v.Operator.Table(), places[i].ID())
+		return err
+	})
+	if err != nil {
 		return nil, fmt.Errorf("the table cannot be read: %w. Try again", err)
 	}
 	return found, nil
@@ -169,20 +164,15 @@ func searchSends(v *visit) (string, error) {
 		}
 		result := &foundSends{State: v.form("state")}
 		var mu sync.Mutex
-		reading, ctx := errgroup.WithContext(ctx)
-		reading.SetLimit(readsAtOnce)
-		for _, id := range ids {
-			reading.Go(func() error {
-				f, err := want.Look(ctx, db, id)
-				if f != nil {
-					mu.Lock()
-					defer mu.Unlock()
-					result.Rows = append(result.Rows, rowOf(f))
-				}
-				return err
-			})
-		}
-		err = reading.Wait()
+		err = bounded.Try(ctx, len(ids), readsAtOnce, func(ctx context.Context, i int) error {
+			f, err := want.Look(ctx, db, ids[i])
+			if f != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				result.Rows = append(result.Rows, rowOf(f))
+			}
+			return err
+		})
 		slices.SortFunc(result.Rows, func(a, b sendRow) int { return cmp.Or(b.At.Compare(a.At), cmp.Compare(a.ID, b.ID)) })
 		if n := len(result.Rows) - mostFound; n > 0 {
 			result.Rows, result.More = result.Rows[:mostFound], n
