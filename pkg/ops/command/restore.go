@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -154,7 +155,8 @@ func reading(items, bytes int64) float64 {
 }
 
 func (r *restore) makeTable(ctx context.Context) error {
-	if err := r.restorable(ctx); err != nil {
+	there, err := r.restorable(ctx)
+	if err != nil {
 		return err
 	}
 	items, bytes, err := r.from.Size(ctx)
@@ -168,7 +170,12 @@ func (r *restore) makeTable(ctx context.Context) error {
 		r.printf("Nothing was changed: APPLY=1 restores it.\n")
 		return nil
 	}
-	if err := r.restored(ctx); err != nil {
+	if !there {
+		if _, err := r.client.RestoreTableToPointInTime(ctx, &dynamodb.RestoreTableToPointInTimeInput{SourceTableName: &r.source, TargetTableName: &r.dest, RestoreDateTime: &r.time}); err != nil {
+			return fmt.Errorf("the table %s was not restored: %w", r.dest, why(err))
+		}
+	}
+	if err := r.active(ctx, "AWS restores the table"); err != nil {
 		return err
 	}
 	if err := r.settings(ctx); err != nil {
@@ -181,34 +188,43 @@ func (r *restore) makeTable(ctx context.Context) error {
 	return nil
 }
 
-// restorable returns an error if there is no backup of the time.
-func (r *restore) restorable(ctx context.Context) error {
+// restorable returns an error if there is no backup of the time, and whether an earlier run has made
+// the table of it already.
+func (r *restore) restorable(ctx context.Context) (there bool, err error) {
 	out, err := r.client.DescribeContinuousBackups(ctx, &dynamodb.DescribeContinuousBackupsInput{TableName: &r.source})
 	if err != nil {
-		return fmt.Errorf("the backups of %s: %w", r.source, why(err))
+		return false, fmt.Errorf("the backups of %s: %w", r.source, why(err))
 	}
 	has := out.ContinuousBackupsDescription.PointInTimeRecoveryDescription
 	if has == nil || has.PointInTimeRecoveryStatus != types.PointInTimeRecoveryStatusEnabled {
-		return fmt.Errorf("the table %s has no point-in-time recovery", r.source)
+		return false, fmt.Errorf("the table %s has no point-in-time recovery", r.source)
 	}
 	first, last := aws.ToTime(has.EarliestRestorableDateTime).UTC(), aws.ToTime(has.LatestRestorableDateTime).UTC()
 	if r.time.Before(first) || r.time.After(last) {
-		return fmt.Errorf("the table %s can be restored to a time from %s to %s, not %s", r.source, first.Format(time.RFC3339), last.Format(time.RFC3339), r.time.Format(time.RFC3339))
+		return false, fmt.Errorf("the table %s can be restored to a time from %s to %s, not %s", r.source, first.Format(time.RFC3339), last.Format(time.RFC3339), r.time.Format(time.RFC3339))
 	}
-	return nil
-}
-
-// restored makes the table, unless an earlier run did, and waits until it is there.
-func (r *restore) restored(ctx context.Context) error {
-	var none *types.ResourceNotFoundException
-	_, err := r.describe(ctx, r.dest)
-	if errors.As(err, &none) {
-		_, err = r.client.RestoreTableToPointInTime(ctx, &dynamodb.RestoreTableToPointInTimeInput{SourceTableName: &r.source, TargetTableName: &r.dest, RestoreDateTime: &r.time})
+	now, err := r.describe(ctx, r.dest)
+	if none := (*types.ResourceNotFoundException)(nil); errors.As(err, &none) {
+		return false, nil
 	}
 	if err != nil {
-		return fmt.Errorf("the table %s was not restored: %w", r.dest, why(err))
+		return false, fmt.Errorf("the table %s: %w", r.dest, why(err))
 	}
-	return r.active(ctx, "AWS restores the table")
+	before, err := r.describe(ctx, r.source)
+	if err != nil {
+		return false, fmt.Errorf("the table %s: %w", r.source, why(err))
+	}
+	// A restored table keeps its summary (Amazon DynamoDB API: RestoreSummary). It has whole seconds.
+	what := "was not restored from a backup"
+	if of := now.RestoreSummary; of != nil {
+		at := aws.ToTime(of.RestoreDateTime).UTC()
+		if aws.ToString(of.SourceTableArn) == aws.ToString(before.TableArn) && at.Unix() == r.time.Unix() {
+			return true, nil
+		}
+		what = fmt.Sprintf("was restored from %s as of %s", cmp.Or(aws.ToString(of.SourceTableArn), "an unknown table"), at.Format(time.RFC3339))
+	}
+	return false, fmt.Errorf("there is a table %s, which %s, not from %s as of %s: nothing was changed; name another with -into (INTO= for make)",
+		r.dest, what, r.source, r.time.Format(time.RFC3339))
 }
 
 // active waits until the restored table can be used and changed.

@@ -401,7 +401,8 @@ type backups struct {
 
 	mu       sync.Mutex
 	calls    []string
-	creating int // how often the new table is still being created
+	creating int               // how often the new table is still being created
+	of       map[string]string // what a table was restored from, as DynamoDB's JSON
 	tags     string
 }
 
@@ -410,7 +411,7 @@ func (b *backups) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	var in struct {
 		SourceTableName, TargetTableName, TableName string
-		Tags                                        json.RawMessage
+		RestoreDateTime, Tags                       json.RawMessage
 	}
 	_ = json.Unmarshal(body, &in)
 	b.mu.Lock()
@@ -423,6 +424,7 @@ func (b *backups) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "RestoreTableToPointInTime":
 		restoredTable(b.t, in.TargetTableName, b.items)
 		b.creating = 2
+		b.of[in.TargetTableName] = fmt.Sprintf(`{"SourceTableArn":%q,"RestoreDateTime":%s,"RestoreInProgress":false}`, tableARN(b.t, in.SourceTableName), in.RestoreDateTime)
 		respond(w, http.StatusOK, []byte(`{"TableDescription":{"TableStatus":"CREATING"}}`))
 	case "UpdateContinuousBackups":
 		respond(w, http.StatusOK, []byte(`{"ContinuousBackupsDescription":{"ContinuousBackupsStatus":"ENABLED"}}`))
@@ -437,8 +439,20 @@ func (b *backups) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			b.creating--
 			answer = bytes.Replace(answer, []byte(`"TableStatus":"ACTIVE"`), []byte(`"TableStatus":"CREATING"`), 1)
 		}
+		if of := b.of[in.TableName]; action == "DescribeTable" && of != "" {
+			answer = bytes.Replace(answer, []byte(`"TableStatus"`), []byte(`"RestoreSummary":`+of+`,"TableStatus"`), 1)
+		}
 		respond(w, status, answer)
 	}
+}
+
+func tableARN(t *testing.T, name string) string {
+	t.Helper()
+	described, err := harness.Backends.DB.DescribeTable(t.Context(), &dynamodb.DescribeTableInput{TableName: &name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return *described.Table.TableArn
 }
 
 func (b *backups) called(action string) (n int) {
@@ -475,7 +489,7 @@ func processed(t *testing.T) string {
 func TestATableIsRestoredCheckedAndPutInThePlaceOfTheStacks(t *testing.T) {
 	old := harness.NewTable(t)
 	put(t, old, message("wamid.EARLY", 900_000)...)
-	b := &backups{t: t, items: harness.Items(t, old)}
+	b := &backups{t: t, items: harness.Items(t, old), of: map[string]string{}}
 	put(t, old, message("wamid.LATE", 5)...)
 	c := &cloud{
 		resources: map[string][2]string{tableID: {old, "AWS::DynamoDB::Table"}}, parameters: map[string]string{retentionID: "365"},
@@ -494,6 +508,27 @@ func TestATableIsRestoredCheckedAndPutInThePlaceOfTheStacks(t *testing.T) {
 		}
 	}
 	at := time.Now().Add(-time.Hour).UTC()
+
+	// A table that is there already is refused, unless it is the one of this table and time.
+	other := harness.NewTable(t)
+	for of, says := range map[string]string{
+		"": "was not restored from a backup",
+		fmt.Sprintf(`{"SourceTableArn":%q,"RestoreDateTime":%d,"RestoreInProgress":false}`, tableARN(t, old), at.Unix()-1):   "as of " + at.Add(-time.Second).Format(time.RFC3339),
+		fmt.Sprintf(`{"SourceTableArn":%q,"RestoreDateTime":%d,"RestoreInProgress":false}`, tableARN(t, old)+"x", at.Unix()): "was restored from " + tableARN(t, old) + "x",
+		fmt.Sprintf(`{"RestoreDateTime":%d,"RestoreInProgress":false}`, at.Unix()):                                           "was restored from an unknown table as of",
+	} {
+		b.of[other] = of
+		for _, more := range [][]string{nil, {"-apply"}} {
+			out, err := run(append([]string{"table", "-time", at.Format(time.RFC3339), "-into", other}, more...)...)
+			if err == nil || !strings.Contains(out, says) || !strings.Contains(out, "not from "+old+" as of "+at.Format(time.RFC3339)) {
+				t.Errorf("a table that is of %s: %v %s", of, err, out)
+			}
+		}
+	}
+	if b.called("UpdateTimeToLive")+b.called("UpdateContinuousBackups")+b.called("UpdateTable")+b.called("RestoreTableToPointInTime") != 0 {
+		t.Errorf("a table that is not the restored one was changed: %v", b.calls)
+	}
+
 	restored := old + "-" + at.Format("20060102T150405Z")
 	out, err := run("table", "-time", at.Format(time.RFC3339))
 	if err != nil || !strings.Contains(out, "becomes the table "+restored) || !strings.Contains(out, "restoring costs about $") || b.called("RestoreTableToPointInTime") != 0 {
