@@ -2,10 +2,13 @@ package house
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // TestWorkflowsRunOnlyWhatWasReviewed looks for actions that a tag could change, and for more rights than
@@ -42,6 +45,64 @@ func TestWorkflowsRunOnlyWhatWasReviewed(t *testing.T) {
 				t.Errorf("%s: two versions of %s", file, name)
 			}
 			used[name] = at
+		}
+	}
+}
+
+// A push that is slow to be checked, or a run that is started again, must not replace what a newer
+// push has deployed.
+func TestTheWorkflowsDeployInTheOrderOfThePushes(t *testing.T) {
+	type concurrency struct {
+		Group  string
+		Cancel bool `yaml:"cancel-in-progress"`
+	}
+	read := func(name string) (jobs map[string]struct {
+		Needs       string
+		Concurrency concurrency
+		Steps       []struct{ Run string }
+	}) {
+		text, err := os.ReadFile("../../../.github/workflows/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var workflow struct{ Jobs yaml.Node }
+		if err := yaml.Unmarshal(text, &workflow); err != nil {
+			t.Fatal(err)
+		}
+		if err := workflow.Jobs.Decode(&jobs); err != nil {
+			t.Fatal(err)
+		}
+		return jobs
+	}
+	all := read("deploy.yml")
+	if c := all["check"].Concurrency; c.Group == "" || strings.Contains(c.Group, "$") || !c.Cancel {
+		t.Errorf("a push does not end the check of the one before: %+v", c)
+	}
+	if all["dev"].Needs != "check" || all["prod"].Needs != "dev" {
+		t.Errorf("the jobs are not in a row: %+v", all)
+	}
+	job := read("stack.yml")["deploy"]
+	if job.Concurrency != (concurrency{"deploy-${{ inputs.stack }}", false}) {
+		t.Errorf("two jobs deploy one stack at once, or one ends another: %+v", job.Concurrency)
+	}
+	guard := ""
+	for n, step := range job.Steps {
+		if strings.HasPrefix(step.Run, "sam deploy") {
+			guard = job.Steps[n-1].Run
+		}
+	}
+	folder := t.TempDir()
+	for _, c := range []struct {
+		gh     string
+		passes bool
+	}{{"echo this", true}, {"echo newer", false}, {"exit 1", false}} {
+		if err := os.WriteFile(filepath.Join(folder, "gh"), []byte("#!/bin/sh\n"+c.gh+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		command := exec.CommandContext(t.Context(), "bash", "-e", "-c", guard) // as GitHub runs it
+		command.Env = append(os.Environ(), "PATH="+folder+":"+os.Getenv("PATH"), "GITHUB_SHA=this", "GITHUB_REPOSITORY=owner/name")
+		if out, err := command.CombinedOutput(); guard == "" || (err == nil) != c.passes {
+			t.Errorf("%s: the step before sam deploy says %v %s", c.gh, err, out)
 		}
 	}
 }
