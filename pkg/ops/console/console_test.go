@@ -60,7 +60,7 @@ func TestTextsOfPeopleDoNotRun(t *testing.T) {
 	if status, text := l.send("hostile", strings.Replace(hello, `"Your order has shipped."`, quoted(hostile), 1), nil); status != 200 {
 		t.Fatalf("send: %d %s", status, text)
 	}
-	event := browser.Eval[string](tab, `document.querySelector("#lines a").getAttribute("href")`)
+	event := browser.Eval[string](tab, `[...document.querySelectorAll("#lines tr")].find((r) => r.innerText.includes("onerror")).querySelector("a").getAttribute("href")`)
 	tab.Go(l.url + "/conversations")
 	tab.Until(`document.querySelectorAll("#people a").length === 2`) // of both, the send's after its outcome
 	chats := browser.Eval[[]string](tab, `[...document.querySelectorAll("#people a")].map((a) => a.getAttribute("href"))`)

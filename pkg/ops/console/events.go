@@ -165,7 +165,6 @@ func showEvents(v *visit) (any, error) {
 	if v.Deployed() {
 		p.From = "What came since the console was opened. For older ones name a contact, or search the whole table."
 	}
-	v.watch()() // it is read again before this lets the stack go
 	for _, l := range v.Feed.last(perPage, func(l Line) bool { return l.Event != nil && p.Filter.takes(l.Event.Facts) }) {
 		p.Rows = append(p.Rows, v.shown(l.Event.Facts))
 	}

@@ -2,11 +2,13 @@ package console
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -72,8 +74,11 @@ func factsOfDetail(detail []byte) map[string]string {
 	return facts
 }
 
-// Feed keeps the last lines, for followers.
+// Feed keeps the last lines, for followers. A place in it is its run and the number of its lines
+// until there.
 type Feed struct {
+	run string // tells it from the feed of a console that ran earlier at the same address
+
 	mu      sync.Mutex
 	lines   []Line
 	count   int
@@ -81,7 +86,7 @@ type Feed struct {
 }
 
 // NewFeed returns an empty feed.
-func NewFeed() *Feed { return &Feed{changed: make(chan struct{})} }
+func NewFeed() *Feed { return &Feed{run: NewToken(), changed: make(chan struct{})} }
 
 // Add adds a line.
 func (f *Feed) Add(l Line) {
@@ -98,7 +103,13 @@ func (f *Feed) Add(l Line) {
 }
 
 // last returns the newest lines that a filter takes, newest first.
-func (f *Feed) last(limit int, takes func(Line) bool) (found []Line) {
+func (f *Feed) last(limit int, takes func(Line) bool) []Line {
+	found, _ := f.until(limit, takes)
+	return found
+}
+
+// until returns what last does, and the place up to which these are all.
+func (f *Feed) until(limit int, takes func(Line) bool) (found []Line, place string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, l := range slices.Backward(f.lines) {
@@ -109,7 +120,20 @@ func (f *Feed) last(limit int, takes func(Line) bool) (found []Line) {
 			found = append(found, l)
 		}
 	}
-	return found
+	return found, f.place(f.count)
+}
+
+func (f *Feed) place(count int) string { return fmt.Sprintf("%s-%d", f.run, count) }
+
+// seen returns how many lines are before a place. Of a place in an earlier run's feed none is: a
+// page that shows lines of that one lacks all of this one's.
+func (f *Feed) seen(place string) (count int) {
+	run, text, _ := strings.Cut(place, "-")
+	count, err := strconv.Atoi(text)
+	if run != f.run || err != nil || count < 0 {
+		return 0
+	}
+	return count
 }
 
 // next waits for lines after the first seen ones.
@@ -128,12 +152,6 @@ func (f *Feed) next(ctx context.Context, seen int) []Line {
 			return nil
 		}
 	}
-}
-
-func (f *Feed) seen() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.count
 }
 
 // watch follows the stack until leave is called, and a moment longer.
@@ -199,20 +217,15 @@ func (c *Console) Close() {
 	}
 }
 
-// live sends lines as they come, as rows of the page that asks (HTML Living Standard: server-sent
-// events).
+// live sends lines as they come, as rows of the overview (HTML Living Standard: server-sent events):
+// those after the place that the page has in its address of the stream or, where its connection
+// broke, after the last one that it got. More than the feed keeps are more than a page shows.
 func (c *Console) live(w http.ResponseWriter, r *http.Request) {
 	defer c.watch()()
-	takes, s := c.wanted(r), sessionOf(r.Context())
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream")
+	s := sessionOf(r.Context())
+	w.Header().Set("Content-Type", "text/event-stream")
 	flush := http.NewResponseController(w)
-	seen := c.Feed.seen()
-	if n := 0; r.Header.Get("Last-Event-ID") != "" {
-		if _, err := fmt.Sscan(r.Header.Get("Last-Event-ID"), &n); err == nil && n <= seen {
-			seen = n
-		}
-	}
+	seen := c.Feed.seen(cmp.Or(r.Header.Get("Last-Event-ID"), r.URL.Query().Get("after")))
 	_, _ = fmt.Fprint(w, ": listening\n\n")
 	_ = flush.Flush()
 	for {
@@ -227,28 +240,17 @@ func (c *Console) live(w http.ResponseWriter, r *http.Request) {
 		}
 		for _, l := range lines {
 			seen = l.n
-			if !takes(l) {
-				continue
-			}
 			var row bytes.Buffer
 			if err := looks(s.isMasked())["overview"].ExecuteTemplate(&row, "line", c.row(l)); err != nil {
 				return
 			}
-			if _, err := fmt.Fprintf(w, "id: %d\ndata: %s\n\n", l.n, strings.ReplaceAll(row.String(), "\n", " ")); err != nil {
+			if _, err := fmt.Fprintf(w, "id: %s\ndata: %s\n\n", c.Feed.place(l.n), strings.ReplaceAll(row.String(), "\n", " ")); err != nil {
 				return
 			}
 		}
 		if flush.Flush() != nil {
 			return
 		}
-	}
-}
-
-// wanted returns the filter of a request: its query's kind of lines, and of events their facts.
-func (c *Console) wanted(r *http.Request) func(Line) bool {
-	kind, f := r.URL.Query().Get("lines"), filterOf(r.URL.Query())
-	return func(l Line) bool {
-		return (kind == "" || l.Kind == kind) && (l.Event == nil || f.takes(l.Event.Facts))
 	}
 }
 

@@ -68,6 +68,7 @@ type Rate struct {
 
 type overview struct {
 	Lines    []row
+	Place    string // in the feed, from which lines are live
 	Live     string // what is live, in words
 	Trouble  error
 	Plots    []plot
@@ -87,7 +88,9 @@ const liveLines = 40
 
 func showOverview(v *visit) (any, error) {
 	o := &overview{Count: v.job("count")}
-	o.Lines = v.rows(v.Feed.last(liveLines, v.wanted(v.request)))
+	var lines []Line
+	lines, o.Place = v.Feed.until(liveLines, func(Line) bool { return true })
+	o.Lines = v.rows(lines)
 	o.Live = "Requests and events appear as they happen; queues and plots are read every 5 seconds."
 	if v.Deployed() {
 		o.Live = "Events appear as the table's stream has them, within seconds, from when a page is open; single requests are in the functions' logs. " +

@@ -87,6 +87,7 @@ func (c *Console) visit(r *http.Request, limit time.Duration) (*visit, context.C
 
 func (c *Console) page(p page) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		defer c.watch()() // pages show what came lately, and are read again before the stack is let go
 		v, cancel := c.visit(r, patience)
 		defer cancel()
 		shown, err := p.show(v)
