@@ -161,7 +161,7 @@ const (
 	webhookVars = "Resources/WebhookFunction/Properties/Environment/Variables/"
 	sendVars    = "Resources/SendFunction/Properties/Environment/Variables/"
 	sendEvents  = "Resources/SendFunction/Properties/Events/"
-	apiServers  = "Resources/HttpApi/Properties/DefinitionBody/servers"
+	endpointOff = "Resources/HttpApi/Properties/DisableExecuteApiEndpoint"
 	apiPaths    = "Resources/HttpApi/Properties/DefinitionBody/paths/"
 	pipe        = "Resources/EventPipe/Properties/"
 	pipeRole    = "Resources/PipeRole/Properties/Policies/0/PolicyDocument/Statement/"
@@ -380,8 +380,9 @@ var edits = []edit{
 	{"Resources/ApiRecord/Condition", "HasDomain", "domain", "ApiRecord: Condition"},
 	{"Resources/ApiDomain/Condition", "", "domain", "ApiDomain: Condition"},
 	{"Resources/ApiMapping/Properties/Stage", "dev", "domain", "ApiMapping: Properties/Stage"},
-	{apiServers, "", "domain", "does not turn the default endpoint off"},
-	{apiServers + "/0", "HasDomain", "domain", "does not turn the default endpoint off"},
+	{endpointOff, "", "domain", "does not turn the default endpoint off"},
+	{endpointOff + "/0", "HasDomain", "domain", "does not turn the default endpoint off"},
+	{endpointOff + "/2", "!Ref AWS::NoValue", "domain", "does not turn the default endpoint off, and no domain on"},
 	{"Outputs/SendUrl/Value", `!Sub "${HttpApi.ApiEndpoint}/v1/wa/message"`, "domain", "SendUrl is not an address of the domain"},
 	{"Outputs/WebhookUrl/Value/1", `!Sub "https://${DomainName}/hook"`, "routes", "which is not a route"},
 	{"Outputs/DomainTarget", "", "outputs", "there is no output DomainTarget"},

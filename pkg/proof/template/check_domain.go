@@ -21,10 +21,9 @@ func domainIsOptional(p *proof) (faults []string) {
 	} {
 		faults = append(faults, must(id, find(p.Root(), "Resources", id), want)...)
 	}
-	servers := find(p.Root(), "Resources", "HttpApi", "Properties", "DefinitionBody", "servers")
-	if off := whole(servers); off == servers || servers.Content[0].Value != "OnlyDomain" || ref(servers.Content[2]) != "${AWS::NoValue}" ||
-		ref(find(list(off)[0], "x-amazon-apigateway-endpoint-configuration", "disableExecuteApiEndpoint")) != "true" {
-		faults = append(faults, "HttpApi: a domain does not turn the default endpoint off")
+	if off := find(p.Root(), "Resources", "HttpApi", "Properties", "DisableExecuteApiEndpoint"); off == nil || off.Tag != "!If" || len(off.Content) != 3 ||
+		off.Content[0].Value != "OnlyDomain" || off.Content[1].Value != "true" || off.Content[2].Value != "false" {
+		faults = append(faults, "HttpApi: a domain does not turn the default endpoint off, and no domain on")
 	}
 	for _, id := range []string{"WebhookUrl", "SendUrl"} {
 		value := find(p.Root(), "Outputs", id, "Value")

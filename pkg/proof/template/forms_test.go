@@ -90,7 +90,7 @@ func matches(pattern, arn string) bool {
 }
 
 func TestWhatSAMMakesWithADomainNamesNoOtherHost(t *testing.T) {
-	for name, off := range map[string]any{"domain": true, "domain-without-record": nil, "default": nil} {
+	for name, off := range map[string]any{"domain": true, "domain-without-record": false, "default": false} {
 		m := form(t, name)
 		servers, _ := dig(m.of("AWS::ApiGatewayV2::Api")["HttpApi"], "Body", "servers").([]any)
 		var got any
