@@ -49,6 +49,9 @@ REGIONS = af-south-1 ap-east-1 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-s
 REGIONS_WITHOUT_PIPES = ap-east-2 ap-southeast-4 ap-southeast-5 ap-southeast-6 ap-southeast-7 ca-west-1 il-central-1 mx-central-1
 API_LINT = .local/redocly-$(REDOCLY)
 PACKS = .local/packs-$(CFN_LINT)-$(CHECKOV)-$(SAM_TRANSLATOR)-$(PARLIAMENT)
+# cdk-nag, cfn-guard and their rules; the versions are in the folder of RULES.
+RULE_PACKS = .local/rule-packs
+RULES = pkg/proof/template/testdata/packs
 
 # $(call built,./pkg/x) builds .local/bin/x, says what is under way, and ends the recipe's shell
 # where that fails, so that nothing older runs instead.
@@ -129,7 +132,7 @@ lint: needs-go lint-template lint-api ## gofmt, go vet for Linux and macOS, stat
 form = AWS_DEFAULT_REGION=us-east-1 $(PACKS)/bin/python pkg/proof/template/testdata/translate.py template.yaml $(2) > $(PACKS)/$(1).json && \
 	echo "cfn-lint: the form $(1)" && $(PACKS)/bin/python $(PACKS)/bin/cfn-lint -t $(PACKS)/$(1).json -i W1030 W2001 W8001
 
-lint-template: needs-venv $(PACKS)/ready ## cfn-lint, checkov and SAM's translator on template.yaml, parliament on its policy
+lint-template: needs-venv $(PACKS)/ready $(RULE_PACKS)/ready ## cfn-lint, checkov, cdk-nag, cfn-guard and SAM's translator on template.yaml, parliament on its policy
 	$(PACKS)/bin/python $(PACKS)/bin/cfn-lint -t template.yaml -r $(REGIONS)
 	LOG_LEVEL=ERROR $(PACKS)/bin/python -m checkov.main -f template.yaml --framework cloudformation --compact --quiet --skip-download
 	@$(call form,translated) -r us-east-1
@@ -142,6 +145,7 @@ lint-template: needs-venv $(PACKS)/ready ## cfn-lint, checkov and SAM's translat
 	LOG_LEVEL=ERROR $(PACKS)/bin/python -m checkov.main -f $(PACKS)/keyed.json --framework cloudformation --compact --quiet --skip-download --check CKV_AWS_26,CKV_AWS_27,CKV_AWS_119,CKV_AWS_149,CKV_AWS_158
 	@$(call form,without-events,EventsOut=no) -r $(REGIONS_WITHOUT_PIPES)
 	@$(call form,everything-without-events,EventsOut=no GradualDeploys=AllAtOnce BulkLane=yes Tracing=yes KmsKeyArn=arn:aws:kms:us-east-1:123456789012:key/12345678-1234-1234-1234-123456789012 DomainName=wa.example.com CertificateArn=arn:aws:acm:us-east-1:123456789012:certificate/0) -r $(REGIONS_WITHOUT_PIPES)
+	$(PACKS)/bin/python $(RULES)/packs.py $(RULE_PACKS) $(foreach form,default gradual domain keyed everything-without-events,$(PACKS)/$(form).json)
 	TRANSLATED_TEMPLATE="$(CURDIR)/$(PACKS)/translated.json" go test -count=1 -run TestWhatSAMMakes ./pkg/proof/template
 	$(PACKS)/bin/python pkg/ops/command/testdata/handlers.py $(PACKS)/translated.json > $(PACKS)/handlers.json
 	HANDLERS="$(CURDIR)/$(PACKS)/handlers.json" TRANSLATED_TEMPLATE="$(CURDIR)/$(PACKS)/translated.json" go test -short -count=1 -run TestThePolicy ./pkg/ops/command
@@ -150,8 +154,11 @@ lint-template: needs-venv $(PACKS)/ready ## cfn-lint, checkov and SAM's translat
 lint-api: $(API_LINT)/ready ## Redocly on pkg/api/openapi.yaml
 	REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true $(API_LINT)/node_modules/.bin/redocly lint --config pkg/proof/contract/testdata/redocly.yaml pkg/api/openapi.yaml
 
-$(API_LINT)/ready:
+.PHONY: needs-npm
+needs-npm:
 	@command -v npm >/dev/null || { echo "npm is not installed. Fix it with: sudo apt-get install npm (Debian, Ubuntu) or brew install node (macOS)"; exit 1; }
+
+$(API_LINT)/ready: | needs-npm
 	npm install --silent --no-audit --no-fund --prefix $(API_LINT) @redocly/cli@$(REDOCLY)
 	@touch $@
 
@@ -163,6 +170,13 @@ $(PACKS)/ready: | needs-venv
 	@echo "Fetching cfn-lint, checkov, parliament and SAM's translator, once: about a minute"
 	python3 -m venv $(PACKS)
 	$(PACKS)/bin/python -m pip install -q --disable-pip-version-check cfn-lint==$(CFN_LINT) checkov==$(CHECKOV) aws-sam-translator==$(SAM_TRANSLATOR) parliament==$(PARLIAMENT)
+	@touch $@
+
+$(RULE_PACKS)/ready: $(RULES)/package.json $(RULES)/package-lock.json $(RULES)/guard.txt $(PACKS)/ready | needs-npm
+	@echo "Fetching cdk-nag, cfn-guard and their rules, once: about half a minute"
+	rm -rf "$(RULE_PACKS)" && mkdir -p "$(RULE_PACKS)" && cp $(RULES)/package.json $(RULES)/package-lock.json "$(RULE_PACKS)"
+	npm ci --silent --ignore-scripts --no-audit --no-fund --prefix "$(RULE_PACKS)"
+	$(PACKS)/bin/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes --target "$(RULE_PACKS)/python" -r $(RULES)/guard.txt
 	@touch $@
 
 fuzz: needs-go ## fuzz what meets hostile input (FUZZTIME=20s each)
