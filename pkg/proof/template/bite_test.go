@@ -352,6 +352,8 @@ var edits = []edit{
 	{"Resources/Release/Properties/LicenseInfo", "", "gradual", "a new OptOutWords does not make a new version"},
 	{"Resources/WebhookFunction/Properties/Description", "x", "gradual", "WebhookVersion: a new release does not make"},
 	{"Resources/Release/Properties/RetentionPolicy", "", "gradual", "Release: Properties/RetentionPolicy"},
+	{"Resources/HttpApi/Properties/DefinitionBody/info/description/1", `!Sub "${WebhookAliasPermission}"`, "gradual", "it invokes SendAlias before it may"},
+	{"Resources/WebhookAliasPermission/Properties/SourceArn", `!Sub "arn:execute-api:${HttpApi}/*/POST/webhook"`, "gradual", "it invokes WebhookAlias before it may"},
 	{"Resources/SendAlias/Condition", "", "gradual", "SendAlias: Condition"},
 	{"Resources/SendAlias/UpdatePolicy", "", "gradual", "SendAlias: UpdatePolicy"},
 	{"Resources/WebhookDeploys/Properties/AlarmConfiguration/Alarms/${WebhookSlow}", "", "gradual", "WebhookDeploys: its alarms are [WebhookFailing]"},

@@ -44,6 +44,12 @@ func gradualDeploys(p *proof) (faults []string) {
 			faults = append(faults, must(resource, find(p.Root(), "Resources", resource), want)...)
 			faults = append(faults, must(resource, find(p.Root(), "Resources", resource), map[string]string{"Condition": "Gradual"})...)
 		}
+		permission := name + "AliasPermission"
+		after := find(p.Root(), "Resources", "HttpApi", "Properties", "DefinitionBody", "info", "description")
+		if whole(after) == after || after.Content[0].Value != "Gradual" || !strings.Contains(ref(after.Content[1]), "${"+permission+"}") ||
+			strings.Contains(ref(find(p.Root(), "Resources", permission, "Properties", "SourceArn")), "${HttpApi}") {
+			faults = append(faults, "HttpApi: it invokes "+name+"Alias before it may")
+		}
 		faults = append(faults, p.versioned(name, n)...)
 		faults = append(faults, p.undone(name)...)
 	}

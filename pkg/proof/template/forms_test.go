@@ -38,7 +38,7 @@ func TestWhatSAMMakesWithGradualDeploysInvokesAliasesOnly(t *testing.T) {
 	permitted := map[string]string{} // a pattern of method and path, of each alias
 	for _, r := range gradual.of("AWS::Lambda::Permission") {
 		if sub, is := dig(r, "SourceArn", "Fn::Sub").(string); is {
-			_, permitted[asText(dig(r, "FunctionName", "Ref"))], _ = strings.Cut(sub, "${HttpApi}/*/")
+			_, permitted[asText(dig(r, "FunctionName", "Ref"))], _ = strings.Cut(sub, "${AWS::AccountId}:*/*/")
 		}
 	}
 	paths, _ := dig(gradual.of("AWS::ApiGatewayV2::Api")["HttpApi"], "Body", "paths").(map[string]any)
