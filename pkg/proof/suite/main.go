@@ -1,6 +1,7 @@
 // Command suite runs go test with its arguments, and reports progress: a line per package, a line
 // every few seconds of a long package, the whole output of failed tests and, at the end, why tests
-// were skipped.
+// were skipped. Arguments after another -- are those of a second go test, which runs beside the
+// first.
 package main
 
 import (
@@ -17,6 +18,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // beat is the longest time without output.
@@ -25,7 +28,34 @@ const beat = 15 * time.Second
 func main() {
 	whole := flag.Bool("no-skips", false, "fail where a test was skipped")
 	flag.Parse()
-	command := exec.Command("go", append([]string{"test", "-json"}, flag.Args()...)...)
+	r := &report{out: os.Stdout, now: time.Now, output: map[string][]string{}, running: map[string]time.Time{}, skipped: map[string][]string{}}
+	stop := r.speak()
+	var all errgroup.Group // each is reported whatever becomes of the others
+	for _, arguments := range runs(flag.Args()) {
+		all.Go(func() error { return r.test(arguments) })
+	}
+	err := all.Wait()
+	stop()
+	r.end()
+	if err != nil || *whole && len(r.skipped) > 0 {
+		os.Exit(1)
+	}
+}
+
+// runs splits arguments at each --.
+func runs(arguments []string) (all [][]string) {
+	for {
+		at := slices.Index(arguments, "--")
+		if at < 0 {
+			return append(all, arguments)
+		}
+		all, arguments = append(all, arguments[:at]), arguments[at+1:]
+	}
+}
+
+// test runs go test, and reports what it does.
+func (r *report) test(arguments []string) error {
+	command := exec.Command("go", append([]string{"test", "-json"}, arguments...)...)
 	command.Env = ownEnvironment(os.Environ())
 	command.Stderr = os.Stderr
 	out, err := command.StdoutPipe()
@@ -34,17 +64,9 @@ func main() {
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		return err
 	}
-	r := &report{out: os.Stdout, now: time.Now, output: map[string][]string{}, running: map[string]time.Time{}, skipped: map[string][]string{}}
-	stop := r.speak()
-	readErr := r.read(out)
-	stop()
-	err = errors.Join(readErr, command.Wait())
-	r.end()
-	if err != nil || *whole && len(r.skipped) > 0 {
-		os.Exit(1)
-	}
+	return errors.Join(r.read(out), command.Wait())
 }
 
 // event is a line of go test -json (go doc test2json).

@@ -77,3 +77,10 @@ func TestTestsSeeNothingOfTheShellsAWS(t *testing.T) {
 		t.Errorf("tests see %v, want %v", got, want)
 	}
 }
+
+func TestArgumentsAfterTwoDashesAreOfAnotherRun(t *testing.T) {
+	got := runs([]string{"-race", "./a", "./b", "--", "-short", "./c"})
+	if len(got) != 2 || !slices.Equal(got[0], []string{"-race", "./a", "./b"}) || !slices.Equal(got[1], []string{"-short", "./c"}) {
+		t.Errorf("runs are %q", got)
+	}
+}
