@@ -101,8 +101,8 @@ suite = .local/bin/suite $(if $(NO_SKIPS),-no-skips) -- $(1) -shuffle=on $(2) ||
 race = race=-race; [ "$$(go env GOOS)" = darwin ] || command -v "$$(go env CC)" >/dev/null || \
 	{ race=; echo "There is no C compiler, so no data race is found. Fix it with: sudo apt-get install gcc libc6-dev"; }
 unraced = $$(go list ./functions/... ./pkg/... | grep -vxF "$$(go list $(1))")
-# With -short these too cost little: without it they are held to their seconds.
-RACED_SHORT = $(RACED) ./functions/webhook ./pkg/local/control ./pkg/local/dynamodblocal ./pkg/local/stack
+# With -short this too costs little: without it, it is held to its seconds.
+RACED_SHORT = $(RACED) ./pkg/local/dynamodblocal
 
 # One package at a time: several hold functions to their seconds on a DynamoDB Local of their own.
 test: needs-go ## all tests, with real processes and DynamoDB Local; needs Java and npm
