@@ -16,6 +16,7 @@ type settings struct {
 	scheduleRole  string // SCHEDULE_ROLE_ARN
 	scheduleDead  string // SCHEDULE_DLQ_ARN
 	pace          int    // QUEUE_SENDS_PER_SECOND: 0 (none) to 1000
+	processes     int    // QUEUE_CONCURRENCY: that handle a queue's records at once, 1 to 1000
 	retentionDays int    // RETENTION_DAYS: 0 (for ever) to 36500
 	function      string // AWS_LAMBDA_FUNCTION_NAME, the metrics' dimension
 }
@@ -36,6 +37,7 @@ func readSettings(lookup func(string) string) (settings, error) {
 		scheduleRole:  v.Required("SCHEDULE_ROLE_ARN"),
 		scheduleDead:  v.Required("SCHEDULE_DLQ_ARN"),
 		pace:          v.Number("QUEUE_SENDS_PER_SECOND", 0, highestPace),
+		processes:     max(1, v.Number("QUEUE_CONCURRENCY", 2, mostProcesses)),
 		retentionDays: v.Number("RETENTION_DAYS", 365, 36500),
 		function:      v.Optional("AWS_LAMBDA_FUNCTION_NAME"),
 	}

@@ -44,14 +44,14 @@ const (
 
 	// parallel bounds the records under way: a batch of SQS has at most 10.
 	parallel = 10
-	// paced is how many of this function's processes handle a queue's records at once: the
-	// mapping's MaximumConcurrency.
-	paced = 2
 	// evenness is the part of a pace that is used: calls that reach the Gateway unevenly must not be
 	// more in a second than the pace.
 	evenness = 0.97
 	// highestPace is the most that QueueSendsPerSecond may be: a number's limit is 1,000.
 	highestPace = 1000
+	// mostProcesses is the most that a mapping's MaximumConcurrency may be (AWS API reference:
+	// ScalingConfig).
+	mostProcesses = 1000
 	// shortest and spread delay a record that only this process cannot handle.
 	shortest = time.Second
 	spread   = 4 * time.Second

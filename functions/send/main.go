@@ -52,7 +52,7 @@ func build(lookup func(string) string) (*handler, error) {
 	secrets := secretsmanager.NewFromConfig(cfg)
 	clients := secret.NewCache(auth.Clients(secret.Manager{Client: secrets, ID: c.clientsSecret}), secret.DefaultLimits, time.Now)
 	senders := newSenders(auth.SendersOf(secret.Manager{Client: secrets, ID: c.gatewaySecret}))
-	senders.pace, senders.shared = c.pace, c.bulkARN != ""
+	senders.pace, senders.processes, senders.shared = c.pace, c.processes, c.bulkARN != ""
 	return &handler{
 		clients:       clients,
 		verifier:      auth.NewVerifier(clients, time.Now),

@@ -18,9 +18,9 @@ type pace struct {
 	calls *rate.Limiter
 }
 
-// newPaces returns one process's share of a rate, for the ordinary queue and for the bulk lane's; 0
-// means any. Two lanes share it 1:3: a campaign has the most to send.
-func newPaces(perSecond int, shared bool) [2]pace {
+// newPaces returns the share of a rate that one of so many processes has, for the ordinary queue and
+// for the bulk lane's; 0 means any. Two lanes share it 1:3: a campaign has the most to send.
+func newPaces(perSecond, processes int, shared bool) [2]pace {
 	if perSecond == 0 {
 		return [2]pace{}
 	}
@@ -30,7 +30,7 @@ func newPaces(perSecond int, shared bool) [2]pace {
 	}
 	var all [2]pace
 	for i, part := range parts {
-		share := rate.Limit(float64(perSecond) * part * evenness / paced)
+		share := rate.Limit(float64(perSecond) * part * evenness / float64(processes))
 		all[i] = pace{rate.NewLimiter(share, 1), rate.NewLimiter(share, 1)}
 	}
 	return all

@@ -38,6 +38,16 @@ func TestAPaceReturnsUnclaimedWhatComesTooEarly(t *testing.T) {
 	}
 }
 
+// One of ten processes has a tenth of one message a second: the turn of its second is too far away.
+func TestAPaceIsSharedByAllProcesses(t *testing.T) {
+	w := newWorld(t)
+	w.env["QUEUE_SENDS_PER_SECOND"], w.env["QUEUE_CONCURRENCY"] = "1", "10"
+	w.start()
+	if again := w.batch([]any{w.record("r-1", hello, w.now()), w.record("r-2", hello, w.now())}); len(again) != 1 || w.posted() != 1 {
+		t.Errorf("%d are retried, %d were sent", len(again), w.posted())
+	}
+}
+
 func TestEachSenderHasAPaceOfItsOwn(t *testing.T) {
 	w := newSendersWorld(t)
 	w.env["QUEUE_SENDS_PER_SECOND"] = "1"

@@ -20,6 +20,8 @@ type senders struct {
 	cache *secret.Cache[auth.Senders]
 	now   func() time.Time
 	pace  int // calls per second of a sender's queue records; 0: any
+	// processes is how many handle a queue's records at once, and so share the pace.
+	processes int
 	// shared reports that there is a bulk lane, with which the ordinary queue shares the pace.
 	shared bool
 
@@ -46,7 +48,7 @@ func (s *senders) of(name string) *memory {
 	defer s.mu.Unlock()
 	m := s.memory[name]
 	if m == nil {
-		m = &memory{early: secret.NewCooldown(keyCooldown, 1, s.now), paces: newPaces(s.pace, s.shared)}
+		m = &memory{early: secret.NewCooldown(keyCooldown, 1, s.now), paces: newPaces(s.pace, s.processes, s.shared)}
 		s.memory[name] = m
 	}
 	return m

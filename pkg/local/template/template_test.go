@@ -97,7 +97,7 @@ func TestTheProjectsSendFunctionHasItsQueue(t *testing.T) {
 			"TABLE_NAME": "EventsTable", "GATEWAY_URL": "http://127.0.0.1:1", "GATEWAY_KEY_SECRET_ID": "GatewayKeySecret",
 			"CLIENT_KEYS_SECRET_ID": "ClientKeysSecret", "QUEUE_URL": "OutboundQueue", "RETENTION_DAYS": "365",
 			"QUEUE_ARN": "OutboundQueue", "SCHEDULE_GROUP": "ScheduleGroup", "SCHEDULE_ROLE_ARN": "ScheduleRole", "SCHEDULE_DLQ_ARN": "ScheduleDeadLetters",
-			"QUEUE_SENDS_PER_SECOND": "0", "BULK_QUEUE_URL": "", "BULK_QUEUE_ARN": "",
+			"QUEUE_CONCURRENCY": "2", "QUEUE_SENDS_PER_SECOND": "0", "BULK_QUEUE_URL": "", "BULK_QUEUE_ARN": "",
 		},
 		Routes: []Route{{"POST", "/v1/wa/message"}, {"GET", "/v1/wa/message/{id}"}, {"DELETE", "/v1/wa/message/{id}"}, {"GET", "/v1/wa/message"},
 			{"GET", "/v1/wa/conversation/{contact}"}, {"GET", "/v1/wa/conversation/group/{id}"}, {"GET", "/v1/wa/event"}},

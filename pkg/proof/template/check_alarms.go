@@ -20,6 +20,7 @@ var watched = map[string]string{
 	"webhook ends without a response":     "Errors ${WebhookFunction}",
 	"route throttled":                     "WebhookThrottled",
 	"no concurrency for the webhook":      "Throttles ${WebhookFunction}",
+	"concurrency runs short":              "ClaimedAccountConcurrency",
 	"near the Gateway's 5 s":              "Duration ${WebhookFunction}",
 	"webhook's token wrong":               "RefusedWrongToken ${WebhookFunction}",
 	"quarantine":                          "Quarantined ${WebhookFunction}",

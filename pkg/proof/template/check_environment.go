@@ -120,6 +120,7 @@ const (
 	highestCount  = 1000                // AWS API reference: SetQueueAttributes, maxReceiveCount
 	largestBatch  = 10                  // AWS Lambda: "Creating and configuring an Amazon SQS event source mapping", without a window
 	leastParallel = 2                   // the same page, MaximumConcurrency
+	mostParallel  = 1000
 )
 
 // times: each limit leaves enough time for the ones inside it.
@@ -184,12 +185,21 @@ func (p *proof) mappingTimes(id, source string, m *yaml.Node, timeout time.Durat
 	if size < 1 || size > largestBatch || bound.wholeBatch && int64(size) > parallel {
 		fault("the code handles %d records at a time, a batch has %d", parallel, size)
 	}
-	most, _ := strconv.Atoi(ref(find(m, "ScalingConfig", "MaximumConcurrency")))
-	if most < leastParallel {
+	processes := ref(find(m, "ScalingConfig", "MaximumConcurrency"))
+	most, least := processes, processes
+	if name, is := strings.CutPrefix(processes, "${"); is {
+		parameter := find(p.Root(), "Parameters", strings.TrimSuffix(name, "}"))
+		least, most = ref(find(parameter, "MinValue")), ref(find(parameter, "MaxValue"))
+	}
+	if n, _ := strconv.Atoi(least); n < leastParallel {
 		fault("MaximumConcurrency must be at least %d", leastParallel)
 	}
-	if shared, is := c.numbers["paced"]; is && int64(most) != shared {
-		fault("MaximumConcurrency is %d, the code divides a queue's pace among %d processes", most, shared)
+	if n, _ := strconv.Atoi(most); n > mostParallel {
+		fault("MaximumConcurrency must be at most %d", mostParallel)
+	}
+	shared := ref(find(p.Root(), "Resources", id, "Properties", "Environment", "Variables", "QUEUE_CONCURRENCY"))
+	if c.variables["QUEUE_CONCURRENCY"] && processes != shared {
+		fault("MaximumConcurrency is %s, the code divides a queue's pace among %s processes", processes, shared)
 	}
 	if types := list(find(m, "FunctionResponseTypes")); !slices.ContainsFunc(types, func(n *yaml.Node) bool { return n.Value == "ReportBatchItemFailures" }) {
 		fault("without ReportBatchItemFailures, one failed record returns the whole batch to the queue")

@@ -74,9 +74,13 @@ func functionsAreBuiltAndLogged(p *proof) (faults []string) {
 // apiIsBounded: each route has a throttle, and the access log holds no personal data.
 func apiIsBounded(p *proof) (faults []string) {
 	settings := find(p.Root(), "Resources", "HttpApi", "Properties")
-	for _, n := range []*yaml.Node{find(settings, "DefaultRouteSettings"), find(settings, "RouteSettings", webhookRoute)} {
+	for _, n := range []*yaml.Node{find(settings, "DefaultRouteSettings"), find(settings, "RouteSettings", webhookRoute), find(settings, "RouteSettings", "POST /v1/wa/message")} {
 		for _, name := range []string{"ThrottlingRateLimit", "ThrottlingBurstLimit"} {
-			if limit, _ := strconv.Atoi(ref(find(n, name))); limit < 1 {
+			limit := ref(find(n, name))
+			if parameter, is := strings.CutPrefix(limit, "${"); is {
+				limit = ref(find(p.Root(), "Parameters", strings.TrimSuffix(parameter, "}"), "MinValue"))
+			}
+			if number, _ := strconv.Atoi(limit); number < 1 {
 				faults = append(faults, "HttpApi: a route has no "+name)
 			}
 		}

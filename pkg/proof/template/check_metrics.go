@@ -22,6 +22,8 @@ var ofAWS = map[string][]string{
 	"AWS/Lambda Errors":      {"FunctionName"},
 	"AWS/Lambda Throttles":   {"FunctionName"},
 	"AWS/Lambda Duration":    {"FunctionName"},
+	// The same guide: "Monitoring concurrency". It is of the account and region.
+	"AWS/Lambda ClaimedAccountConcurrency": {""},
 	// Amazon SQS: "Available CloudWatch metrics for Amazon SQS".
 	"AWS/SQS ApproximateAgeOfOldestMessage":         {"QueueName"},
 	"AWS/SQS ApproximateNumberOfMessagesVisible":    {"QueueName"},

@@ -31,6 +31,7 @@ type of = map[string]points
 var states = map[string][]one{
 	"WebhookFailing":    {rings(of{"answered": {1}}), rings(of{"ended": {1}}), quiet(of{"ended": {0, 0}})},
 	"WebhookThrottled":  {rings(of{"route": {1}}), rings(of{"concurrency": {1}}), quiet(of{"concurrency": {0, 0}})},
+	"ConcurrencyShort":  {rings(of{"value": {800}}), quiet(of{"value": {799}})},
 	"WebhookSlow":       {rings(of{"value": {3001, 3001}}), quiet(of{"value": {40, 40, 9000}}), quiet(of{"value": {3000, 3000, 3000}})},
 	"WebhookRefused":    {rings(of{"wrong": {10}}), rings(of{"wrong": {4}, "malformed": {3}, "none": {3}}), quiet(of{"wrong": {9, 9}})},
 	"EventsQuarantined": {rings(of{"value": {1}})},

@@ -145,7 +145,7 @@ func TestWhatSAMMakesOfTheTemplateIsWhatItSays(t *testing.T) {
 	same("stages", len(stages), 1)
 	for _, stage := range stages {
 		same("stage", dig(stage, "StageName"), "$default")
-		same("webhook's throttle", dig(stage, "RouteSettings", webhookRoute, "ThrottlingRateLimit"), 1000)
+		same("webhook's throttle", dig(stage, "RouteSettings", webhookRoute, "ThrottlingRateLimit"), 2000)
 		same("other throttles", dig(stage, "DefaultRouteSettings", "ThrottlingRateLimit"), 100)
 		same("access log", asText(dig(stage, "AccessLogSettings", "DestinationArn")), `{"Fn::GetAtt":["AccessLogs","Arn"]}`)
 	}
