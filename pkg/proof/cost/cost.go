@@ -53,15 +53,15 @@ const (
 // Assumptions, not measurements: they depend on AWS's machines and the Gateway.
 const (
 	memoryGB       = 0.5
-	webhookSeconds = 0.020
-	sendSeconds    = 0.300 // most of it waiting for the Gateway
-	logBytes       = 1500  // our line, the platform's, the access log's
+	WebhookSeconds = 0.020
+	SendSeconds    = 0.300 // most of it waiting for the Gateway
+	LogBytes       = 1500  // our line, the platform's, the access log's
 	// Five pollers poll each idle queue every 20 s (AWS: Using Lambda with Amazon SQS).
 	idlePolls = 2 * 5 * 3 * 60 * 24 * 30
 	// A pipe polls each shard four times a second (Amazon EventBridge: "Amazon DynamoDB stream as a
 	// source"); a new table accepts 4,000 writes a second, a shard follows a partition of 1,000.
 	streamReads  = 4 * 60 * 60 * 24 * 30
-	streamShards = 4
+	StreamShards = 4
 	eventBytes   = 1000
 	// A message is sent, received and deleted; batches reduce it.
 	queueRequests = 3
@@ -82,28 +82,28 @@ func invocations(seconds float64) float64 {
 
 // Kinds returns the rows of README's table.
 func Kinds() []Kind {
-	const log = 1e6 * logBytes / 1e9 * logGB
+	const log = 1e6 * LogBytes / 1e9 * logGB
 	const out = pipeRequest + busEvent + 1e6*eventBytes/1e9*archiveGB // one event of each
 	return []Kind{
-		{"statuses, one a delivery", httpAPI, invocations(webhookSeconds), StatusWrites * writeUnit, 0, out, log},
-		{"messages in, one a delivery", httpAPI, invocations(webhookSeconds), MessageWrites * writeUnit, 0, out, log},
-		{"messages of 512 bytes, each from a user with a user id", httpAPI, invocations(webhookSeconds), (MessageWrites + LongWrites + AliasWrites) * writeUnit, 0, out, log},
-		{"messages that are a word of consent", httpAPI, invocations(webhookSeconds), (MessageWrites + ConsentWrites) * writeUnit, 0, 2 * out, log},
-		{"sends over HTTP", httpAPI, invocations(sendSeconds), (ClaimWrites + OutcomeWrites) * writeUnit, 0, out, log},
+		{"statuses, one a delivery", httpAPI, invocations(WebhookSeconds), StatusWrites * writeUnit, 0, out, log},
+		{"messages in, one a delivery", httpAPI, invocations(WebhookSeconds), MessageWrites * writeUnit, 0, out, log},
+		{"messages of 512 bytes, each from a user with a user id", httpAPI, invocations(WebhookSeconds), (MessageWrites + LongWrites + AliasWrites) * writeUnit, 0, out, log},
+		{"messages that are a word of consent", httpAPI, invocations(WebhookSeconds), (MessageWrites + ConsentWrites) * writeUnit, 0, 2 * out, log},
+		{"sends over HTTP", httpAPI, invocations(SendSeconds), (ClaimWrites + OutcomeWrites) * writeUnit, 0, out, log},
 		{
-			"sends over HTTP that look at a closed 24-hour window", httpAPI, invocations(sendSeconds),
+			"sends over HTTP that look at a closed 24-hour window", httpAPI, invocations(SendSeconds),
 			(ClaimWrites+OutcomeWrites)*writeUnit + ClosedReads*readUnit, 0, out, log,
 		},
-		{"sends from SQS, one a batch", 0, invocations(sendSeconds), (ClaimWrites + OutcomeWrites) * writeUnit, queueRequests * queueRequest, out, log},
+		{"sends from SQS, one a batch", 0, invocations(SendSeconds), (ClaimWrites + OutcomeWrites) * writeUnit, queueRequests * queueRequest, out, log},
 		{
-			"sends over HTTP that wait in the queue", httpAPI, invocations(webhookSeconds) + invocations(sendSeconds),
+			"sends over HTTP that wait in the queue", httpAPI, invocations(WebhookSeconds) + invocations(SendSeconds),
 			(QueueWrites + ClaimWrites + OutcomeWrites + LeaveWrites) * writeUnit, queueRequests * queueRequest, out, 2 * log,
 		},
 		{
-			"sends over HTTP that are scheduled", httpAPI, invocations(webhookSeconds) + invocations(sendSeconds),
+			"sends over HTTP that are scheduled", httpAPI, invocations(WebhookSeconds) + invocations(SendSeconds),
 			(QueueWrites + ClaimWrites + OutcomeWrites + LeaveWrites) * writeUnit, schedule + queueRequests*queueRequest, out, 2 * log,
 		},
-		{"pages of a conversation, 25 messages of which 12 were sent", httpAPI, invocations(webhookSeconds), (PageReads + 12*SentReads) * readUnit, 0, 0, log},
+		{"pages of a conversation, 25 messages of which 12 were sent", httpAPI, invocations(WebhookSeconds), (PageReads + 12*SentReads) * readUnit, 0, 0, log},
 		{"refused requests", httpAPI, invocations(0.002), 0, 0, 0, log},
 	}
 }
@@ -132,7 +132,7 @@ func (s Stack) pipe() float64 {
 	if !s.Pipe {
 		return 0
 	}
-	return float64(streamShards*streamReads) / 1e6 * streamRead
+	return float64(StreamShards*streamReads) / 1e6 * streamRead
 }
 
 // Month returns the cost of an idle month, in dollars.
@@ -146,5 +146,5 @@ func Idle(defaults, least, development Stack) string {
 	return fmt.Sprintf("An idle month costs $%.2f: %d secrets $%.2f, %d alarms of %d metrics $%.2f, polls of two empty queues $%.2f, "+
 		"the pipe's polls of the %d shards of a new table's stream $%.2f; with Monitoring=no and EventsOut=no $%.2f; the development stack of `samconfig.toml` $%.2f.",
 		defaults.Month(), defaults.Secrets, defaults.secrets(), defaults.Alarms, defaults.AlarmMetrics, defaults.alarms(),
-		float64(idlePolls)/1e6*queueRequest, streamShards, defaults.pipe(), least.Month(), development.Month())
+		float64(idlePolls)/1e6*queueRequest, StreamShards, defaults.pipe(), least.Month(), development.Month())
 }

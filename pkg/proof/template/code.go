@@ -291,3 +291,13 @@ func (c *code) query(input *ssa.Alloc) error {
 	c.indexes[index] = true
 	return nil
 }
+
+// Constants returns the constants of a function's main package that are whole numbers, durations in
+// nanoseconds, by the function's logical id.
+func Constants(function string) (map[string]int64, error) {
+	s, err := readSource()
+	if err != nil || s.functions[function] == nil {
+		return nil, fmt.Errorf("the constants of %s: %w", function, err)
+	}
+	return s.functions[function].numbers, nil
+}
