@@ -131,7 +131,11 @@ func TestWhatSAMMakesOfTheTemplateIsWhatItSays(t *testing.T) {
 					compared++
 					same(m.Queue+" batch size", dig(made, "BatchSize"), m.BatchSize)
 					same(m.Queue+" response", dig(made, "FunctionResponseTypes"), "[ReportBatchItemFailures]")
-					same(m.Queue+" concurrency", dig(made, "ScalingConfig", "MaximumConcurrency"), m.MaxConcurrency)
+					atOnce := fmt.Sprint(m.MaxConcurrency)
+					if m.Queue != "OverflowQueue" {
+						atOnce = `{"Ref":"QueueConcurrency"}`
+					}
+					same(m.Queue+" concurrency", asText(dig(made, "ScalingConfig", "MaximumConcurrency")), atOnce)
 				}
 			}
 			same(m.Queue+" mappings", compared, 1)
@@ -146,6 +150,7 @@ func TestWhatSAMMakesOfTheTemplateIsWhatItSays(t *testing.T) {
 	for _, stage := range stages {
 		same("stage", dig(stage, "StageName"), "$default")
 		same("webhook's throttle", dig(stage, "RouteSettings", webhookRoute, "ThrottlingRateLimit"), 2000)
+		same("sends' throttle", asText(dig(stage, "RouteSettings", "POST /v1/wa/message", "ThrottlingRateLimit")), `{"Ref":"SendRequestsPerSecond"}`)
 		same("other throttles", dig(stage, "DefaultRouteSettings", "ThrottlingRateLimit"), 100)
 		same("access log", asText(dig(stage, "AccessLogSettings", "DestinationArn")), `{"Fn::GetAtt":["AccessLogs","Arn"]}`)
 	}
