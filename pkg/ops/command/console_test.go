@@ -32,6 +32,7 @@ type watched struct {
 	t        *testing.T
 	table    string
 	database *harness.Proxy
+	secrets  *harness.Proxy
 	address  string             // with the token
 	url      string             // without it
 	sent     chan *http.Request // to the send endpoint
@@ -40,7 +41,7 @@ type watched struct {
 func watch(t *testing.T, arguments ...string) *watched {
 	t.Helper()
 	ordinary, back := newWorld(t), harness.Backends
-	w := &watched{t: t, table: ordinary.table, database: ordinary.database, sent: make(chan *http.Request, 10)}
+	w := &watched{t: t, table: ordinary.table, database: ordinary.database, secrets: harness.NewProxy(t, back.SecretsURL), sent: make(chan *http.Request, 10)}
 	api := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		r.Body = io.NopCloser(bytes.NewReader(body))
@@ -62,7 +63,7 @@ func watch(t *testing.T, arguments ...string) *watched {
 	metrics := httptest.NewServer(http.HandlerFunc(getMetricData))
 	t.Cleanup(metrics.Close)
 	for name, at := range map[string]string{
-		"DYNAMODB": w.database.URL, "DYNAMODB_STREAMS": back.DynamoDBURL, "SQS": back.SQSURL, "SECRETS_MANAGER": back.SecretsURL,
+		"DYNAMODB": w.database.URL, "DYNAMODB_STREAMS": back.DynamoDBURL, "SQS": back.SQSURL, "SECRETS_MANAGER": w.secrets.URL,
 		"EVENTBRIDGE": back.BusURL, "LAMBDA": back.LambdaURL, "CLOUDWATCH": metrics.URL,
 	} {
 		t.Setenv("AWS_ENDPOINT_URL_"+name, at)
@@ -314,6 +315,37 @@ func TestNoPageReadsTheWholeTable(t *testing.T) {
 	get(w.url + regexp.MustCompile(`/events/item\?at=[^"]+`).FindString(found))
 	if _, there := calls.Load("Query"); !there {
 		t.Error("no call was seen")
+	}
+}
+
+// TestOnlyThePartsThatAreDueAreRead reads parts of the overview again, as its script does: nobody pays
+// for reading secrets' ages every 15 seconds.
+func TestOnlyThePartsThatAreDueAreRead(t *testing.T) {
+	w := watch(t)
+	jar, _ := cookiejar.New(nil)
+	client := &http.Client{Jar: jar}
+	read := func(address, parts string) string {
+		t.Helper()
+		r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
+		r.Header.Set("Parts", parts)
+		response, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = response.Body.Close() }()
+		text, _ := io.ReadAll(response.Body)
+		return string(text)
+	}
+	set := regexp.MustCompile(`WebhookSecret</th>`)
+	if whole := read(w.address, ""); !set.MatchString(whole) || !strings.Contains(whole, "OutboundQueue") {
+		t.Fatal(whole)
+	}
+	calls := w.secrets.Calls.Load()
+	if part := read(w.url+"/", "plots,waits"); !strings.Contains(part, "OutboundQueue") || set.MatchString(part) || w.secrets.Calls.Load() != calls {
+		t.Errorf("after %d calls, %d: %s", calls, w.secrets.Calls.Load(), part)
+	}
+	if part := read(w.url+"/", "secrets"); strings.Contains(part, "OutboundQueue") || !set.MatchString(part) {
+		t.Error(part)
 	}
 }
 

@@ -170,7 +170,9 @@ func showChat(v *visit) (any, error) {
 		p.Newer = "/conversations/chat?with=" + p.With + "&after=" + v.Ref(p.After, "")
 	}
 	p.Bubbles = v.bubbles(p.Messages)
-	p.Display = v.display(p.Messages)
+	if v.due("name") {
+		p.Display = v.display(p.Messages)
+	}
 	return p, nil
 }
 

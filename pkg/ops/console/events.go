@@ -138,7 +138,6 @@ type eventsPage struct {
 	Live   bool   // new ones appear
 	Cost   string
 	Search *jobState
-	Note   string
 }
 
 // found is the result of a search.
@@ -153,9 +152,14 @@ func showEvents(v *visit) (any, error) {
 	if err := p.Filter.check(); err != nil {
 		return nil, err
 	}
-	var err error
-	if p.Cost, _, err = v.scanCost(); err != nil {
-		return nil, err
+	if v.due("search") {
+		var err error
+		if p.Cost, _, err = v.scanCost(); err != nil {
+			return nil, err
+		}
+	}
+	if !v.due("rows") {
+		return p, nil
 	}
 	if p.Filter.Contact != "" {
 		p.From = "Of the table, newest first. Statuses are with their message."

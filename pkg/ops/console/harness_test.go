@@ -13,8 +13,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chromedp/chromedp"
-
 	"connexease-functions/pkg/local/control"
 	"connexease-functions/pkg/local/sim/httpapi"
 	simlambda "connexease-functions/pkg/local/sim/lambda"
@@ -128,6 +126,25 @@ func (l *laptop) items(query string) int {
 	return list.Count
 }
 
+// shows waits until a page has a text when it is read again, as pages without scripts are.
+func (l *laptop) shows(path, text string) {
+	l.t.Helper()
+	await.Until(l.t, path+" has "+text, func() bool {
+		_, page := l.do(http.MethodGet, l.url+path, "", map[string]string{"Accept": "text/html"})
+		return strings.Contains(page, text)
+	})
+}
+
+// replays returns the details of the replayed events on the bus: what else comes is of its own time.
+func (l *laptop) replays() (all []string) {
+	for _, e := range l.stack.Bus.Events() {
+		if strings.Contains(string(e.Detail), `"replay":"replay-`) {
+			all = append(all, string(e.Detail))
+		}
+	}
+	return all
+}
+
 // settled waits for empty queues.
 func (l *laptop) settled() {
 	l.t.Helper()
@@ -194,8 +211,4 @@ func quoted(text string) string {
 func (l *laptop) cookie(tab *browser.Tab) string {
 	l.t.Helper()
 	return tab.Cookies()
-}
-
-func focus(selector string) chromedp.Action[chromedp.Void] {
-	return chromedp.Focus(chromedp.CSS(selector))
 }

@@ -100,10 +100,16 @@ func showOverview(v *visit) (any, error) {
 		o.Rates = v.Laptop.Rates()
 	}
 	var all errgroup.Group // each part shows its own failure
-	all.Go(func() error { o.Plots, o.PlotsErr = v.plots(overviewPlots); return nil })
-	all.Go(func() error { o.Queues, o.QueueErr = v.Operator.Queues(v.ctx); return nil })
-	all.Go(func() error { o.Secrets, o.SecretEr = v.Operator.Secrets(v.ctx); return nil })
-	all.Go(func() error { o.Cost, _, o.CostErr = v.scanCost(); return nil })
+	for part, read := range map[string]func(){
+		"plots":   func() { o.Plots, o.PlotsErr = v.plots(overviewPlots) },
+		"waits":   func() { o.Queues, o.QueueErr = v.Operator.Queues(v.ctx) },
+		"secrets": func() { o.Secrets, o.SecretEr = v.Operator.Secrets(v.ctx) },
+		"counts":  func() { o.Cost, _, o.CostErr = v.scanCost() },
+	} {
+		if v.due(part) {
+			all.Go(func() error { read(); return nil })
+		}
+	}
 	_ = all.Wait()
 	for _, q := range o.Queues {
 		if q.Dead {

@@ -61,6 +61,13 @@ type visit struct {
 // query returns a parameter of a page's address.
 func (v *visit) query(name string) string { return strings.TrimSpace(v.request.URL.Query().Get(name)) }
 
+// due reports whether a part of the page is asked for: with the page all are, and later those that
+// its script reads again.
+func (v *visit) due(part string) bool {
+	parts := v.request.Header.Get("Parts")
+	return parts == "" || slices.Contains(strings.Split(parts, ","), part)
+}
+
 // form returns a field of an action's form.
 func (v *visit) form(name string) string { return v.request.PostForm.Get(name) }
 
@@ -95,7 +102,11 @@ func (c *Console) page(p page) http.HandlerFunc {
 			c.fail(w, v.session, statusOf(err), err)
 			return
 		}
-		c.render(w, v.session, http.StatusOK, p.template, frame{Title: p.title, At: p.path, Page: shown})
+		f := frame{Title: p.title, At: p.path, Page: shown}
+		if v.due("notice") { // what an action says is for the page that it leads to
+			f.Notice = v.session.said()
+		}
+		c.render(w, v.session, http.StatusOK, p.template, f)
 	}
 }
 
@@ -177,7 +188,7 @@ func (c *Console) render(w http.ResponseWriter, s *session, status int, name str
 	f.Deployed, f.Write, f.Now, f.Status = c.Deployed(), c.Write || !c.Deployed(), time.Now(), status
 	if s != nil {
 		f.Stack = c.Operator.Name()
-		f.Session, f.Masked, f.CSRF, f.Notice = true, s.isMasked(), s.csrf, s.said()
+		f.Session, f.Masked, f.CSRF = true, s.isMasked(), s.csrf
 		for _, p := range c.pages {
 			if p.place != 0 {
 				path := strings.TrimSuffix(p.path, "{$}")

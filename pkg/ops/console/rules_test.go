@@ -13,6 +13,7 @@ func TestARuleIsTriedAndSwitchedOn(t *testing.T) {
 	l := newLaptop(t)
 	l.trigger("text", "&from=15550100042&text=Hello")
 	l.trigger("image", "&from=15550100043")
+	l.shows("/rules", "of 2 match")
 	tab := l.open("/rules")
 	tab.See("main", "1 of 2 match")
 	tab.See("article pre", `"contact": "15550100042"`)

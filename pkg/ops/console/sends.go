@@ -71,8 +71,8 @@ func showSends(v *visit) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.Cost, _, err = v.scanCost(); err != nil {
-		return nil, err
+	if p.Cost, _, err = v.scanCost(); err != nil || !v.due("list") {
+		return p, err
 	}
 	for _, l := range v.Feed.last(perPage, func(l Line) bool { return l.Event != nil && l.Event.Facts["kind"] == "send" }) {
 		p.Lately = append(p.Lately, v.shown(l.Event.Facts))

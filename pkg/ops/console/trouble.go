@@ -90,13 +90,17 @@ type redriven struct {
 func showTrouble(v *visit) (any, error) {
 	p := &troublePage{List: v.job("trouble"), Run: v.job("redrive")}
 	var queues []Queue
-	queues, p.QueueErr = v.Operator.Queues(v.ctx)
+	if v.due("dead") {
+		queues, p.QueueErr = v.Operator.Queues(v.ctx)
+	}
 	for _, q := range queues {
 		if q.Dead {
 			p.Queues = append(p.Queues, deadQueue{q, advice[q.Name], q.Name != "EventDeadLetters"})
 		}
 	}
-	p.Cost, _, p.CostErr = v.scanCost()
+	if v.due("kept") {
+		p.Cost, _, p.CostErr = v.scanCost()
+	}
 	if p.List != nil && p.List.Err == nil && !p.List.Running() {
 		found, _ := p.List.Result.(Troubles)
 		seen := map[string]bool{}

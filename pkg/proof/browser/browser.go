@@ -26,8 +26,8 @@ import (
 )
 
 const (
-	// patience bounds an action that never succeeds.
-	patience = time.Minute
+	// patience bounds an action that never succeeds, on a machine much slower than usual ones.
+	patience = 3 * time.Minute
 	install  = "sudo apt-get install chromium fonts-dejavu-core (Debian, Ubuntu) or brew install --cask chromium (macOS)"
 )
 
@@ -165,20 +165,37 @@ func (b *Tab) page() string {
 // Go loads a page.
 func (b *Tab) Go(address string) { b.t.Helper(); b.Do(chromedp.Navigate(address)) }
 
-// Click clicks what a CSS selector finds, once it is visible.
-func (b *Tab) Click(selector string) {
-	b.t.Helper()
-	b.Do(chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
-}
+// click clicks what a selector finds first, where a person could: it is visible, and nothing covers
+// it. In one step, as pages replace and move their parts meanwhile.
+const click = `((e) => {
+	e?.scrollIntoView({block: "center", behavior: "instant"});
+	const box = e?.getClientRects()[0];
+	if (!box || e.disabled || !e.contains(document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2))) return false;
+	e.focus();
+	e.click();
+	return true;
+})(document.querySelector(%q))`
 
-// Submit clicks a button, and waits for the page that follows.
+// Click clicks what a CSS selector finds, once that can be clicked.
+func (b *Tab) Click(selector string) { b.t.Helper(); b.Until(fmt.Sprintf(click, selector)) }
+
+// Submit clicks a button or a link, and waits for the page that follows.
 func (b *Tab) Submit(selector string) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
-	if _, err := chromedp.RunResponse(ctx, chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible)); err != nil {
-		b.t.Fatalf("the browser: %v\n%s", err, b.page())
+	clicked := chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		return until(ctx, func() (bool, error) { return chromedp.Evaluate[bool](fmt.Sprintf(click, selector))(ctx, t) })
+	})
+	if _, err := chromedp.RunResponse(ctx, clicked); err != nil {
+		b.t.Fatalf("the browser, clicking %s: %v\n%s", selector, err, b.page())
 	}
+}
+
+// Focus moves the focus to what a selector finds, once that is there.
+func (b *Tab) Focus(selector string) {
+	b.t.Helper()
+	b.Until(fmt.Sprintf(`((e) => { e?.focus(); return !!e && e === document.activeElement; })(document.querySelector(%q))`, selector))
 }
 
 // Type types into a field.
@@ -201,17 +218,23 @@ func (b *Tab) Until(expression string) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
+	if until(ctx, func() (bool, error) { return chromedp.Run(ctx, chromedp.Evaluate[bool](expression)) }) != nil {
+		b.t.Fatalf("it never was: %s\n%s", expression, b.page())
+	}
+}
+
+// until asks until it is so. While a page loads there may be nothing to ask, which is an error.
+func until(ctx context.Context, ask func() (bool, error)) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		// While a page loads there may be nothing to ask.
-		if is, err := chromedp.Run(ctx, chromedp.Evaluate[bool](expression)); err == nil && is {
-			return
+		if is, err := ask(); err == nil && is {
+			return nil
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			b.t.Fatalf("it never was: %s\n%s", expression, b.page())
+			return ctx.Err()
 		}
 	}
 }

@@ -74,7 +74,10 @@
     addEventListener("pagehide", () => source.close());
   }
 
-  // Parts with data-refresh are read again with the page, so that they have one way to be made.
+  // Parts with data-refresh are read again, by their names, and made as they are in a page. One that
+  // somebody uses stays as it is.
+  const used = (part) => part.contains(document.activeElement) || !getSelection().isCollapsed && part.contains(getSelection().anchorNode);
+
   function refresh() {
     const due = new Map();
     let busy = false;
@@ -83,15 +86,16 @@
       const now = Date.now();
       const parts = [...document.querySelectorAll("[data-refresh]")].filter((part) => {
         if (!due.has(part.id)) due.set(part.id, now + 1000 * part.dataset.refresh);
-        const read = part.contains(document.activeElement) || !getSelection().isCollapsed && part.contains(getSelection().anchorNode);
-        return due.get(part.id) <= now && !read;
+        return due.get(part.id) <= now && !used(part);
       });
       if (parts.length === 0) return;
       busy = true;
       try {
-        const response = await fetch(location.href, { headers: { Accept: "text/html" } });
+        const response = await fetch(location.href, { headers: { Accept: "text/html", Parts: parts.map((part) => part.id).join() } });
+        if (!response.ok) throw new Error(response.status);
         const page = new DOMParser().parseFromString(await response.text(), "text/html");
         for (const part of parts) {
+          if (used(part)) continue; // since it was asked for
           due.delete(part.id);
           const fresh = page.getElementById(part.id);
           if (fresh && fresh.innerHTML !== part.innerHTML) { part.replaceWith(fresh); copies(fresh); }
