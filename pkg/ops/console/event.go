@@ -39,7 +39,7 @@ type eventPage struct {
 	DetailType     string
 	Detail         []byte
 	Fixture        []byte // the body of a delivery; nil where it cannot be made
-	Contact        string
+	Contact, Of    string // and its reference
 }
 
 // first lists the facts in the order in which people look for them; the others follow by name.
@@ -58,6 +58,7 @@ func showEvent(v *visit) (any, error) {
 		return nil, fmt.Errorf("the table cannot be read: %w. Try again", err)
 	}
 	p := &eventPage{Ref: v.query("at"), PK: pk, SK: sk, Contact: it.Text("contact"), ContactPayload: []byte(it.Text("contact_payload"))}
+	p.Of = v.Ref(p.Contact, "")
 	facts := factsOf(it)
 	for _, name := range append(slices.Clone(first), slices.Sorted(maps.Keys(facts))...) {
 		if value, ok := facts[name]; ok && name != "pk" && name != "sk" {

@@ -15,7 +15,7 @@ import (
 
 func init() {
 	register(page{path: "/events", title: "Events", place: 40, template: "events", show: showEvents, actions: map[string]action{
-		"/events/search": {do: search, reads: true},
+		"/events/filter": {do: filterEvents, reads: true}, "/events/search": {do: search, reads: true},
 	}})
 }
 
@@ -33,6 +33,7 @@ const (
 // filter selects events by their facts; what is empty selects all.
 type filter struct {
 	Kind, Type, Field, Contact string
+	Of                         string // the contact, as an address names it
 	Since, Until               string // as given
 	since, until               int64  // epoch seconds; 0: without bound
 }
@@ -45,7 +46,7 @@ func (filter) Kinds() []string {
 // Query returns the filter as a query of an address.
 func (f filter) Query() string {
 	q := url.Values{}
-	for name, value := range map[string]string{"kind": f.Kind, "type": f.Type, "field": f.Field, "contact": f.Contact, "since": f.Since, "until": f.Until} {
+	for name, value := range map[string]string{"kind": f.Kind, "type": f.Type, "field": f.Field, "of": f.Of, "since": f.Since, "until": f.Until} {
 		if value != "" {
 			q.Set(name, value)
 		}
@@ -56,22 +57,50 @@ func (f filter) Query() string {
 // Empty reports whether the filter selects all.
 func (f filter) Empty() bool { return f.Query() == "" }
 
-func filterOf(q url.Values) filter {
-	get := func(name string) string { return strings.TrimSpace(q.Get(name)) }
-	f := filter{Kind: get("kind"), Type: get("type"), Field: get("field"), Contact: get("contact"), Since: get("since"), Until: get("until")}
-	f.since, _ = when(f.Since)
-	f.until, _ = when(f.Until)
-	return f
+// Words returns all but the contact in words.
+func (f filter) Words() string {
+	f.Of = ""
+	text, _ := url.QueryUnescape(f.Query()) // it was escaped here
+	return strings.ReplaceAll(text, "&", ", ")
 }
 
-// check says which of the times cannot be read.
-func (f filter) check() error {
-	for name, text := range map[string]string{"from": f.Since, "to": f.Until} {
-		if _, ok := when(text); !ok {
-			return wrongf("the time %q of %q cannot be read. Write it as 2026-01-31T12:00 (UTC), or as an age such as 90m or 24h", text, name)
+// filterOf reads the filter of an address or a form, and says what of it cannot be read.
+func (c *Console) filterOf(q url.Values) (f filter, err error) {
+	get := func(name string) string { return strings.TrimSpace(q.Get(name)) }
+	f = filter{Kind: get("kind"), Type: get("type"), Field: get("field"), Since: get("since"), Until: get("until")}
+	if f.Contact, f.Of, err = c.contactOf(get); err != nil {
+		return f, err
+	}
+	for name, t := range map[string]struct {
+		text  string
+		epoch *int64
+	}{"from": {f.Since, &f.since}, "to": {f.Until, &f.until}} {
+		var ok bool
+		if *t.epoch, ok = when(t.text); !ok {
+			return f, wrongf("the time %q of %q cannot be read. Write it as 2026-01-31T12:00 (UTC), or as an age such as 90m or 24h", t.text, name)
 		}
 	}
-	return nil
+	return f, nil
+}
+
+// contactOf returns a contact that a form names as it is, or an address by its reference, and the
+// reference.
+func (c *Console) contactOf(get func(string) string) (contact, of string, err error) {
+	contact = get("contact")
+	if sealed := get("of"); contact == "" && sealed != "" {
+		contact, _, err = c.key(sealed)
+	}
+	if contact != "" {
+		of = c.Ref(contact, "")
+	}
+	return contact, of, err
+}
+
+// filterEvents leads to the events that a form selects.
+func filterEvents(v *visit) (string, error) {
+	f, err := v.filterOf(v.request.PostForm)
+	v.lead("/events?" + f.Query())
+	return "", err
 }
 
 // when parses a time in UTC, or an age.
@@ -148,12 +177,16 @@ type found struct {
 }
 
 func showEvents(v *visit) (any, error) {
-	p := &eventsPage{Filter: filterOf(v.request.URL.Query()), Search: v.job("search")}
-	if err := p.Filter.check(); err != nil {
+	p := &eventsPage{Search: v.job("search")}
+	var err error
+	if p.Filter, err = v.filterOf(v.request.URL.Query()); err != nil {
 		return nil, err
 	}
+	if v.query("contact") != "" { // somebody typed it
+		v.lead("/events?" + p.Filter.Query())
+		return nil, nil
+	}
 	if v.due("search") {
-		var err error
 		if p.Cost, _, err = v.scanCost(); err != nil {
 			return nil, err
 		}
@@ -177,7 +210,13 @@ func showEvents(v *visit) (any, error) {
 
 // timeline reads a page of a person's events, or a group's.
 func (v *visit) timeline(p *eventsPage) error {
-	before := v.query("before")
+	before := ""
+	if sealed := v.query("before"); sealed != "" {
+		var err error
+		if before, _, err = v.key(sealed); err != nil {
+			return err
+		}
+	}
 	for range mostReads {
 		items, err := v.Operator.Table().Newest(v.ctx, p.Filter.Contact, before, perRead)
 		if err != nil {
@@ -202,14 +241,14 @@ func (v *visit) timeline(p *eventsPage) error {
 			break
 		}
 	}
-	p.More = "/events?" + p.Filter.Query() + "&before=" + url.QueryEscape(before)
+	p.More = "/events?" + p.Filter.Query() + "&before=" + v.Ref(before, "")
 	return nil
 }
 
 // search reads the whole table for the events that a filter selects.
 func search(v *visit) (string, error) {
-	f := filterOf(v.request.PostForm)
-	if err := f.check(); err != nil {
+	f, err := v.filterOf(v.request.PostForm)
+	if err != nil {
 		return "", err
 	}
 	_, items, err := v.scanCost()

@@ -55,7 +55,7 @@ type visit struct {
 	ctx     context.Context
 	request *http.Request
 	session *session
-	next    string // where an action leads
+	next    string // where it leads; see lead
 }
 
 // query returns a parameter of a page's address.
@@ -71,7 +71,8 @@ func (v *visit) due(part string) bool {
 // form returns a field of an action's form.
 func (v *visit) form(name string) string { return v.request.PostForm.Get(name) }
 
-// lead makes the action end on a page, instead of the one that its form is on.
+// lead makes the action end on a page, instead of the one that its form is on; it makes a page lead to
+// a different one.
 func (v *visit) lead(path string) { v.next = path }
 
 // wrong is an error of what was asked, as opposed to one of the stack.
@@ -100,6 +101,10 @@ func (c *Console) page(p page) http.HandlerFunc {
 		shown, err := p.show(v)
 		if err != nil {
 			c.fail(w, v.session, statusOf(err), err)
+			return
+		}
+		if v.next != "" {
+			http.Redirect(w, r, v.next, http.StatusSeeOther)
 			return
 		}
 		f := frame{Title: p.title, At: p.path, Page: shown}

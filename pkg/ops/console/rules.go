@@ -20,6 +20,7 @@ import (
 
 func init() {
 	register(page{path: "/rules", title: "Rules", place: 50, template: "rules", show: showRules, actions: map[string]action{
+		"/rules/try": {do: tryRule, reads: true},
 		"/rules/on":  {do: switchOn},
 		"/rules/off": {do: switchOff},
 	}})
@@ -44,7 +45,7 @@ const (
 // ruleForm is a rule as it is typed, with the properties' names of AWS::Events::Rule.
 type ruleForm struct {
 	Name, Pattern, Paths, Template string
-	Contact                        string // whose stored events it is tried against; empty: what came last
+	Contact, Of                    string // whose stored events it is tried against; empty: what came last
 }
 
 // formOf reads a form's fields. Browsers end their lines with CR LF.
@@ -92,9 +93,15 @@ type namedRule struct {
 
 func showRules(v *visit) (any, error) {
 	p := &rulesPage{Form: example}
-	if q := v.request.URL.Query(); q.Has("pattern") {
-		p.Form = formOf(v.query)
-		p.Form.Contact = v.query("contact")
+	if sealed := v.query("rule"); sealed != "" {
+		text, _, err := v.key(sealed)
+		if err != nil {
+			return nil, err
+		}
+		p.Form = ruleForm{}
+		if err := json.Unmarshal([]byte(text), &p.Form); err != nil {
+			return nil, wrongf("this address names no rule")
+		}
 	}
 	if v.Laptop != nil {
 		all := v.Laptop.Rules()
@@ -202,6 +209,17 @@ func refusal(body []byte) []byte {
 		return nil
 	}
 	return []byte(refused.Body)
+}
+
+// tryRule leads to what a rule does. Its address has it sealed: patterns may name persons, too.
+func tryRule(v *visit) (string, error) {
+	f := formOf(v.form)
+	var err error
+	if f.Contact, f.Of, err = v.contactOf(func(name string) string { return strings.TrimSpace(v.form(name)) }); err != nil {
+		return "", err
+	}
+	v.lead("/rules?rule=" + v.Ref(unescaped(f), ""))
+	return "", nil
 }
 
 func switchOn(v *visit) (string, error) {
