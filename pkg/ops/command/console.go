@@ -54,15 +54,17 @@ func (p *program) serveConsole(ctx context.Context, port int, write bool) error 
 	if err != nil {
 		return err
 	}
+	defer shown.Close()
 	l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
 	if err != nil {
 		return fmt.Errorf("port %d is not free: %w. Choose a different one with -port (PORT for make)", port, err)
 	}
 	server := &http.Server{Handler: shown, ReadHeaderTimeout: 10 * time.Second}
 	p.printf("Open http://%s/?token=%s in a browser. Ctrl-C ends it.\n", l.Addr(), shown.Token)
+	ended := make(chan struct{})
 	go func() {
+		defer close(ended)
 		<-ctx.Done()
-		shown.Close()
 		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), ending)
 		defer cancel()
 		_ = server.Shutdown(ending)
@@ -71,5 +73,6 @@ func (p *program) serveConsole(ctx context.Context, port int, write bool) error 
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
+	<-ended
 	return nil
 }

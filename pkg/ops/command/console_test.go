@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,15 +34,18 @@ type watched struct {
 	table    string
 	database *harness.Proxy
 	secrets  *harness.Proxy
+	queues   *harness.Proxy
 	address  string             // with the token
 	url      string             // without it
 	sent     chan *http.Request // to the send endpoint
+	end      func() error       // as Ctrl-C does; it returns once the console has ended
+	ending   <-chan struct{}    // closed when it begins to end
 }
 
 func watch(t *testing.T, arguments ...string) *watched {
 	t.Helper()
 	ordinary, back := newWorld(t), harness.Backends
-	w := &watched{t: t, table: ordinary.table, database: ordinary.database, secrets: harness.NewProxy(t, back.SecretsURL), sent: make(chan *http.Request, 10)}
+	w := &watched{t: t, table: ordinary.table, database: ordinary.database, secrets: harness.NewProxy(t, back.SecretsURL), queues: harness.NewProxy(t, back.SQSURL), sent: make(chan *http.Request, 10)}
 	api := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		r.Body = io.NopCloser(bytes.NewReader(body))
@@ -63,7 +67,7 @@ func watch(t *testing.T, arguments ...string) *watched {
 	metrics := httptest.NewServer(http.HandlerFunc(getMetricData))
 	t.Cleanup(metrics.Close)
 	for name, at := range map[string]string{
-		"DYNAMODB": w.database.URL, "DYNAMODB_STREAMS": back.DynamoDBURL, "SQS": back.SQSURL, "SECRETS_MANAGER": w.secrets.URL,
+		"DYNAMODB": w.database.URL, "DYNAMODB_STREAMS": back.DynamoDBURL, "SQS": w.queues.URL, "SECRETS_MANAGER": w.secrets.URL,
 		"EVENTBRIDGE": back.BusURL, "LAMBDA": back.LambdaURL, "CLOUDWATCH": metrics.URL,
 	} {
 		t.Setenv("AWS_ENDPOINT_URL_"+name, at)
@@ -75,9 +79,9 @@ func watch(t *testing.T, arguments ...string) *watched {
 	go func() {
 		ended <- p.run(ctx, append([]string{"console", "-template", filepath.Join(root, "template.yaml"), "-stack", "demo", "-port", "0"}, arguments...))
 	}()
+	w.end, w.ending = sync.OnceValue(func() error { end(); return <-ended }), ctx.Done()
 	t.Cleanup(func() {
-		end()
-		if err := <-ended; err != nil {
+		if err := w.end(); err != nil {
 			t.Errorf("it ended with %v", err)
 		}
 	})
@@ -116,12 +120,16 @@ func getMetricData(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(cbor.Encode(cbor.Map{"MetricDataResults": results}))
 }
 
-// said puts a message of a person into the table.
-func (w *watched) said(contact, text string) {
+// said puts messages of a person into the table.
+func (w *watched) said(contact string, texts ...string) {
 	w.t.Helper()
+	var messages []string
+	for _, text := range texts {
+		messages = append(messages, `{"from":"`+contact+`","id":"`+harness.Name("wamid.SEJnTDE1NTUwMTAwMDQy")+`","timestamp":"`+strconv.FormatInt(time.Now().Unix(), 10)+`","type":"text","text":{"body":"`+text+`"}}`)
+	}
 	put(w.t, w.table, whatsapp.Split([]byte(`{"object":"whatsapp_business_account","entry":[{"id":"400000000000001","changes":[{"field":"messages","value":{`+
 		`"metadata":{"phone_number_id":"300000000000001","display_phone_number":"15550100099"},"contacts":[{"wa_id":"`+contact+`","profile":{"name":"Ada Example"}}],`+
-		`"messages":[{"from":"`+contact+`","id":"`+harness.Name("wamid.SEJnTDE1NTUwMTAwMDQy")+`","timestamp":"`+strconv.FormatInt(time.Now().Unix(), 10)+`","type":"text","text":{"body":"`+text+`"}}]}}]}]}`))...)
+		`"messages":[`+strings.Join(messages, ",")+`]}}]}]}`))...)
 }
 
 func TestTheConsoleOfADeployedStackMasksAndOnlyReads(t *testing.T) {
@@ -165,6 +173,53 @@ func TestTheConsoleOfADeployedStackMasksAndOnlyReads(t *testing.T) {
 	tab.Go(w.url + "/")
 	tab.Submit("#counts button")
 	tab.See("#counts", "bodies in quarantine")
+}
+
+// TestNoAddressNamesAPerson uses all that leads from a person's number to an address, masked: it would
+// stay in the browser's history.
+func TestNoAddressNamesAPerson(t *testing.T) {
+	w := watch(t)
+	var texts []string
+	for n := range 60 { // more than a page has
+		texts = append(texts, "Message "+strconv.Itoa(n))
+	}
+	w.said("15550100042", texts...)
+	tab := browser.Open(t)
+	tab.Go(w.address)
+	tab.Go(w.url + "/events")
+	tab.Type("input[name=contact]", "+1 (555) 010-0042")
+	tab.Submit(".filter button")
+	tab.Until(`document.querySelectorAll(".events tbody tr").length === 50`)
+	tab.Submit("a[rel=next]")
+	tab.Until(`document.querySelectorAll(".events tbody tr").length === 10`)
+	tab.Submit(".events tbody a")
+	tab.See("h1", "WhatsApp Message Received")
+	tab.Submit(`main a[href^="/events?"]`)
+	tab.Type("input[name=type]", "text")
+	tab.Submit(".filter button") // of the same person
+	tab.See(".filter .who", "•••••••••42")
+	tab.Until(`document.querySelectorAll(".events tbody tr").length === 50`)
+	tab.Submit("#search button")
+	tab.See("#search", "All 60 for type=text of •••••••••42")
+	tab.Go(w.url + "/rules")
+	tab.Type("#rule input[name=contact]", "15550100042")
+	tab.Submit("#rule button")
+	tab.See("main", "50 of 50 match, of the stored events of •••••••••42.")
+	tab.Submit("#rule button")
+	tab.See("main", "50 of 50 match, of the stored events of •••••••••42.")
+	tab.Go(w.url + "/conversations")
+	tab.Type("input[name=name]", "15550100042")
+	tab.Submit(`form[action="/conversations/find"] button`)
+	tab.See("#chat", "•••••••")
+	tab.Submit("a[rel=prev]")
+	if page := browser.Eval[string](tab, `document.documentElement.outerHTML`); strings.Contains(page, "15550100042") {
+		t.Errorf("the page's source has the number: %s", page)
+	}
+	for _, address := range tab.Requests() {
+		if strings.Contains(address, "0100042") || strings.Contains(address, "010-0042") || strings.Contains(address, "wamid") || strings.Contains(address, "contact=") {
+			t.Errorf("asked for %s", address)
+		}
+	}
 }
 
 // follow puts messages until one is seen live: the console begins to read the stream once its page
@@ -346,6 +401,45 @@ func TestOnlyThePartsThatAreDueAreRead(t *testing.T) {
 	}
 	if part := read(w.url+"/", "secrets"); strings.Contains(part, "OutboundQueue") || !set.MatchString(part) {
 		t.Error(part)
+	}
+}
+
+// TestAPreviewThatIsCutLeavesNothingHidden ends the console while a preview has read one part of a
+// dead-letter queue, and SQS hands out the other.
+func TestAPreviewThatIsCutLeavesNothingHidden(t *testing.T) {
+	w := watch(t)
+	const dead = "OutboundDeadLetters"
+	before := harness.Backends.Queues.Depth(dead).Visible
+	for n := range 15 { // one call receives ten
+		if err := harness.Backends.Enqueue(t.Context(), dead, []byte(`{"idempotencyKey":"dead-`+strconv.Itoa(n)+`","message":{}}`)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var calls atomic.Int64
+	reading := make(chan struct{})
+	w.queues.Set(func(_ http.ResponseWriter, action string, _ []byte) bool {
+		if action == "ReceiveMessage" {
+			if calls.Add(1) == 2 {
+				close(reading)
+				<-w.ending
+			}
+		}
+		return false
+	})
+	tab := browser.Open(t)
+	tab.Go(w.address)
+	tab.Go(w.url + "/trouble")
+	tab.Expect("ERR_")
+	tab.Submit(`button[aria-label="Preview ` + dead + `"]`)
+	<-reading
+	if d := harness.Backends.Queues.Depth(dead); d.InFlight != 10 {
+		t.Fatalf("the preview has not begun: %+v", d)
+	}
+	if err := w.end(); err != nil {
+		t.Error(err)
+	}
+	if d := harness.Backends.Queues.Depth(dead); d.Visible != before+15 || d.InFlight != 0 {
+		t.Errorf("of %d messages: %+v", before+15, d)
 	}
 }
 

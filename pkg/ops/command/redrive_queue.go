@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"connexease-functions/pkg/bounded"
 	"connexease-functions/pkg/ledger"
 	"connexease-functions/pkg/order"
 )
@@ -22,8 +24,10 @@ const (
 	// hidden is how long a received message is hidden from other readers: longer than ten
 	// invocations of the send function take.
 	hidden = 15 * time.Minute
-	// putBack bounds the clean-up after the command was interrupted.
+	// putBack bounds the clean-up, also of a redrive that was interrupted, and a call that it waits for.
 	putBack = 10 * time.Second
+	// putAtOnce is how many messages are made visible again at the same time.
+	putAtOnce = 10
 )
 
 // plan says what to do with a dead-lettered message: one of stays, invoke and body is set.
@@ -66,9 +70,12 @@ func (r *redrive) again(ctx context.Context, q deadQueue, apply bool) (err error
 	defer func() { err = errors.Join(err, r.putBack(ctx, q, left)) }()
 	seen, ran := map[string]bool{}, 0
 	for {
-		received, err := client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+		// Also one that was interrupted waits for the response: what is in it is hidden.
+		receiving, cancel := context.WithTimeout(context.WithoutCancel(ctx), putBack)
+		received, err := client.ReceiveMessage(receiving, &sqs.ReceiveMessageInput{
 			QueueUrl: &q.url, MaxNumberOfMessages: atOnce, VisibilityTimeout: int32(hidden / time.Second), WaitTimeSeconds: 1,
 		})
+		cancel()
 		if err != nil {
 			return fmt.Errorf("the queue %s: %w", q.name, why(err))
 		}
@@ -82,7 +89,10 @@ func (r *redrive) again(ctx context.Context, q deadQueue, apply bool) (err error
 			}
 			seen[*m.MessageId] = true
 			shown.add(1)
-			done, err := r.one(ctx, q, m, apply)
+			done, err := false, ctx.Err()
+			if err == nil {
+				done, err = r.one(ctx, q, m, apply)
+			}
 			if err != nil {
 				for _, rest := range received.Messages[n:] {
 					left = append(left, *rest.ReceiptHandle)
@@ -156,10 +166,12 @@ func (r *redrive) invoke(ctx context.Context, payload []byte) (refused string, e
 func (r *redrive) putBack(ctx context.Context, q deadQueue, receipts []string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), putBack)
 	defer cancel()
-	for _, receipt := range receipts {
-		if _, err := r.target.sqs().ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{QueueUrl: &q.url, ReceiptHandle: &receipt}); err != nil {
-			return fmt.Errorf("messages that stay in %s are hidden for up to %v: %w", q.name, hidden, why(err))
-		}
+	client, failed := r.target.sqs(), make([]error, len(receipts))
+	bounded.Each(len(receipts), putAtOnce, func(i int) {
+		_, failed[i] = client.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{QueueUrl: &q.url, ReceiptHandle: &receipts[i]})
+	})
+	if i := slices.IndexFunc(failed, func(err error) bool { return err != nil }); i >= 0 {
+		return fmt.Errorf("messages that stay in %s are hidden for up to %v: %w", q.name, hidden, why(failed[i]))
 	}
 	return nil
 }

@@ -79,6 +79,9 @@ type Console struct {
 	sessions sessions
 	seals    sealer
 	started  time.Time
+	open     context.Context // until the console ends
+	end      context.CancelFunc
+	jobs     sync.WaitGroup
 
 	mu        sync.Mutex
 	watchers  int
@@ -86,12 +89,12 @@ type Console struct {
 	stop      context.CancelFunc
 	trouble   error // of Follow
 	troubleAt time.Time
-	jobs      map[string]*job
 }
 
-// New returns a console.
+// New returns a console, to be closed.
 func New(c Config) (*Console, error) {
 	s := &Console{Config: c, mux: http.NewServeMux(), started: time.Now()}
+	s.open, s.end = context.WithCancel(context.Background())
 	var err error
 	if s.seals, err = newSealer(); err != nil {
 		return nil, err

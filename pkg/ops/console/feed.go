@@ -168,7 +168,7 @@ func (c *Console) watch() (leave func()) {
 	}
 	if c.stop == nil {
 		var ctx context.Context
-		ctx, c.stop = context.WithCancel(context.Background())
+		ctx, c.stop = context.WithCancel(c.open)
 		go func() {
 			err := c.Follow(ctx, c.Feed, c.met)
 			if err != nil && ctx.Err() == nil {
@@ -185,7 +185,7 @@ func (c *Console) watch() (leave func()) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.watchers--; c.watchers == 0 {
-			c.leaving = time.AfterFunc(linger, c.Close)
+			c.leaving = time.AfterFunc(linger, c.leave)
 		}
 	}
 }
@@ -207,8 +207,8 @@ func (c *Console) recently() error {
 	return c.trouble
 }
 
-// Close ends the following of the stack where nobody watches any more.
-func (c *Console) Close() {
+// leave ends the following of the stack where nobody watches any more.
+func (c *Console) leave() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.watchers == 0 && c.stop != nil {

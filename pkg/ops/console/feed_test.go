@@ -98,6 +98,7 @@ func TestNoLineIsLostOrDoubled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(fresh.Close)
 	server := httptest.NewServer(fresh)
 	t.Cleanup(server.Close)
 	t.Cleanup(server.CloseClientConnections)

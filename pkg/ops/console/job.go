@@ -2,14 +2,21 @@ package console
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
 
-// longest bounds a job: a table of tens of gigabytes is read in less.
-const longest = 30 * time.Minute
+const (
+	// longest bounds a job: a table of tens of gigabytes is read in less.
+	longest = 30 * time.Minute
+	// cleaningUp bounds how long the end of the console waits for jobs: a redrive makes messages of
+	// dead-letter queues visible again.
+	cleaningUp = 20 * time.Second
+)
 
-// job is work that takes longer than a page may. Its page shows how far it is, and then its result.
+// job is work that takes longer than a page may. Its page shows how far it is, and then its result,
+// to the session that started it. It ends with the console.
 type job struct {
 	mu    sync.Mutex
 	state jobState
@@ -28,20 +35,20 @@ func (s jobState) Running() bool { return s.Ended.IsZero() }
 // Share is how far it is, in per cent.
 func (s jobState) Share() int64 { return min(99, 100*s.Read/max(1, s.Total)) }
 
-// start runs a job under a name, instead of one that has ended.
-func (c *Console) start(name string, total int64, run func(ctx context.Context, read func(int)) (any, error)) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if there := c.jobs[name]; there != nil && there.now().Running() {
+// start runs a job of the session under a name, instead of one that has ended.
+func (v *visit) start(name string, total int64, run func(ctx context.Context, read func(int)) (any, error)) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.open.Err() != nil {
+		return errors.New("the console ends. Start it again")
+	}
+	if there := v.session.jobs[name]; there != nil && there.now().Running() {
 		return wrongf("it is under way since %s. Wait for its end", clock(there.now().Started))
 	}
 	j := &job{state: jobState{Started: time.Now(), Total: total}}
-	if c.jobs == nil {
-		c.jobs = map[string]*job{}
-	}
-	c.jobs[name] = j
-	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), longest)
+	v.session.jobs[name] = j
+	v.jobs.Go(func() {
+		ctx, cancel := context.WithTimeout(v.open, longest)
 		defer cancel()
 		result, err := run(ctx, func(n int) {
 			j.mu.Lock()
@@ -51,8 +58,21 @@ func (c *Console) start(name string, total int64, run func(ctx context.Context, 
 		j.mu.Lock()
 		defer j.mu.Unlock()
 		j.state.Result, j.state.Err, j.state.Ended = result, err, time.Now()
-	}()
+	})
 	return nil
+}
+
+// Close ends jobs and the following of the stack, and waits until the jobs have cleaned up.
+func (c *Console) Close() {
+	c.mu.Lock()
+	c.end()
+	c.mu.Unlock()
+	ended := make(chan struct{})
+	go func() { c.jobs.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-time.After(cleaningUp):
+	}
 }
 
 func (j *job) now() jobState {
@@ -61,11 +81,11 @@ func (j *job) now() jobState {
 	return j.state
 }
 
-// job returns the last job of a name; nil without one.
-func (c *Console) job(name string) *jobState {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if j := c.jobs[name]; j != nil {
+// job returns the session's last job of a name; nil without one.
+func (v *visit) job(name string) *jobState {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if j := v.session.jobs[name]; j != nil {
 		state := j.now()
 		return &state
 	}

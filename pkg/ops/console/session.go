@@ -29,6 +29,8 @@ type session struct {
 	masked bool
 	notice string // for the next page
 	done   *done  // on the laptop, the last
+
+	jobs map[string]*job // by name; the console's lock guards them
 }
 
 type sessionKey struct{}
@@ -81,7 +83,7 @@ func (s *sessions) of(r *http.Request) *session {
 }
 
 func (s *sessions) begin(w http.ResponseWriter, r *http.Request, masked bool) *session {
-	begun := &session{id: NewToken(), csrf: NewToken(), begun: time.Now(), masked: masked}
+	begun := &session{id: NewToken(), csrf: NewToken(), begun: time.Now(), masked: masked, jobs: map[string]*job{}}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.all == nil {
