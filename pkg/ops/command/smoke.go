@@ -28,7 +28,7 @@ func smokeCommand(p *program) *cobra.Command {
 		Use:   "smoke -stack NAME|local",
 		Short: "Try a stack as its users do",
 		Long: `Try a stack as its users do: an event is received, stored, and published on the event bus; a message goes
-out over HTTP, through the outbound queue, and by a rule of the bus. Messages go to the Gateway's
+out over HTTP, through the outbound queue, the bulk lane where there is one, and by a rule of the bus. Messages go to the Gateway's
 sandbox (is_fake). Each line says ok, or what to do; one warns if messages were accepted and no status
 came, as far as the first 20,000 items of the table show. No secret is printed.
 
@@ -99,7 +99,10 @@ func (p *program) smoke(ctx context.Context, sender string) error {
 	s.refuses(ctx)
 	s.gateway(ctx)
 	if s.sends(ctx) {
-		s.queue(ctx)
+		s.queue(ctx, "outbound queue", s.target.named("QUEUE_URL", "QueueUrl"), "-queue")
+		if bulk := s.target.named("BULK_QUEUE_URL", "BulkQueueUrl"); bulk != "" {
+			s.queue(ctx, "bulk lane", bulk, "-bulk")
+		}
 		s.events(ctx)
 	} else {
 		s.off("the queue, the bus and the pipe are not tried, because they need a message to be sent")
@@ -341,17 +344,18 @@ func (s *smoke) envelope(key string) string {
 // queued returns the look-up address of a queued message with a key.
 func queued(key string) string { return "/" + ledger.ID("sqs", key) }
 
-func (s *smoke) queue(ctx context.Context) {
-	address := s.target.named("QUEUE_URL", "QueueUrl")
-	key, body := s.mark+"-queue", s.envelope(s.mark+"-queue")
+// queue tries a lane: the queue at an address, with a key of this suffix.
+func (s *smoke) queue(ctx context.Context, lane, address, suffix string) {
+	key := s.mark + suffix
+	body := s.envelope(key)
 	if _, err := s.target.sqs().SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &address, MessageBody: &body}); err != nil {
-		s.bad("the outbound queue does not accept a message: "+why(err).Error(), "your own credentials need sqs:SendMessage for this")
+		s.bad("the "+lane+" does not accept a message: "+why(err).Error(), "your own credentials need sqs:SendMessage for this")
 		return
 	}
-	if r := s.await(ctx, "Waiting for the outbound queue", queued(key), queueLimit, nil); seen(r) {
-		s.ok("a message is sent through the outbound queue")
+	if r := s.await(ctx, "Waiting for the "+lane, queued(key), queueLimit, nil); seen(r) {
+		s.ok("a message is sent through the " + lane)
 	} else {
-		s.bad("a message of the outbound queue: its look-up "+r.String(), sendLogs)
+		s.bad("a message of the "+lane+": its look-up "+r.String(), sendLogs+"; of a lane that is paused, it leaves after make campaign DO=resume")
 	}
 }
 

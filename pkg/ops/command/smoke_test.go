@@ -18,10 +18,10 @@ import (
 func TestSmokeSaysOkOrWhatToDo(t *testing.T) {
 	r := start(t)
 	out, err := r.ops("", "smoke")
-	if err != nil || strings.Count(out, "ok  ") != 9 || !strings.HasSuffix(out, "All is well.\n") {
+	if err != nil || strings.Count(out, "ok  ") != 10 || !strings.HasSuffix(out, "All is well.\n") {
 		t.Errorf("%v\n%s", err, out)
 	}
-	for _, want := range []string{"outbound queue", "on the bus", "through the pipe", "its events are removed"} {
+	for _, want := range []string{"outbound queue", "the bulk lane", "on the bus", "through the pipe", "its events are removed"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in\n%s", want, out)
 		}
@@ -39,14 +39,14 @@ func TestSmokeSaysOkOrWhatToDo(t *testing.T) {
 		}
 	}
 	var sent struct{ Messages []struct{ Query string } }
-	if r.JSON("GET", "/gateway/messages", "", &sent); len(sent.Messages) != 4 {
-		t.Errorf("%d messages were sent, want 4", len(sent.Messages))
+	if r.JSON("GET", "/gateway/messages", "", &sent); len(sent.Messages) != 5 {
+		t.Errorf("%d messages were sent, want 5", len(sent.Messages))
 	}
 	// Of several numbers none is the default, and one is named.
 	if text := r.Try("PUT", r.Env["CONTROL_URL"]+"/secrets/gateway", `{"crm":{"key":"a"},"shop":{"key":"b","phone_number_id":"207"}}`); text == "" {
 		t.Fatal("no senders")
 	}
-	if out, err = r.ops("", "smoke", "-sender", "shop"); err != nil || strings.Count(out, "ok  ") != 9 {
+	if out, err = r.ops("", "smoke", "-sender", "shop"); err != nil || strings.Count(out, "ok  ") != 10 {
 		t.Errorf("%v\n%s", err, out)
 	}
 	var from struct {
@@ -54,7 +54,7 @@ func TestSmokeSaysOkOrWhatToDo(t *testing.T) {
 			Number string `json:"phone_number_id"`
 		}
 	}
-	if r.JSON("GET", "/gateway/messages", "", &from); len(from.Messages) != 8 || from.Messages[4].Number != "207" || from.Messages[7].Number != "207" {
+	if r.JSON("GET", "/gateway/messages", "", &from); len(from.Messages) != 10 || from.Messages[5].Number != "207" || from.Messages[9].Number != "207" {
 		t.Errorf("sent from %+v", from.Messages)
 	}
 	if out, err = r.ops("", "smoke"); err == nil || strings.Count(out, "FAILED") != 1 || !strings.Contains(out, "SENDER_001") || !strings.Contains(out, "make smoke SENDER=") {
@@ -296,10 +296,11 @@ func TestSmokeOfADeployedStack(t *testing.T) {
 	}
 	delete(c.parameters, "GatewayUrl")
 
-	c.parameters["EventsOut"] = "no"
+	// Without a pipe, with a bulk lane.
+	c.parameters["EventsOut"], c.outputs["BulkQueueUrl"] = "no", r.Env["BULK_QUEUE_URL"]
 	named = nil
 	out, err = ops(t, t.TempDir(), "demo", "", "smoke")
-	if err != nil || strings.Count(out, "ok  ") != 8 || !strings.Contains(out, "off     the pipe") {
+	if err != nil || strings.Count(out, "ok  ") != 9 || !strings.Contains(out, "through the bulk lane") || !strings.Contains(out, "off     the pipe") {
 		t.Errorf("%v\n%s", err, out)
 	}
 }

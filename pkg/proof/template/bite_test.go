@@ -327,6 +327,8 @@ var edits = []edit{
 	{"Resources/EventsStuck/Properties/Metrics/moved/MetricStat/Metric/Dimensions/PipeName/Value", "!Ref EventBus", "metrics", "PipeName=${EventBus} does not exist"},
 	{"Resources/QueueOld/Properties/Metrics/own/MetricStat/Metric/MetricName", "Duration", "alarms", "no alarm covers: queue age"},
 	{"Resources/SendsNotGoingOut/Properties/Metrics/all/Expression", "FILL(released, 0) - limited + FILL(table, 0) + FILL(queue, 0) + FILL(late, 0) + FILL(throttled, 0)", "alarms", "limited is missing where it has no data point"},
+	{"Resources/Dashboard/Properties/DashboardBody/1/BulkWaiting", "''", "metrics", "does not show what waits in BulkDeadLetters"},
+	{"Resources/Dashboard/Properties/DashboardBody/1/BulkWaiting", "''", "metrics", "does not show BulkRecordAge"},
 	{"Resources/Dashboard/Properties/DashboardBody/1/PipeAlarms", "''", "dashboard", "does not show EventsStuck"},
 	{pipe + "Source", "!GetAtt EventsTable.Arn", "events", "StreamArn"},
 	{"Resources/PipeTwo", "{Type: AWS::Pipes::Pipe, Properties: {}}", "events", "instead of one"},

@@ -50,12 +50,26 @@ type metric struct {
 func (m *metric) String() string { return fmt.Sprintf("%s: %s %s", m.where, m.namespace, m.name) }
 
 // metrics: every metric of an alarm or the dashboard is written, by a service or by our code, with
-// these dimensions.
+// these dimensions. The dashboard shows what waits in every queue, and for how long in each lane.
 func metrics(p *proof) (faults []string) {
 	all := p.alarmMetrics()
 	shown, _, err := p.widgets()
 	if err != nil {
 		faults = append(faults, err.Error())
+	}
+	on := map[string]bool{}
+	for _, m := range shown {
+		on[m.name+" "+m.dimensions["QueueName"]] = true
+	}
+	for id := range p.every("AWS::SQS::Queue") {
+		if !on["ApproximateNumberOfMessagesVisible ${"+id+".QueueName}"] {
+			faults = append(faults, "the dashboard does not show what waits in "+id)
+		}
+	}
+	for _, m := range all {
+		if strings.HasSuffix(m.name, "RecordAge") && !on[m.name+" "] {
+			faults = append(faults, "the dashboard does not show "+m.name)
+		}
 	}
 	for _, m := range append(all, shown...) {
 		faults = append(faults, p.written(&m)...)
