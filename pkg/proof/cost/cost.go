@@ -41,6 +41,16 @@ const (
 	logGB         = 0.50
 	secretMonth   = 0.40
 	alarmMonth    = 0.10 // per metric
+	// Amazon DynamoDB, Amazon CloudWatch (logs), Amazon EventBridge (archive), AWS Key Management
+	// Service, AWS X-Ray, Amazon SNS pricing.
+	storedGB    = 0.25 // a month
+	backupGB    = 0.20 // a month
+	logStoredGB = 0.03 // a month
+	archivedGB  = 0.023
+	keyMonth    = 1.00
+	keyCalls    = 0.03 // 10,000
+	traces      = 5.00 // a million
+	mails       = 2.00 // 100,000
 	// Amazon EventBridge pricing: pipes, custom events, archive; delivery from a pipe to a bus, and
 	// from a bus to a queue of the same account, is free.
 	pipeRequest = 0.40 // per million, after the filter
@@ -56,8 +66,8 @@ const (
 	WebhookSeconds = 0.020
 	SendSeconds    = 0.300 // most of it waiting for the Gateway
 	LogBytes       = 1500  // our line, the platform's, the access log's
-	// Five pollers poll each idle queue every 20 s (AWS: Using Lambda with Amazon SQS).
-	idlePolls = 2 * 5 * 3 * 60 * 24 * 30
+	// Five pollers poll an idle queue every 20 s (AWS: Using Lambda with Amazon SQS).
+	idlePolls = 5 * 3 * 60 * 24 * 30
 	// A pipe polls each shard four times a second (Amazon EventBridge: "Amazon DynamoDB stream as a
 	// source"); a new table accepts 4,000 writes a second, a shard follows a partition of 1,000.
 	streamReads  = 4 * 60 * 60 * 24 * 30
@@ -120,12 +130,14 @@ func Table() string {
 
 // Stack holds the parts of a stack that cost money while idle.
 type Stack struct {
-	Secrets, Alarms, AlarmMetrics int
-	Pipe                          bool
+	Name                                  string // in the table
+	Secrets, Alarms, AlarmMetrics, Queues int    // queues that Lambda polls
+	Pipe, Key                             bool
 }
 
 func (s Stack) secrets() float64 { return float64(s.Secrets) * secretMonth }
 func (s Stack) alarms() float64  { return float64(s.AlarmMetrics) * alarmMonth }
+func (s Stack) polls() float64   { return float64(s.Queues*idlePolls) / 1e6 * queueRequest }
 
 // pipe returns the cost of the pipe's polls.
 func (s Stack) pipe() float64 {
@@ -135,16 +147,56 @@ func (s Stack) pipe() float64 {
 	return float64(StreamShards*streamReads) / 1e6 * streamRead
 }
 
-// Month returns the cost of an idle month, in dollars.
-func (s Stack) Month() float64 {
-	return s.secrets() + s.alarms() + float64(idlePolls)/1e6*queueRequest + s.pipe()
+// key returns the cost of a key of one's own, without its calls.
+func (s Stack) key() float64 {
+	if !s.Key {
+		return 0
+	}
+	return keyMonth
 }
 
-// Idle returns README's sentences about the cost of an idle month: for the template's defaults, for
-// the cheapest stack, and for the development stack of samconfig.toml.
-func Idle(defaults, least, development Stack) string {
-	return fmt.Sprintf("An idle month costs $%.2f: %d secrets $%.2f, %d alarms of %d metrics $%.2f, polls of two empty queues $%.2f, "+
-		"the pipe's polls of the %d shards of a new table's stream $%.2f; with Monitoring=no and EventsOut=no $%.2f; the development stack of `samconfig.toml` $%.2f.",
-		defaults.Month(), defaults.Secrets, defaults.secrets(), defaults.Alarms, defaults.AlarmMetrics, defaults.alarms(),
-		float64(idlePolls)/1e6*queueRequest, StreamShards, defaults.pipe(), least.Month(), development.Month())
+// Month returns the cost of an idle month, in dollars.
+func (s Stack) Month() float64 {
+	return s.secrets() + s.alarms() + s.polls() + s.pipe() + s.key()
+}
+
+// Idle returns README's table of the dollars of an idle month.
+func Idle(stacks ...Stack) string {
+	var b strings.Builder
+	b.WriteString("| an idle month | secrets | polls of queues | `Monitoring`: alarms | `EventsOut`: polls of the stream | `KmsKeyArn`: the key | total |\n|---|---|---|---|---|---|---|\n")
+	for _, s := range stacks {
+		fmt.Fprintf(&b, "| %s | %.2f | %.2f | %.2f | %.2f | %.2f | **%.2f** |\n", s.Name, s.secrets(), s.polls(), s.alarms(), s.pipe(), s.key(), s.Month())
+	}
+	return b.String()
+}
+
+// Parameters returns what each parameter of the template adds to the bill, in the words of
+// pkg/config/README.md. defaults is the stack of their defaults, lane that with a bulk lane.
+func Parameters(defaults, lane Stack) map[string]string {
+	all := map[string]string{
+		"RetentionDays":    fmt.Sprintf("$%.2f a GB and month, backups $%.2f", storedGB, backupGB),
+		"EventsOut":        fmt.Sprintf("$%.2f a month, $%.2f a million", defaults.pipe(), pipeRequest+busEvent),
+		"EventArchiveDays": fmt.Sprintf("$%.2f a GB, then $%.3f a month", archiveGB, archivedGB),
+		"BulkLane":         fmt.Sprintf("$%.2f a month, alarms $%.2f", lane.polls()-defaults.polls(), lane.alarms()-defaults.alarms()),
+		"LogRetentionDays": fmt.Sprintf("$%.2f a GB and month", logStoredGB),
+		"KmsKeyArn":        fmt.Sprintf("$%.2f a month, $%.2f for 10,000 calls", keyMonth, keyCalls),
+		"Tracing":          fmt.Sprintf("$%.2f a million traces", traces),
+		"Monitoring":       fmt.Sprintf("$%.2f a month", defaults.alarms()),
+		"AlarmEmail":       fmt.Sprintf("$%.2f for 100,000 mails", mails),
+	}
+	for _, name := range []string{"OptOutWords", "OptInWords"} {
+		all[name] = fmt.Sprintf("$%.3f a million messages that are one", ConsentWrites*writeUnit+pipeRequest+busEvent+1e6*eventBytes/1e9*archiveGB)
+	}
+	for _, name := range free {
+		all[name] = "nothing"
+	}
+	return all
+}
+
+// free lists the parameters that change how much is done or kept from whom, and no price. A hosted
+// zone is not the stack's own; reserved concurrency is free, where provisioned concurrency is not.
+var free = []string{
+	"GatewayUrl", "SendRequestsPerSecond", "QueueConcurrency", "QueueSendsPerSecond", "DomainName", "CertificateArn", "HostedZoneId", "KeepDefaultEndpoint",
+	"PreviousSecretGraceHours", "TableProtection", "GradualDeploys", "WebhookReservedConcurrency", "SendReservedConcurrency",
+	"UnknownOutcomesThreshold", "SendErrorsThreshold", "QueueAgeMinutes", "BulkAgeMinutes", "RequestsPerHour", "SendsPerHour", "ConcurrencyThreshold",
 }
