@@ -168,6 +168,39 @@ func TestOneRefusedItemDoesNotFailTheOthers(t *testing.T) {
 	}
 }
 
+// Many requests that wait for the table use up Lambda's concurrency.
+func TestATableThatWasAwayGetsItsLeastBudgetUntilItIsBack(t *testing.T) {
+	w := newWorld(t)
+	share := func() time.Duration {
+		now := w.handler.now()
+		_, table, _ := w.handler.deadlines(api.Request{Received: now})
+		return table.Sub(now).Round(100 * time.Millisecond)
+	}
+	if got := share(); got != tableBudget {
+		t.Errorf("at first the table has %v", got)
+	}
+	w.database.Set(away["throttling"])
+	w.late(fixture(t, "text"))
+	if got := share(); got != leastTableBudget {
+		t.Errorf("while it is away the table has %v", got)
+	}
+	if until := time.UnixMilli(w.handler.distrusted.Load()); until.After(w.handler.now().Add(distrust)) {
+		t.Errorf("it is distrusted until %v", until)
+	}
+	w.handler.distrusted.Store(w.handler.now().UnixMilli())
+	if got := share(); got != tableBudget {
+		t.Errorf("after %v the table has %v", distrust, got)
+	}
+	w.handler.distrusted.Store(w.handler.now().Add(time.Hour).UnixMilli())
+	w.database.Set(nil)
+	for range 50 { // on a slow machine one may not be written in time
+		if w.late(fixture(t, "text")); share() == tableBudget {
+			return
+		}
+	}
+	t.Errorf("once it is back the table has %v", share())
+}
+
 func TestTheTimeOfTheRequestCountsOnlyWhereItIsPlausible(t *testing.T) {
 	now := time.Now().Truncate(time.Millisecond)
 	h := &handler{now: func() time.Time { return now }}

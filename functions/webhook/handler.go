@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"connexease-functions/pkg/api"
@@ -24,6 +25,8 @@ type handler struct {
 	log         *telemetry.Log
 	secretName  string
 	now         func() time.Time
+	// distrusted is until when the table gets its least budget only, in Unix milliseconds.
+	distrusted atomic.Int64
 }
 
 // Invoke implements lambda.Handler. Only an event that is neither an HTTP request nor from the

@@ -18,6 +18,9 @@ const (
 	// start, and clocks differ.
 	leastBudget      = 1500 * time.Millisecond
 	leastTableBudget = 800 * time.Millisecond
+	// distrust is how long after the table accepted nothing a process gives it only leastTableBudget:
+	// requests that wait for it use up Lambda's concurrency, and others are refused then.
+	distrust = 10 * time.Second
 	// plausible bounds the age of a request's own timestamp. sam local stamps all requests of a
 	// process alike.
 	plausible = 30 * time.Second

@@ -14,6 +14,7 @@ func TestTheBoundsOfTheREADMEsAreThoseOfTheCode(t *testing.T) {
 	readmes := strings.Join(strings.Fields(docs.Text(t)), " ")
 	for bound, sentence := range map[string]string{
 		"tableBudget":   fmt.Sprintf("DynamoDB within %v seconds,", tableBudget.Seconds()),
+		"distrust":      fmt.Sprintf("gives it %v s for the next %v s,", leastTableBudget.Seconds(), distrust.Seconds()),
 		"budget":        fmt.Sprintf("the overflow queue within %v (the Gateway waits 5)", budget.Seconds()),
 		"the same":      fmt.Sprintf("within %v s all the same", budget.Seconds()),
 		"api.MaxBody":   fmt.Sprintf("Bodies are at most %d MiB", api.MaxBody>>20),

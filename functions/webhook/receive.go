@@ -53,7 +53,9 @@ func (h *handler) receive(ctx context.Context, r api.Request, d *delivery) api.R
 	d.stored = h.table.Put(putting, events, received)
 	stop()
 	d.outcome = outcomeStored
+	h.distrusted.Store(0)
 	if unsaved := d.stored.Unsaved; len(unsaved) > 0 {
+		h.distrusted.Store(h.now().Add(distrust).UnixMilli())
 		d.outcome, d.reason, d.err = outcomeOverflowed, reasonTable, d.stored.Err
 		if err := h.overflow.keep(ctx, h.table, unsaved, received); err != nil {
 			d.outcome, d.overflowErr = outcomeFailed, err
@@ -74,7 +76,11 @@ func (h *handler) deadlines(r api.Request) (received, table, end time.Time) {
 	if age := now.Sub(r.Received); age > 0 && age < plausible {
 		received = r.Received
 	}
-	return received, latest(received.Add(tableBudget), now.Add(leastTableBudget)), latest(received.Add(budget), now.Add(leastBudget))
+	table = now.Add(leastTableBudget)
+	if now.UnixMilli() >= h.distrusted.Load() {
+		table = latest(received.Add(tableBudget), table)
+	}
+	return received, table, latest(received.Add(budget), now.Add(leastBudget))
 }
 
 func latest(a, b time.Time) time.Time {

@@ -74,7 +74,8 @@ type Stack struct {
 	DrainParallel                  float64 // messages of a batch that are written at once
 	Lanes, PipeBatch               float64 // of a shard
 	MaxAge                         time.Duration
-	TableBudget, Claim             time.Duration // how long a request waits for a table that is away
+	TableBudget, LeastTableBudget  time.Duration // how long a delivery waits for a table that is away, and the next ones of its process
+	Claim                          time.Duration // and how long a send
 	RequestsPerHour, SendsPerHour  float64       // at which alarms ring, like the next ones
 	ConcurrencyThreshold, QueueAge float64       // QueueAge in minutes
 	Late                           time.Duration // EventsLate has seen for how long that the pipe falls behind
@@ -96,7 +97,7 @@ const row = 1
 func Limits(s *Stack) []Limit {
 	volume, sending := s.RequestsPerHour/hour/requests, s.SendsPerHour/hour/Sends // when the spikes' alarms ring, in parts of the case
 	webhook, send := concurrent(Deliveries, cost.WebhookSeconds), concurrent(Sends, cost.SendSeconds)
-	away := Deliveries*s.TableBudget.Seconds() + Sends*s.Claim.Seconds()
+	away := Deliveries*s.LeastTableBudget.Seconds() + Sends*s.Claim.Seconds()
 	slow := webhook + Sends*ledger.ClaimNeeds.Seconds()
 	table := float64(statuses*cost.StatusWrites + messages*row + Sends*2*row)
 	timeline := float64(messages*(cost.MessageWrites-row) + Sends*(cost.ClaimWrites-row))
@@ -138,6 +139,9 @@ func (s *Stack) drain() float64 {
 	return s.DrainProcesses * s.DrainBatch / (math.Ceil(s.DrainBatch/s.DrainParallel) * cost.WebhookSeconds)
 }
 
+// reserved is the concurrency that deliveries need while the table is away.
+func reserved(s *Stack) int { return int(Deliveries * s.LeastTableBudget.Seconds()) }
+
 var english = message.NewPrinter(language.English)
 
 func whole(v float64) string { return english.Sprintf("%.0f", v) }
@@ -176,28 +180,33 @@ func Faults(s *Stack) (faults []string) {
 	return faults
 }
 
-// Refused returns how many deliveries Lambda refuses in the first minute in which each takes hold,
-// because environments are not made fast enough, or the quota is used up, and how many a second in
-// its last ten seconds.
-func Refused(s *Stack, hold time.Duration) (all, lasting int) {
+// Refused returns how many deliveries Lambda refuses in the first minute in which the table is away,
+// because environments are not made fast enough, or so many are not allowed, and how many a second
+// in its last ten seconds. An environment's first delivery takes the table's budget, its next ones
+// the least.
+func Refused(s *Stack, most int) (all, lasting int) {
 	const step, end = 10 * time.Millisecond, 10 * time.Second
-	last := 0
-	running, ends := 0, map[int]int{} // by step
-	made, allowed := int(Deliveries*cost.WebhookSeconds), float64(newAtOnce)
+	fresh, knowing, last := int(Deliveries*cost.WebhookSeconds), 0, 0 // environments that are free
+	made, allowed, ends := fresh, float64(newAtOnce), map[int]int{}   // ends: how many become free, by step
 	for n := range int(time.Minute / step) {
 		allowed = math.Min(newAtOnce, allowed+newInSecond*step.Seconds())
-		running -= ends[n]
+		knowing += ends[n]
 		for range int(Deliveries * step.Seconds()) {
-			if running == made && allowed >= 1 && float64(made) < s.Concurrency {
+			hold := s.TableBudget
+			switch {
+			case knowing > 0:
+				knowing--
+				hold = s.LeastTableBudget
+			case fresh > 0:
+				fresh--
+			case allowed >= 1 && made < most:
 				made, allowed = made+1, allowed-1
-			}
-			if running == made {
+			default:
 				if all++; n >= int((time.Minute-end)/step) {
 					last++
 				}
 				continue
 			}
-			running++
 			ends[n+int(hold/step)]++
 		}
 	}
@@ -222,17 +231,17 @@ func Dollars() (aws, gateway float64) {
 // Sentences returns what README says besides its table.
 func Sentences(usual, ready *Stack) []string {
 	aws, gateway := Dollars()
-	refused, _ := Refused(ready, ready.TableBudget)
-	_, lasting := Refused(usual, usual.TableBudget)
+	refused, _ := Refused(ready, int(ready.Concurrency))
 	const outage = 10 * time.Minute
 	return []string{
 		english.Sprintf("%d deliveries and %d sends a second for an hour: %d statuses, %d messages in", Deliveries, Sends, statuses, messages),
 		fmt.Sprintf("The hour costs $%.0f at AWS, for %.1f GB of logs among other things, and $%s at the Gateway", aws, requests*hour*cost.LogBytes/1e9, whole(gateway)),
 		english.Sprintf("%d numbers, because each has %d messages a second", ready.Numbers, sendsOfOne),
-		fmt.Sprintf("each delivery waits %v s for it", usual.TableBudget.Seconds()),
+		fmt.Sprintf("a process's first delivery waits %v s for it before it goes to the overflow queue, its next ones %v s, and a send %v s",
+			usual.TableBudget.Seconds(), usual.LeastTableBudget.Seconds(), usual.Claim.Seconds()),
+		english.Sprintf("**about %.0f deliveries are refused** in the first %v s", math.Round(float64(refused)/100)*100, usual.TableBudget.Seconds()),
+		fmt.Sprintf("`WebhookReservedConcurrency=%d` keeps enough", reserved(usual)),
 		fmt.Sprintf("%.0f processes make %.0f of %d a second", usual.Processes, usual.queue(), Sends),
-		english.Sprintf("**at least %d of %d deliveries a second are refused** for as long as the table is away", lasting, Deliveries),
-		english.Sprintf("about %.0f are refused until Lambda has made enough environments", math.Round(float64(refused)/100)*100),
 		english.Sprintf("%.0f a second are drained afterwards: %.0f minutes of an outage of %.0f", ready.drain(), outage.Minutes()*Deliveries/ready.drain(), outage.Minutes()),
 		english.Sprintf("%.0f events a second and shard, of %.0f that it moves at %.0f ms a batch; at %.0f ms it falls behind",
 			float64(requests)/cost.StreamShards, ready.shard(), batchSeconds*1000, 1000*ready.Lanes*ready.PipeBatch*cost.StreamShards/requests),

@@ -102,7 +102,7 @@ func (p *parts) stack(t *testing.T, q Quotas) *Stack {
 		Processes: float64(p.sending.MaxConcurrency), Batch: float64(p.sending.BatchSize),
 		DrainProcesses: float64(p.drains.MaxConcurrency), DrainBatch: float64(p.drains.BatchSize), DrainParallel: float64(webhook["parallelDrains"]),
 		Lanes: float64(p.pipe.Parallel), PipeBatch: float64(p.pipe.BatchSize), MaxAge: p.pipe.MaxAge,
-		TableBudget: time.Duration(webhook["tableBudget"]), Claim: time.Duration(send["claimLimit"]),
+		TableBudget: time.Duration(webhook["tableBudget"]), LeastTableBudget: time.Duration(webhook["leastTableBudget"]), Claim: time.Duration(send["claimLimit"]),
 		RequestsPerHour: alarm("RequestSpike", "Threshold"), SendsPerHour: alarm("SendSpike", "Threshold"),
 		ConcurrencyThreshold: alarm("ConcurrencyShort", "Threshold"), QueueAge: alarm("QueueOld", "Threshold"), Late: late,
 	}
@@ -131,12 +131,28 @@ func TestEachLimitOfAStackMadeReadyHoldsAndHasAnAlarmBefore(t *testing.T) {
 	}
 }
 
+// The webhook's own share of Lambda's concurrency is enough while the table is away; a part of it is
+// not, nor would it be if every delivery waited as long as the first of its process.
+func TestDeliveriesAreRefusedOnlyAtFirstWhileTheTableIsAway(t *testing.T) {
+	s := *load(t, Parameters).stack(t, Ready)
+	if all, lasting := Refused(&s, reserved(&s)); lasting > 0 || all > 2*Deliveries {
+		t.Errorf("%d are refused, and then %d a second", all, lasting)
+	}
+	if _, lasting := Refused(&s, reserved(&s)/2); lasting == 0 {
+		t.Error("half of that is enough")
+	}
+	s.LeastTableBudget = s.TableBudget
+	if _, lasting := Refused(&s, int(Usual.Concurrency)); lasting == 0 {
+		t.Error("waiting for the table costs nothing")
+	}
+}
+
 func TestALimitThatBreaksOrHasItsAlarmTooLateIsReported(t *testing.T) {
 	ready := load(t, Parameters).stack(t, Ready)
 	for want, spoil := range map[string]func(*Stack){
 		"`POST /webhook`: **1,000 of 900**":                              func(s *Stack) { s.WebhookRoute = 900 },
 		"`POST /v1/wa/message`: **300 of 200**":                          func(s *Stack) { s.SendRoute = 200 },
-		"while the table is away: **3,700 of 1,000**":                    func(s *Stack) { s.Concurrency = 1000 },
+		"while the table is away: **2,000 of 1,000**":                    func(s *Stack) { s.Concurrency = 1000 },
 		"the Gateway: **300 of 80**":                                     func(s *Stack) { s.Numbers = 1 },
 		"records in flight: QueueOld rings at 270,000":                   func(s *Stack) { s.QueueAge = 15 },
 		"Lambda: ConcurrencyShort rings at 12,000":                       func(s *Stack) { s.ConcurrencyThreshold = 12000 },
