@@ -41,7 +41,7 @@ PARLIAMENT = 1.6.4
 MOTO = 5.2.5
 # Of the plugin that copies Event Ruler and what it needs; its own version is in the POM.
 MAVEN_DEPENDENCY = 3.8.1
-ORACLES = .local/oracles-$(MOTO)
+ORACLES = .local/oracles-$(MOTO)-$(SAM_TRANSLATOR)
 # README's table of regions is the same.
 REGIONS = af-south-1 ap-east-1 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-south-2 ap-southeast-1 ap-southeast-2 ap-southeast-3 \
   ca-central-1 eu-central-1 eu-central-2 eu-north-1 eu-south-1 eu-south-2 eu-west-1 eu-west-2 eu-west-3 me-central-1 me-south-1 sa-east-1 \
@@ -204,7 +204,7 @@ lanes: needs-go ## measure a queue's pace under a rate limit, and what a campaig
 client: needs-go ## generate a client from pkg/api/openapi.yaml by oapi-codegen, and send with it to make run's stack
 	OAPI_CODEGEN="$(OAPI_CODEGEN)" go test -tags client -count=1 -run TestAGeneratedClient ./pkg/proof/contract
 
-oracles: needs-go needs-oracles $(ORACLES)/ready ## compare the simulators with AWS's Event Ruler and with moto (Java 17 JDK, Maven, Python)
+oracles: needs-go needs-oracles $(ORACLES)/ready ## compare the simulators, the stack and README's rules with AWS's Event Ruler and with moto (Java 17 JDK, Maven, npm, Python)
 	ORACLES="$(CURDIR)/$(ORACLES)" go test -tags oracles -count=1 ./pkg/proof/oracles
 
 .PHONY: needs-oracles
@@ -220,7 +220,7 @@ $(ORACLES)/ready: pkg/proof/oracles/testdata/pom.xml
 	rm -rf "$(ORACLES)" && mkdir -p "$(ORACLES)"
 	mvn -q -B -f pkg/proof/oracles/testdata/pom.xml org.apache.maven.plugins:maven-dependency-plugin:$(MAVEN_DEPENDENCY):copy-dependencies -DoutputDirectory="$(CURDIR)/$(ORACLES)/jars"
 	python3 -m venv "$(ORACLES)/moto"
-	"$(ORACLES)/moto/bin/pip" install -q --disable-pip-version-check 'moto[server]==$(MOTO)'
+	"$(ORACLES)/moto/bin/pip" install -q --disable-pip-version-check 'moto[server]==$(MOTO)' aws-sam-translator==$(SAM_TRANSLATOR)
 	@touch $@
 
 trigger: needs-stack ## list the fixtures, or deliver one (NAME=image REPEAT=2 FROM=1555... TEXT=hello AGO=25h; FRESH=0 keeps its ids and times)
