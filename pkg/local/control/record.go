@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"math"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,6 +17,8 @@ import (
 	simlambda "connexease-functions/pkg/local/sim/lambda"
 	"connexease-functions/pkg/local/stack"
 	"connexease-functions/pkg/ops/console"
+	"connexease-functions/pkg/table"
+	"connexease-functions/pkg/whatsapp"
 )
 
 const (
@@ -22,6 +26,8 @@ const (
 	remembered = 16 * time.Minute
 	// maxSamples bounds the memory under load; the oldest go first.
 	maxSamples = 200_000
+	// mostItems bounds what is remembered of a delivery.
+	mostItems = 20
 )
 
 // Recorder remembers what the console shows of the functions' log, and passes the log on.
@@ -80,17 +86,28 @@ func (r *Recorder) measure(text []byte) {
 
 // Exchange adds a request to the feed, with what it contained.
 func (r *Recorder) Exchange(x httpapi.Exchange, route, note string) {
-	r.Feed.Add(console.Line{At: x.Time, Kind: console.Request, What: route, Status: x.Status, Took: x.Duration, Note: note, Failed: x.Status >= http.StatusBadRequest})
+	l := console.Line{
+		At: x.Time, Kind: console.Request, What: route, Status: x.Status, Took: x.Duration, Note: note, Failed: x.Status >= http.StatusBadRequest,
+		RequestID: x.RequestID, RunID: x.FunctionRequestID, Send: x.ResponseHeaders.Get("Message-Id"),
+	}
+	if strings.HasSuffix(x.RouteKey, " /webhook") && !l.Failed {
+		events := whatsapp.Split(x.Body)
+		for _, e := range events[:min(mostItems, len(events))] {
+			pk, sk := table.KeyOf(&e)
+			l.Items = append(l.Items, console.Item{What: strings.Join(strings.Fields(fmt.Sprint(e.Direction, " ", e.Kind, " ", e.Type, " ", e.Status)), " "), PK: pk, SK: sk})
+		}
+	}
+	r.Feed.Add(l)
 }
 
 // Batch adds a queue's batch.
 func (r *Recorder) Batch(b stack.Batch, note string) {
-	r.Feed.Add(console.Line{At: b.Time, Kind: console.Records, What: b.Queue, Took: b.Duration, Note: note, Failed: b.Failed > 0 || b.Err != nil})
+	r.Feed.Add(console.Line{At: b.Time, Kind: console.Records, What: b.Queue, Took: b.Duration, Note: note, Failed: b.Failed > 0 || b.Err != nil, RunID: b.RequestID})
 }
 
 // Invocation adds a run that the Lambda endpoint caused.
 func (r *Recorder) Invocation(i simlambda.Invocation, note string) {
-	r.Feed.Add(console.Line{At: i.Time, Kind: console.Invoked, What: i.Function, Took: i.Duration, Note: note, Failed: i.Result.FunctionError != ""})
+	r.Feed.Add(console.Line{At: i.Time, Kind: console.Invoked, What: i.Function, Took: i.Duration, Note: note, Failed: i.Result.FunctionError != "", RunID: i.Result.RequestID})
 }
 
 // series returns values by minutes, as CloudWatch would.

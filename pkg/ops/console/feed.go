@@ -43,8 +43,16 @@ type Line struct {
 	Failed bool
 	Event  *Event // of the kind Came
 
+	RequestID string // of a request: API Gateway's
+	RunID     string // of the function's run: Lambda's, as in its log
+	Send      string // id of the message that it led to; Note may name others
+	Items     []Item // that it led to
+
 	n int // counts all lines
 }
+
+// Item is an item of the table: what it is, in words, and its key.
+type Item struct{ What, PK, SK string }
 
 // Event is an event as it is on the bus: the facts of an item, and its key.
 type Event struct {
@@ -134,6 +142,17 @@ func (f *Feed) seen(place string) (count int) {
 		return 0
 	}
 	return count
+}
+
+// at returns the line at a place; there is none where the feed does not keep it any more.
+func (f *Feed) at(place string) (l Line, there bool) {
+	n := f.seen(place)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if i := len(f.lines) - 1 - (f.count - n); n > 0 && i >= 0 && i < len(f.lines) {
+		return f.lines[i], true
+	}
+	return l, false
 }
 
 // next waits for lines after the first seen ones.
@@ -254,15 +273,17 @@ func (c *Console) live(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// row is a line with the reference to its item.
+// row is a line with where it leads: to its item, or else to what is known of it.
 type row struct {
 	Line
-	Ref string
+	Ref, Place string
 }
 
 func (c *Console) row(l Line) row {
 	r := row{Line: l}
-	if l.Event != nil && l.Event.Facts["pk"] != "" {
+	if l.Event == nil {
+		r.Place = c.Feed.place(l.n)
+	} else if l.Event.Facts["pk"] != "" {
 		r.Ref = c.Ref(l.Event.Facts["pk"], l.Event.Facts["sk"])
 	}
 	return r

@@ -61,7 +61,7 @@ func (f *follower) until(name string) string {
 }
 
 var (
-	whatCell = regexp.MustCompile(`^data: .*<td class="what">([^<]+)</td>`)
+	whatCell = regexp.MustCompile(`^data: .*<td class="what"><a [^>]+>([^<]+)</a></td>`)
 	streamOf = regexp.MustCompile(`data-stream="([^"]+)"`)
 )
 

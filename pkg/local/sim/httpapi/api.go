@@ -31,7 +31,7 @@ type Exchange struct {
 	ResponseHeaders   http.Header
 	RequestID         string // API Gateway's, as in the response's apigw-requestid
 	FunctionRequestID string // Lambda's, as in the function's logs; empty if the function was not reached
-	BodyBytes         int    // of the request
+	Body              []byte // of the request
 }
 
 // accountID is the account of the functions' ARNs.
@@ -74,7 +74,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, x *Exchange) answer 
 		return message(http.StatusRequestEntityTooLarge, "Request Entity Too Large")
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	x.BodyBytes = len(body)
+	x.Body = body
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return message(http.StatusRequestEntityTooLarge, "Request Entity Too Large")
 	}

@@ -71,7 +71,7 @@ func TestARequestArrivesAsAnEventOfFormat2(t *testing.T) {
 		t.Errorf("observed response %v %s", seen.ResponseHeaders, seen.Response)
 	}
 	seen.FunctionRequestID, seen.RequestHeaders, seen.Response, seen.ResponseHeaders = "", nil, nil, nil
-	if x := (Exchange{Time: at, Method: "POST", Path: "/v1/wa/message", RouteKey: "POST /v1/wa/message", Status: 201, RequestID: id, BodyBytes: 17}); !reflect.DeepEqual(seen, x) {
+	if x := (Exchange{Time: at, Method: "POST", Path: "/v1/wa/message", RouteKey: "POST /v1/wa/message", Status: 201, RequestID: id, Body: []byte(`{"text":"<&> ü"}`)}); !reflect.DeepEqual(seen, x) {
 		t.Errorf("exchange\n got %+v\nwant %+v", seen, x)
 	}
 }
