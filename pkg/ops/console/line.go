@@ -28,13 +28,15 @@ func showLine(v *visit) (any, error) {
 		return nil, wrongf("the console does not keep this line any more: it has the last %d", kept)
 	}
 	p := &linePage{Line: l}
-	for _, id := range append([]string{l.Send}, anID.FindAllString(l.Note, -1)...) {
+	named := append(anID.FindAllString(l.Note, -1), l.Send)
+	for _, it := range l.Items {
+		named = append(named, it.PK) // a status is with its message
+		p.Led = append(p.Led, led{it.What, v.Ref(it.PK, it.SK)})
+	}
+	for _, id := range named {
 		if ledger.ValidID(id) && !slices.Contains(p.Sends, id) {
 			p.Sends = append(p.Sends, id)
 		}
-	}
-	for _, it := range l.Items {
-		p.Led = append(p.Led, led{it.What, v.Ref(it.PK, it.SK)})
 	}
 	return p, nil
 }

@@ -48,5 +48,5 @@ func (c *Console) key(ref string) (pk, sk string, err error) {
 			return pk, sk, nil
 		}
 	}
-	return "", "", wrongf("this address is of an earlier run of the console. Look the event up again")
+	return "", "", wrongf("this address is of an earlier run of the console. Look it up again")
 }
