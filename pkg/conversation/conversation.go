@@ -155,7 +155,7 @@ func Read(ctx context.Context, db *table.Table, now time.Time, ask Ask) (*Page, 
 			return r.fill(ctx, found)
 		}
 		if ask.GroupID == "" {
-			window, err = db.WindowUnder(ctx, ask.PhoneNumberID, now, r.names)
+			window, err = db.WindowUnder(ctx, ask.PhoneNumberID, now, r.timelines)
 		}
 		return err
 	})
@@ -176,10 +176,12 @@ type reader struct {
 	db    *table.Table
 	now   time.Time
 	ask   Ask
-	older bool     // the page is read from its newest message to its oldest
-	names []string // of the person, in every form in which timelines may have them
-	from  table.Position
-	page  Page
+	older bool // the page is read from its newest message to its oldest
+	// timelines has the person's names, in every form in which timelines may have them. Their items are
+	// read only where the page is the newest.
+	timelines []table.Newest
+	from      table.Position
+	page      Page
 }
 
 func begin(db *table.Table, now time.Time, ask Ask) (*reader, error) {
@@ -242,18 +244,13 @@ func (r *reader) find(ctx context.Context) ([]table.Item, error) {
 		lists[n], err = r.db.Timeline(ctx, table.ContactTimeline(name), r.from, r.older, r.ask.Limit+1)
 		return err
 	}
-	err := bounded.Try(ctx, 2, parallel, func(ctx context.Context, n int) error {
+	var names []string
+	err := bounded.Try(ctx, 2, parallel, func(ctx context.Context, n int) (err error) {
 		if n == 0 {
 			return timeline(ctx, 0, r.page.Contact)
 		}
-		names, said, err := r.db.Person(ctx, r.ask.Contact)
-		r.names = names
-		for _, name := range names {
-			if whatsapp.Canonical(name) == name {
-				r.page.Names = append(r.page.Names, name)
-			}
-		}
-		if said != nil {
+		var said *table.Consent
+		if names, said, err = r.db.Person(ctx, r.ask.Contact); said != nil {
 			r.page.Consent = &Consent{said.Says, said.At, said.By, said.Contact}
 		}
 		return err
@@ -261,8 +258,17 @@ func (r *reader) find(ctx context.Context) ([]table.Item, error) {
 	if err != nil {
 		return nil, err
 	}
-	lists = append(lists, make([][]table.Item, len(r.names)-1)...)
-	err = bounded.Try(ctx, len(lists)-1, parallel, func(ctx context.Context, n int) error { return timeline(ctx, n+1, r.names[n+1]) })
+	lists = append(lists, make([][]table.Item, len(names)-1)...)
+	err = bounded.Try(ctx, len(lists)-1, parallel, func(ctx context.Context, n int) error { return timeline(ctx, n+1, names[n+1]) })
+	for n, name := range names {
+		if whatsapp.Canonical(name) == name {
+			r.page.Names = append(r.page.Names, name)
+		}
+		r.timelines = append(r.timelines, table.Newest{Name: name})
+		if r.older && r.from == (table.Position{}) {
+			r.timelines[n].Items, r.timelines[n].All = lists[n], len(lists[n]) <= r.ask.Limit
+		}
+	}
 	found := slices.Concat(lists...)
 	slices.SortFunc(found, func(a, b table.Item) int {
 		if r.older {
@@ -285,16 +291,12 @@ func (r *reader) fill(ctx context.Context, found []table.Item) error {
 	size, done := 0, 0
 	for done < len(found) && size <= largest {
 		next := found[done:min(done+chunk, len(found))]
-		messages := make([]*Message, len(next))
-		err := bounded.Try(ctx, len(next), parallel, func(ctx context.Context, n int) (err error) {
-			messages[n], err = r.message(ctx, next[n])
-			return err
-		})
+		messages, err := r.messages(ctx, next)
 		if err != nil {
 			return err
 		}
-		for n, m := range messages {
-			if m != nil {
+		for n := range messages {
+			if m := &messages[n]; m.PK != "" {
 				bytes := m.fit()
 				if size += bytes; size > largest && len(shown) > 0 {
 					break
@@ -363,42 +365,80 @@ func (r *reader) finish(found []table.Item, shown map[table.Position]Message, fu
 	}
 }
 
-// message reads all of one item of a timeline; nil where it has just been erased.
-func (r *reader) message(ctx context.Context, it table.Item) (*Message, error) {
-	pk, sk := it.Key()
-	m := &Message{
-		PK: pk, SK: sk, Kind: whatsapp.Kind(it.Text("kind")), Direction: whatsapp.Direction(it.Text("direction")), At: it.Happened(),
-		Type: it.Text("type"), Field: it.Text("field"), Text: it.Text("text"), Contact: it.Text("contact"), UserID: it.Text("user_id"), GroupID: it.Text("group_id"),
-		PhoneNumberID: it.Text("phone_number_id"), Wamid: it.Text("wamid"), ReplyTo: it.Text("reply_to"), MediaID: it.Text("media_id"), Referral: it.Text("referral"),
-		Client: it.Text("client"),
-	}
-	if m.Kind == KindSend {
-		return r.sent(ctx, m)
-	}
-	if m.Direction == whatsapp.Out && m.Kind == whatsapp.KindMessage {
-		receipts, err := r.db.StatusesOf(ctx, m.Wamid)
-		if err != nil {
-			return nil, err
+// messages reads all of items of a timeline. One that has just been erased has no key.
+func (r *reader) messages(ctx context.Context, items []table.Item) ([]Message, error) {
+	all := make([]Message, len(items))
+	var out []*Message
+	var reads []func(context.Context) error
+	for n, it := range items {
+		pk, sk := it.Key()
+		m := &all[n]
+		*m = Message{
+			PK: pk, SK: sk, Kind: whatsapp.Kind(it.Text("kind")), Direction: whatsapp.Direction(it.Text("direction")), At: it.Happened(),
+			Type: it.Text("type"), Field: it.Text("field"), Text: it.Text("text"), Contact: it.Text("contact"), UserID: it.Text("user_id"), GroupID: it.Text("group_id"),
+			PhoneNumberID: it.Text("phone_number_id"), Wamid: it.Text("wamid"), ReplyTo: it.Text("reply_to"), MediaID: it.Text("media_id"), Referral: it.Text("referral"),
+			Client: it.Text("client"),
 		}
-		p := Reported(receipts)
-		m.Progress = &p
+		switch {
+		case m.Kind == KindSend, m.Direction == whatsapp.Out && m.Kind == whatsapp.KindMessage:
+			out = append(out, m)
+		case r.isMore(m):
+			reads = append(reads, func(ctx context.Context) error { return r.whole(ctx, m) })
+		}
 	}
-	if len(m.Text) < mayBeCut && !r.ask.Payload {
-		return m, nil
+	for some := range slices.Chunk(out, table.Together) {
+		reads = append(reads, func(ctx context.Context) error { return r.became(ctx, some) })
 	}
-	whole, err := r.db.Joined(ctx, pk, sk)
+	return all, bounded.Try(ctx, len(reads), parallel, func(ctx context.Context, n int) error { return reads[n](ctx) })
+}
+
+// isMore reports whether the page shows more of a message than the index has.
+func (r *reader) isMore(m *Message) bool { return len(m.Text) >= mayBeCut || r.ask.Payload }
+
+// became adds what became of messages that went out.
+func (r *reader) became(ctx context.Context, out []*Message) error {
+	var ids, wamids []string
+	for _, m := range out {
+		if m.Kind == KindSend {
+			ids = append(ids, m.PK)
+		} else {
+			wamids = append(wamids, m.Wamid)
+		}
+	}
+	sends, others, err := r.db.FindTogether(ctx, r.now, ids, wamids)
+	for _, m := range out {
+		switch f := sends[m.PK]; {
+		case err != nil:
+			return err
+		case f != nil:
+			r.sent(m, f)
+		case m.Kind == KindSend:
+			*m = Message{}
+		default:
+			p := Reported(others[m.Wamid])
+			if m.Progress = &p; r.isMore(m) {
+				err = r.whole(ctx, m)
+			}
+		}
+	}
+	return err
+}
+
+// whole reads an item with its payload.
+func (r *reader) whole(ctx context.Context, m *Message) error {
+	it, err := r.db.Joined(ctx, m.PK, m.SK)
 	switch {
 	case errors.Is(err, table.ErrNotThere):
-		return nil, nil
+		*m = Message{}
+		return nil
 	case err != nil:
-		return nil, err
+		return err
 	}
-	payload := []byte(whole.Text("payload"))
-	m.read(payload)
-	if r.ask.Payload {
-		m.Stored = storedOf(whole, payload)
+	payload := []byte(it.Text("payload"))
+	if m.read(payload); r.ask.Payload {
+		m.Stored = storedOf(it, payload)
 	}
-	return m, nil
+	return nil
 }
 
 // read sets the whole text from the update, where the table may have only its start.
@@ -426,11 +466,7 @@ func storedOf(it table.Item, payload []byte) *Stored {
 }
 
 // sent adds what the ledger and the statuses say of a send.
-func (r *reader) sent(ctx context.Context, m *Message) (*Message, error) {
-	f, err := r.db.Find(ctx, r.now, m.PK, table.Any)
-	if f == nil || err != nil {
-		return nil, err
-	}
+func (r *reader) sent(m *Message, f *table.Found) {
 	row, p := f.Row, Of(f)
 	if f.State == ledger.Accepted { // it says no more than wamid does
 		p.Answer = nil
@@ -448,5 +484,4 @@ func (r *reader) sent(ctx context.Context, m *Message) (*Message, error) {
 		m.Stored = &Stored{}
 		m.set(posted)
 	}
-	return m, nil
 }

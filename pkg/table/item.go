@@ -24,6 +24,9 @@ const (
 	maxPayload = 349_998
 )
 
+// underWhatsApp begins the partition key of what is stored under WhatsApp's id of a message.
+const underWhatsApp = "wa#"
+
 type item = map[string]types.AttributeValue
 
 // row is an item that is not built yet: it holds only the key, so that a large delivery is not in
@@ -41,9 +44,9 @@ type row struct {
 func keys(e *whatsapp.Event) (pk, sk string) {
 	switch e.Kind {
 	case whatsapp.KindMessage:
-		return "wa#" + e.Key.Message, "message#" + e.Key.Number + "#" + e.Key.Hash
+		return underWhatsApp + e.Key.Message, "message#" + e.Key.Number + "#" + e.Key.Hash
 	case whatsapp.KindStatus:
-		pk = "wa#" + e.Key.Message
+		pk = underWhatsApp + e.Key.Message
 		if id, _, ours := ledger.ParseOpaque(e.Opaque); ours {
 			pk = id
 		}

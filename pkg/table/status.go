@@ -1,8 +1,11 @@
 package table
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -23,7 +26,7 @@ func (t *Table) StatusesOf(ctx context.Context, wamid string) ([]ledger.Status, 
 	if !indexed(wamid) {
 		return nil, nil
 	}
-	return t.statuses(ctx, "wa#"+wamid)
+	return t.statuses(ctx, underWhatsApp+wamid)
 }
 
 func (t *Table) statuses(ctx context.Context, pk string) (all []ledger.Status, err error) {
@@ -40,18 +43,28 @@ func (t *Table) statuses(ctx context.Context, pk string) (all []ledger.Status, e
 // LookUp returns a send's row, nil if there is none, and the statuses under its id, in one
 // consistent read.
 func (t *Table) LookUp(ctx context.Context, id string) (row *ledger.Send, about About, statuses []ledger.Status, err error) {
+	var p partition
 	err = t.query(ctx, &dynamodb.QueryInput{
 		ConsistentRead:            aws.Bool(true),
 		KeyConditionExpression:    aws.String("pk = :pk"),
 		ExpressionAttributeValues: item{":pk": str(id)},
-	}, func(it item) {
-		if text(it["sk"]) == sendKey {
-			row, about = readSend(it), About{Type: text(it["type"]), Contact: text(it["contact"]), Text: text(it["text"]), Campaign: text(it["campaign"])}
-			return
-		}
-		statuses = append(statuses, readStatus(it))
-	})
-	return row, about, statuses, err
+	}, p.add)
+	return p.row, p.about, p.statuses, err
+}
+
+// partition is what is stored under one id.
+type partition struct {
+	row      *ledger.Send
+	about    About
+	statuses []ledger.Status
+}
+
+func (p *partition) add(it item) {
+	if text(it["sk"]) == sendKey {
+		p.row, p.about = readSend(it), About{Type: text(it["type"]), Contact: text(it["contact"]), Text: text(it["text"]), Campaign: text(it["campaign"])}
+		return
+	}
+	p.statuses = append(p.statuses, readStatus(it))
 }
 
 // Found is all that the table knows of a send.
@@ -64,6 +77,12 @@ type Found struct {
 	Statuses []ledger.Status
 }
 
+func found(now time.Time, p *partition) *Found {
+	f := &Found{Row: p.row, About: p.about, Folded: ledger.Fold(now, p.row, p.statuses)}
+	f.Statuses = f.Receipts
+	return f
+}
+
 // Find looks a send up by its id; nil if there is none, or it is not one that may be seen. now is the
 // time before the call.
 func (t *Table) Find(ctx context.Context, now time.Time, id string, maySee func(*ledger.Send) bool) (*Found, error) {
@@ -71,8 +90,7 @@ func (t *Table) Find(ctx context.Context, now time.Time, id string, maySee func(
 	if err != nil || row == nil || !maySee(row) {
 		return nil, err
 	}
-	f := &Found{Row: row, About: about, Folded: ledger.Fold(now, row, statuses)}
-	f.Statuses = f.Receipts
+	f := found(now, &partition{row, about, statuses})
 	for _, wamid := range f.Wamids {
 		more, err := t.StatusesOf(ctx, wamid)
 		if err != nil {
@@ -81,6 +99,84 @@ func (t *Table) Find(ctx context.Context, now time.Time, id string, maySee func(
 		f.Statuses = append(f.Statuses, more...)
 	}
 	return f, nil
+}
+
+const (
+	// Together is how many messages FindTogether may look up: more would be read page after page
+	// (Amazon DynamoDB: "PartiQL arithmetic, comparison, and logical operators", IN).
+	Together = 10
+	// mostValues is how many partition keys one statement may have (the same).
+	mostValues = 50
+)
+
+// FindTogether looks up to Together messages up: sends by their ids, as Find does, and the statuses of
+// others by WhatsApp's ids. It makes two calls, not two for each. What is not there is in neither map.
+func (t *Table) FindTogether(ctx context.Context, now time.Time, ids, wamids []string) (sends map[string]*Found, others map[string][]ledger.Status, err error) {
+	all, err := t.partitions(ctx, ids, "")
+	if err != nil {
+		return nil, nil, err
+	}
+	sends, others = map[string]*Found{}, map[string][]ledger.Status{}
+	for id, p := range all {
+		if p.row != nil {
+			sends[id] = found(now, p)
+			wamids = append(wamids, sends[id].Wamids...)
+		}
+	}
+	var keys []string
+	for _, wamid := range wamids {
+		if key := underWhatsApp + wamid; indexed(wamid) && !slices.Contains(keys, key) {
+			keys = append(keys, key)
+		}
+	}
+	if all, err = t.partitions(ctx, keys, ` AND begins_with("sk", 'status#')`); err != nil {
+		return nil, nil, err
+	}
+	for key, p := range all {
+		others[strings.TrimPrefix(key, underWhatsApp)] = p.statuses
+	}
+	for _, f := range sends {
+		for _, wamid := range f.Wamids {
+			f.Statuses = append(f.Statuses, others[wamid]...)
+		}
+	}
+	return sends, others, nil
+}
+
+// partitions reads what is stored under several partition keys, each consistently and in order. For
+// each, DynamoDB runs a Query: a condition that names the keys never makes it scan (Amazon DynamoDB:
+// "PartiQL select statements"), and the function's role forbids that.
+func (t *Table) partitions(ctx context.Context, pks []string, and string) (map[string]*partition, error) {
+	var items []item
+	for some := range slices.Chunk(pks, mostValues) {
+		in := &dynamodb.ExecuteStatementInput{ConsistentRead: aws.Bool(true), Statement: aws.String(
+			`SELECT * FROM "` + t.name + `" WHERE "pk" IN [` + strings.Repeat("?, ", len(some)-1) + `?]` + and)}
+		for _, pk := range some {
+			in.Parameters = append(in.Parameters, str(pk))
+		}
+		for more := true; more; more = in.NextToken != nil {
+			err := attempts(ctx, func() {}, func(ctx context.Context) (again bool, err error) {
+				out, err := t.client.ExecuteStatement(ctx, in)
+				if err == nil {
+					items, in.NextToken = append(items, out.Items...), out.NextToken
+				}
+				return err != nil, err
+			})
+			if err != nil {
+				return nil, err
+			}
+		}
+	}
+	slices.SortFunc(items, func(a, b item) int { return cmp.Compare(text(a["sk"]), text(b["sk"])) })
+	all := map[string]*partition{}
+	for _, it := range items {
+		pk := text(it["pk"])
+		if all[pk] == nil {
+			all[pk] = &partition{}
+		}
+		all[pk].add(it)
+	}
+	return all, nil
 }
 
 // Any may be seen.

@@ -2,7 +2,6 @@ package table
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -64,22 +63,63 @@ func (t *Table) Window(ctx context.Context, phoneNumberID string, now time.Time,
 	if err != nil {
 		return w, err
 	}
-	return w, t.lookUnder(ctx, &w, phoneNumberID, now, slices.DeleteFunc(names, func(n string) bool { return n == name }))
-}
-
-// WindowUnder is Window where all of the person's names are known.
-func (t *Table) WindowUnder(ctx context.Context, phoneNumberID string, now time.Time, names []string) (Window, error) {
-	w := Window{State: WindowUnknown}
-	return w, t.lookUnder(ctx, &w, phoneNumberID, now, names)
-}
-
-func (t *Table) lookUnder(ctx context.Context, w *Window, phoneNumberID string, now time.Time, names []string) (err error) {
 	for _, n := range names {
-		if err == nil && w.State != WindowOpen {
-			err = t.look(ctx, w, n, phoneNumberID, now)
+		if err == nil && w.State != WindowOpen && n != name {
+			err = t.look(ctx, &w, n, phoneNumberID, now)
 		}
 	}
-	return err
+	return w, err
+}
+
+// Newest are the newest items of the timeline of a person's name, newest first.
+type Newest struct {
+	Name  string
+	Items []Item
+	All   bool // there are no older ones
+}
+
+// WindowUnder is Window where all of the person's names are known. It reads the timelines of which
+// the newest items do not say enough.
+func (t *Table) WindowUnder(ctx context.Context, phoneNumberID string, now time.Time, names []Newest) (Window, error) {
+	w := Window{State: WindowUnknown}
+	for _, n := range names {
+		if w.State == WindowOpen {
+			break
+		}
+		enough := n.All
+		for _, it := range n.Items {
+			number := it.Text("phone_number_id")
+			came := it.Text("direction") == string(whatsapp.In) && (it.Text("kind") == string(whatsapp.KindMessage) || it.Text("field") == "calls")
+			if came && (phoneNumberID == "" || number == "" || number == phoneNumberID) && w.add(it, now) {
+				enough = true
+				break
+			}
+		}
+		if !enough {
+			if err := t.look(ctx, &w, n.Name, phoneNumberID, now); err != nil {
+				return w, err
+			}
+		}
+	}
+	return w, nil
+}
+
+// add adds a message or call of the person, the newest first, and reports whether nothing older
+// matters.
+func (w *Window) add(it Item, now time.Time) (enough bool) {
+	at := time.Unix(it.Number("timestamp"), 0).UTC()
+	age := now.Sub(at)
+	if at.After(w.LastInbound) {
+		w.LastInbound = at
+	}
+	switch {
+	case age < windowLife, age < entryLife && it.Text("referral") != "":
+		w.State = WindowOpen
+		return true
+	case w.State == WindowUnknown:
+		w.State = WindowClosed
+	}
+	return age >= entryLife
 }
 
 // look adds what the timeline of one name says, newest first, up to where nothing older matters.
@@ -104,19 +144,7 @@ func (t *Table) look(ctx context.Context, w *Window, name, phoneNumberID string,
 			return err
 		}
 		for _, it := range out.Items {
-			at := time.Unix(integer(it["timestamp"]), 0).UTC()
-			age := now.Sub(at)
-			if at.After(w.LastInbound) {
-				w.LastInbound = at
-			}
-			switch {
-			case age < windowLife, age < entryLife && text(it["referral"]) != "":
-				w.State = WindowOpen
-				return nil
-			case w.State == WindowUnknown:
-				w.State = WindowClosed
-			}
-			if age >= entryLife {
+			if w.add(it, now) {
 				return nil
 			}
 		}

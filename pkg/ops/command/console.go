@@ -30,7 +30,7 @@ func consoleCommand(p *program) *cobra.Command {
 	}
 	c.Flags().BoolVar(&write, "write", set("WRITE"), "allow actions (or WRITE=1)")
 	c.Flags().IntVar(&port, "port", 8090, "port on 127.0.0.1; 0: any that is free")
-	return needs(c, "dynamodb:DescribeTable dynamodb:GetItem dynamodb:Query dynamodb:Scan dynamodb:ListStreams dynamodb:DescribeStream dynamodb:GetShardIterator dynamodb:GetRecords "+
+	return needs(c, "dynamodb:DescribeTable dynamodb:GetItem dynamodb:Query dynamodb:PartiQLSelect dynamodb:Scan dynamodb:ListStreams dynamodb:DescribeStream dynamodb:GetShardIterator dynamodb:GetRecords "+
 		"sqs:GetQueueAttributes lambda:ListEventSourceMappings secretsmanager:ListSecretVersionIds cloudwatch:GetMetricData events:PutEvents "+
 		"dynamodb:PutItem dynamodb:BatchWriteItem dynamodb:DeleteItem sqs:ReceiveMessage sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:SendMessage lambda:InvokeFunction "+
 		"dynamodb:UpdateItem scheduler:DeleteSchedule secretsmanager:GetSecretValue")

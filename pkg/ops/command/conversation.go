@@ -36,7 +36,7 @@ func conversationCommand(p *program) *cobra.Command {
 	c.Flags().StringVar(&ask.GroupID, "group", "", "id of a group, instead of a contact")
 	c.Flags().IntVar(&ask.Limit, "limit", conversation.Usual, fmt.Sprintf("messages, 1 to %d", conversation.Most))
 	c.Flags().StringVar(&ask.Before, "before", "", "what is older: from an earlier page")
-	c = needs(c, "dynamodb:Query")
+	c = needs(c, "dynamodb:Query dynamodb:PartiQLSelect")
 	c.Args = cobra.MaximumNArgs(1)
 	return c
 }

@@ -20,7 +20,7 @@ const (
 	ConsentWrites = 1   // what a message or preference says about marketing, besides its own item
 	OpenReads     = 0.5 // read units of a look at the 24-hour window that is open: one eventually consistent Query
 	ClosedReads   = 1   // of one that is not, for each name of the person: two of them
-	PageReads     = 2   // of a conversation's page of 25 messages that came, with the person's names and window
+	PageReads     = 1.5 // of a conversation's page of 25 messages that came, with the person's names
 	SentReads     = 2   // at most more for each of them that went out: its row and statuses, and those under WhatsApp's id
 	LongWrites    = 3   // more for a text of 512 bytes: it is in the item twice, and in the timeline
 )

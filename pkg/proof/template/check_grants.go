@@ -15,6 +15,8 @@ var actionOf = map[string][]string{
 	"dynamodb.PutItem":        {"dynamodb:PutItem"},        // with a condition too
 	"dynamodb.UpdateItem":     {"dynamodb:UpdateItem"},     // ReturnValues and conditions need no GetItem
 	"dynamodb.Query":          {"dynamodb:Query"},          // on the table, on an index, or both: see code.indexes
+	// Amazon DynamoDB: "IAM security policies with PartiQL for DynamoDB". The code's statements select.
+	"dynamodb.ExecuteStatement": {"dynamodb:PartiQLSelect"},
 	// There is no such action: a transaction needs those of its parts (Amazon DynamoDB: "Using IAM
 	// with DynamoDB transactions"). The code's consist of puts and condition checks.
 	"dynamodb.TransactWriteItems":   {"dynamodb:PutItem", "dynamodb:ConditionCheckItem"},
@@ -177,6 +179,9 @@ func (p *proof) granted(n *yaml.Node) (all map[string]bool, faults []string) {
 			}
 			passed := ref(find(statement, "Condition", "StringEquals", "iam:PassedToService"))
 			for _, action := range list(find(statement, "Action")) {
+				if action.Value == "dynamodb:PartiQLSelect" && ref(find(statement, "Condition", "BoolIfExists", "dynamodb:FullTableScan")) != "false" {
+					faults = append(faults, "dynamodb:PartiQLSelect may scan the table")
+				}
 				if action.Value == "iam:PassRole" && passed != "scheduler.amazonaws.com" {
 					faults = append(faults, "iam:PassRole hands a role to any service")
 				}
