@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"connexease-functions/pkg/ledger"
 	"connexease-functions/pkg/table"
@@ -149,5 +150,69 @@ func TestAnIDThatIsNotAKeyIsNotLookedUp(t *testing.T) {
 	}
 	if n := len(d.seen()); n != 0 {
 		t.Errorf("%d calls", n)
+	}
+}
+
+// statement is one page of a statement's items; next leads to another.
+func statement(next string, items ...map[string]string) reply {
+	r := page(false, items...)
+	if next != "" {
+		r.body = strings.TrimSuffix(r.body, "}") + fmt.Sprintf(`,"NextToken":%q}`, next)
+	}
+	return r
+}
+
+func TestMessagesAreLookedUpTogetherConsistentlyAndCompletely(t *testing.T) {
+	other := strings.Replace(id, "msg_", "msg_0", 1)[:len(id)]
+	row := map[string]string{"pk": id, "sk": "send", "client": "crm", "sent_wamid": "wamid.1"}
+	under := func(wamid, word string) map[string]string {
+		return map[string]string{"pk": "wa#" + wamid, "sk": "status#" + word, "status": word, "wamid": wamid}
+	}
+	found := statement("", row, map[string]string{"pk": other, "sk": "status#sent", "status": "sent"})
+	for what, first := range map[string]reply{"": statement("more"), "throttled": throttled, "broken": broken, "lost": lost, "silent": silent} {
+		synctest.Test(t, func(t *testing.T) {
+			calls := []reply{first, found, statement("again", under("wamid.echo", "read"), under("wamid.1", "sent")), statement("", under("wamid.1", "delivered"))}
+			tbl, d := serve(replies(calls...))
+			sends, others, err := tbl.FindTogether(t.Context(), time.Now(), []string{id, other}, []string{"wamid.echo", "wamid.1", "", strings.Repeat("w", 513)})
+			if err != nil || len(sends) != 1 || sends[id] == nil || sends[id].Row.Client != "crm" {
+				t.Fatalf("%s: %v, %v", what, sends, err)
+			}
+			if got := sends[id].Statuses; len(got) != 2 || got[0].Status != "delivered" || got[1].Status != "sent" || len(others["wamid.echo"]) != 1 {
+				t.Errorf("%s: statuses %+v, others %+v", what, got, others)
+			}
+			all := d.seen()
+			if len(all) != len(calls) {
+				t.Fatalf("%s: %d calls", what, len(all))
+			}
+			for n, one := range all {
+				var in struct {
+					ConsistentRead       bool
+					Statement, NextToken string
+					Parameters           []struct{ S string }
+				}
+				one.in(t, &in)
+				want, keys, next := `SELECT * FROM "Events" WHERE "pk" IN [?, ?]`, []string{id, other}, ""
+				if n > 1 {
+					want, keys = want+` AND begins_with("sk", 'status#')`, []string{"wa#wamid.echo", "wa#wamid.1"}
+				}
+				switch {
+				case n == 1 && what == "":
+					next = "more"
+				case n == 3:
+					next = "again"
+				}
+				if one.action != "ExecuteStatement" || !in.ConsistentRead || in.Statement != want || in.NextToken != next || len(in.Parameters) != 2 || in.Parameters[0].S != keys[0] || in.Parameters[1].S != keys[1] {
+					t.Errorf("%s: call %d is %s %s", what, n, one.action, one.body)
+				}
+			}
+		})
+	}
+	tbl, _ := serve(replies(statement("more", row), denied))
+	if _, _, err := tbl.FindTogether(t.Context(), time.Now(), []string{id}, nil); err == nil {
+		t.Error("a page is missing, and there is no error")
+	}
+	tbl, d := serve(replies())
+	if sends, others, err := tbl.FindTogether(t.Context(), time.Now(), nil, nil); len(sends)+len(others) != 0 || err != nil || len(d.seen()) != 0 {
+		t.Errorf("nothing is looked up: %v %v %v, %d calls", sends, others, err, len(d.seen()))
 	}
 }

@@ -182,13 +182,17 @@ func validation(*bench) string {
 func sendColdStart(b *bench) string {
 	b.firstSend("")
 	s := b.bare()
-	env := map[string]string{
+	return b.cold("send: process start to first response, p50", "send", b.sendVariables(), s.row, func(n int) []byte { return b.sendEvent(hello(n), "") })
+}
+
+// sendVariables returns the send function's own variables.
+func (b *bench) sendVariables() map[string]string {
+	return map[string]string{
 		"TABLE_NAME": b.stack.TableName, "GATEWAY_URL": b.stack.GatewayURL, "QUEUE_URL": b.stack.QueueURL,
 		"GATEWAY_KEY_SECRET_ID": stack.GatewayKeySecret, "CLIENT_KEYS_SECRET_ID": stack.ClientKeysSecret,
 		"QUEUE_ARN": simsqs.ARN("OutboundQueue"), "SCHEDULE_GROUP": "ScheduleGroup",
 		"SCHEDULE_ROLE_ARN": "arn:aws:iam::000000000000:role/ScheduleRole", "SCHEDULE_DLQ_ARN": simsqs.ARN("ScheduleDeadLetters"),
 	}
-	return b.cold("send: process start to first response, p50", "send", env, s.row, func(n int) []byte { return b.sendEvent(hello(n), "") })
 }
 
 // sendMemory measures the peak of a process that has sent single messages.
