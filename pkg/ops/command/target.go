@@ -127,7 +127,7 @@ func (t *target) findDeployed(ctx context.Context, watch func(*middleware.Stack)
 		return fmt.Errorf("AWS configuration: %w", why(err))
 	}
 	if t.cfg.Region == "" {
-		return errors.New("no AWS region is set. Set one, such as AWS_REGION=eu-central-1")
+		return errors.New("no AWS region is set. Set one, such as AWS_DEFAULT_REGION=eu-central-1")
 	}
 	t.cfg.APIOptions = append(t.cfg.APIOptions, watch)
 	client := cloudformation.NewFromConfig(t.cfg)
