@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -53,8 +54,14 @@ var away = map[string]harness.Fault{
 // late sends a delivery that has only the least budget left.
 func (w *world) late(body string) harness.Answer {
 	w.t.Helper()
+	return w.aged(5*time.Second, body)
+}
+
+// aged sends a delivery that API Gateway received a while ago by the handler's clock.
+func (w *world) aged(age time.Duration, body string) harness.Answer {
+	w.t.Helper()
 	e := event("Bearer "+w.token, body)
-	e["requestContext"].(map[string]any)["timeEpoch"] = time.Now().Add(-5 * time.Second).UnixMilli()
+	e["requestContext"].(map[string]any)["timeEpoch"] = w.handler.now().Add(-age).UnixMilli()
 	a, err := w.invoke(e)
 	if err != nil {
 		w.t.Error(err)
@@ -171,27 +178,36 @@ func TestOneRefusedItemDoesNotFailTheOthers(t *testing.T) {
 // Many requests that wait for the table use up Lambda's concurrency.
 func TestATableThatWasAwayGetsItsLeastBudgetUntilItIsBack(t *testing.T) {
 	w := newWorld(t)
+	now := time.Now()
+	w.handler.now = func() time.Time { return now }
 	share := func() time.Duration {
-		now := w.handler.now()
-		_, table, _ := w.handler.deadlines(api.Request{Received: now})
-		return table.Sub(now).Round(100 * time.Millisecond)
+		share, _ := w.handler.budgets(now)
+		return share
 	}
 	if got := share(); got != tableBudget {
 		t.Errorf("at first the table has %v", got)
 	}
-	w.database.Set(away["throttling"])
+	// What it could not do in the least budget, or did in part, says nothing.
+	w.database.Set(away["no access"])
 	w.late(fixture(t, "text"))
+	w.database.Set(func(rw http.ResponseWriter, _ string, body []byte) bool {
+		if !strings.Contains(string(body), "wamid.BATCH29") {
+			return false
+		}
+		harness.Refuse(rw, 400, "AccessDeniedException")
+		return true
+	})
+	if a := w.aged(0, statuses(30)); a.Status != 200 || w.queues.Depth("overflow").Visible == 0 {
+		t.Errorf("%d, the queue has %+v", a.Status, w.queues.Depth("overflow"))
+	}
+	if got := share(); got != tableBudget {
+		t.Errorf("after a delivery that was stored in part the table has %v", got)
+	}
+	w.database.Set(away["no access"])
+	w.aged(0, fixture(t, "text"))
 	if got := share(); got != leastTableBudget {
 		t.Errorf("while it is away the table has %v", got)
 	}
-	if until := time.UnixMilli(w.handler.distrusted.Load()); until.After(w.handler.now().Add(distrust)) {
-		t.Errorf("it is distrusted until %v", until)
-	}
-	w.handler.distrusted.Store(w.handler.now().UnixMilli())
-	if got := share(); got != tableBudget {
-		t.Errorf("after %v the table has %v", distrust, got)
-	}
-	w.handler.distrusted.Store(w.handler.now().Add(time.Hour).UnixMilli())
 	w.database.Set(nil)
 	for range 50 { // on a slow machine one may not be written in time
 		if w.late(fixture(t, "text")); share() == tableBudget {
@@ -199,6 +215,55 @@ func TestATableThatWasAwayGetsItsLeastBudgetUntilItIsBack(t *testing.T) {
 		}
 	}
 	t.Errorf("once it is back the table has %v", share())
+}
+
+// A table that takes a second for each call works, and must be used again after one failure.
+func TestATableThatIsSlowIsWrittenToAgainAfterAFailure(t *testing.T) {
+	w := newWorld(t)
+	var ahead time.Duration
+	w.handler.now = func() time.Time { return time.Now().Add(ahead) }
+	n := 0
+	deliver := func() (direct bool) {
+		t.Helper()
+		n++
+		before := w.queues.Depth("overflow").Visible
+		if a := w.aged(0, strings.ReplaceAll(statuses(1), "BATCH", fmt.Sprintf("SLOW%d", n))); a.Status != 200 {
+			t.Fatalf("%d %s", a.Status, a.Body)
+		}
+		return w.queues.Depth("overflow").Visible == before
+	}
+	w.database.Set(away["throttling"])
+	if deliver() {
+		t.Fatal("the throttled delivery was not queued")
+	}
+	w.database.Set(func(http.ResponseWriter, string, []byte) bool {
+		<-time.After(time.Second)
+		return false
+	})
+	for range 30 {
+		if deliver() {
+			return
+		}
+		ahead += distrust / 8 // a failure in the least budget must not begin it anew
+	}
+	t.Error("no delivery is stored directly again")
+}
+
+// A table must have its time where reading the secret took most of the request's.
+func TestTheTableHasItsLeastBudgetAfterTheSecretWasRead(t *testing.T) {
+	for range 5 { // a slow machine may need more than the least
+		w := newWorld(t)
+		w.secrets = harness.NewProxy(t, harness.Backends.Environment()["AWS_ENDPOINT_URL_SECRETS_MANAGER"])
+		w.secrets.Set(func(http.ResponseWriter, string, []byte) bool {
+			<-time.After(1200 * time.Millisecond)
+			return false
+		})
+		w.build(w.database.URL)
+		if a := w.aged(1500*time.Millisecond, statuses(1)); a.Status == 200 && w.queues.Idle("overflow") {
+			return
+		}
+	}
+	t.Error("no delivery is stored directly")
 }
 
 func TestTheTimeOfTheRequestCountsOnlyWhereItIsPlausible(t *testing.T) {
@@ -215,12 +280,12 @@ func TestTheTimeOfTheRequestCountsOnlyWhereItIsPlausible(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, table, end := h.deadlines(r)
-		if got := end.Sub(now).Round(time.Millisecond); got != want {
-			t.Errorf("a request from %v ago has %v, want %v", age, got, want)
+		share, whole := h.budgets(h.received(r))
+		if whole != want {
+			t.Errorf("a request from %v ago has %v, want %v", age, whole, want)
 		}
-		if got := table.Sub(now).Round(time.Millisecond); got != wantTable {
-			t.Errorf("the table has %v for a request from %v ago, want %v", got, age, wantTable)
+		if share != wantTable {
+			t.Errorf("the table has %v for a request from %v ago, want %v", share, age, wantTable)
 		}
 	}
 }

@@ -31,6 +31,7 @@ type world struct {
 	database *harness.Proxy
 	queues   *simsqs.Server
 	sqs      *harness.Proxy // before the queues
+	secrets  *harness.Proxy // before Secrets Manager, or nil
 }
 
 func newWorld(t testing.TB) *world {
@@ -48,6 +49,9 @@ func (w *world) build(dynamoDB string) {
 	w.t.Helper()
 	env := harness.Backends.Environment()
 	env["AWS_ENDPOINT_URL_DYNAMODB"], env["AWS_ENDPOINT_URL_SQS"] = dynamoDB, w.sqs.URL
+	if w.secrets != nil {
+		env["AWS_ENDPOINT_URL_SECRETS_MANAGER"] = w.secrets.URL
+	}
 	for k, v := range env {
 		w.t.(interface{ Setenv(k, v string) }).Setenv(k, v)
 	}

@@ -15,12 +15,14 @@ const (
 	// tableBudget is the table's share of budget; the rest is for the overflow queue.
 	tableBudget = 2500 * time.Millisecond
 	// leastBudget is always granted to table and queue: the request may have waited for a cold
-	// start, and clocks differ.
+	// start or the secret, and clocks differ.
 	leastBudget      = 1500 * time.Millisecond
 	leastTableBudget = 800 * time.Millisecond
-	// distrust is how long after the table accepted nothing a process gives it only leastTableBudget:
-	// requests that wait for it use up Lambda's concurrency, and others are refused then.
-	distrust = 10 * time.Second
+	// distrust is about how long after the table accepted nothing in its whole budget a process gives
+	// it only leastTableBudget: requests that wait for it use up Lambda's concurrency, and others are
+	// refused then. The next delivery has the whole budget again, since a table may be slow and work;
+	// half of distrust either way keeps processes from trying it at the same time.
+	distrust = 30 * time.Second
 	// plausible bounds the age of a request's own timestamp. sam local stamps all requests of a
 	// process alike.
 	plausible = 30 * time.Second

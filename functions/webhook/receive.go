@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"connexease-functions/pkg/api"
@@ -15,11 +16,11 @@ import (
 // receive handles a delivery: verify, split, put, respond. It never returns 200 before every event
 // is durable, in the table or in the overflow queue.
 func (h *handler) receive(ctx context.Context, r api.Request, d *delivery) api.Response {
-	received, tableEnd, end := h.deadlines(r)
-	ctx, cancel := context.WithDeadline(ctx, end)
-	defer cancel()
-
-	who, err := h.verifier.Verify(ctx, r.Header("authorization"))
+	received := h.received(r)
+	_, whole := h.budgets(received)
+	verifying, stop := context.WithTimeout(ctx, whole)
+	who, err := h.verifier.Verify(verifying, r.Header("authorization"))
+	stop()
 	if err != nil {
 		return h.refuse(err, d)
 	}
@@ -49,13 +50,22 @@ func (h *handler) receive(ctx context.Context, r api.Request, d *delivery) api.R
 			d.others++
 		}
 	}
-	putting, stop := context.WithDeadline(ctx, tableEnd)
+	share, whole := h.budgets(received) // anew: the secret may have been read, which takes seconds
+	ctx, cancel := context.WithTimeout(ctx, whole)
+	defer cancel()
+	putting, stop := context.WithTimeout(ctx, share)
 	d.stored = h.table.Put(putting, events, received)
 	stop()
 	d.outcome = outcomeStored
-	h.distrusted.Store(0)
-	if unsaved := d.stored.Unsaved; len(unsaved) > 0 {
-		h.distrusted.Store(h.now().Add(distrust).UnixMilli())
+	unsaved := d.stored.Unsaved
+	switch {
+	case len(unsaved)+d.stored.Merged < len(events):
+		h.distrusted.Store(0)
+	case len(unsaved) > 0 && share > leastTableBudget: // a table that is slow may need more than the least
+		until := h.now().Add(distrust/2 + rand.N(distrust)) // #nosec G404 -- spreads the next try of many processes
+		h.distrusted.Store(until.UnixMilli())
+	}
+	if len(unsaved) > 0 {
 		d.outcome, d.reason, d.err = outcomeOverflowed, reasonTable, d.stored.Err
 		if err := h.overflow.keep(ctx, h.table, unsaved, received); err != nil {
 			d.outcome, d.overflowErr = outcomeFailed, err
@@ -68,26 +78,25 @@ func (h *handler) receive(ctx context.Context, r api.Request, d *delivery) api.R
 	}{len(events)})
 }
 
-// deadlines returns when the request was received, when the table must be done with it, and when
-// the response must be on its way.
-func (h *handler) deadlines(r api.Request) (received, table, end time.Time) {
+// received returns when API Gateway received a request, if it says so plausibly.
+func (h *handler) received(r api.Request) time.Time {
 	now := h.now()
-	received = now
 	if age := now.Sub(r.Received); age > 0 && age < plausible {
-		received = r.Received
+		return r.Received
 	}
-	table = now.Add(leastTableBudget)
-	if now.UnixMilli() >= h.distrusted.Load() {
-		table = latest(received.Add(tableBudget), table)
-	}
-	return received, table, latest(received.Add(budget), now.Add(leastBudget))
+	return now
 }
 
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
+// budgets returns how long from now the table has, and table and queue together, for a request that
+// was received then.
+func (h *handler) budgets(received time.Time) (share, whole time.Duration) {
+	now := h.now()
+	age := now.Sub(received)
+	share = leastTableBudget
+	if now.UnixMilli() >= h.distrusted.Load() {
+		share = max(tableBudget-age, leastTableBudget)
 	}
-	return b
+	return share, max(budget-age, leastBudget)
 }
 
 func (h *handler) refuse(err error, d *delivery) api.Response {
