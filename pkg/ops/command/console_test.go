@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -410,7 +409,12 @@ func TestOnlyThePartsThatAreDueAreRead(t *testing.T) {
 func TestAPreviewThatIsCutLeavesNothingHidden(t *testing.T) {
 	w := watch(t)
 	const dead = "OutboundDeadLetters"
-	deadLetter(t, dead, slices.Repeat([]string{`{"idempotencyKey":"dead","message":{}}`}, 15)...) // one call receives ten
+	before := harness.Backends.Queues.Depth(dead).Visible
+	for n := range 15 { // one call receives ten
+		if err := harness.Backends.Enqueue(t.Context(), dead, []byte(`{"idempotencyKey":"dead-`+strconv.Itoa(n)+`","message":{}}`)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	var calls atomic.Int64
 	reading := make(chan struct{})
 	w.queues.Set(func(_ http.ResponseWriter, action string, _ []byte) bool {
@@ -434,8 +438,8 @@ func TestAPreviewThatIsCutLeavesNothingHidden(t *testing.T) {
 	if err := w.end(); err != nil {
 		t.Error(err)
 	}
-	if d := harness.Backends.Queues.Depth(dead); d.Visible != 15 || d.InFlight != 0 {
-		t.Errorf("of 15 messages: %+v", d)
+	if d := harness.Backends.Queues.Depth(dead); d.Visible != before+15 || d.InFlight != 0 {
+		t.Errorf("of %d messages: %+v", before+15, d)
 	}
 }
 

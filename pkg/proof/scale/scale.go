@@ -6,6 +6,7 @@ package scale
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -75,7 +76,9 @@ type Stack struct {
 	Lanes, PipeBatch               float64 // of a shard
 	MaxAge                         time.Duration
 	TableBudget, LeastTableBudget  time.Duration // how long a delivery waits for a table that is away, and the next ones of its process
+	Distrust                       time.Duration // for how long the next ones do, give or take a half
 	Claim                          time.Duration // and how long a send
+	Reserved                       float64       // WebhookReservedConcurrency, or less than 0
 	RequestsPerHour, SendsPerHour  float64       // at which alarms ring, like the next ones
 	ConcurrencyThreshold, QueueAge float64       // QueueAge in minutes
 	Late                           time.Duration // EventsLate has seen for how long that the pipe falls behind
@@ -97,7 +100,8 @@ const row = 1
 func Limits(s *Stack) []Limit {
 	volume, sending := s.RequestsPerHour/hour/requests, s.SendsPerHour/hour/Sends // when the spikes' alarms ring, in parts of the case
 	webhook, send := concurrent(Deliveries, cost.WebhookSeconds), concurrent(Sends, cost.SendSeconds)
-	away := Deliveries*s.LeastTableBudget.Seconds() + Sends*s.Claim.Seconds()
+	webhook = math.Max(webhook, s.Reserved) // what is reserved is claimed
+	away := math.Max(Deliveries*s.wait(), s.Reserved) + Sends*s.Claim.Seconds()
 	slow := webhook + Sends*ledger.ClaimNeeds.Seconds()
 	table := float64(statuses*cost.StatusWrites + messages*row + Sends*2*row)
 	timeline := float64(messages*(cost.MessageWrites-row) + Sends*(cost.ClaimWrites-row))
@@ -139,8 +143,24 @@ func (s *Stack) drain() float64 {
 	return s.DrainProcesses * s.DrainBatch / (math.Ceil(s.DrainBatch/s.DrainParallel) * cost.WebhookSeconds)
 }
 
-// reserved is the concurrency that deliveries need while the table is away.
-func reserved(s *Stack) int { return int(Deliveries * s.LeastTableBudget.Seconds()) }
+// wait is how long deliveries wait for a table that is away, in seconds: each process gives one of
+// them the table's whole budget, and then the least to its next ones for a while.
+func (s *Stack) wait() float64 {
+	whole, distrust := s.TableBudget.Seconds(), s.Distrust.Seconds()
+	return (whole + distrust) / (1 + distrust/s.LeastTableBudget.Seconds())
+}
+
+// reserved is the concurrency that the webhook needs while the table is away, in tens: of deliveries
+// and the drain, and a twentieth more, since the longer waits of some fall together.
+func reserved(s *Stack) int {
+	return 10 * int(math.Ceil((Deliveries*s.wait()+s.DrainProcesses)*1.05/10))
+}
+
+// threshold is ConcurrencyThreshold where that is reserved: half-way from what the case then claims
+// to the quota.
+func threshold(s *Stack) int {
+	return int(float64(reserved(s))+concurrent(Sends, cost.SendSeconds)+s.Concurrency) / 2
+}
 
 var english = message.NewPrinter(language.English)
 
@@ -181,36 +201,39 @@ func Faults(s *Stack) (faults []string) {
 }
 
 // Refused returns how many deliveries Lambda refuses in the first minute in which the table is away,
-// because environments are not made fast enough, or so many are not allowed, and how many a second
-// in its last ten seconds. An environment's first delivery takes the table's budget, its next ones
-// the least.
+// because environments are not made fast enough, or no more than most, the drain's among them, and
+// how many a second after its first ten seconds.
 func Refused(s *Stack, most int) (all, lasting int) {
-	const step, end = 10 * time.Millisecond, 10 * time.Second
-	fresh, knowing, last := int(Deliveries*cost.WebhookSeconds), 0, 0 // environments that are free
-	made, allowed, ends := fresh, float64(newAtOnce), map[int]int{}   // ends: how many become free, by step
-	for n := range int(time.Minute / step) {
+	const step, first = 10 * time.Millisecond, 10 * time.Second
+	draw := rand.New(rand.NewPCG(1, 1))
+	made := int(Deliveries * cost.WebhookSeconds)
+	free := make([]time.Duration, made) // environments, by when they give the table its whole budget
+	ends := map[time.Duration][]time.Duration{}
+	allowed, last := float64(newAtOnce), 0
+	most -= int(s.DrainProcesses)
+	for now := time.Duration(0); now < time.Minute; now += step {
 		allowed = math.Min(newAtOnce, allowed+newInSecond*step.Seconds())
-		knowing += ends[n]
+		free = append(free, ends[now]...)
 		for range int(Deliveries * step.Seconds()) {
-			hold := s.TableBudget
 			switch {
-			case knowing > 0:
-				knowing--
-				hold = s.LeastTableBudget
-			case fresh > 0:
-				fresh--
+			case len(free) > 0:
 			case allowed >= 1 && made < most:
-				made, allowed = made+1, allowed-1
+				free, made, allowed = append(free, 0), made+1, allowed-1
 			default:
-				if all++; n >= int((time.Minute-end)/step) {
+				if all++; now >= first {
 					last++
 				}
 				continue
 			}
-			ends[n+int(hold/step)]++
+			until, hold := free[0], s.LeastTableBudget
+			if free = free[1:]; now >= until {
+				hold = s.TableBudget
+				until = now + hold + s.Distrust/2 + time.Duration(draw.Int64N(int64(s.Distrust)))
+			}
+			ends[now+hold] = append(ends[now+hold], until)
 		}
 	}
-	return all, int(float64(last) / end.Seconds())
+	return all, int(math.Ceil(float64(last) / (time.Minute - first).Seconds()))
 }
 
 // Dollars returns what the hour costs at AWS, and at the Gateway.
@@ -231,16 +254,17 @@ func Dollars() (aws, gateway float64) {
 // Sentences returns what README says besides its table.
 func Sentences(usual, ready *Stack) []string {
 	aws, gateway := Dollars()
-	refused, _ := Refused(ready, int(ready.Concurrency))
+	about := func(refused, _ int) string { return whole(math.Round(float64(refused)/100) * 100) }
 	const outage = 10 * time.Minute
 	return []string{
 		english.Sprintf("%d deliveries and %d sends a second for an hour: %d statuses, %d messages in", Deliveries, Sends, statuses, messages),
 		fmt.Sprintf("The hour costs $%.0f at AWS, for %.1f GB of logs among other things, and $%s at the Gateway", aws, requests*hour*cost.LogBytes/1e9, whole(gateway)),
 		english.Sprintf("%d numbers, because each has %d messages a second", ready.Numbers, sendsOfOne),
-		fmt.Sprintf("a process's first delivery waits %v s for it before it goes to the overflow queue, its next ones %v s, and a send %v s",
-			usual.TableBudget.Seconds(), usual.LeastTableBudget.Seconds(), usual.Claim.Seconds()),
-		english.Sprintf("**about %.0f deliveries are refused** in the first %v s", math.Round(float64(refused)/100)*100, usual.TableBudget.Seconds()),
-		fmt.Sprintf("`WebhookReservedConcurrency=%d` keeps enough", reserved(usual)),
+		fmt.Sprintf("a process's first delivery waits %v s for it before it goes to the overflow queue, its next ones for about %v s only %v s, and a send %v s",
+			usual.TableBudget.Seconds(), usual.Distrust.Seconds(), usual.LeastTableBudget.Seconds(), usual.Claim.Seconds()),
+		fmt.Sprintf("**about %s deliveries are refused** in the first %v s", about(Refused(ready, int(ready.Concurrency))), usual.TableBudget.Seconds()),
+		fmt.Sprintf("about %s are refused, at first", about(Refused(usual, reserved(usual)))),
+		fmt.Sprintf("`WebhookReservedConcurrency=%d ConcurrencyThreshold=%d`", reserved(usual), threshold(usual)),
 		fmt.Sprintf("%.0f processes make %.0f of %d a second", usual.Processes, usual.queue(), Sends),
 		english.Sprintf("%.0f a second are drained afterwards: %.0f minutes of an outage of %.0f", ready.drain(), outage.Minutes()*Deliveries/ready.drain(), outage.Minutes()),
 		english.Sprintf("%.0f events a second and shard, of %.0f that it moves at %.0f ms a batch; at %.0f ms it falls behind",

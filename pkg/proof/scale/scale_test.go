@@ -1,6 +1,7 @@
 package scale
 
 import (
+	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -65,6 +66,9 @@ func load(t *testing.T, parameters string) *parts {
 func (p *parts) number(t *testing.T, path ...string) float64 {
 	t.Helper()
 	n := template.Find(p.Root(), path...)
+	if n != nil && n.Tag == "!If" {
+		n = n.Content[1] // what is where the parameter is set
+	}
 	if n != nil && n.Tag == "!Ref" {
 		if value, is := p.parameters[n.Value]; is {
 			n = &yaml.Node{Value: value}
@@ -81,6 +85,10 @@ func (p *parts) number(t *testing.T, path ...string) float64 {
 	}
 	return v
 }
+
+// unreserved is what must not be reserved of an account's concurrency (AWS Lambda: "Configuring
+// reserved concurrency for a function").
+const unreserved = 100
 
 func (p *parts) stack(t *testing.T, q Quotas) *Stack {
 	t.Helper()
@@ -103,6 +111,7 @@ func (p *parts) stack(t *testing.T, q Quotas) *Stack {
 		DrainProcesses: float64(p.drains.MaxConcurrency), DrainBatch: float64(p.drains.BatchSize), DrainParallel: float64(webhook["parallelDrains"]),
 		Lanes: float64(p.pipe.Parallel), PipeBatch: float64(p.pipe.BatchSize), MaxAge: p.pipe.MaxAge,
 		TableBudget: time.Duration(webhook["tableBudget"]), LeastTableBudget: time.Duration(webhook["leastTableBudget"]), Claim: time.Duration(send["claimLimit"]),
+		Distrust: time.Duration(webhook["distrust"]), Reserved: p.number(t, "Resources", "WebhookFunction", "Properties", "ReservedConcurrentExecutions"),
 		RequestsPerHour: alarm("RequestSpike", "Threshold"), SendsPerHour: alarm("SendSpike", "Threshold"),
 		ConcurrencyThreshold: alarm("ConcurrencyShort", "Threshold"), QueueAge: alarm("QueueOld", "Threshold"), Late: late,
 	}
@@ -147,12 +156,31 @@ func TestDeliveriesAreRefusedOnlyAtFirstWhileTheTableIsAway(t *testing.T) {
 	}
 }
 
+// What README says for an account with the usual quota keeps the alarm quiet, and AWS accepts it.
+func TestReservedConcurrencyDoesNotRingItsAlarmForEver(t *testing.T) {
+	s := load(t, "").stack(t, Usual)
+	reserve := func(reserved, threshold int) string {
+		ready := load(t, fmt.Sprintf("WebhookReservedConcurrency=%d ConcurrencyThreshold=%d", reserved, threshold)).stack(t, Usual)
+		return strings.Join(Faults(ready), "\n")
+	}
+	if faults := reserve(reserved(s), threshold(s)); strings.Contains(faults, "Lambda: ") {
+		t.Errorf("with what README says:\n%s", faults)
+	}
+	if faults := reserve(reserved(s), int(s.ConcurrencyThreshold)); !strings.Contains(faults, "Lambda: ConcurrencyShort rings at 800, which") {
+		t.Errorf("the default threshold rings for ever, and is not among\n%s", faults)
+	}
+	if most := int(s.Concurrency) - unreserved; reserved(s) > most {
+		t.Errorf("%d of at most %d", reserved(s), most)
+	}
+}
+
 func TestALimitThatBreaksOrHasItsAlarmTooLateIsReported(t *testing.T) {
 	ready := load(t, Parameters).stack(t, Ready)
 	for want, spoil := range map[string]func(*Stack){
+		"Lambda: ConcurrencyShort rings at 8,000, which":                 func(s *Stack) { s.Reserved = 7950 },
 		"`POST /webhook`: **1,000 of 900**":                              func(s *Stack) { s.WebhookRoute = 900 },
 		"`POST /v1/wa/message`: **300 of 200**":                          func(s *Stack) { s.SendRoute = 200 },
-		"while the table is away: **2,000 of 1,000**":                    func(s *Stack) { s.Concurrency = 1000 },
+		"while the table is away: **2,044 of 1,000**":                    func(s *Stack) { s.Concurrency = 1000 },
 		"the Gateway: **300 of 80**":                                     func(s *Stack) { s.Numbers = 1 },
 		"records in flight: QueueOld rings at 270,000":                   func(s *Stack) { s.QueueAge = 15 },
 		"Lambda: ConcurrencyShort rings at 12,000":                       func(s *Stack) { s.ConcurrencyThreshold = 12000 },

@@ -261,7 +261,7 @@ func TestTheOutboundQueueSendsWhatItsProcessesAndTheGatewayAllow(t *testing.T) {
 				h.Lock()
 				t.Logf("%d sent, %d times later, %+v, oldest %v", h.done, h.later, d, h.oldest)
 				able := math.Min(math.Min(s.queue(), c.gateway), Sends)
-				if want := able * simulated.Seconds(); !near(float64(h.done), want, 2*Sends) || !near(float64(left), Sends*simulated.Seconds()-want, 2*Sends) {
+				if want := able * simulated.Seconds(); !near(float64(h.done), want, Sends/2) || !near(float64(left), Sends*simulated.Seconds()-want, Sends/2) {
 					t.Errorf("%d were sent and %d wait, on paper %.0f were", h.done, left, want)
 				}
 				held := math.Max(Sends*cost.SendSeconds, float64(Sends)*h.oldest.Seconds())
