@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -409,12 +410,7 @@ func TestOnlyThePartsThatAreDueAreRead(t *testing.T) {
 func TestAPreviewThatIsCutLeavesNothingHidden(t *testing.T) {
 	w := watch(t)
 	const dead = "OutboundDeadLetters"
-	before := harness.Backends.Queues.Depth(dead).Visible
-	for n := range 15 { // one call receives ten
-		if err := harness.Backends.Enqueue(t.Context(), dead, []byte(`{"idempotencyKey":"dead-`+strconv.Itoa(n)+`","message":{}}`)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	deadLetter(t, dead, slices.Repeat([]string{`{"idempotencyKey":"dead","message":{}}`}, 15)...) // one call receives ten
 	var calls atomic.Int64
 	reading := make(chan struct{})
 	w.queues.Set(func(_ http.ResponseWriter, action string, _ []byte) bool {
@@ -438,8 +434,8 @@ func TestAPreviewThatIsCutLeavesNothingHidden(t *testing.T) {
 	if err := w.end(); err != nil {
 		t.Error(err)
 	}
-	if d := harness.Backends.Queues.Depth(dead); d.Visible != before+15 || d.InFlight != 0 {
-		t.Errorf("of %d messages: %+v", before+15, d)
+	if d := harness.Backends.Queues.Depth(dead); d.Visible != 15 || d.InFlight != 0 {
+		t.Errorf("of 15 messages: %+v", d)
 	}
 }
 

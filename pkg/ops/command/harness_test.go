@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"connexease-functions/pkg/local/stack"
 	"connexease-functions/pkg/proof/harness"
@@ -84,6 +85,23 @@ func (w *world) variable(name, value string) {
 func (w *world) ops(arguments ...string) (string, error) {
 	w.t.Helper()
 	return ops(w.t, w.state, w.stack, "", arguments...)
+}
+
+// deadLetter puts messages into a dead-letter queue that tests share, until the test has ended: other
+// tests count what is in it.
+func deadLetter(t *testing.T, queue string, bodies ...string) {
+	t.Helper()
+	client, url := harness.SQS(harness.Backends.SQSURL), harness.Backends.Queues.URL(queue)
+	t.Cleanup(func() {
+		if _, err := client.PurgeQueue(context.WithoutCancel(t.Context()), &sqs.PurgeQueueInput{QueueUrl: &url}); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, body := range bodies {
+		if _, err := client.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &url, MessageBody: &body}); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // put writes events like a delivery of ten days ago.

@@ -12,7 +12,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"connexease-functions/pkg/ledger"
 	"connexease-functions/pkg/local/fixtures"
@@ -259,13 +258,7 @@ func TestTheListShowsFailuresWithReasonsAndWithoutNumbers(t *testing.T) {
 	expired := w.send("d", time.Now().Add(-time.Hour), item{"state": str("released"), "http": number(429), "reason": str("rate_limited")})
 	w.send("e", time.Time{}, item{"state": str("accepted"), "http": number(200)})
 	w.send("f", time.Now().Add(time.Hour), item{"state": str("released"), "reason": str("not_reached")})
-	dead := harness.Backends.Queues.URL("OutboundDeadLetters")
-	for range 2 {
-		hello := "hello"
-		if _, err := harness.SQS(harness.Backends.SQSURL).SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &dead, MessageBody: &hello}); err != nil {
-			t.Fatal(err)
-		}
-	}
+	deadLetter(t, "OutboundDeadLetters", "hello", "hello")
 	out := w.ok()
 	for _, want := range []string{
 		"Quarantined bodies: 1\n", "too_many_updates  received " + time.Now().UTC().AddDate(0, 0, -10).Format(time.DateOnly), fmt.Sprint(len(large(900_000)), " bytes"),
