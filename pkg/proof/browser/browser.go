@@ -239,16 +239,17 @@ func until(ctx context.Context, ask func() (bool, error)) error {
 	}
 }
 
-// Text returns the visible text of what a selector finds first; empty where it finds nothing.
+// Text returns the text of what a selector finds first, also if it is hidden; empty where it finds
+// nothing.
 func (b *Tab) Text(selector string) string {
 	b.t.Helper()
 	return Eval[string](b, fmt.Sprintf(`document.querySelector(%q)?.innerText ?? ""`, selector))
 }
 
-// See waits until what a selector finds has a text.
+// See waits until something that a selector finds is visible and has a text.
 func (b *Tab) See(selector, text string) {
 	b.t.Helper()
-	b.Until(fmt.Sprintf(`[...document.querySelectorAll(%q)].some((e) => e.innerText.includes(%q))`, selector, text))
+	b.Until(fmt.Sprintf(`[...document.querySelectorAll(%q)].some((e) => e.checkVisibility() && e.innerText.includes(%q))`, selector, text))
 }
 
 // Size sets the size of the window, in CSS pixels.
