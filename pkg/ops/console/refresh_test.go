@@ -8,7 +8,7 @@ import (
 	"connexease-functions/pkg/proof/browser"
 )
 
-// TestAPartThatIsUsedIsNotReplaced holds back the response with which parts are read again, until
+// TestAPartThatIsUsedIsNotReplaced holds back the first response with parts that are read again, until
 // somebody uses one of them.
 func TestAPartThatIsUsedIsNotReplaced(t *testing.T) {
 	l := newLaptop(t)
@@ -19,11 +19,11 @@ func TestAPartThatIsUsedIsNotReplaced(t *testing.T) {
 		window.fetch = async (address, options) => {
 			const response = await read(address, options);
 			asked.push(options.headers.Parts);
+			if (asked.length > 1) return response;
 			await new Promise((done) => { window.go = done; });
 			return response;
 		};
 		return true; })()`)
-	l.trigger("text", "") // what the plots show changes
 	tab.Until(`asked.length === 1`)
 	parts := strings.Split(browser.Eval[string](tab, `asked[0]`), ",")
 	if !slices.Contains(parts, "plots") || !slices.Contains(parts, "waits") || slices.Contains(parts, "secrets") {
@@ -39,6 +39,26 @@ func TestAPartThatIsUsedIsNotReplaced(t *testing.T) {
 	if !strings.Contains(tab.Text("#waits"), "Out of date") {
 		t.Error("a part was replaced while it was used")
 	}
-	browser.Eval[bool](tab, `(() => { document.activeElement.blur(); window.fetch = async () => ({ok: false}); go(); return true; })()`)
+	browser.Eval[bool](tab, `(() => { document.activeElement.blur(); window.fetch = async () => ({ok: false}); return true; })()`)
 	tab.See("#gone", "what is here may be old")
+}
+
+// TestWhatIsRefusedIsReadAgainWhenItIsDue counts how often parts are asked for while time stands: the
+// script looks whether the page is hidden each time that it might ask.
+func TestWhatIsRefusedIsReadAgainWhenItIsDue(t *testing.T) {
+	tab := newLaptop(t).open("/")
+	browser.Eval[bool](tab, `(() => {
+		window.now = Date.now(); window.asked = 0; window.looks = 0;
+		Date.now = () => now;
+		Object.defineProperty(document, "hidden", {get: () => { looks++; return false; }});
+		window.fetch = async () => { asked++; return {ok: false}; };
+		return true; })()`)
+	tab.Until(`asked > 0 || (now += 60000, false)`)
+	tab.See("#gone", "what is here may be old")
+	browser.Eval[int](tab, `looks = 0`)
+	tab.Until(`looks > 2`)
+	if n := browser.Eval[int](tab, `asked`); n != 1 {
+		t.Errorf("asked %d times at once", n)
+	}
+	tab.Until(`asked > 1 || (now += 60000, false)`)
 }

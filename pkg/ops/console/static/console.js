@@ -101,7 +101,10 @@
           if (fresh && fresh.innerHTML !== part.innerHTML) { part.replaceWith(fresh); copies(fresh); }
         }
         gone(false);
-      } catch { gone(true); }
+      } catch {
+        for (const part of parts) due.delete(part.id);
+        gone(true);
+      }
       busy = false;
     }, 500);
   }
