@@ -4,9 +4,12 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
 
 	"connexease-functions/pkg/events/schema"
 	"connexease-functions/pkg/local/sim/connexease"
@@ -72,7 +75,7 @@ func count(all []string, name string) (n int) {
 }
 
 // readmeIsBound: READMEs name exactly the alarms, parameters, faults, members, saved queries and
-// regions that exist.
+// regions that exist, and API Gateway's throttles.
 func readmeIsBound(p *proof) (faults []string) {
 	var written, real []string
 	for _, row := range rows(p.readmes, "alarm") {
@@ -93,6 +96,7 @@ func readmeIsBound(p *proof) (faults []string) {
 			faults = append(faults, "README does not have the table of "+what)
 		}
 	}
+	faults = append(faults, p.throttles()...)
 	faults = append(faults, p.savedQueries()...)
 	faults = append(faults, p.regions()...)
 	return append(faults, p.secretsByStandardInput()...)
@@ -116,6 +120,28 @@ func (p *proof) settings() (faults []string) {
 		real = append(real, name)
 	}
 	return append(faults, both("parameter", written, real)...)
+}
+
+// throttles: READMEs say at how many requests a second API Gateway refuses some.
+func (p *proof) throttles() (faults []string) {
+	number := func(path ...string) string {
+		n, _ := strconv.Atoi(ref(find(p.Root(), path...)))
+		return message.NewPrinter(language.English).Sprint(n)
+	}
+	settings := []string{"Resources", "HttpApi", "Properties"}
+	webhook := number(append(settings, "RouteSettings", webhookRoute, "ThrottlingRateLimit")...)
+	sends, others := number("Parameters", "SendRequestsPerSecond", "Default"), number(append(settings, "DefaultRouteSettings", "ThrottlingRateLimit")...)
+	words := strings.Join(strings.Fields(p.readmes), " ")
+	for _, want := range []string{
+		"API Gateway's own: over " + webhook + " requests a second",
+		"the route's throttle of " + webhook + " a second",
+		"over `SendRequestsPerSecond` (" + sends + ") requests a second to `POST /v1/wa/message`, or " + others + " to the other routes",
+	} {
+		if !strings.Contains(words, want) {
+			faults = append(faults, "README does not say: "+want)
+		}
+	}
+	return faults
 }
 
 // savedQueries: those that READMEs refer to exist.
