@@ -9,8 +9,9 @@ import (
 	"connexease-functions/pkg/ledger"
 )
 
-// pace spaces the calls of a sender's queue records, evenly and without bursts, because the Gateway
-// counts over a second that slides. The zero pace does not space them.
+// pace spaces the calls of a sender's queue records evenly, because the Gateway counts over a second
+// that slides. The first of a process that has been idle does not wait, so as many processes begin
+// with as many calls at once. The zero pace does not space them.
 type pace struct {
 	turns *rate.Limiter // when a record may begin, before anything is claimed
 	// calls keeps the distance of the calls themselves, where claims took unequal times. It also
