@@ -15,7 +15,7 @@ import (
 
 func TestASendCostsFourWriteUnitsAndReadsOnlyWhatItAsksFor(t *testing.T) {
 	template := `{"messaging_product":"whatsapp","to":"15550100001","type":"template","template":{"name":"order_shipped","language":{"code":"en"},` +
-		`"components":[{"type":"body","parameters":[{"type":"text","text":"Ada"},{"type":"text","text":"4711"}]}]}}`
+		`"components":[{"type":"body","parameters":[{"type":"text","text":"Ada Lovelace of Marylebone"},{"type":"text","text":"4711 of November 26"}]}]}}`
 	toKnown := strings.Replace(hello, "15550100001", "15550100077", 1)
 	for name, c := range map[string]struct {
 		body    string
@@ -24,7 +24,7 @@ func TestASendCostsFourWriteUnitsAndReadsOnlyWhatItAsksFor(t *testing.T) {
 	}{
 		// The claim: row and timeline. The outcome: row and sent_wamid.
 		"text": {hello, nil, map[string]float64{"PutItem": cost.ClaimWrites, "UpdateItem": cost.OutcomeWrites}},
-		// With its response and the API's request id this one's row is a few bytes over 1 kB.
+		// With its response and the API's request id this one's row is over 1 kB, whatever the time.
 		"template": {template, nil, map[string]float64{"PutItem": cost.ClaimWrites, "UpdateItem": cost.OutcomeWrites + 1}},
 		// A row that is only queued is in the index unsettled alone.
 		"queued":    {hello, []string{"prefer", "respond-async"}, map[string]float64{"PutItem": cost.QueueWrites}},
