@@ -119,7 +119,7 @@ func run(givenPort string, backends bool, database, givenState, forward string, 
 	if err != nil {
 		return err
 	}
-	defer shown.Close()
+	defer func() { _ = shown.Close() }() // the queues end as well
 	server := &http.Server{Handler: control.New(s, save, shown), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = server.Serve(controlListener) }()
 	defer func() { _ = server.Close() }()

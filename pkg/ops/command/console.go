@@ -54,7 +54,11 @@ func (p *program) serveConsole(ctx context.Context, port int, write bool) error 
 	if err != nil {
 		return err
 	}
-	defer shown.Close()
+	defer func() {
+		if err := shown.Close(); err != nil {
+			p.printf("Cut: %s.\n", err)
+		}
+	}()
 	l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
 	if err != nil {
 		return fmt.Errorf("port %d is not free: %w. Choose a different one with -port (PORT for make)", port, err)

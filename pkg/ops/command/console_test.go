@@ -39,6 +39,7 @@ type watched struct {
 	address  string             // with the token
 	url      string             // without it
 	sent     chan *http.Request // to the send endpoint
+	out      harness.Buffer     // what it prints
 	end      func() error       // as Ctrl-C does; it returns once the console has ended
 	ending   <-chan struct{}    // closed when it begins to end
 }
@@ -73,8 +74,7 @@ func watch(t *testing.T, arguments ...string) *watched {
 	} {
 		t.Setenv("AWS_ENDPOINT_URL_"+name, at)
 	}
-	var out harness.Buffer
-	p := &program{terminal: newTerminal(strings.NewReader(""), &out, &out), watch: func(action string) { used.Store("console "+action, true) }}
+	p := &program{terminal: newTerminal(strings.NewReader(""), &w.out, &w.out), watch: func(action string) { used.Store("console "+action, true) }}
 	ctx, end := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
 	go func() {
@@ -87,7 +87,7 @@ func watch(t *testing.T, arguments ...string) *watched {
 		}
 	})
 	await.Until(t, "the address is printed", func() bool {
-		w.address = regexp.MustCompile(`http://\S+`).FindString(out.String())
+		w.address = regexp.MustCompile(`http://\S+`).FindString(w.out.String())
 		return w.address != ""
 	})
 	w.url, _, _ = strings.Cut(w.address, "/?token=")
@@ -406,38 +406,62 @@ func TestOnlyThePartsThatAreDueAreRead(t *testing.T) {
 }
 
 // TestAPreviewThatIsCutLeavesNothingHidden ends the console while a preview reads a long dead-letter
-// queue: it reads no further, and what it has read is visible again.
+// queue: another does not begin meanwhile, it reads no further, and what it has read is visible again,
+// or the console says that it is not.
 func TestAPreviewThatIsCutLeavesNothingHidden(t *testing.T) {
-	w := watch(t)
 	const dead, messages, receives = "OutboundDeadLetters", 1000, 100
-	deadLetter(t, dead, slices.Repeat([]string{`{"idempotencyKey":"dead","message":{}}`}, messages)...)
-	var calls atomic.Int64
-	w.queues.Set(func(_ http.ResponseWriter, action string, _ []byte) bool {
-		if action == "ReceiveMessage" {
-			if calls.Add(1) == 2 {
-				<-w.ending
+	hidden := "messages that stay in " + dead + " are hidden for up to 15m0s: "
+	for failure, says := range map[string]string{"": "It is still in " + dead, "AccessDenied": hidden + "AccessDenied", "InternalError": hidden + "InternalError"} {
+		t.Run("failure "+failure, func(t *testing.T) {
+			w := watch(t)
+			deadLetter(t, dead, slices.Repeat([]string{`{"idempotencyKey":"dead","message":{}}`}, messages)...)
+			var calls atomic.Int64
+			w.queues.Set(func(rw http.ResponseWriter, action string, _ []byte) bool {
+				if action == "ReceiveMessage" {
+					if calls.Add(1) == 2 {
+						<-w.ending
+					}
+					time.Sleep(50 * time.Millisecond) // pages may still end for a second before jobs do
+				}
+				switch {
+				case action != "ChangeMessageVisibilityBatch" || failure == "":
+					return false
+				case failure == "InternalError": // of one message
+					_, _ = io.WriteString(rw, `{"Failed":[{"Id":"0","Code":"InternalError","SenderFault":false}]}`)
+				default:
+					harness.Refuse(rw, http.StatusForbidden, failure)
+				}
+				return true
+			})
+			tab := browser.Open(t)
+			tab.Go(w.address)
+			tab.Go(w.url + "/trouble")
+			tab.Expect("ERR_")
+			tab.Submit(`button[aria-label="Preview ` + dead + `"]`)
+			await.Until(t, "the preview reads on", func() bool { return calls.Load() == 2 })
+			if d := harness.Backends.Queues.Depth(dead); d.InFlight != messages/receives {
+				t.Fatalf("the preview has not begun: %+v", d)
 			}
-			time.Sleep(50 * time.Millisecond) // pages may still end for a second before jobs do
-		}
-		return false
-	})
-	tab := browser.Open(t)
-	tab.Go(w.address)
-	tab.Go(w.url + "/trouble")
-	tab.Expect("ERR_")
-	tab.Submit(`button[aria-label="Preview ` + dead + `"]`)
-	await.Until(t, "the preview reads on", func() bool { return calls.Load() == 2 })
-	if d := harness.Backends.Queues.Depth(dead); d.InFlight != messages/receives {
-		t.Fatalf("the preview has not begun: %+v", d)
-	}
-	if err := w.end(); err != nil {
-		t.Error(err)
-	}
-	if d := harness.Backends.Queues.Depth(dead); d.Visible != messages || d.InFlight != 0 {
-		t.Errorf("of %d messages: %+v", messages, d)
-	}
-	if n := calls.Load(); n > receives/2 {
-		t.Errorf("it received %d times", n)
+			other := browser.Open(t)
+			other.Go(w.address)
+			other.Go(w.url + "/trouble")
+			other.Expect("400")
+			other.Expect("ERR_")
+			other.Submit(`button[aria-label="Preview ` + dead + `"]`)
+			other.See(".failure", "under way since")
+			if err := w.end(); err != nil {
+				t.Error(err)
+			}
+			if d := harness.Backends.Queues.Depth(dead); d.Visible+d.InFlight != messages || (d.InFlight == 0) != (failure == "") {
+				t.Errorf("of %d messages: %+v", messages, d)
+			}
+			if n := calls.Load(); n > receives/2 {
+				t.Errorf("it received %d times", n)
+			}
+			if !strings.Contains(w.out.String(), says) {
+				t.Errorf("it says %s", w.out.String())
+			}
+		})
 	}
 }
 

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
@@ -19,14 +21,15 @@ import (
 )
 
 const (
-	// atOnce is how many messages are received together (AWS: ReceiveMessage).
+	// atOnce is how many messages one call receives or makes visible again (AWS: ReceiveMessage,
+	// ChangeMessageVisibilityBatch).
 	atOnce = 10
 	// hidden is how long a received message is hidden from other readers: longer than ten
 	// invocations of the send function take.
 	hidden = 15 * time.Minute
 	// putBack bounds the clean-up, also of a redrive that was interrupted, and a call that it waits for.
 	putBack = 10 * time.Second
-	// putAtOnce is how many messages are made visible again at the same time.
+	// putAtOnce is how many calls make messages visible again at the same time.
 	putAtOnce = 10
 )
 
@@ -166,9 +169,18 @@ func (r *redrive) invoke(ctx context.Context, payload []byte) (refused string, e
 func (r *redrive) putBack(ctx context.Context, q deadQueue, receipts []string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), putBack)
 	defer cancel()
-	client, failed := r.target.sqs(), make([]error, len(receipts))
-	bounded.Each(len(receipts), putAtOnce, func(i int) {
-		_, failed[i] = client.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{QueueUrl: &q.url, ReceiptHandle: &receipts[i]})
+	client, batches := r.target.sqs(), slices.Collect(slices.Chunk(receipts, atOnce))
+	failed := make([]error, len(batches))
+	bounded.Each(len(batches), putAtOnce, func(i int) {
+		var entries []sqstypes.ChangeMessageVisibilityBatchRequestEntry
+		for n := range batches[i] {
+			entries = append(entries, sqstypes.ChangeMessageVisibilityBatchRequestEntry{Id: aws.String(strconv.Itoa(n)), ReceiptHandle: &batches[i][n]})
+		}
+		out, err := client.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &q.url, Entries: entries})
+		if err == nil && len(out.Failed) > 0 {
+			err = fmt.Errorf("%s: %s", aws.ToString(out.Failed[0].Code), aws.ToString(out.Failed[0].Message))
+		}
+		failed[i] = err
 	})
 	if i := slices.IndexFunc(failed, func(err error) bool { return err != nil }); i >= 0 {
 		return fmt.Errorf("messages that stay in %s are hidden for up to %v: %w", q.name, hidden, why(failed[i]))

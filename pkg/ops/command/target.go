@@ -178,6 +178,8 @@ func action(service, operation string) string {
 		prefix = "events"
 	case "dynamodbstreams":
 		prefix = "dynamodb"
+	case "sqs":
+		operation = strings.TrimSuffix(operation, "Batch") // no action of its own
 	case "lambda":
 		if operation == "Invoke" {
 			operation += "Function"

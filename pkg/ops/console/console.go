@@ -84,6 +84,7 @@ type Console struct {
 	jobs     sync.WaitGroup
 
 	mu        sync.Mutex
+	redriven  *job // the last, of any session: it hides messages from others
 	watchers  int
 	leaving   *time.Timer
 	stop      context.CancelFunc

@@ -98,7 +98,7 @@ func TestNoLineIsLostOrDoubled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(fresh.Close)
+	t.Cleanup(func() { _ = fresh.Close() })
 	server := httptest.NewServer(fresh)
 	t.Cleanup(server.Close)
 	t.Cleanup(server.CloseClientConnections)

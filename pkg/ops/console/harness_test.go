@@ -75,7 +75,7 @@ func newLaptop(t *testing.T) *laptop {
 	if l.console, err = control.NewConsole(t.Context(), l.stack, root, state, recorded); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(l.console.Close)
+	t.Cleanup(func() { _ = l.console.Close() })
 	handler = control.New(l.stack, save, l.console)
 	t.Cleanup(server.CloseClientConnections) // streams of tabs that are open
 	return l

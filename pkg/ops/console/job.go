@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -12,7 +13,7 @@ const (
 	longest = 30 * time.Minute
 	// cleaningUp bounds how long the end of the console waits for jobs: a redrive makes messages of
 	// dead-letter queues visible again.
-	cleaningUp = 20 * time.Second
+	cleaningUp = 25 * time.Second
 )
 
 // job is work that takes longer than a page may. Its page shows how far it is, and then its result,
@@ -42,11 +43,18 @@ func (v *visit) start(name string, total int64, run func(ctx context.Context, re
 	if v.open.Err() != nil {
 		return errors.New("the console ends. Start it again")
 	}
-	if there := v.session.jobs[name]; there != nil && there.now().Running() {
+	there := v.session.jobs[name]
+	if name == redriving {
+		there = v.redriven
+	}
+	if there != nil && there.now().Running() {
 		return wrongf("it is under way since %s. Wait for its end", clock(there.now().Started))
 	}
 	j := &job{state: jobState{Started: time.Now(), Total: total}}
 	v.session.jobs[name] = j
+	if name == redriving {
+		v.redriven = j
+	}
 	v.jobs.Go(func() {
 		ctx, cancel := context.WithTimeout(v.open, longest)
 		defer cancel()
@@ -62,10 +70,13 @@ func (v *visit) start(name string, total int64, run func(ctx context.Context, re
 	return nil
 }
 
-// Close ends jobs and the following of the stack, and waits until the jobs have cleaned up.
-func (c *Console) Close() {
+// Close ends jobs and the following of the stack, and waits until the jobs have cleaned up. The error
+// is that of a redrive, or a preview, that it ended; other jobs only read.
+func (c *Console) Close() error {
 	c.mu.Lock()
 	c.end()
+	last := c.redriven
+	cut := last != nil && last.now().Running()
 	c.mu.Unlock()
 	ended := make(chan struct{})
 	go func() { c.jobs.Wait(); close(ended) }()
@@ -73,6 +84,13 @@ func (c *Console) Close() {
 	case <-ended:
 	case <-time.After(cleaningUp):
 	}
+	switch {
+	case !cut:
+		return nil
+	case last.now().Running():
+		return fmt.Errorf("the redrive did not end within %v: messages that it received may be hidden for some time", cleaningUp)
+	}
+	return last.now().Err
 }
 
 func (j *job) now() jobState {

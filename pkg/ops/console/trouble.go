@@ -84,11 +84,13 @@ type quarantinedRow struct {
 type redriven struct {
 	Pick, Said string
 	Applied    bool
-	Err        error
 }
 
+// redriving is the name of the job that previews or redrives.
+const redriving = "redrive"
+
 func showTrouble(v *visit) (any, error) {
-	p := &troublePage{List: v.job("trouble"), Run: v.job("redrive")}
+	p := &troublePage{List: v.job("trouble"), Run: v.job(redriving)}
 	var queues []Queue
 	if v.due("dead") {
 		queues, p.QueueErr = v.Operator.Queues(v.ctx)
@@ -137,8 +139,8 @@ func (v *visit) redrive(apply bool) error {
 		return wrongf("nothing is picked")
 	}
 	v.lead("/trouble#run")
-	return v.start("redrive", 0, func(ctx context.Context, _ func(int)) (any, error) {
+	return v.start(redriving, 0, func(ctx context.Context, _ func(int)) (any, error) {
 		said, err := v.Operator.Redrive(ctx, pick, apply)
-		return redriven{pick, said, apply, err}, nil
+		return redriven{pick, said, apply}, err
 	})
 }

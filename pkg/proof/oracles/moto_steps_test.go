@@ -5,6 +5,7 @@ package oracles
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -89,6 +90,26 @@ func askSQS(ctx context.Context, s *side) {
 	}
 	change("hide for over twelve hours", first, 43201)
 	change("hide by nonsense", aws.String("nonsense"), 1)
+	several := func(step string, handles ...*string) {
+		in := &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: out}
+		for n, handle := range handles {
+			in.Entries = append(in.Entries, types.ChangeMessageVisibilityBatchRequestEntry{Id: aws.String(strconv.Itoa(n)), ReceiptHandle: handle, VisibilityTimeout: 60})
+		}
+		got, err := s.sqs.ChangeMessageVisibilityBatch(ctx, in)
+		if err != nil {
+			s.saw(step, err)
+			return
+		}
+		var seen []any
+		for _, one := range got.Successful {
+			seen = append(seen, *one.Id)
+		}
+		for _, one := range got.Failed {
+			seen = append(seen, *one.Id, *one.Code, one.SenderFault)
+		}
+		s.saw(step, nil, seen...)
+	}
+	several("hide several", first, aws.String("nonsense"))
 	change("give back", first, 0)
 	change("give back again", first, 0)
 	got = receive("receive again", &sqs.ReceiveMessageInput{MessageSystemAttributeNames: []types.MessageSystemAttributeName{"ApproximateReceiveCount"}})

@@ -104,6 +104,31 @@ func (s *Server) change(q *queue, e input) *awsjson.Fault {
 	return nil
 }
 
+// changeBatch changes several, and says of each what became of it.
+func (s *Server) changeBatch(q *queue, in input) (output, *awsjson.Fault) {
+	if len(in.Entries) == 0 {
+		return nil, sqsFault("EmptyBatchRequest", "There should be at least one ChangeMessageVisibilityBatchRequestEntry in the request.")
+	}
+	if len(in.Entries) > maxBatch {
+		return nil, sqsFault("TooManyEntriesInBatchRequest", "Maximum number of entries per request are 10. You have sent "+strconv.Itoa(len(in.Entries))+".")
+	}
+	seen, changed, failed := map[string]bool{}, []output{}, []output{}
+	for _, e := range in.Entries {
+		if seen[e.Id] {
+			return nil, sqsFault("BatchEntryIdsNotDistinct", "Id "+e.Id+" repeated.")
+		}
+		seen[e.Id] = true
+	}
+	for _, e := range in.Entries {
+		if fault := s.change(q, e); fault != nil {
+			failed = append(failed, output{"Id": e.Id, "SenderFault": true, "Code": fault.Query, "Message": fault.Message})
+		} else {
+			changed = append(changed, output{"Id": e.Id})
+		}
+	}
+	return output{"Successful": changed, "Failed": failed}, nil
+}
+
 // move is StartMessageMoveTask: dead-lettered messages return to their source queue, or move to the
 // destination, each as a new message (AWS: Dead-letter queue redrive). Unlike in AWS, the move is
 // complete when the call returns.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -157,6 +159,40 @@ func TestVisibilityIsChangedUpToTwelveHours(t *testing.T) {
 			t.Errorf("an old handle: %v", err)
 		}
 	})
+}
+
+func TestTheVisibilityOfSeveralIsChangedAtOnce(t *testing.T) {
+	r := start(t, nil)
+	for range 3 {
+		r.put(t, "x", 0)
+	}
+	change := func(handles ...*string) (*sqs.ChangeMessageVisibilityBatchOutput, error) {
+		in := &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: r.url, Entries: []types.ChangeMessageVisibilityBatchRequestEntry{}}
+		for n, handle := range handles {
+			in.Entries = append(in.Entries, types.ChangeMessageVisibilityBatchRequestEntry{Id: aws.String(strconv.Itoa(n % 11)), ReceiptHandle: handle})
+		}
+		return r.ChangeMessageVisibilityBatch(t.Context(), in)
+	}
+	got := r.get(t, r.url, 0)
+	nonsense := aws.String("nonsense")
+	out, err := change(got[0].ReceiptHandle, nonsense, got[1].ReceiptHandle)
+	if err != nil || len(out.Successful) != 2 || *out.Successful[1].Id != "2" || len(out.Failed) != 1 || *out.Failed[0].Id != "1" || *out.Failed[0].Code != "ReceiptHandleIsInvalid" || !out.Failed[0].SenderFault {
+		t.Errorf("%+v %v", out, err)
+	}
+	if d := r.Depth("out"); d != (Depth{Visible: 2, InFlight: 1}) {
+		t.Errorf("%+v", d)
+	}
+	if _, err := change(slices.Repeat([]*string{nonsense}, 11)...); code(err) != "AWS.SimpleQueueService.TooManyEntriesInBatchRequest" {
+		t.Errorf("too many: %v", err)
+	}
+	if _, err := change(); code(err) != "AWS.SimpleQueueService.EmptyBatchRequest" {
+		t.Errorf("none: %v", err)
+	}
+	if _, err := r.ChangeMessageVisibilityBatch(t.Context(), &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: r.url, Entries: slices.Repeat([]types.ChangeMessageVisibilityBatchRequestEntry{
+		{Id: aws.String("a"), ReceiptHandle: got[2].ReceiptHandle},
+	}, 2)}); code(err) != "AWS.SimpleQueueService.BatchEntryIdsNotDistinct" || r.Depth("out").InFlight != 1 {
+		t.Errorf("one twice: %v", err)
+	}
 }
 
 func code(err error) string {

@@ -31,6 +31,8 @@ type input struct {
 	AttributeNames, MessageSystemAttributeNames []string
 	MaxNumberOfMessages, WaitTimeSeconds        *int
 	SourceArn, DestinationArn                   string
+	Id                                          string // of an entry
+	Entries                                     []input
 }
 
 type output map[string]any
@@ -43,12 +45,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	awsjson.Serve(w, r, service, func(action string, in input) (any, *awsjson.Fault) {
 		act, known := map[string]func(*queue, input) (output, *awsjson.Fault){
-			"SendMessage":             s.send,
-			"DeleteMessage":           func(q *queue, in input) (output, *awsjson.Fault) { return output{}, s.remove(q, in) },
-			"ChangeMessageVisibility": func(q *queue, in input) (output, *awsjson.Fault) { return output{}, s.change(q, in) },
-			"GetQueueAttributes":      s.attributes,
-			"PurgeQueue":              func(q *queue, _ input) (output, *awsjson.Fault) { q.clear(); return output{}, nil },
-			"ReceiveMessage":          nil, // it waits without the lock
+			"SendMessage":                  s.send,
+			"DeleteMessage":                func(q *queue, in input) (output, *awsjson.Fault) { return output{}, s.remove(q, in) },
+			"ChangeMessageVisibility":      func(q *queue, in input) (output, *awsjson.Fault) { return output{}, s.change(q, in) },
+			"ChangeMessageVisibilityBatch": s.changeBatch,
+			"GetQueueAttributes":           s.attributes,
+			"PurgeQueue":                   func(q *queue, _ input) (output, *awsjson.Fault) { q.clear(); return output{}, nil },
+			"ReceiveMessage":               nil, // it waits without the lock
 		}[action]
 		switch {
 		case action == "GetQueueUrl":
