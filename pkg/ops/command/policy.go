@@ -181,6 +181,7 @@ var around = map[string][]grant{
 	"Smoke": {
 		{actions: "dynamodb:Query dynamodb:Scan dynamodb:DeleteItem", on: "dynamodb:{at}:table/{stack}-*"},
 		{actions: "sqs:SendMessage", on: "sqs:{at}:{stack}-*"},
+		{actions: "lambda:ListEventSourceMappings"},
 		{actions: "events:PutRule events:PutTargets events:RemoveTargets events:DeleteRule", on: "events:{at}:rule/{stack}/connexease-smoke-*"},
 		{actions: "events:PutEvents", on: "events:{at}:event-bus/{stack}"},
 	},

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/go-resty/resty/v2"
@@ -30,14 +31,15 @@ func smokeCommand(p *program) *cobra.Command {
 		Long: `Try a stack as its users do: an event is received, stored, and published on the event bus; a message goes
 out over HTTP, through the outbound queue, the bulk lane where there is one, and by a rule of the bus. Messages go to the Gateway's
 sandbox (is_fake). Each line says ok, or what to do; one warns if messages were accepted and no status
-came, as far as the first 20,000 items of the table show. No secret is printed.
+came, as far as the first 20,000 items of the table show; one does instead of trying a queue that is paused.
+No secret is printed.
 
 Its temporary rule of the bus and its events are removed at the end. Not tried: the
 mails of alarms.`,
 		RunE: func(c *cobra.Command, _ []string) error { return p.smoke(c.Context(), sender) },
 	}
 	c.Flags().StringVar(&sender, "sender", "", "name of the number to send from, where the Gateway's secret names several")
-	return needs(c, "secretsmanager:GetSecretValue dynamodb:Query dynamodb:Scan dynamodb:DeleteItem sqs:SendMessage "+
+	return needs(c, "secretsmanager:GetSecretValue dynamodb:Query dynamodb:Scan dynamodb:DeleteItem sqs:SendMessage lambda:ListEventSourceMappings "+
 		"events:PutRule events:PutTargets events:RemoveTargets events:DeleteRule events:PutEvents")
 }
 
@@ -75,6 +77,11 @@ type smoke struct {
 func (s *smoke) ok(text string)  { s.printf("ok      %s\n", text) }
 func (s *smoke) off(text string) { s.printf("off     %s\n", text) }
 
+func (s *smoke) warn(what, do string) {
+	s.printf("WARNING %s\n        -> %s\n", what, do)
+	s.warned = true
+}
+
 func (s *smoke) bad(what, do string) {
 	s.printf("FAILED  %s\n        -> %s\n", what, do)
 	s.failed = true
@@ -99,11 +106,15 @@ func (p *program) smoke(ctx context.Context, sender string) error {
 	s.refuses(ctx)
 	s.gateway(ctx)
 	if s.sends(ctx) {
-		s.queue(ctx, "outbound queue", s.target.named("QUEUE_URL", "QueueUrl"), "-queue")
+		tried := s.queue(ctx, "outbound queue", outboundQueue, s.target.named("QUEUE_URL", "QueueUrl"), "-queue")
 		if bulk := s.target.named("BULK_QUEUE_URL", "BulkQueueUrl"); bulk != "" {
-			s.queue(ctx, "bulk lane", bulk, "-bulk")
+			s.queue(ctx, "bulk lane", bulkQueue, bulk, "-bulk")
 		}
-		s.events(ctx)
+		if tried {
+			s.events(ctx)
+		} else {
+			s.off("the bus and the pipe are not tried, because their messages go through the outbound queue")
+		}
 	} else {
 		s.off("the queue, the bus and the pipe are not tried, because they need a message to be sent")
 	}
@@ -344,19 +355,26 @@ func (s *smoke) envelope(key string) string {
 // queued returns the look-up address of a queued message with a key.
 func queued(key string) string { return "/" + ledger.ID("sqs", key) }
 
-// queue tries a lane: the queue at an address, with a key of this suffix.
-func (s *smoke) queue(ctx context.Context, lane, address, suffix string) {
+// queue tries a lane, unless it is paused: the queue of a logical name, at an address, with a key of
+// this suffix.
+func (s *smoke) queue(ctx context.Context, lane, name, address, suffix string) (tried bool) {
+	// Where the mapping cannot be read, the message shows whether it works.
+	if m, err := s.target.mapping(ctx, name); err == nil && aws.ToString(m.State) == mappingDisabled {
+		s.warn("the "+lane+" is paused, and was not tried", "make campaign DO=resume, once it may send again")
+		return false
+	}
 	key := s.mark + suffix
 	body := s.envelope(key)
 	if _, err := s.target.sqs().SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &address, MessageBody: &body}); err != nil {
 		s.bad("the "+lane+" does not accept a message: "+why(err).Error(), "your own credentials need sqs:SendMessage for this")
-		return
+		return true
 	}
 	if r := s.await(ctx, "Waiting for the "+lane, queued(key), queueLimit, nil); seen(r) {
 		s.ok("a message is sent through the " + lane)
 	} else {
-		s.bad("a message of the "+lane+": its look-up "+r.String(), sendLogs+"; of a lane that is paused, it leaves after make campaign DO=resume")
+		s.bad("a message of the "+lane+": its look-up "+r.String(), sendLogs)
 	}
+	return true
 }
 
 // clean removes the events from the table.

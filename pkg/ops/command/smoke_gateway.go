@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -77,7 +78,6 @@ func (s *smoke) statuses(ctx context.Context) {
 	case accepted == 0:
 		s.off("statuses: no message was sent yet, apart from the sandbox. Before one is, " + tick)
 	default:
-		s.warned = true
-		s.printf("WARNING %d messages were accepted, and no status of any came\n        -> unless that was a minute ago, %s\n", accepted, tick)
+		s.warn(fmt.Sprintf("%d messages were accepted, and no status of any came", accepted), "unless that was a minute ago, "+tick)
 	}
 }

@@ -96,6 +96,23 @@ func TestSmokeWarnsWhereMessagesAreAcceptedAndNoStatusComes(t *testing.T) {
 	}
 }
 
+// TestSmokeSendsNothingThroughALaneThatIsPaused pauses each, as a campaign does.
+func TestSmokeSendsNothingThroughALaneThatIsPaused(t *testing.T) {
+	r := start(t)
+	for _, c := range [][2]string{{bulkQueue, "bulk lane"}, {outboundQueue, "outbound queue"}} {
+		if out, err := r.ops("", "campaign", "pause", "-name", "spring", "-queue", c[0], "-yes"); err != nil {
+			t.Fatal(err, out)
+		}
+		out, err := r.ops("", "smoke")
+		if err != nil || !strings.Contains(out, "WARNING the "+c[1]+" is paused, and was not tried\n        -> make campaign DO=resume") || strings.Contains(out, "All is well.") {
+			t.Errorf("%v\n%s", err, out)
+		}
+		if n := r.depth(c[0]); n != 0 {
+			t.Errorf("%d messages wait in %s", n, c[0])
+		}
+	}
+}
+
 // TestEachOutcomeOfSmokeHasItsOwnMessage responds instead of the API.
 func TestEachOutcomeOfSmokeHasItsOwnMessage(t *testing.T) {
 	w := newWorld(t)
