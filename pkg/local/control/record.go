@@ -92,7 +92,8 @@ func (r *Recorder) Exchange(x httpapi.Exchange, route, note string) {
 	}
 	if strings.HasSuffix(x.RouteKey, " /webhook") && !l.Failed {
 		events := whatsapp.Split(x.Body)
-		for _, e := range events[:min(mostItems, len(events))] {
+		l.More = max(0, len(events)-mostItems)
+		for _, e := range events[:len(events)-l.More] {
 			pk, sk := table.KeyOf(&e)
 			l.Items = append(l.Items, console.Item{What: strings.Join(strings.Fields(fmt.Sprint(e.Direction, " ", e.Kind, " ", e.Type, " ", e.Status)), " "), PK: pk, SK: sk})
 		}

@@ -52,7 +52,7 @@ func showEvent(v *visit) (any, error) {
 	}
 	it, err := v.Operator.Table().Get(v.ctx, pk, sk)
 	if errors.Is(err, table.ErrNotThere) {
-		return nil, wrongf("the item is not in the table any more: it expired, or was erased")
+		return nil, wrongf("the item is not in the table: not stored yet, expired, or erased")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the table cannot be read: %w. Try again", err)

@@ -47,6 +47,7 @@ type Line struct {
 	RunID     string // of the function's run: Lambda's, as in its log
 	Send      string // id of the message that it led to; Note may name others
 	Items     []Item // that it led to
+	More      int    // how many of them Items lacks
 
 	n int // counts all lines
 }

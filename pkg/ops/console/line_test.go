@@ -2,10 +2,13 @@ package console_test
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
 	"connexease-functions/pkg/ledger"
+	"connexease-functions/pkg/proof/browser"
+	"connexease-functions/pkg/proof/harness"
 )
 
 // TestARequestOpens follows requests of the live view to what they led to.
@@ -48,4 +51,30 @@ func TestARequestOpens(t *testing.T) {
 	tab.Expect("400")
 	tab.Go(l.url + strings.TrimRight(at, "0123456789") + "1000")
 	tab.See(".failure", "does not keep this line any more")
+}
+
+// TestALargeDeliveryDoesNotLookWhole has more items than are kept of a request. Later they are gone.
+func TestALargeDeliveryDoesNotLookWhole(t *testing.T) {
+	l := newLaptop(t)
+	var many []string
+	for n := range 23 {
+		many = append(many, `{"from":"15550100042","id":"wamid.MANY`+strconv.Itoa(n)+`","timestamp":"1764000000","type":"text","text":{"body":"One of many"}}`)
+	}
+	l.deliver(`{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages","value":{"metadata":{"phone_number_id":"2"},"messages":[` + strings.Join(many, ",") + `]}}]}]}`)
+	tab := l.open("/")
+	tab.Go(l.url + linked(tab, "POST /webhook"))
+	tab.See("#led", "and 3 more")
+	if n := browser.Eval[int](tab, `document.querySelectorAll("#led a").length`); n != 20 {
+		t.Errorf("it has %d links", n)
+	}
+	for key, it := range harness.Items(t, l.stack.TableName) {
+		if strings.Contains(key, "MANY") {
+			if err := l.writer().Remove(t.Context(), it); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	tab.Expect("400")
+	tab.Submit("#led a")
+	tab.See(".failure", "not in the table: not stored yet, expired, or erased")
 }
