@@ -57,6 +57,7 @@ func (s *Server) Run(ctx context.Context, m Mapping) error {
 // after their visibility timeout, which the function may have changed.
 func (s *Server) poll(ctx context.Context, q *queue, m Mapping) {
 	var payload []byte
+	var batch []*message
 	handles := map[string]string{} // by message id, as they were when received
 	s.receive(ctx, q, m.BatchSize, q.VisibilityTimeout, maxWait, func(got []*message) {
 		if ctx.Err() != nil {
@@ -70,13 +71,22 @@ func (s *Server) poll(ctx context.Context, q *queue, m Mapping) {
 			s.giveBack(got[len(got)-1:])
 			got = got[:len(got)-1]
 		}
-		for _, one := range got {
+		batch = got
+		for _, one := range batch {
+			one.handled++
 			handles[one.id] = one.handle()
 		}
 	})
-	if len(handles) == 0 {
+	if len(batch) == 0 {
 		return
 	}
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, one := range batch {
+			one.handled--
+		}
+	}()
 	result, functionError, err := m.Invoke(ctx, payload)
 	if err != nil || functionError != "" {
 		return

@@ -168,6 +168,37 @@ func TestALateSuccessDeletesNoMessageThatWasReceivedAgain(t *testing.T) {
 	})
 }
 
+func TestTimeThatPassesAtOnceTakesNothingFromAFunction(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, func(c *QueueConfig) { c.MaxReceiveCount = 10 })
+		r.put(t, "slow", 0)
+		r.put(t, "later", 60)
+		var mu sync.Mutex
+		calls := map[string]int{}
+		defer r.run(t, Mapping{Invoke: func(_ context.Context, payload []byte) ([]byte, string, error) {
+			body := records(t, payload)[0].Body
+			mu.Lock()
+			calls[body]++
+			first := calls[body] == 1
+			mu.Unlock()
+			time.Sleep(time.Second)
+			if body == "later" && first {
+				return nil, "", errors.New("it was killed")
+			}
+			return nil, "", nil
+		}})()
+		for range 50 {
+			time.Sleep(100 * time.Millisecond)
+			r.EndVisibility("out")
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if calls["slow"] != 1 || calls["later"] != 2 || !r.Idle("out") {
+			t.Errorf("%v calls, %+v", calls, r.Depth("out"))
+		}
+	})
+}
+
 func TestBatchesAndConcurrencyAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, func(c *QueueConfig) { c.VisibilityTimeout = time.Hour })

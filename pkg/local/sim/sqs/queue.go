@@ -18,6 +18,7 @@ type message struct {
 	visibleAt time.Time
 	inFlight  bool // received and not returned; ends when visibleAt has passed
 	received  time.Time
+	handled   int    // invocations of a mapping's function that have it
 	source    string // source queue of a dead-lettered message
 }
 

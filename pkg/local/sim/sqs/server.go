@@ -136,7 +136,8 @@ func (s *Server) Wake() {
 }
 
 // EndVisibility makes every message of a queue visible now, as if visibility timeouts and delays
-// had passed.
+// had passed; but none that a mapping's function has in hand, which ends before the timeout does (AWS:
+// Using Lambda with Amazon SQS). It would be received again, and its deletion be void.
 func (s *Server) EndVisibility(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -145,7 +146,7 @@ func (s *Server) EndVisibility(name string) {
 		return
 	}
 	for _, m := range q.messages {
-		if m.visibleAt.After(now) {
+		if m.visibleAt.After(now) && m.handled == 0 {
 			m.visibleAt, m.inFlight = now, false
 		}
 	}
