@@ -18,8 +18,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // beat is the longest time without output.
@@ -30,14 +28,15 @@ func main() {
 	flag.Parse()
 	r := &report{out: os.Stdout, now: time.Now, output: map[string][]string{}, running: map[string]time.Time{}, skipped: map[string][]string{}}
 	stop := r.speak()
-	var all errgroup.Group // each is reported whatever becomes of the others
-	for _, arguments := range runs(flag.Args()) {
-		all.Go(func() error { return r.test(arguments) })
+	var all sync.WaitGroup
+	errs := make([]error, len(runs(flag.Args())))
+	for n, arguments := range runs(flag.Args()) {
+		all.Go(func() { errs[n] = r.test(arguments) })
 	}
-	err := all.Wait()
+	all.Wait()
 	stop()
 	r.end()
-	if err != nil || *whole && len(r.skipped) > 0 {
+	if errors.Join(errs...) != nil || *whole && len(r.skipped) > 0 {
 		os.Exit(1)
 	}
 }
