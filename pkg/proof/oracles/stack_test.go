@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -159,6 +160,14 @@ func create(t *testing.T, leftOut []string, parameters ...string) *created {
 	maps.DeleteFunc(s.resources, func(id string, _ any) bool { return gone(id) })
 	for _, p := range s.parameters { // CloudFormation has strings only, moto what was written
 		p.(map[string]any)["Default"] = fmt.Sprint(p.(map[string]any)["Default"])
+	}
+	var err error
+	for _, r := range s.resources { // CloudFormation makes it the number that Lambda has, moto a string
+		if scaling, is := r.(map[string]any)["Properties"].(map[string]any)["ScalingConfig"].(map[string]any); is {
+			if scaling["MaximumConcurrency"], err = strconv.Atoi(fmt.Sprint(s.resolved(scaling["MaximumConcurrency"]))); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 	text, err := json.Marshal(template)
 	if err != nil {
