@@ -28,12 +28,13 @@ func main() {
 	flag.Parse()
 	r := &report{out: os.Stdout, now: time.Now, output: map[string][]string{}, running: map[string]time.Time{}, skipped: map[string][]string{}}
 	stop := r.speak()
-	var all sync.WaitGroup
-	errs := make([]error, len(runs(flag.Args())))
-	for n, arguments := range runs(flag.Args()) {
-		all.Go(func() { errs[n] = r.test(arguments) })
+	all := runs(flag.Args())
+	errs := make([]error, len(all))
+	var running sync.WaitGroup
+	for n, arguments := range all {
+		running.Go(func() { errs[n] = r.test(arguments) })
 	}
-	all.Wait()
+	running.Wait()
 	stop()
 	r.end()
 	if errors.Join(errs...) != nil || *whole && len(r.skipped) > 0 {
