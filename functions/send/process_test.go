@@ -27,10 +27,11 @@ type processes struct {
 	sqs      *sqs.Client
 }
 
-func startProcesses(t *testing.T) *processes {
+// startProcesses starts a stack; logs, where given, have what its processes log as well.
+func startProcesses(t *testing.T, logs ...io.Writer) *processes {
 	t.Helper()
 	p := &processes{t: t, database: harness.NewProxy(t, harness.Backends.DynamoDBURL)}
-	p.stack = harness.StartStack(t, stack.Options{DynamoDB: p.database.URL})
+	p.stack = harness.StartStack(t, stack.Options{DynamoDB: p.database.URL, Logs: io.MultiWriter(append(logs, &harness.Logs)...)})
 	p.stack.Gateway.SetLimits(connexease.Limits{PerSecond: 1e6, PerMinute: 1e6})
 	p.sqs = harness.SQS(p.stack.SQSURL)
 	return p
