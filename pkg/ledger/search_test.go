@@ -35,27 +35,36 @@ func (s *search) visit(w *world) {
 			s.trace = append(s.trace, w.String())
 		}
 	}()
-	w.checkReceipts()
-	w.checkUnsettled()
-	if w.broken != "" && w.mut != nil && !strings.Contains(w.broken, w.mut.breaks) {
-		w.broken = ""
-	}
-	if w.broken != "" {
-		s.found = w.broken
+	// What broke on the way here breaks whether or not the state is new.
+	if s.breaks(w) {
 		return
 	}
 	s.buf = w.encode(s.buf[:0])
 	if !s.first(s.buf) {
 		return
 	}
+	w.checkReceipts()
+	w.checkUnsettled()
+	if s.breaks(w) {
+		return
+	}
 	s.states++
-	w.next(func(n world) { s.visit(&n) })
+	w.next(s.visit)
 	if s.found == "" && w.quiet() && s.first(w.encodeEnd(s.buf[:0])) {
 		s.found = w.checkEnd()
 		if w.mut != nil && !strings.Contains(s.found, w.mut.breaks) {
 			s.found = ""
 		}
 	}
+}
+
+// breaks reports whether a world breaks a property, of a mutation's the one that it is to break.
+func (s *search) breaks(w *world) bool {
+	if w.mut != nil && !strings.Contains(w.broken, w.mut.breaks) {
+		w.broken = ""
+	}
+	s.found = w.broken
+	return s.found != ""
 }
 
 // first reports whether a state is new.
@@ -67,7 +76,7 @@ func (s *search) first(encoded []byte) bool {
 }
 
 // next calls yield with every state that may follow.
-func (w *world) next(yield func(world)) {
+func (w *world) next(yield func(*world)) {
 	if w.now < w.sc.horizon && w.begun() {
 		w.tick(yield)
 	}
@@ -77,19 +86,19 @@ func (w *world) next(yield func(world)) {
 			n := *w
 			n.slots[i].delayed = nil
 			n.land(i, *s.delayed)
-			yield(n)
+			yield(&n)
 		}
 		if s.left && !s.receipt {
 			n := *w
 			n.slots[i].receipt = true
-			yield(n)
+			yield(&n)
 		}
 		switch s.stage {
 		case idle:
 			if w.mayBegin(i) {
 				n := *w
 				n.begin(i)
-				yield(n)
+				yield(&n)
 			}
 		case acting:
 			w.act(i, yield)
@@ -103,22 +112,22 @@ func (w *world) next(yield func(world)) {
 		n := *w
 		n.fired++
 		n.record = true
-		yield(n)
+		yield(&n)
 	}
 	if w.sc.waits && !w.ended {
 		n := *w
 		n.ended = true
-		yield(n)
+		yield(&n)
 	}
 	if w.sc.stolen && !w.stolen && w.sent() > 0 {
 		n := *w
 		n.stolen = true
-		yield(n)
+		yield(&n)
 	}
 	if w.sc.forged && !w.forged {
 		n := *w
 		n.forged = true
-		yield(n)
+		yield(&n)
 	}
 }
 
@@ -150,7 +159,7 @@ func (w *world) mayBegin(i int) bool {
 
 // tick moves the clock. A process at its end is killed, and of its writes none is
 // under way any more: that is what the lease's margin is for.
-func (w *world) tick(yield func(world)) {
+func (w *world) tick(yield func(*world)) {
 	n := *w
 	n.now++
 	for i := range n.sc.slots {
@@ -168,11 +177,11 @@ func (w *world) tick(yield func(world)) {
 			s.stage = over
 		}
 	}
-	yield(n)
+	yield(&n)
 }
 
 // fault yields a state in which one more thing went wrong for a slot.
-func (w *world) fault(i int, yield func(world), wrong func(*world)) {
+func (w *world) fault(i int, yield func(*world), wrong func(*world)) {
 	if w.faults == 0 {
 		return
 	}
@@ -180,14 +189,14 @@ func (w *world) fault(i int, yield func(world), wrong func(*world)) {
 	n.faults--
 	n.slots[i].faulted = true
 	wrong(&n)
-	yield(n)
+	yield(&n)
 }
 
-func (w *world) crash(i int, yield func(world)) {
+func (w *world) crash(i int, yield func(*world)) {
 	w.fault(i, yield, func(n *world) { n.excused, n.slots[i].stage = true, over })
 }
 
-func (w *world) act(i int, yield func(world)) {
+func (w *world) act(i int, yield func(*world)) {
 	s := &w.slots[i]
 	switch s.action.Do {
 	case DoWrite:
@@ -196,7 +205,7 @@ func (w *world) act(i int, yield func(world)) {
 		for _, verdict := range w.verdicts(i) {
 			n := *w
 			n.step(i, func(v *Visit, now time.Time) Action { return v.Checked(now, verdict, true) })
-			yield(n)
+			yield(&n)
 		}
 		w.fault(i, yield, func(n *world) {
 			n.step(i, func(v *Visit, now time.Time) Action { return v.Checked(now, Verdict{}, false) })
@@ -213,7 +222,7 @@ func (w *world) act(i int, yield func(world)) {
 			}
 			return v.Read(now, row, n.statuses(), true)
 		})
-		yield(n)
+		yield(&n)
 		w.fault(i, yield, func(n *world) {
 			n.step(i, func(v *Visit, now time.Time) Action { return v.Read(now, nil, nil, false) })
 		})
@@ -229,7 +238,7 @@ func (w *world) act(i int, yield func(world)) {
 			}
 			return v.Queried(now, statuses, true)
 		})
-		yield(n)
+		yield(&n)
 		w.fault(i, yield, func(n *world) {
 			n.step(i, func(v *Visit, now time.Time) Action { return v.Queried(now, nil, false) })
 		})
@@ -240,7 +249,7 @@ func (w *world) act(i int, yield func(world)) {
 			other = n.mut.after(other)
 		}
 		n.step(i, func(v *Visit, now time.Time) Action { return v.After(now, other, nil, true) })
-		yield(n)
+		yield(&n)
 		w.fault(i, yield, func(n *world) {
 			n.step(i, func(v *Visit, now time.Time) Action { return v.After(now, nil, nil, false) })
 		})
@@ -249,7 +258,7 @@ func (w *world) act(i int, yield func(world)) {
 			n := *w
 			n.slots[i].stage, n.slots[i].left = atGateway, left
 			n.checkSent()
-			yield(n)
+			yield(&n)
 		}
 	case DoEnqueue:
 		at := s.action.At
@@ -264,7 +273,7 @@ func (w *world) act(i int, yield func(world)) {
 		n := *w
 		n.wait(at)
 		n.step(i, func(v *Visit, _ time.Time) Action { return v.Enqueued(true) })
-		yield(n)
+		yield(&n)
 	}
 }
 
@@ -278,18 +287,18 @@ func (w *world) wait(at time.Time) {
 	}
 }
 
-func (w *world) actWrite(i int, yield func(world)) {
+func (w *world) actWrite(i int, yield func(*world)) {
 	s := &w.slots[i]
 	wr := s.action.Write
 	if wr.Step == VoidOwn && w.mut != nil && w.mut.noVoid {
 		n := *w
 		n.wrote(i, Result{})
-		yield(n)
+		yield(&n)
 		return
 	}
 	n := *w
 	n.wrote(i, n.land(i, wr))
-	yield(n)
+	yield(&n)
 	lost := func(n *world) {
 		if wr.Step == VoidOwn || wr.Step == Settle {
 			n.excused = true
@@ -335,7 +344,7 @@ func (w *world) wrote(i int, r Result) {
 	w.step(i, func(v *Visit, now time.Time) Action { return v.Wrote(now, r) })
 }
 
-func (w *world) gatewayAnswers(i int, yield func(world)) {
+func (w *world) gatewayAnswers(i int, yield func(*world)) {
 	states := []State{Rejected, Released, Unknown}
 	if w.slots[i].left {
 		states = []State{Accepted, Unknown}
@@ -348,7 +357,7 @@ func (w *world) gatewayAnswers(i int, yield func(world)) {
 			n.excused = true
 		}
 		n.posted(i, state)
-		yield(n)
+		yield(&n)
 	}
 }
 
