@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,8 +30,16 @@ func refuse(text string) harness.Fault {
 func unhurried(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t)
-	w.handler.now = func() time.Time { return time.Now().Add(time.Hour) }
+	w.unhurry()
 	return w
+}
+
+// unhurry gives the handler a clock that goes back by a minute at each look, within the same day: a
+// delivery always came later than it is now.
+func (w *world) unhurry() {
+	noon := time.Now().UTC().Truncate(24 * time.Hour).Add(12 * time.Hour)
+	var looks atomic.Int64
+	w.handler.now = func() time.Time { return noon.Add(-time.Duration(looks.Add(1)) * time.Minute) }
 }
 
 // again drains messages within a time, and returns the indexes of those returned to the queue.
@@ -61,6 +70,7 @@ func queued(t *testing.T, messages []string) (ids []string) {
 }
 
 func TestOnlyTheEventsThatTheTableRefusedAreQueued(t *testing.T) {
+	t.Parallel()
 	w := unhurried(t)
 	w.database.Set(refuse("wamid.BATCH30"))
 	w.stored(statuses(60), 60)
@@ -76,6 +86,7 @@ func TestOnlyTheEventsThatTheTableRefusedAreQueued(t *testing.T) {
 }
 
 func TestOnlyAMessageWithAnUnstoredEventIsReturnedToTheQueue(t *testing.T) {
+	t.Parallel()
 	w := unhurried(t)
 	var messages []string
 	w.database.Set(refuse("wamid"))

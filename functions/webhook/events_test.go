@@ -55,6 +55,7 @@ func fits(t *testing.T, came []simeventbridge.Event, items map[string]harness.It
 }
 
 func TestEveryItemOfAFixtureBecomesOneEventThatFollowsItsSchema(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	out := harness.NewOut(t, w.table)
 	names := fixtures.Names()
@@ -107,6 +108,7 @@ func TestEveryItemOfAFixtureBecomesOneEventThatFollowsItsSchema(t *testing.T) {
 }
 
 func TestAStatusSaysWhatWhatsAppCharges(t *testing.T) {
+	t.Parallel()
 	said := func(pricing string) string {
 		return strings.Replace(fixture(t, "status-read"), `"status": "read"`, `"status": "read"`+pricing, 1)
 	}
@@ -133,6 +135,7 @@ func TestAStatusSaysWhatWhatsAppCharges(t *testing.T) {
 }
 
 func TestDetailTypesSeparateWhatMayBeRepliedTo(t *testing.T) {
+	t.Parallel()
 	for name, want := range map[string]string{
 		"text": events.Received, "reaction": events.Received, "unknown-type": events.Received, "echo": events.Echoed, "status-read": events.StatusChanged,
 		"text-stop": events.Received, "template-status": events.AccountEvent, "call-connect": events.AccountEvent, "dashboard-test": events.Quarantined, "standby": events.Standby,
@@ -201,6 +204,7 @@ func TestNoValueEscapesItsMember(t *testing.T) {
 }
 
 func TestReadmesExamplesAreTheEventsOfFixtures(t *testing.T) {
+	t.Parallel()
 	fixtureOf := map[string]string{
 		events.Received: "text", events.Echoed: "echo", events.History: "history", events.StatusChanged: "status-failed",
 		events.AccountEvent: "template-status", events.Quarantined: "dashboard-test", events.Standby: "standby",

@@ -52,17 +52,16 @@ func (w *world) build(dynamoDB string) {
 	if w.secrets != nil {
 		env["AWS_ENDPOINT_URL_SECRETS_MANAGER"] = w.secrets.URL
 	}
-	for k, v := range env {
-		w.t.(interface{ Setenv(k, v string) }).Setenv(k, v)
-	}
-	h, err := build(func(name string) string {
-		return map[string]string{"TABLE_NAME": w.table, "WEBHOOK_SECRET_ID": w.secret, "RETENTION_DAYS": w.days, "OPT_OUT_WORDS": w.words[0], "OPT_IN_WORDS": w.words[1], "OVERFLOW_QUEUE_URL": w.queues.URL("overflow"), "AWS_LAMBDA_FUNCTION_NAME": "webhook"}[name]
+	harness.WithEnvironment(env, func() {
+		h, err := build(func(name string) string {
+			return map[string]string{"TABLE_NAME": w.table, "WEBHOOK_SECRET_ID": w.secret, "RETENTION_DAYS": w.days, "OPT_OUT_WORDS": w.words[0], "OPT_IN_WORDS": w.words[1], "OVERFLOW_QUEUE_URL": w.queues.URL("overflow"), "AWS_LAMBDA_FUNCTION_NAME": "webhook"}[name]
+		})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		h.log = telemetry.New(io.MultiWriter(&w.logs, &harness.Logs), "webhook", time.Now)
+		w.handler = h
 	})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	h.log = telemetry.New(io.MultiWriter(&w.logs, &harness.Logs), "webhook", time.Now)
-	w.handler = h
 }
 
 func event(authorization, body string) map[string]any {

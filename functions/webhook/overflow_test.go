@@ -40,43 +40,43 @@ func (w *world) overflowed() (bodies []string) {
 // returned to the queue.
 func (w *world) drain(bodies ...string) (again []string) {
 	w.t.Helper()
-	return w.again(10*time.Second, bodies...)
+	return w.again(time.Minute, bodies...)
 }
 
 func TestEventsThatCannotBeWrittenWaitInTheQueueAndAreStoredUnchanged(t *testing.T) {
-	for name, f := range away {
-		t.Run(name, func(t *testing.T) {
-			for _, body := range []string{fixture(t, "text"), fixture(t, "batch"), "no JSON at all", statuses(60)} {
-				w, direct := newWorld(t), newWorld(t)
-				w.database.Set(f)
-				answer, want := w.late(body), direct.deliver(body)
-				if answer.Status != 200 || answer.Body != want.Body {
-					t.Fatalf("%d %s, want %s", answer.Status, answer.Body, want.Body)
-				}
-				w.database.Set(nil)
-				if n := len(w.items()); n != 0 {
-					t.Errorf("the table has %d items already", n)
-				}
-				messages := w.overflowed()
-				if again := w.drain(messages...); len(messages) == 0 || again != nil {
-					t.Errorf("%d messages, %v are returned", len(messages), again)
-				}
-				if got, want := w.items(), direct.items(); !reflect.DeepEqual(got, want) {
-					t.Errorf("the table has %v, want %v", got, want)
-				}
-				if w.drain(messages...); !reflect.DeepEqual(w.items(), direct.items()) {
-					t.Error("a repeat changed the table")
-				}
-				if !strings.Contains(w.logs.String(), `"Overflowed":`) || !strings.Contains(w.logs.String(), `"Drained":`) {
-					t.Error("no metric counts it")
-				}
+	t.Parallel()
+	harness.AtOnce(t, away, func(t *testing.T, f harness.Fault) {
+		for _, body := range []string{fixture(t, "text"), fixture(t, "batch"), "no JSON at all", statuses(60)} {
+			w, direct := newWorld(t), unhurried(t)
+			w.database.Set(f)
+			answer, want := w.distrusting(body), direct.deliver(body)
+			if answer.Status != 200 || answer.Body != want.Body {
+				t.Fatalf("%d %s, want %s", answer.Status, answer.Body, want.Body)
 			}
-		})
-	}
+			w.database.Set(nil)
+			if n := len(w.items()); n != 0 {
+				t.Errorf("the table has %d items already", n)
+			}
+			messages := w.overflowed()
+			if again := w.drain(messages...); len(messages) == 0 || again != nil {
+				t.Errorf("%d messages, %v are returned", len(messages), again)
+			}
+			if got, want := w.items(), direct.items(); !reflect.DeepEqual(got, want) {
+				t.Errorf("the table has %v, want %v", got, want)
+			}
+			if w.drain(messages...); !reflect.DeepEqual(w.items(), direct.items()) {
+				t.Error("a repeat changed the table")
+			}
+			if !strings.Contains(w.logs.String(), `"Overflowed":`) || !strings.Contains(w.logs.String(), `"Drained":`) {
+				t.Error("no metric counts it")
+			}
+		}
+	})
 }
 
 func TestEveryFixtureGoesThroughTheQueueUnchanged(t *testing.T) {
-	w, direct := newWorld(t), newWorld(t)
+	t.Parallel()
+	w, direct := unhurried(t), unhurried(t)
 	w.database.Set(away["no access"])
 	for _, name := range fixtures.Names() {
 		direct.deliver(fixture(t, name))
@@ -119,9 +119,10 @@ func large(id string, bytes int) string {
 }
 
 func TestALargePayloadIsQueuedInPartsAndItsHeadIsStoredLast(t *testing.T) {
+	t.Parallel()
 	for name, size := range map[string]int{"one item": 300_000, "two parts": 600_000, "nine parts": 3_000_000} {
 		t.Run(name, func(t *testing.T) {
-			w, direct := newWorld(t), newWorld(t)
+			w, direct := unhurried(t), unhurried(t)
 			body := large("wamid.large", size)
 			direct.stored(body, 1)
 			w.database.Set(away["no access"])
@@ -150,7 +151,8 @@ func TestALargePayloadIsQueuedInPartsAndItsHeadIsStoredLast(t *testing.T) {
 }
 
 func TestManyEventsArePackedIntoFewMessages(t *testing.T) {
-	w := newWorld(t)
+	t.Parallel()
+	w := unhurried(t)
 	w.database.Set(away["no access"])
 	w.stored(statuses(1000), 1000)
 	w.database.Set(nil)
@@ -164,6 +166,7 @@ func TestManyEventsArePackedIntoFewMessages(t *testing.T) {
 }
 
 func TestOnlyUnwrittenEventsAreQueued(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.database.Set(func(rw http.ResponseWriter, action string, body []byte) bool {
 		if action != "BatchWriteItem" || !strings.Contains(string(body), `wa#wamid.BATCH7"`) {
@@ -172,7 +175,7 @@ func TestOnlyUnwrittenEventsAreQueued(t *testing.T) {
 		harness.Refuse(rw, 400, "ThrottlingException")
 		return true
 	})
-	if a := w.late(statuses(60)); a.Status != 200 {
+	if a := w.aged(0, statuses(60)); a.Status != 200 {
 		t.Fatalf("%d %s", a.Status, a.Body)
 	}
 	w.database.Set(nil)
@@ -187,7 +190,8 @@ func TestOnlyUnwrittenEventsAreQueued(t *testing.T) {
 }
 
 func TestAMessageThatCannotBeDrainedIsReturnedAndDoesNotDelayOthers(t *testing.T) {
-	w := newWorld(t)
+	t.Parallel()
+	w := unhurried(t)
 	w.database.Set(away["no access"])
 	w.stored(fixture(t, "text"), 1)
 	w.stored(fixture(t, "image"), 1)
@@ -202,7 +206,8 @@ func TestAMessageThatCannotBeDrainedIsReturnedAndDoesNotDelayOthers(t *testing.T
 }
 
 func TestEventsThatOnlyPartlyReachTheQueueReturnSVC002(t *testing.T) {
-	w := newWorld(t)
+	t.Parallel()
+	w := unhurried(t)
 	w.database.Set(away["no access"])
 	calls := 0
 	w.sqs.Set(func(rw http.ResponseWriter, _ string, body []byte) bool {
@@ -213,7 +218,7 @@ func TestEventsThatOnlyPartlyReachTheQueueReturnSVC002(t *testing.T) {
 		harness.Refuse(rw, 400, "AccessDenied")
 		return true
 	})
-	if a := w.late(large("wamid.large", 600_000)); a.Status != 503 || a.Code() != "SVC_002" || calls == 0 {
+	if a := w.aged(0, large("wamid.large", 600_000)); a.Status != 503 || a.Code() != "SVC_002" || calls == 0 {
 		t.Errorf("%d %s after %d refusals", a.Status, a.Body, calls)
 	}
 }

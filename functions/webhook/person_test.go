@@ -105,6 +105,7 @@ func TestAConversationHasAllNamesOfItsPerson(t *testing.T) {
 
 // What a delivery has besides an update changes none of its facts, whichever came last.
 func TestTheOrderOfNeighboursLeavesTheSameTableAndEvents(t *testing.T) {
+	t.Parallel()
 	var bodies []string
 	for _, name := range []string{"text", "text-user-id", "status-contact", "batch", "call-connect", "user-id-update", "history", "standby"} {
 		body, err := fixtures.Body(name)

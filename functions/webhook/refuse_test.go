@@ -125,6 +125,7 @@ func TestThePreviousSecretIsRefusedAfterItsGrace(t *testing.T) {
 const toStrangers = `{"isSuccess":false,"errors":{"code":"SVC_001","group":"SERVICE_UNAVAILABLE","description":"A secret of this installation is not available. Its log says what to run."}}`
 
 func TestAnUnusableSecretIsLoggedWithItsFixAndNotRevealedToStrangers(t *testing.T) {
+	t.Parallel()
 	for name, prepare := range map[string]func(w *world){
 		"never put": func(w *world) { harness.Backends.Secrets.Delete(w.secret); harness.Backends.Secrets.Create(w.secret) },
 		"deleted":   func(w *world) { harness.Backends.Secrets.Delete(w.secret) },
@@ -151,15 +152,28 @@ func TestAnUnusableSecretIsLoggedWithItsFixAndNotRevealedToStrangers(t *testing.
 }
 
 func TestALoadedSecretIsStillUsedWhileSecretsManagerIsAway(t *testing.T) {
-	w := newWorld(t)
+	t.Parallel()
+	proxied := func() *world {
+		w := newWorld(t)
+		w.secrets = harness.NewProxy(t, harness.Backends.SecretsURL)
+		w.build(w.database.URL)
+		return w
+	}
+	goAway := func(w *world) {
+		w.secrets.Set(func(rw http.ResponseWriter, _ string, _ []byte) bool {
+			harness.Refuse(rw, 500, "InternalServiceError")
+			return true
+		})
+	}
+	w := proxied()
 	w.stored(fixture(t, "text"), 1)
-	harness.Backends.Secrets.SetFault(simsecrets.Fault{Status: 500, Code: "InternalServiceError"})
-	defer harness.Backends.Secrets.SetFault(simsecrets.Fault{})
+	goAway(w)
 	w.stored(fixture(t, "text"), 1)
 	if a, _ := w.invoke(event("Bearer wrong", "{}")); a.Status != 401 {
 		t.Errorf("a wrong token while Secrets Manager is away: %d %s", a.Status, a.Body)
 	}
-	fresh := newWorld(t)
+	fresh := proxied()
+	goAway(fresh)
 	a := fresh.deliver(fixture(t, "text"))
 	if a.Status != 503 || a.Body != toStrangers || !strings.Contains(fresh.logs.String(), "aws secretsmanager get-secret-value --secret-id "+fresh.secret+" ") {
 		t.Errorf("unreachable at the first request: %d %s", a.Status, a.Body)
@@ -167,7 +181,8 @@ func TestALoadedSecretIsStillUsedWhileSecretsManagerIsAway(t *testing.T) {
 }
 
 func TestBodiesAreDecodedAndBounded(t *testing.T) {
-	w := newWorld(t)
+	t.Parallel()
+	w := unhurried(t)
 	encoded := event("Bearer "+w.token, base64.StdEncoding.EncodeToString([]byte(fixture(t, "text"))))
 	encoded["isBase64Encoded"] = true
 	if a, _ := w.invoke(encoded); a.Status != 200 {

@@ -43,6 +43,7 @@ func deliveredWhole(t *testing.T, body []byte) {
 }
 
 func TestEveryFixtureIsStoredWhole(t *testing.T) {
+	t.Parallel()
 	for _, name := range fixtures.Names() {
 		t.Run(name, func(t *testing.T) {
 			body, err := fixtures.Body(name)
@@ -116,6 +117,7 @@ func TestTwoAccountEventsWithEqualBytesAreTwoRows(t *testing.T) {
 }
 
 func TestAnyOrderAndAnyNumberOfRepeatsLeaveTheSameTable(t *testing.T) {
+	t.Parallel()
 	names := []string{"text", "image", "status-sent", "status-delivered", "status-read", "status-failed", "template-status", "batch", "history", "errors", "unexpected-extras", "dashboard-test"}
 	once, often := newWorld(t), newWorld(t)
 	for _, name := range names {
@@ -195,8 +197,9 @@ func statuses(n int) string {
 }
 
 func TestEveryUpdateOfABatchIsAnItem(t *testing.T) {
+	t.Parallel()
 	for _, n := range []int{1, 2, 25, 26, 1000} {
-		w := newWorld(t)
+		w := unhurried(t)
 		w.stored(statuses(n), n)
 		if got := len(w.items()); got != n {
 			t.Errorf("%d statuses became %d items", n, got)
@@ -205,9 +208,10 @@ func TestEveryUpdateOfABatchIsAnItem(t *testing.T) {
 }
 
 func TestAnUpdateOverTheItemLimitIsStoredWhole(t *testing.T) {
+	t.Parallel()
 	for name, text := range map[string]string{"ASCII": strings.Repeat("a", 900_000), "three bytes a character": strings.Repeat("\u20ac", 300_001)} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := unhurried(t)
 			body := strings.Replace(fixture(t, "text"), "Is the blue one back in stock?", text, 1)
 			w.stored(body, 1)
 			w.stored(body, 1)
@@ -255,6 +259,7 @@ func TestBytesThatAreNotUTF8AreKeptAsBinary(t *testing.T) {
 }
 
 func TestABodyThatIsNotANotificationIsQuarantinedWith200(t *testing.T) {
+	t.Parallel()
 	for name, body := range map[string]string{
 		"no JSON": "hello from nowhere", "empty": "", "array": "[1,2]", "string": `"x"`, "null": "null",
 		"other object": `{"event":"test"}`, "no entries": `{"object":"whatsapp_business_account","entry":[]}`,
@@ -273,6 +278,7 @@ func TestABodyThatIsNotANotificationIsQuarantinedWith200(t *testing.T) {
 }
 
 func TestIdentifiersOfAnyShapeAreStored(t *testing.T) {
+	t.Parallel()
 	for name, id := range map[string]string{
 		"empty": `""`, "null": `null`, "number": `12`, "object": `{"a":1}`, "10 kB": `"` + strings.Repeat("x", 10_000) + `"`,
 		"513 bytes": `"` + strings.Repeat("x", 513) + `"`, "512 bytes": `"` + strings.Repeat("x", 512) + `"`, "NUL": `"a\u0000b"`, "not ASCII": `"\u20ac"`,
@@ -294,6 +300,7 @@ func TestIdentifiersOfAnyShapeAreStored(t *testing.T) {
 }
 
 func TestAMessageCostsTwoWriteUnitsAndAStatusOne(t *testing.T) {
+	t.Parallel()
 	for name, want := range map[string]float64{
 		"text": cost.MessageWrites, "image": cost.MessageWrites, "template-status": cost.MessageWrites,
 		"user-preference": cost.MessageWrites + cost.ConsentWrites, "text-stop": cost.MessageWrites + cost.ConsentWrites,
@@ -312,6 +319,7 @@ func TestAMessageCostsTwoWriteUnitsAndAStatusOne(t *testing.T) {
 }
 
 func TestItemsExpireByTheDayOfReceiptAndReceiptsOutliveTheirSend(t *testing.T) {
+	t.Parallel()
 	day := time.Now().UTC().Truncate(24 * time.Hour)
 	ours := strings.Replace(fixture(t, "status-read"), `"status": "read"`, `"status": "read", "biz_opaque_callback_data": "msg_abcdefghijklmnopqrstuvwxyz.abcdefghijklmnop"`, 1)
 	for _, c := range []struct {
