@@ -58,7 +58,7 @@ RULES = pkg/proof/template/testdata/packs
 built = log=.local/bin/$(notdir $(1)).log; mkdir -p .local/bin; \
 	( while sleep 4 >/dev/null 2>&1 && kill -0 $$$$ 2>/dev/null; do \
 	  echo "Still building $(1): $$(wc -l <$$log | tr -d ' ') lines, the last: $$(tail -n 1 $$log)"; done ) & ticker=$$!; \
-	go build -v -o .local/bin/$(notdir $(1)) $(1) 2>$$log; built=$$?; \
+	go build -v -trimpath -o .local/bin/$(notdir $(1)) $(1) 2>$$log; built=$$?; \
 	kill $$ticker; wait $$ticker 2>/dev/null; \
 	[ $$built = 0 ] || { grep -v '^[A-Za-z0-9./_-]*$$' $$log; exit 1; };
 

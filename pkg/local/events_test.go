@@ -65,7 +65,7 @@ func TestATextReachesTheUsersAddressOnceAndARuleRepliesOnce(t *testing.T) {
 	a := &address{fails: 1}
 	server := httptest.NewServer(a)
 	defer server.Close()
-	r := start(t, "-forward", server.URL)
+	r := share(t, "-forward", server.URL)
 	control := r.Env["CONTROL_URL"]
 
 	listening, err := http.Get(control + "/events?follow=1&kind=message&contact=15550100001")

@@ -15,8 +15,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
 	"connexease-functions/pkg/local/loopback"
 	"connexease-functions/pkg/proof/docs"
+	"connexease-functions/pkg/proof/harness"
 	"connexease-functions/pkg/proof/laptop"
 )
 
@@ -34,7 +37,7 @@ func TestMain(m *testing.M) {
 		fmt.Printf("%s\n%v\n", out, err)
 		os.Exit(1)
 	}
-	code := m.Run()
+	code := harness.Run(m, nil)
 	_ = os.RemoveAll(folder)
 	os.Exit(code)
 }
@@ -55,6 +58,19 @@ func freePorts(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return port
+}
+
+// share starts a stack on the package's DynamoDB Local, without the items of the one before; more
+// are arguments. It is for what is not about the database's process: Java needs longer to start than
+// all the rest.
+func share(t *testing.T, more ...string) *running {
+	t.Helper()
+	laptop.NeedsJava(t)
+	_, err := harness.Backends.DB.DeleteTable(t.Context(), &dynamodb.DeleteTableInput{TableName: &harness.Backends.TableName})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return start(t, append(more, "-dynamodb", harness.Backends.DynamoDBURL)...)
 }
 
 // start starts a stack; more are arguments.
@@ -96,6 +112,7 @@ func (p processes) of(name string) []int {
 func gone(pid int) bool { return syscall.Kill(pid, 0) != nil }
 
 func TestReadmeCommandsPrintWhatReadmeSays(t *testing.T) {
+	t.Parallel()
 	pairs := docs.Exchanges(t)
 	if len(pairs) < 8 {
 		t.Fatalf("README has %d commands with output", len(pairs))
@@ -121,7 +138,7 @@ func TestReadmeCommandsPrintWhatReadmeSays(t *testing.T) {
 }
 
 func TestAKilledFunctionLosesNothingAndTheNextRequestIsServed(t *testing.T) {
-	r := start(t)
+	r := share(t)
 	r.Trigger("text")
 	_, before := r.processes()
 	for _, pid := range before.of("WebhookFunction") {
@@ -140,8 +157,10 @@ func TestAKilledFunctionLosesNothingAndTheNextRequestIsServed(t *testing.T) {
 }
 
 func TestEverySignalEndsEverything(t *testing.T) {
+	t.Parallel()
 	for name, signal := range map[string]syscall.Signal{"SIGINT": syscall.SIGINT, "SIGTERM": syscall.SIGTERM, "SIGKILL": syscall.SIGKILL} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			r := start(t)
 			r.Trigger("text")
 			if all, _ := r.processes(); len(all) != 2 {
@@ -172,6 +191,7 @@ func TestEverySignalEndsEverything(t *testing.T) {
 }
 
 func TestEndingMakeOrGoRunEndsEverything(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		command []string
 		signal  syscall.Signal
@@ -181,6 +201,7 @@ func TestEndingMakeOrGoRunEndsEverything(t *testing.T) {
 		"go run, SIGTERM": {[]string{"go", "run", "./pkg/local"}, syscall.SIGTERM},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			folder := laptop.Project(t, root)
 			port := freePorts(t)
 			if c.command[0] == "make" {
@@ -189,7 +210,7 @@ func TestEndingMakeOrGoRunEndsEverything(t *testing.T) {
 				c.command = append(c.command, "-port", strconv.Itoa(port))
 			}
 			command := exec.Command(c.command[0], c.command[1:]...)
-			command.Dir = folder
+			command.Dir, command.Env = folder, append(os.Environ(), "GOFLAGS=-trimpath") // so that go run compiles for any folder, as make does
 			r := &running{Stack: laptop.Start(t, filepath.Join(folder, ".local"), command), t: t, port: port}
 			r.Trigger("text")
 			all, _ := r.processes()
@@ -206,6 +227,7 @@ func TestEndingMakeOrGoRunEndsEverything(t *testing.T) {
 }
 
 func TestTheDeathOfTheDatabaseEndsTheStack(t *testing.T) {
+	t.Parallel()
 	r := start(t)
 	_, p := r.processes()
 	if err := syscall.Kill(p.Database.PID, syscall.SIGKILL); err != nil {
@@ -263,7 +285,7 @@ func TestAMissingToolIsOneSentenceWithTheCommandThatFixesIt(t *testing.T) {
 }
 
 func TestTheControlAddressShowsItemsAndVariesFixtures(t *testing.T) {
-	r := start(t)
+	r := share(t)
 	r.Trigger("batch")
 	r.Trigger("echo")
 	r.Trigger("template-status")
@@ -306,6 +328,7 @@ func TestTheControlAddressShowsItemsAndVariesFixtures(t *testing.T) {
 	if text := r.Try(http.MethodGet, r.Env["API_URL"]+"/webhook", ""); text != `{"message":"Not Found"}` {
 		t.Errorf("GET /webhook: %s", text)
 	}
+	r.Stop() // the log is complete now
 	log, err := os.ReadFile(filepath.Join(r.State, "functions.log"))
 	if err != nil || len(log) == 0 || bytes.Contains(log, []byte("15550")) || bytes.Contains(log, []byte(rotated.Value)) {
 		t.Errorf("the log is %s, %v", log, err)

@@ -16,6 +16,7 @@ import (
 // SAM passes a function what its template declares and nothing else, and its user's credentials
 // where the template has none.
 func TestBackendsWriteATemplateThatNeverReachesAWS(t *testing.T) {
+	t.Parallel()
 	r := start(t, "-backends")
 	path := filepath.Join(r.State, "sam-template.yaml")
 	tpl, err := template.Load(path, nil)

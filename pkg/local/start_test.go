@@ -25,6 +25,7 @@ import (
 // A shell whose only command is make replaces itself with make, which alone gets the terminal's
 // hang-up signal then, and waits for its children.
 func TestClosingTheTerminalEndsEverything(t *testing.T) {
+	t.Parallel()
 	laptop.NeedsJava(t)
 	folder, port := laptop.Project(t, root), freePorts(t)
 	command := exec.Command("make", "run", fmt.Sprintf("PORT=%d", port))
@@ -66,7 +67,7 @@ func terminal(t *testing.T, command *exec.Cmd) *os.File {
 }
 
 func TestASecondRunInAFolderNamesItsHolderAndTouchesNothing(t *testing.T) {
-	r := start(t)
+	r := share(t)
 	r.Trigger("text")
 	log := filepath.Join(r.State, "functions.log")
 	r.Until("the function has logged", func() bool { text, _ := os.ReadFile(log); return len(text) > 0 })
@@ -163,7 +164,7 @@ func TestAPortThatIsNotAllowedIsNotReportedAsTaken(t *testing.T) {
 // The user's shell has a proxy, and AWS settings of a real account: after . .local/env no laptop
 // traffic goes there.
 func TestAShellWithTheEnvironmentFileUsesThisMachineOnly(t *testing.T) {
-	r := start(t)
+	r := share(t)
 	var proxied atomic.Int32
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { proxied.Add(1); w.WriteHeader(http.StatusBadGateway) }))
 	defer proxy.Close()

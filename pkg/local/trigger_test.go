@@ -9,7 +9,7 @@ import (
 
 // Messages of last month are in no listing of today, and a second delivery of one is a repeat.
 func TestMakeTriggerDeliversNewMessagesUnlessAskedForTheStoredOnes(t *testing.T) {
-	r := start(t)
+	r := share(t)
 	makeTrigger := r.makeTrigger
 	recent := func() int { return r.Items("?since=" + time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)).Count }
 	for want := 1; want <= 2; want++ {
@@ -43,7 +43,7 @@ func (r *running) makeTrigger(settings ...string) {
 
 // A message of yesterday closes the window, one of now opens it.
 func TestAnOldMessageClosesTheWindow(t *testing.T) {
-	r := start(t)
+	r := share(t)
 	const free = `{"contact":"15550100055","onClosedWindow":"refuse","message":{"messaging_product":"whatsapp","type":"text","text":{"body":"Hello"}}}`
 	for _, c := range []struct {
 		ago  string

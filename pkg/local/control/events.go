@@ -33,11 +33,12 @@ func (c *Control) events(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *Control) follow(w http.ResponseWriter, r *http.Request, wanted func(simeventbridge.Event) bool) {
+	seen := c.stack.Bus.Seen() // before the caller knows that it is listening
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	w.WriteHeader(http.StatusOK)
 	flush := http.NewResponseController(w)
-	_ = flush.Flush() // so the caller knows that it is listening
-	for seen := c.stack.Bus.Seen(); ; {
+	_ = flush.Flush()
+	for {
 		events, next, err := c.stack.Bus.Next(r.Context(), seen)
 		if r.Context().Err() != nil {
 			return
