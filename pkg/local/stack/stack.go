@@ -222,6 +222,16 @@ func Listen(port, api int) (net.Listener, error) {
 
 func (s *Stack) serve(l net.Listener, h http.Handler) {
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	// Shutdown would wait for connections that clients opened in advance and did not use.
+	var unused sync.Map
+	server.ConnState = func(c net.Conn, state http.ConnState) {
+		if unused.Delete(c); state == http.StateNew {
+			unused.Store(c, nil)
+		}
+	}
+	server.RegisterOnShutdown(func() {
+		unused.Range(func(c, _ any) bool { _ = c.(net.Conn).Close(); return true })
+	})
 	s.servers = append(s.servers, server)
 	go func() {
 		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"connexease-functions/pkg/local/stack"
+	"connexease-functions/pkg/proof/browser"
 	"connexease-functions/pkg/proof/harness"
 	"connexease-functions/pkg/proof/laptop"
 	"connexease-functions/pkg/table"
@@ -37,6 +38,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	code := harness.Run(m, nil)
+	browser.Close()
 	_ = os.RemoveAll(binaries)
 	if undeclared := undeclared(); len(undeclared) > 0 {
 		fmt.Printf("--- FAIL: IAM actions that were used and that --help does not name: %v\n", undeclared)

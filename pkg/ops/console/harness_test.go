@@ -39,6 +39,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	code := harness.Run(m, nil)
+	browser.Close()
 	_ = os.RemoveAll(built)
 	os.Exit(code)
 }

@@ -4,6 +4,7 @@ package browser
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -34,22 +35,19 @@ const (
 // names lists what Chromium is called, in the order of preference; Chrome will do.
 var names = []string{"chromium", "chromium-browser", "google-chrome", "/Applications/Chromium.app/Contents/MacOS/Chromium", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"}
 
-// Tab is a tab of a browser of its own, with an empty profile.
+// Tab is a tab with an empty profile of its own.
 type Tab struct {
 	t   testing.TB
 	ctx context.Context
 
 	mu       sync.Mutex
+	closed   bool
 	requests []string
 	expected []string // parts of errors that the test causes
 }
 
-// Open starts a browser until the test ends. It skips the test with -short, or without Chromium.
-func Open(t testing.TB) *Tab {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("not with -short: it needs Chromium")
-	}
+// shared starts the browser of all tabs.
+var shared = sync.OnceValues(func() (context.Context, error) {
 	program := ""
 	for _, name := range names {
 		if found, err := exec.LookPath(name); err == nil {
@@ -58,22 +56,54 @@ func Open(t testing.TB) *Tab {
 		}
 	}
 	if program == "" {
-		t.Skip("Chromium is not installed. Install it with: " + install)
+		return nil, errNotInstalled
 	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.UserDataDir(t.TempDir()),
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program),
 		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("force-color-profile", "srgb"))
 	if os.Getuid() == 0 { // Chromium has no sandbox for root
 		options = append(options, chromedp.NoSandbox)
 	}
-	allocated, end := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
-	ctx, closeTab := chromedp.NewContext(allocated)
-	t.Cleanup(func() {
+	allocated, end := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, _ := chromedp.NewContext(allocated)
+	closeShared = func() {
 		_ = chromedp.Cancel(ctx)
-		closeTab()
 		end()
-	})
+	}
+	return ctx, chromedp.Do(ctx)
+})
+
+var (
+	errNotInstalled = errors.New("Chromium is not installed. Install it with: " + install)
+	closeShared     = func() {}
+)
+
+// Close ends the browser of all tabs, if one runs. TestMain calls it after the tests.
+func Close() { closeShared() }
+
+// Open opens a tab until the test ends, in a browser that all tests of a package share. It skips the
+// test with -short, or without Chromium.
+func Open(t testing.TB) *Tab {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("not with -short: it needs Chromium")
+	}
+	browser, err := shared()
+	if errors.Is(err, errNotInstalled) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, _ := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
 	tab := &Tab{t: t, ctx: ctx}
-	if err := chromedp.Listen(ctx, tab.heard); err != nil { // it starts the browser
+	t.Cleanup(func() {
+		_ = tab.page() // what went wrong until now is heard before its response
+		tab.mu.Lock()
+		tab.closed = true
+		tab.mu.Unlock()
+		_ = chromedp.Cancel(ctx)
+	})
+	if err := chromedp.Listen(ctx, tab.heard); err != nil { // it opens the tab
 		t.Fatal(err)
 	}
 	call(tab, network.Enable, network.EnableParams{})
@@ -90,19 +120,23 @@ func (b *Tab) Expect(text string) {
 }
 
 func (b *Tab) heard(event any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return
+	}
 	switch e := event.(type) {
 	case *network.EventRequestWillBeSent:
 		at, err := url.Parse(e.Request.URL)
-		b.mu.Lock()
 		b.requests = append(b.requests, e.Request.URL)
-		b.mu.Unlock()
 		if err != nil || at.Host != "" && at.Hostname() != "127.0.0.1" {
 			b.t.Errorf("a page asked %s", e.Request.URL)
 		}
 	case *runtime.EventExceptionThrown:
 		b.t.Errorf("a script failed: %s", e.ExceptionDetails.Text+" "+e.ExceptionDetails.Exception.Description)
 	case *log.EventEntryAdded:
-		if e.Entry.Level == log.EntryLevelError && !b.allows(e.Entry.Text) {
+		allowed := slices.ContainsFunc(b.expected, func(part string) bool { return strings.Contains(e.Entry.Text, part) })
+		if e.Entry.Level == log.EntryLevelError && !allowed {
 			b.t.Errorf("the browser logged: %s (%s)", e.Entry.Text, e.Entry.URL)
 		}
 	case *page.EventJavascriptDialogOpening:
@@ -111,17 +145,6 @@ func (b *Tab) heard(event any) {
 			_, _ = chromedp.Call(b.ctx, page.HandleJavaScriptDialog, page.HandleJavaScriptDialogParams{Accept: true})
 		}()
 	}
-}
-
-func (b *Tab) allows(text string) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, part := range b.expected {
-		if strings.Contains(text, part) {
-			return true
-		}
-	}
-	return false
 }
 
 // Requests lists the addresses that the tab asked for so far.
