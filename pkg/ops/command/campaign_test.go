@@ -61,7 +61,7 @@ func TestACampaignIsPausedShownCancelledAndResumedOnTheLaptop(t *testing.T) {
 	// README's commands, as they stand there.
 	block := strings.ReplaceAll(docs.Block(t, "sh", "make campaign NAME=spring DO=pause"), "make campaign", "make -s campaign STATE="+r.State)
 	shell := exec.Command("sh", "-ec", ". "+filepath.Join(r.State, "env")+"\n"+block)
-	shell.Dir = root
+	shell.Dir = project(t)
 	out, err := shell.CombinedOutput()
 	for _, want := range []string{"is disabled", `"status":"queued"`, "Campaign spring: 1 messages", "queued           1\n", "1 messages are cancelled", "is enabled"} {
 		if err != nil || !strings.Contains(string(out), want) {

@@ -22,6 +22,7 @@ import (
 	"github.com/aws/smithy-go/encoding/cbor"
 
 	"connexease-functions/pkg/ledger"
+	simeventbridge "connexease-functions/pkg/local/sim/eventbridge"
 	"connexease-functions/pkg/local/stack"
 	"connexease-functions/pkg/proof/await"
 	"connexease-functions/pkg/proof/browser"
@@ -36,8 +37,9 @@ type watched struct {
 	database *harness.Proxy
 	secrets  *harness.Proxy
 	queues   *harness.Proxy
-	address  string             // with the token
-	url      string             // without it
+	address  string // with the token
+	url      string // without it
+	bus      *simeventbridge.Server
 	sent     chan *http.Request // to the send endpoint
 	out      harness.Buffer     // what it prints
 	end      func() error       // as Ctrl-C does; it returns once the console has ended
@@ -47,7 +49,11 @@ type watched struct {
 func watch(t *testing.T, arguments ...string) *watched {
 	t.Helper()
 	ordinary, back := newWorld(t), harness.Backends
-	w := &watched{t: t, table: ordinary.table, database: ordinary.database, secrets: harness.NewProxy(t, back.SecretsURL), queues: harness.NewProxy(t, back.SQSURL), sent: make(chan *http.Request, 10)}
+	w := &watched{t: t, table: ordinary.table, database: ordinary.database, secrets: harness.NewProxy(t, back.SecretsURL), queues: harness.NewProxy(t, back.SQSURL),
+		bus: simeventbridge.New(back.Bus.Name(), time.Now), sent: make(chan *http.Request, 10)}
+	t.Cleanup(w.bus.Close)
+	bus := httptest.NewServer(w.bus)
+	t.Cleanup(bus.Close)
 	api := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		r.Body = io.NopCloser(bytes.NewReader(body))
@@ -70,7 +76,7 @@ func watch(t *testing.T, arguments ...string) *watched {
 	t.Cleanup(metrics.Close)
 	for name, at := range map[string]string{
 		"DYNAMODB": w.database.URL, "DYNAMODB_STREAMS": back.DynamoDBURL, "SQS": w.queues.URL, "SECRETS_MANAGER": w.secrets.URL,
-		"EVENTBRIDGE": back.BusURL, "LAMBDA": back.LambdaURL, "CLOUDWATCH": metrics.URL,
+		"EVENTBRIDGE": bus.URL, "LAMBDA": back.LambdaURL, "CLOUDWATCH": metrics.URL,
 	} {
 		t.Setenv("AWS_ENDPOINT_URL_"+name, at)
 	}
@@ -164,11 +170,11 @@ func TestTheConsoleOfADeployedStackMasksAndOnlyReads(t *testing.T) {
 	tab.Go(at)
 	tab.Submit(`form[action="/console/mask"] button`)
 	tab.See("pre", "Where is my order?")
-	before := harness.Backends.Bus.Seen()
+	before := w.bus.Seen()
 	tab.Expect("403")
 	replayByHand(tab)
 	tab.See(".failure", "This console only reads")
-	if harness.Backends.Bus.Seen() != before {
+	if w.bus.Seen() != before {
 		t.Error("an event was put on the bus")
 	}
 	tab.Go(w.url + "/")
@@ -255,25 +261,27 @@ func TestWritingToADeployedStackAsksForItsName(t *testing.T) {
 	tab.Go(w.address)
 	tab.Go(w.url + "/events?contact=15550100042")
 	tab.Submit(".events tbody a")
-	at, before := browser.Eval[string](tab, "location.href"), harness.Backends.Bus.Seen()
+	at, before := browser.Eval[string](tab, "location.href"), w.bus.Seen()
 	tab.Expect("403")
 	tab.Type("input[name=stack]", "prod")
 	tab.Submit(`form[action="/events/replay"] button`)
 	tab.See(".failure", "type the stack's name, demo")
-	if harness.Backends.Bus.Seen() != before {
+	if w.bus.Seen() != before {
 		t.Error("an event was put on the bus")
 	}
 	tab.Go(at)
 	tab.Type("input[name=stack]", "demo")
 	tab.Submit(`form[action="/events/replay"] button`)
 	tab.See(".notice", "It is on the bus again")
-	if n := harness.Backends.Bus.Seen() - before; n != 1 {
+	if n := w.bus.Seen() - before; n != 1 {
 		t.Errorf("%d events are on the bus", n)
 	}
 }
 
 func TestASendOfADeployedStackIsRepeatedAndCancelledByItsName(t *testing.T) {
 	w := watch(t, "-write")
+	keys, _ := harness.Backends.Secrets.Current(stack.ClientKeysSecret)
+	t.Cleanup(func() { harness.Backends.Secrets.Put(stack.ClientKeysSecret, keys) })
 	harness.Backends.Secrets.Put(stack.ClientKeysSecret, `{"crm":"key-of-crm"}`)
 	id := (&world{t: t, table: w.table}).has("order-1", "crm", func(s *ledger.Send) {
 		s.Payload = []byte(`{"to":"15550100042","text":{"body":"Where is it?"}}`)

@@ -31,7 +31,7 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	poll = 10 * time.Millisecond
+	poll, pollStream, lookEvery = 10*time.Millisecond, 10*time.Millisecond, 10*time.Millisecond
 	var err error
 	if binaries, err = os.MkdirTemp("", "ops-"); err != nil {
 		fmt.Println(err)

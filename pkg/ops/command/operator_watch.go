@@ -19,7 +19,7 @@ import (
 // pollStream is how often the shards of a stream are read: with the pipe, which reads four times a
 // second, that is within the five reads a second that a shard has (Amazon DynamoDB: "Service,
 // account, and table quotas").
-const pollStream = 2 * time.Second
+var pollStream = 2 * time.Second
 
 // follow adds to the feed what the pipe would put on the bus, from the table's stream, from now on.
 func (o *operator) follow(ctx context.Context, feed *console.Feed, trouble func(error)) error {

@@ -17,7 +17,6 @@ import (
 
 	"connexease-functions/pkg/ledger"
 	"connexease-functions/pkg/proof/docs"
-	"connexease-functions/pkg/proof/laptop"
 )
 
 func (r *running) target() *target {
@@ -105,7 +104,7 @@ func TestTheAlarmsCommandsSendNothingTwice(t *testing.T) {
 		t.Errorf("no README has the alarm's %s", in)
 	}
 	r := start(t)
-	folder := laptop.Project(t, root)
+	folder := project(t)
 	follow := func(more string) string {
 		t.Helper()
 		shell := exec.Command("sh", "-c", strings.ReplaceAll(command, "${AWS::StackName}", local)+" STATE="+r.State+more)

@@ -1,7 +1,9 @@
 package command
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -9,6 +11,7 @@ import (
 	"testing"
 
 	"connexease-functions/pkg/local/loopback"
+	"connexease-functions/pkg/proof/harness"
 	"connexease-functions/pkg/proof/laptop"
 )
 
@@ -42,17 +45,41 @@ type running struct {
 	t *testing.T
 }
 
+// start starts it with the package's DynamoDB Local and with functions that are linked once. Its table
+// begins empty, so only one may run at a time.
 func start(t *testing.T) *running {
+	t.Helper()
+	laptop.NeedsJava(t)
+	harness.DropTable(t)
+	state, linked := t.TempDir(), filepath.Join(binaries, "functions")
+	if err := errors.Join(os.MkdirAll(linked, 0o750), os.Symlink(linked, filepath.Join(state, "bin"))); err != nil {
+		t.Fatal(err)
+	}
+	return startIn(t, state, "-dynamodb", harness.Backends.DynamoDBURL)
+}
+
+func startIn(t *testing.T, state string, arguments ...string) *running {
 	t.Helper()
 	laptop.NeedsJava(t)
 	port, err := loopback.FreePorts(2)
 	if err != nil {
 		t.Fatal(err)
 	}
-	state := t.TempDir()
-	command := exec.Command(built(t, "pkg/local"), "-port", strconv.Itoa(port), "-state", state)
+	command := exec.Command(built(t, "pkg/local"), append(arguments, "-port", strconv.Itoa(port), "-state", state)...)
 	command.Dir = root
 	return &running{laptop.Start(t, state, command), t}
+}
+
+// project returns a folder of make's for all tests: what it builds there is built once.
+func project(t *testing.T) string {
+	t.Helper()
+	folder := filepath.Join(binaries, "project")
+	if _, err := os.Stat(folder); err != nil {
+		if err := os.Rename(laptop.Project(t, root), folder); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return folder
 }
 
 // ops runs a command against it.

@@ -56,9 +56,11 @@ const (
 const (
 	queueLimit = time.Minute
 	ruleLimit  = 3 * time.Minute
-	lookEvery  = time.Second
 	emitEvery  = 15 * time.Second
 )
+
+// lookEvery is how often the message is looked up meanwhile.
+var lookEvery = time.Second
 
 // smoke is one run of the command.
 type smoke struct {

@@ -162,7 +162,7 @@ func TestAKilledStackIsNotRunning(t *testing.T) {
 			t.Errorf("%s without a stack: %v %s", command, err, out)
 		}
 	}
-	r := start(t)
+	r := startIn(t, t.TempDir()) // with a DynamoDB Local of its own
 	_ = r.Command.Process.Kill() // it has no time to remove .local/env
 	<-r.Ended
 	if _, err := os.Stat(filepath.Join(r.State, "env")); err != nil {

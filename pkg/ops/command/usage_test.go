@@ -76,7 +76,7 @@ func TestUsageOfWhatTheLaptopSent(t *testing.T) {
 	// README's commands, as they stand there.
 	block := strings.NewReplacer("make usage", "make -s usage STATE="+r.State, ".local/", r.State+"/").Replace(docs.Block(t, "sh", "make usage SINCE="))
 	shell := exec.Command("sh", "-ec", block)
-	shell.Dir = root
+	shell.Dir = project(t)
 	out, err := shell.CombinedOutput()
 	page, err1 := os.ReadFile(filepath.Join(r.State, "usage.html"))
 	sheet, err2 := os.ReadFile(filepath.Join(r.State, "usage.csv"))

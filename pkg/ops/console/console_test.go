@@ -96,7 +96,8 @@ func TestLinesComeLiveAndCanBeHeldBack(t *testing.T) {
 	}
 	tab.Click("#pause")
 	tab.See("#lines", "the second")
-	tab.See("#plots", "messages 2") // read again without a click
+	browser.Eval[bool](tab, stand)
+	due(tab, `document.getElementById("plots").innerText.includes("messages 2")`) // without a click
 	tab.Expect("ERR_")
 	_ = l.server.Listener.Close()
 	l.server.CloseClientConnections()

@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"connexease-functions/pkg/local/output"
 	"connexease-functions/pkg/local/sim/httpapi"
@@ -119,15 +120,22 @@ func NewTable(t testing.TB) (name string) {
 	return name
 }
 
+// DropTable deletes the template's table from the package's DynamoDB Local: a stack that starts there
+// begins without the items that the stack of an earlier test has left.
+func DropTable(t testing.TB) {
+	t.Helper()
+	var gone *types.ResourceNotFoundException // that stack did not start
+	if _, err := Backends.DB.DeleteTable(t.Context(), &dynamodb.DeleteTableInput{TableName: &Backends.TableName}); err != nil && !errors.As(err, &gone) {
+		t.Fatal(err)
+	}
+}
+
 // StartStack starts a laptop stack on the package's DynamoDB Local, at its own address or behind a
-// proxy, until the test has ended. Its table is the template's, so it begins without the items that
-// the stack of an earlier test has left, and only one stack may run at a time.
+// proxy, until the test has ended. Its table is the template's, so only one stack may run at a time.
 func StartStack(t testing.TB, o stack.Options) *stack.Stack {
 	t.Helper()
 	laptop.NeedsJava(t)
-	if _, err := Backends.DB.DeleteTable(t.Context(), &dynamodb.DeleteTableInput{TableName: &Backends.TableName}); err != nil {
-		t.Fatal(err)
-	}
+	DropTable(t)
 	if o.Root = root; o.Logs == nil {
 		o.Logs = &Logs
 	}
