@@ -58,6 +58,7 @@ type Options struct {
 	Root         string            // the project's folder
 	State        string            // folder for what is built; empty makes one that lasts until Close
 	Port         int               // of the API; 0 picks a free one
+	Built        bool              // the functions are in State already
 	Backends     bool              // start everything but the functions
 	DynamoDB     string            // endpoint of a DynamoDB to use; empty starts DynamoDB Local
 	Overrides    map[string]string // template parameters; GatewayUrl defaults to the simulated Gateway's
@@ -147,7 +148,7 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 	}
 	built := make(chan error, 1)
 	go func() {
-		if o.Backends {
+		if o.Backends || o.Built {
 			built <- nil
 			return
 		}

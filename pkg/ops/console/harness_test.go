@@ -29,18 +29,9 @@ const root = "../../.."
 // screens is where pictures of all pages are, for people to look at.
 var screens = filepath.Join(root, ".local", "screens")
 
-// built is the folder of the functions' binaries, which are linked once.
-var built string
-
 func TestMain(m *testing.M) {
-	var err error
-	if built, err = os.MkdirTemp("", "console-"); err != nil {
-		fmt.Println(err)
-		os.Exit(1)
-	}
 	code := harness.Run(m, nil)
 	browser.Close()
-	_ = os.RemoveAll(built)
 	os.Exit(code)
 }
 
@@ -59,7 +50,7 @@ func newLaptop(t *testing.T) *laptop {
 	recorded := control.NewRecorder(&harness.Logs)
 	state := t.TempDir()
 	l.stack = harness.StartStack(t, stack.Options{
-		DynamoDB: harness.Backends.DynamoDBURL, State: built, Logs: recorded, Overrides: control.Parameters(), MaxProcesses: 2,
+		DynamoDB: harness.Backends.DynamoDBURL, Logs: recorded, Overrides: control.Parameters(), MaxProcesses: 2,
 		Observe:           func(x httpapi.Exchange) { recorded.Exchange(x, x.RouteKey, "") },
 		ObserveBatch:      func(b stack.Batch) { recorded.Batch(b, "") },
 		ObserveInvocation: func(i simlambda.Invocation) { recorded.Invocation(i, "") },

@@ -73,7 +73,7 @@ var shared = sync.OnceValues(func() (context.Context, error) {
 })
 
 var (
-	errNotInstalled = errors.New("Chromium is not installed. Install it with: " + install)
+	errNotInstalled = errors.New("not installed")
 	closeShared     = func() {}
 )
 
@@ -89,7 +89,7 @@ func Open(t testing.TB) *Tab {
 	}
 	browser, err := shared()
 	if errors.Is(err, errNotInstalled) {
-		t.Skip(err)
+		t.Skip("Chromium is not installed. Install it with: " + install)
 	}
 	if err != nil {
 		t.Fatal(err)

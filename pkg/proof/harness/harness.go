@@ -39,6 +39,11 @@ var Backends *stack.Stack
 // Logs collects the logs of all handlers of the run, for the scan at its end.
 var Logs Buffer
 
+var (
+	built    string // folder of the functions' binaries
+	areBuilt bool
+)
+
 // Run starts the backends, runs the tests, and fails if a log line of any of them matches one of
 // the leaks.
 func Run(m *testing.M, leaks []string) int {
@@ -56,6 +61,11 @@ func Run(m *testing.M, leaks []string) int {
 		return 1
 	}
 	defer Backends.Close()
+	if built, err = os.MkdirTemp("", "built-"); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(built) }()
 	code := m.Run()
 	if found := Scan(Logs.String(), leaks); len(found) > 0 {
 		fmt.Printf("--- FAIL: the logs of the tests contain secrets or personal data: %q\n", found)
@@ -140,7 +150,7 @@ func StartStack(t testing.TB, o stack.Options) *stack.Stack {
 		o.Logs = &Logs
 	}
 	if o.State == "" {
-		o.State = t.TempDir()
+		o.State, o.Built = built, areBuilt
 	}
 	var mu sync.Mutex
 	var undescribed []error
@@ -160,6 +170,7 @@ func StartStack(t testing.TB, o stack.Options) *stack.Stack {
 	if err != nil {
 		t.Fatal(err)
 	}
+	areBuilt = areBuilt || o.State == built
 	t.Cleanup(func() {
 		s.Close()
 		if err := errors.Join(undescribed...); err != nil {
