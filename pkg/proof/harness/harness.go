@@ -40,7 +40,7 @@ var Backends *stack.Stack
 var Logs Buffer
 
 var (
-	built    string // folder of the functions' binaries
+	built    string // folder of the functions, which the first stack builds
 	areBuilt bool
 )
 
