@@ -60,8 +60,21 @@ func TestAPageSeesOfEachMessageWhatItsLookUpSees(t *testing.T) {
 		w.callback(both(fmt.Sprint("wamid.echo", n), "", "read")...)
 	}
 
+	// The process that sent remembers WhatsApp's ids; a different one reads them first, and then
+	// remembers them too.
+	remembered := w.page(routeConversation, "US.77001", map[string]string{"limit": "100"})
+	items := w.items()
+	for _, when := range []string{"first", "again"} {
+		p, err := conversation.Read(t.Context(), items, w.now(), conversation.Ask{Contact: "US.77001", Limit: 100})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := inJSON(t, p), inJSON(t, remembered); got != want {
+			t.Errorf("what a different process reads %s: %.2000s, want %.2000s", when, got, want)
+		}
+	}
 	byID, echoes := map[string]conversation.Message{}, 0
-	for _, m := range w.page(routeConversation, "US.77001", map[string]string{"limit": "100"}).Messages {
+	for _, m := range remembered.Messages {
 		if byID[m.ID] = m; strings.HasPrefix(m.Wamid, "wamid.echo") {
 			if echoes++; m.Progress == nil || m.Status != "read" || len(m.Statuses) != 1 {
 				t.Errorf("%s: %+v", m.Wamid, m.Progress)
@@ -134,4 +147,13 @@ func TestTheWindowIsTheSameOnEveryPage(t *testing.T) {
 			w.pass(20 * time.Hour)
 		}
 	}
+}
+
+func inJSON(t *testing.T, v any) string {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }

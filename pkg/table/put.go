@@ -17,6 +17,7 @@ type Table struct {
 	name          string
 	retentionDays int
 	aliases       aliasMemory
+	wamids        wamidMemory
 }
 
 // New returns the table with a name. retentionDays is how long events are kept, in days; 0 means

@@ -61,6 +61,9 @@ func (t *Table) WriteSend(ctx context.Context, w ledger.Write, about About) (led
 	case err != nil:
 		return ledger.Result{Lost: uncertain, Missed: !uncertain}, err
 	}
+	if w.Set.Wamid != "" {
+		t.wamids.remember(w.ID, []string{w.Set.Wamid})
+	}
 	return ledger.Result{Image: readSend(image)}, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -110,30 +111,41 @@ const (
 )
 
 // FindTogether looks up to Together messages up: sends by their ids, as Find does, and the statuses of
-// others by WhatsApp's ids. It makes two calls, not two for each. What is not there is in neither map.
+// others by WhatsApp's ids. It makes one call, and another for sends whose WhatsApp's id it does not
+// remember. What is not there is in neither map.
 func (t *Table) FindTogether(ctx context.Context, now time.Time, ids, wamids []string) (sends map[string]*Found, others map[string][]ledger.Status, err error) {
-	all, err := t.partitions(ctx, ids, "")
-	if err != nil {
+	all := map[string]*partition{}
+	var unread []string
+	want := func(prefix string, names ...string) {
+		for _, name := range names {
+			if key := prefix + name; indexed(name) && all[key] == nil {
+				all[key], unread = &partition{}, append(unread, key)
+			}
+		}
+	}
+	want("", ids...)
+	want(underWhatsApp, wamids...)
+	for _, id := range ids {
+		want(underWhatsApp, t.wamids.of(id)...)
+	}
+	if err = t.partitions(ctx, unread, all); err != nil {
 		return nil, nil, err
 	}
-	sends, others = map[string]*Found{}, map[string][]ledger.Status{}
-	for id, p := range all {
-		if p.row != nil {
+	unread, sends, others = nil, map[string]*Found{}, map[string][]ledger.Status{}
+	for _, id := range ids {
+		if p := all[id]; p != nil && p.row != nil {
 			sends[id] = found(now, p)
-			wamids = append(wamids, sends[id].Wamids...)
+			t.wamids.remember(id, sends[id].Wamids)
+			want(underWhatsApp, sends[id].Wamids...)
 		}
 	}
-	var keys []string
-	for _, wamid := range wamids {
-		if key := underWhatsApp + wamid; indexed(wamid) && !slices.Contains(keys, key) {
-			keys = append(keys, key)
-		}
-	}
-	if all, err = t.partitions(ctx, keys, ` AND begins_with("sk", 'status#')`); err != nil {
+	if err = t.partitions(ctx, unread, all); err != nil {
 		return nil, nil, err
 	}
 	for key, p := range all {
-		others[strings.TrimPrefix(key, underWhatsApp)] = p.statuses
+		if wamid, is := strings.CutPrefix(key, underWhatsApp); is {
+			others[wamid] = p.statuses
+		}
 	}
 	for _, f := range sends {
 		for _, wamid := range f.Wamids {
@@ -143,14 +155,15 @@ func (t *Table) FindTogether(ctx context.Context, now time.Time, ids, wamids []s
 	return sends, others, nil
 }
 
-// partitions reads what is stored under several partition keys, each consistently and in order. For
+// partitions reads the sends and statuses under partition keys, each consistently and in order. For
 // each, DynamoDB runs a Query: a condition that names the keys never makes it scan (Amazon DynamoDB:
 // "PartiQL select statements"), and the function's role forbids that.
-func (t *Table) partitions(ctx context.Context, pks []string, and string) (map[string]*partition, error) {
+func (t *Table) partitions(ctx context.Context, pks []string, all map[string]*partition) error {
 	var items []item
 	for some := range slices.Chunk(pks, mostValues) {
 		in := &dynamodb.ExecuteStatementInput{ConsistentRead: aws.Bool(true), Statement: aws.String(
-			`SELECT * FROM "` + t.name + `" WHERE "pk" IN [` + strings.Repeat("?, ", len(some)-1) + `?]` + and)}
+			// What is no send and no status, the messages of the app, has a lower sort key.
+			`SELECT * FROM "` + t.name + `" WHERE "pk" IN [` + strings.Repeat("?, ", len(some)-1) + `?] AND "sk" >= '` + sendKey + `'`)}
 		for _, pk := range some {
 			in.Parameters = append(in.Parameters, str(pk))
 		}
@@ -163,20 +176,41 @@ func (t *Table) partitions(ctx context.Context, pks []string, and string) (map[s
 				return err != nil, err
 			})
 			if err != nil {
-				return nil, err
+				return err
 			}
 		}
 	}
 	slices.SortFunc(items, func(a, b item) int { return cmp.Compare(text(a["sk"]), text(b["sk"])) })
-	all := map[string]*partition{}
 	for _, it := range items {
-		pk := text(it["pk"])
-		if all[pk] == nil {
-			all[pk] = &partition{}
-		}
-		all[pk].add(it)
+		all[text(it["pk"])].add(it)
 	}
-	return all, nil
+	return nil
+}
+
+// mostSends bounds the sends that a process remembers.
+const mostSends = 4096
+
+// wamidMemory remembers the WhatsApp ids of sends, which are never others: what is stored under them
+// is read with the sends then, instead of after them. The zero value is empty.
+type wamidMemory struct {
+	mu  sync.Mutex
+	all map[string][]string // by the send's id
+}
+
+func (m *wamidMemory) of(id string) []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.all[id]
+}
+
+// remember clears a full memory: what it has forgotten is read after its send.
+func (m *wamidMemory) remember(id string, wamids []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.all == nil || len(m.all) >= mostSends {
+		m.all = map[string][]string{}
+	}
+	m.all[id] = wamids
 }
 
 // Any may be seen.
