@@ -65,4 +65,9 @@ const (
 	largestAnswer = 64 << 10
 	largestNotice = 4 << 10 // of an attempt that may be followed by others
 	longestWamid  = 512     // characters seen: 38 to 82
+
+	// A process uses a few of its 512 MB, and a fraction of a processor: it collects garbage at five
+	// times what is in use, not twice, unless that would be more than most of its memory.
+	garbagePercent = 400
+	mostMemory     = 384 << 20
 )
