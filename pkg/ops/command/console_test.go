@@ -429,7 +429,7 @@ func TestAPreviewThatIsCutLeavesNothingHidden(t *testing.T) {
 					if calls.Add(1) == 2 {
 						<-w.ending
 					}
-					time.Sleep(50 * time.Millisecond) // pages may still end for a second before jobs do
+					time.Sleep(100 * time.Millisecond) // pages may still end for a second before jobs do
 				}
 				switch {
 				case action != "ChangeMessageVisibilityBatch" || failure == "":
