@@ -15,8 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-
 	"connexease-functions/pkg/local/loopback"
 	"connexease-functions/pkg/proof/docs"
 	"connexease-functions/pkg/proof/harness"
@@ -66,10 +64,7 @@ func freePorts(t *testing.T) int {
 func share(t *testing.T, more ...string) *running {
 	t.Helper()
 	laptop.NeedsJava(t)
-	_, err := harness.Backends.DB.DeleteTable(t.Context(), &dynamodb.DeleteTableInput{TableName: &harness.Backends.TableName})
-	if err != nil {
-		t.Fatal(err)
-	}
+	harness.DropTable(t)
 	return start(t, append(more, "-dynamodb", harness.Backends.DynamoDBURL)...)
 }
 
