@@ -22,7 +22,8 @@ const (
 	interval = 130 * time.Millisecond // of each
 	// burst is how many deliveries arrive at once: as many as the simulator has processes.
 	burst = 10
-	// largeEvery makes one delivery in this many large enough to be stored in parts.
+	// largeEvery makes one delivery in this many large enough to be stored in parts, one of the first
+	// as well.
 	largeEvery = 200
 	// redeliveries bounds how often a delivery that was not accepted is repeated.
 	redeliveries = 10
@@ -43,8 +44,8 @@ var gatewayFaults = connexease.Faults{
 }
 
 // load runs everything for the soak's length.
-func (s *soak) load(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, s.length)
+func (s *soak) load(interrupted context.Context) {
+	ctx, cancel := context.WithTimeout(interrupted, s.length)
 	defer cancel()
 	s.began = time.Now()
 	var all sync.WaitGroup
@@ -54,7 +55,7 @@ func (s *soak) load(ctx context.Context) {
 	all.Go(func() { every(ctx, min(10*time.Second, s.length/6), s.burst) })
 	all.Go(func() { every(ctx, s.sendInterval(), s.sendHTTP) })
 	all.Go(func() { every(ctx, s.sendInterval(), s.sendQueue) })
-	all.Go(func() { s.rotate(ctx) })
+	all.Go(func() { s.rotate(interrupted) }) // both rotations, however slow the machine is
 	all.Go(func() { s.watch(ctx) })
 	all.Wait()
 	for _, n := range s.held { // held deliveries come last, in any order
@@ -118,7 +119,7 @@ func (s *soak) burst() {
 
 // body returns a delivery's body: its number suffices to recreate it for the audit.
 func body(n int) []byte {
-	if n%largeEvery == 0 {
+	if n%largeEvery == largeEvery/10 {
 		return fixtures.Unique([]byte(`{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages","value":{"metadata":{"phone_number_id":"2"},"messages":[{"id":"wamid.","from":"15550100001","timestamp":"1764000000","type":"text","text":{"body":"`+
 			strings.Repeat("large ", 130_000)+`"}}]}}]}]}`), n)
 	}

@@ -17,9 +17,10 @@ import (
 const root = "../../.."
 
 func TestAShortSoakIsClean(t *testing.T) {
+	t.Parallel()
 	laptop.NeedsJava(t)
 	var out bytes.Buffer
-	err := run(t.Context(), root, 20*time.Second, &writer{t: t, next: &out}, nil)
+	err := run(t.Context(), root, shortest, &writer{t: t, next: &out}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,8 +32,9 @@ func TestAShortSoakIsClean(t *testing.T) {
 }
 
 func TestTheAuditFindsWhatIsLostDoubledOrLeftBehind(t *testing.T) {
+	t.Parallel()
 	laptop.NeedsJava(t)
-	s, err := open(t.Context(), root, shortest, &bytes.Buffer{}, nil)
+	s, err := open(t.Context(), root, shortest/2, &bytes.Buffer{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,6 +96,7 @@ func TestTheAuditFindsWhatIsLostDoubledOrLeftBehind(t *testing.T) {
 }
 
 func TestASoakThatIsInterruptedFails(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
 	if err := run(ctx, root, 20*time.Second, &bytes.Buffer{}, nil); err == nil {
