@@ -85,7 +85,7 @@ func TestTheStreamResumesWhereAFaultStoppedIt(t *testing.T) {
 	client := s.Streams()
 	o := client.Options()
 	o.BaseEndpoint, o.Retryer = aws.String(faulty.URL), aws.NopRetryer{}
-	stream := &pipes.Stream{Client: dynamodbstreams.New(o), Table: table}
+	stream := &pipes.Stream{Client: dynamodbstreams.New(o), Table: table, Idle: 5 * time.Millisecond}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { stream.Run(ctx, pipe); close(ended) }()

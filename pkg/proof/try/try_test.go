@@ -31,6 +31,7 @@ func fixture(t *testing.T, name string) []byte {
 }
 
 func TestAFolderOfBodiesIsDeliveredAndCounted(t *testing.T) {
+	t.Parallel()
 	laptop.NeedsJava(t)
 	folder := t.TempDir()
 	if err := os.Mkdir(filepath.Join(folder, "below"), 0o700); err != nil {
@@ -60,6 +61,7 @@ func TestAFolderOfBodiesIsDeliveredAndCounted(t *testing.T) {
 
 // What is deployed loses nothing, so other servers stand in its place.
 func TestWhatIsLostIsReported(t *testing.T) {
+	t.Parallel()
 	laptop.NeedsJava(t)
 	s, err := stack.Start(t.Context(), stack.Options{Root: root})
 	if err != nil {

@@ -29,7 +29,7 @@ type Stream struct {
 	Client *dynamodbstreams.Client
 	Table  string
 	Newest bool          // begin with what comes from now on, instead of the oldest record
-	Idle   time.Duration // the pause after an empty read; 0: as a pipe's
+	Idle   time.Duration // the pause after an empty read; 0: as a pipe's. That after a failure is longer, up to a second
 
 	arn    string
 	shards map[string]*shard
@@ -53,7 +53,7 @@ func (s *Stream) Run(ctx context.Context, p *Pipe) {
 		switch {
 		case err != nil && ctx.Err() == nil:
 			p.config.Trouble(fmt.Errorf("the stream of %s: %w", s.Table, err))
-			wait = 20 * idle
+			wait = min(20*wait, 20*idle)
 			round = -1
 			s.restart(err)
 		case moved:
