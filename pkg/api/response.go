@@ -114,7 +114,10 @@ func Success(data any) Response { return Succeed(http.StatusOK, data) }
 
 // Succeed responds with a status of success and data, which must marshal to JSON.
 func Succeed(status int, data any) Response {
-	return respond(status, gateway.Response{IsSuccess: true, Data: json.RawMessage(marshal(data))})
+	return respond(status, struct { // gateway.Response, without marshalling data twice
+		IsSuccess bool `json:"isSuccess"`
+		Data      any  `json:"data"`
+	}{true, data})
 }
 
 // Fail responds with one of our failures in the unified response. A description, where
@@ -153,7 +156,7 @@ func headers() map[string]string {
 	return map[string]string{"content-type": "application/json", "cache-control": "no-store"}
 }
 
-func respond(status int, r gateway.Response) Response {
+func respond(status int, r any) Response {
 	return Response{Status: status, Headers: headers(), Body: marshal(r)}
 }
 

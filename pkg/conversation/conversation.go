@@ -386,7 +386,9 @@ func (r *reader) messages(ctx context.Context, items []table.Item) ([]Message, e
 			reads = append(reads, func(ctx context.Context) error { return r.whole(ctx, m) })
 		}
 	}
-	for some := range slices.Chunk(out, table.Together) {
+	// As few as may be, and even: the page waits for the longest.
+	groups := max(1, (len(out)+table.Together-1)/table.Together)
+	for some := range slices.Chunk(out, max(1, (len(out)+groups-1)/groups)) {
 		reads = append(reads, func(ctx context.Context) error { return r.became(ctx, some) })
 	}
 	return all, bounded.Try(ctx, len(reads), parallel, func(ctx context.Context, n int) error { return reads[n](ctx) })
