@@ -11,11 +11,8 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"path/filepath"
+	"strings"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"connexease-functions/pkg/conversation"
 	"connexease-functions/pkg/local/sim/connexease"
@@ -24,51 +21,72 @@ import (
 	"connexease-functions/pkg/proof/must"
 )
 
-// page compares a page of a conversation, half of it messages that were sent and read, with one Query
-// of the same items in the index.
+// people have a conversation each: the first one's is read again and again, those of the others once.
+const people = 61
+
+// page compares a page of a conversation, half of it messages that were sent and read, with a handler
+// that returns the same items as one Query of the index has them.
 func page(b *bench) string {
 	b.stack.Gateway.SetLimits(connexease.Limits{PerSecond: 1e6, PerMinute: 1e9})
 	const reader, sent, each = "reader-key", conversation.Usual / 2, 3 // sent, delivered, read
 	b.stack.Secrets.Put(stack.ClientKeysSecret, fmt.Sprintf(`{"default":%q,"reader":{"keys":%q,"read":"all"}}`, b.stack.ClientKey(), reader))
-	for n := range conversation.Usual - sent {
-		b.invoke(b.webhook(), b.event(b.secret, message(n)))
+	const one = "15550100001" // in the bodies
+	person := func(n int) string { return fmt.Sprint(15550100001 + n) }
+	for who := range people {
+		for n := range conversation.Usual - sent {
+			b.invoke(b.webhook(), b.event(b.secret, strings.ReplaceAll(message(who*conversation.Usual+n), one, person(who))))
+		}
+		for n := range sent {
+			b.invoke(b.send(), b.sendEvent(strings.ReplaceAll(hello(n), one, person(who)), ""))
+		}
 	}
-	for n := range sent {
-		b.invoke(b.send(), b.sendEvent(hello(n), ""))
-	}
-	for began := time.Now(); len(b.stored()) < conversation.Usual+sent*each; time.Sleep(100 * time.Millisecond) {
+	for began := time.Now(); len(b.stored()) < people*(conversation.Usual+sent*each); time.Sleep(100 * time.Millisecond) {
 		if time.Since(began) > time.Minute {
 			must.OK(errors.New("the statuses did not come"))
 		}
 	}
-	var event map[string]any
-	must.OK(json.Unmarshal(request("GET /v1/wa/conversation/{contact}", reader, "", nil), &event))
-	event["pathParameters"] = map[string]string{"contact": "15550100001"}
-	payload := must.Get(json.Marshal(event))
-	query := func(db *dynamodb.Client) func(int) {
-		return func(int) {
-			out := must.Get(db.Query(b.ctx, &dynamodb.QueryInput{
-				TableName: &b.stack.TableName, IndexName: aws.String("timeline"), KeyConditionExpression: aws.String("timeline_pk = :pk"),
-				ExpressionAttributeValues: map[string]types.AttributeValue{":pk": &types.AttributeValueMemberS{Value: "contact#15550100001"}},
-				Limit:                     aws.Int32(conversation.Usual), ScanIndexForward: aws.Bool(false),
-			}))
-			if len(out.Items) != conversation.Usual {
-				must.OK(fmt.Errorf("the page has %d items", len(out.Items)))
-			}
-		}
+	ask := func(n int) []byte {
+		var event map[string]any
+		must.OK(json.Unmarshal(request("GET /v1/wa/conversation/{contact}", reader, "", nil), &event))
+		event["pathParameters"] = map[string]string{"contact": person(n)}
+		return must.Get(json.Marshal(event))
 	}
-	const bar = "3 x (one Query of its items + empty round trip)"
-	ask := func(int) []byte { return payload }
-	near := b.warm("a page of 25, half of it sent, p50", b.send(), ask, query(b.stack.DB), bar)
+	again, first := func(int) []byte { return ask(0) }, func(n int) []byte { return ask(n + 1) }
 	url, stop := away(b.stack.DynamoDBURL)
 	defer stop()
-	env := b.stack.Environment()
-	maps.Copy(env, b.sendVariables())
-	env["AWS_ENDPOINT_URL_DYNAMODB"] = url
-	f := simlambda.New(simlambda.Config{Name: "away", Command: []string{filepath.Join(b.state, "bin", "send")}, Env: env, Timeout: 28 * time.Second, MemoryMB: 512, Logs: io.Discard})
-	defer func() { _ = f.Close() }()
-	db := dynamodb.New(b.stack.DB.Options(), func(o *dynamodb.Options) { o.BaseEndpoint = &url })
-	return near + "\n" + b.warm(fmt.Sprintf("the same, each call to DynamoDB %v longer", delay), f, ask, query(db), bar)
+	var rows []string
+	for _, at := range []struct {
+		what, endpoint string
+		warming        int // the virtual machine of DynamoDB Local warms up, for statements later than for a Query
+	}{
+		{"a page of 25, half of it sent", b.stack.DynamoDBURL, 2000},
+		{fmt.Sprintf("each call to DynamoDB %v longer", delay), url, 100},
+	} {
+		start := func(binary string) *simlambda.Function {
+			env := b.stack.Environment()
+			maps.Copy(env, b.sendVariables())
+			maps.Copy(env, map[string]string{"AWS_ENDPOINT_URL_DYNAMODB": at.endpoint, "CALLS": "page", "ITEM": "{}"})
+			return simlambda.New(simlambda.Config{Name: "page", Command: []string{binary}, Env: env, Timeout: 28 * time.Second, MemoryMB: 512, Logs: io.Discard})
+		}
+		ours, bare := start(filepath.Join(b.state, "bin", "send")), start(b.empty)
+		b.alternate(ours, bare, at.warming, again)
+		o, q := b.alternate(ours, bare, 1000, again)
+		rows = append(rows, row(at.what+", p50", o, q, "3 x the same items, by one Query"))
+		o, q = b.alternate(ours, bare, people-1, first)
+		rows = append(rows, row("  messages that its process does not know", o, q, ""))
+		must.OK(errors.Join(ours.Close(), bare.Close()))
+	}
+	return strings.Join(rows, "\n")
+}
+
+// alternate returns the medians of two functions' times for the same events.
+func (b *bench) alternate(ours, bare *simlambda.Function, times int, event func(n int) []byte) (o, q time.Duration) {
+	var all, floor []time.Duration
+	for n := range times {
+		payload := event(n)
+		all, floor = append(all, b.invoke(ours, payload)), append(floor, b.invoke(bare, payload))
+	}
+	return median(all), median(floor)
 }
 
 // delay is about what a call to DynamoDB takes from Lambda, where many at once take no longer. DynamoDB

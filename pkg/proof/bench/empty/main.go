@@ -15,10 +15,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
+	functions "connexease-functions/pkg/config"
+	"connexease-functions/pkg/conversation"
 	"connexease-functions/pkg/proof/must"
 )
 
@@ -36,6 +39,10 @@ func main() {
 		h.calls = newCaller().webhook
 	case "send":
 		h.calls = newCaller().send
+	case "page":
+		c := newCaller()
+		c.db = dynamodb.New(c.db.Options(), func(o *dynamodb.Options) { o.Retryer = functions.Rereading() })
+		lambda.Start(c.page)
 	}
 	lambda.Start(h)
 }
@@ -100,4 +107,27 @@ func (c *caller) send(ctx context.Context) {
 		ConditionExpression: aws.String("attribute_exists(pk)"), UpdateExpression: aws.String("SET answer = :a"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{":a": &types.AttributeValueMemberS{Value: string(answer)}},
 	}))
+}
+
+// request is what a page is asked for with.
+type request struct {
+	PathParameters struct {
+		Contact string `json:"contact"`
+	} `json:"pathParameters"`
+}
+
+// page returns the newest items of a person's timeline, as one Query has them.
+func (c *caller) page(ctx context.Context, r request) (response map[string]any, err error) {
+	err = must.Try(func() {
+		out := must.Get(c.db.Query(ctx, &dynamodb.QueryInput{
+			TableName: aws.String(os.Getenv("TABLE_NAME")), IndexName: aws.String("timeline"), KeyConditionExpression: aws.String("timeline_pk = :pk"),
+			ExpressionAttributeValues: map[string]types.AttributeValue{":pk": &types.AttributeValueMemberS{Value: "contact#" + r.PathParameters.Contact}},
+			Limit:                     aws.Int32(conversation.Usual), ScanIndexForward: aws.Bool(false),
+		}))
+		must.Hold(len(out.Items) == conversation.Usual, "the page has %d items", len(out.Items))
+		var items []map[string]any
+		must.OK(attributevalue.UnmarshalListOfMaps(out.Items, &items))
+		response = map[string]any{"statusCode": 200, "body": string(must.Get(json.Marshal(items)))}
+	})
+	return response, err
 }
