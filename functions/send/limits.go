@@ -66,8 +66,9 @@ const (
 	largestNotice = 4 << 10 // of an attempt that may be followed by others
 	longestWamid  = 512     // characters seen: 38 to 82
 
-	// A process uses a few of its 512 MB, and a fraction of a processor: it collects garbage at five
-	// times what is in use, not twice, unless that would be more than most of its memory.
+	// A process has 512 MB, of which it mostly uses a few, and a fraction of a processor: it collects
+	// garbage at five times what is in use instead of twice. Beyond half of its memory, as a page of
+	// large payloads needs it, it collects as often as it must.
 	garbagePercent = 400
-	mostMemory     = 384 << 20
+	mostMemory     = 256 << 20
 )
