@@ -66,6 +66,7 @@ func TestAMessageThatTheTableCanNeverHoldIsRefusedAndDoesNotLoop(t *testing.T) {
 }
 
 func TestWithoutTheTableNothingIsSent(t *testing.T) {
+	t.Parallel()
 	for name, refuse := range map[string]func(http.ResponseWriter){
 		"throttled": func(w http.ResponseWriter) { harness.Refuse(w, 400, "ProvisionedThroughputExceededException") },
 		"broken":    func(w http.ResponseWriter) { harness.Refuse(w, 500, "InternalServerError") },
@@ -91,6 +92,7 @@ func TestWithoutTheTableNothingIsSent(t *testing.T) {
 			t.Errorf("%s: posted %d, queue %+v", name, w.posted(), w.queues.Depth("outbound"))
 		}
 		w.database.Set(nil)
+		w.handler.now = w.now
 		responds(t, name+", over", w.post(hello, "idempotency-key", "idem-away"), 200, "")
 		if w.posted() != 1 {
 			t.Errorf("%s: posted %d", name, w.posted())

@@ -34,6 +34,7 @@ func TestALookUpReadsItsClockBeforeTheRow(t *testing.T) {
 
 // A call that is cut off makes an unknown message of one that definitely was not sent.
 func TestNoCallBeginsThatCannotEndInTime(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		took  time.Duration // by the first call; 20 s are for all of them
 		calls int

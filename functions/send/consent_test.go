@@ -94,6 +94,7 @@ func (w *world) outcomeOf(query map[string]string) string {
 }
 
 func TestStopEndsMarketingFromEverySourceAndNothingElse(t *testing.T) {
+	t.Parallel()
 	for source, send := range sources {
 		t.Run(source, func(t *testing.T) {
 			w := newWorld(t)

@@ -68,6 +68,7 @@ func TestAnEventIsTheSameMessageDirectlyAndByARule(t *testing.T) {
 }
 
 func TestAnEventThatCannotBeQueuedIsAnErrorSoThatLambdaRepeatsIt(t *testing.T) {
+	t.Parallel()
 	for name, f := range map[string]harness.Fault{
 		"no access": func(rw http.ResponseWriter, _ string, _ []byte) bool {
 			harness.Refuse(rw, 400, "AccessDeniedException")

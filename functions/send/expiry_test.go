@@ -12,6 +12,7 @@ import (
 )
 
 func TestARecordAfterItsValidityIsRecordedAsExpiredAndNotSent(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		members string
 		age     time.Duration

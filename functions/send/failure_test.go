@@ -20,6 +20,7 @@ func explains(t *testing.T, s seen, code int) {
 }
 
 func TestEveryFailureIsExplained(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for n, code := range whatsapp.FailureCodes() {
 		a := w.post(hello, "idempotency-key", fmt.Sprint("idem-failure-", code))
@@ -44,6 +45,7 @@ func TestEveryFailureIsExplained(t *testing.T) {
 }
 
 func TestEveryRefusalByMetaIsExplained(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for _, code := range whatsapp.FailureCodes() {
 		for _, inParams := range []bool{false, true} {

@@ -182,6 +182,7 @@ func (c *cell) want() (said string, left []string, state string) {
 }
 
 func TestTheWindowDecidesFromEverySourceInEveryState(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	n := 0
 	for _, window := range []string{"open", "closed", "unknown", "entry point"} {

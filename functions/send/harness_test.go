@@ -34,7 +34,8 @@ const clientKey, otherKey, gatewayKey = "client-key-of-crm", "client-key-of-shop
 type world struct {
 	t         testing.TB
 	handler   *handler
-	env       map[string]string
+	env       map[string]string // the function's own
+	aws       map[string]string // of AWS's clients
 	table     string
 	database  *harness.Proxy
 	gateway   *connexease.Server
@@ -92,12 +93,8 @@ func newWorld(t testing.TB) *world {
 		"QUEUE_ARN": simsqs.ARN("outbound"), "SCHEDULE_GROUP": "schedules", "SCHEDULE_ROLE_ARN": "arn:aws:iam::000000000000:role/schedules", "SCHEDULE_DLQ_ARN": simsqs.ARN("dead"),
 		"QUEUE_URL": w.queues.URL("outbound"), "RETENTION_DAYS": "", "AWS_LAMBDA_FUNCTION_NAME": "send",
 	}
-	for k, v := range harness.Backends.Environment() {
-		t.(interface{ Setenv(k, v string) }).Setenv(k, v)
-	}
-	t.(interface{ Setenv(k, v string) }).Setenv("AWS_ENDPOINT_URL_DYNAMODB", w.database.URL)
-	t.(interface{ Setenv(k, v string) }).Setenv("AWS_ENDPOINT_URL_SQS", w.sqsCalls.URL)
-	t.(interface{ Setenv(k, v string) }).Setenv("AWS_ENDPOINT_URL_SCHEDULER", schedulerURL)
+	w.aws = harness.Backends.Environment()
+	w.aws["AWS_ENDPOINT_URL_DYNAMODB"], w.aws["AWS_ENDPOINT_URL_SQS"], w.aws["AWS_ENDPOINT_URL_SCHEDULER"] = w.database.URL, w.sqsCalls.URL, schedulerURL
 	w.start()
 	return w
 }
@@ -105,7 +102,9 @@ func newWorld(t testing.TB) *world {
 // start makes a handler as main does: a process of its own, with nothing cached.
 func (w *world) start() {
 	w.t.Helper()
-	h, err := build(func(name string) string { return w.env[name] })
+	var h *handler
+	var err error
+	harness.WithEnvironment(w.aws, func() { h, err = build(func(name string) string { return w.env[name] }) })
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -306,6 +306,7 @@ func TestAnAsynchronousRepeatIsToldWhatIsKnown(t *testing.T) {
 }
 
 func TestARowHasRoomForTheLargestMessageAndAllItsAnswers(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	body := bodyOf(256 << 10)
 	send := func() harness.Answer { return w.post(body, "idempotency-key", "idem-room") }

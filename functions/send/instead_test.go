@@ -240,6 +240,7 @@ func TestAt24HoursSharpTheWindowIsClosed(t *testing.T) {
 }
 
 func TestOfTenRequestsAtTheMomentOfClosingOneLeaves(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	var looks atomic.Int64 // each look at the clock falls on the other side
 	body := strings.Replace(either(""), `"onUnknownWindow":"closed",`, "", 1)
@@ -274,6 +275,7 @@ func TestOfTenRequestsAtTheMomentOfClosingOneLeaves(t *testing.T) {
 // The index shows the person's message at one moment and not at the next, the Gateway misbehaves,
 // callers repeat: under each key one of the two bodies leaves, once.
 func TestAStormWithAFallbackSendsOneBodyPerKey(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.inbound(fromNumber, time.Hour, "")
 	w.database.Set(func(r http.ResponseWriter, action string, body []byte) bool {

@@ -135,6 +135,7 @@ func TestTheLanesShareAPace(t *testing.T) {
 	w := newLanesWorld(t)
 	w.env["QUEUE_SENDS_PER_SECOND"] = "4"
 	w.start()
+	responds(t, "its secrets are read", w.post(hello), 200, "") // out of the 4 s
 	for arn, want := range map[string]int{simsqs.ARN("outbound"): 2, simsqs.ARN("bulk"): 6} {
 		var records []any
 		for i := range 10 {

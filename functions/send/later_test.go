@@ -12,6 +12,7 @@ import (
 	"connexease-functions/pkg/ledger"
 	"connexease-functions/pkg/local/sim/connexease"
 	simscheduler "connexease-functions/pkg/local/sim/scheduler"
+	"connexease-functions/pkg/proof/await"
 	"connexease-functions/pkg/proof/harness"
 )
 
@@ -22,15 +23,7 @@ func (w *world) in(d time.Duration) string { return w.now().Add(d).Format(time.R
 func (w *world) fires(d time.Duration) {
 	w.t.Helper()
 	w.pass(d)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for limit := time.After(10 * time.Second); len(w.scheduler.Schedules()) > 0; {
-		select {
-		case <-limit:
-			w.t.Fatalf("these schedules do not fire: %+v", w.scheduler.Schedules())
-		case <-tick.C:
-		}
-	}
+	await.Until(w.t, "all schedules have fired", func() bool { return len(w.scheduler.Schedules()) == 0 })
 }
 
 func (w *world) cancel(key, id string) harness.Answer {
@@ -115,6 +108,7 @@ func TestAMessageWithATimeLeavesThen(t *testing.T) {
 }
 
 func TestATimeIsCheckedAndRefusedByItsName(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for _, at := range []string{
 		"", "tomorrow", "1764000000", "2026-12-24T09:00:00", "2026-12-24 09:00:00Z", w.in(35*24*time.Hour + time.Minute), w.in(59 * time.Second), w.in(-time.Hour),
@@ -167,48 +161,50 @@ func TestATimeIsCheckedAndRefusedByItsName(t *testing.T) {
 }
 
 func TestTheSameKeyMakesSureOfItsSchedule(t *testing.T) {
-	w := newWorld(t)
-	at := w.in(time.Hour)
-	send := func(key, at string) harness.Answer { return w.post(hello, "send-at", at, "idempotency-key", key) }
-	for name, f := range map[string]simscheduler.Faults{"away": {Away: true}, "lost": {Lost: true}} {
+	t.Parallel()
+	harness.AtOnce(t, map[string]simscheduler.Faults{"away": {Away: true}, "lost": {Lost: true}}, func(t *testing.T, f simscheduler.Faults) {
+		w := newWorld(t)
+		at := w.in(time.Hour)
+		send := func(key, at string) harness.Answer { return w.post(hello, "send-at", at, "idempotency-key", key) }
+		record := fmt.Sprintf(`{"message":%s,"idempotencyKey":"record","sendAt":%q}`, hello, at)
 		w.scheduler.SetFaults(f)
-		a := send(name, at)
-		responds(t, name, a, 503, "SVC_005")
+		a := send("key", at)
+		responds(t, "unconfirmed", a, 503, "SVC_005")
 		if a.Headers["retry-after"] == "" || w.lookUp(a.Headers["message-id"]).State != "scheduled" {
-			t.Errorf("%s: returned %+v", name, a)
+			t.Errorf("returned %+v", a)
 		}
 		keyless := w.post(hello, "send-at", at)
-		responds(t, name+", without a key", keyless, 504, "SEND_001")
+		responds(t, "without a key", keyless, 504, "SEND_001")
 		if id := params(t, keyless)["id"]; id != keyless.Headers["message-id"] {
-			t.Errorf("%s: returned %+v", name, keyless)
+			t.Errorf("returned %+v", keyless)
 		}
-		responds(t, name+", without a key, cancelled", w.cancel(clientKey, keyless.Headers["message-id"]), 200, "")
-		if again := w.sqs(fmt.Sprintf(`{"message":%s,"idempotencyKey":%q,"sendAt":%q}`, hello, "record-"+name, at)); len(again) != 1 {
-			t.Errorf("%s: the record is acknowledged", name)
+		responds(t, "without a key, cancelled", w.cancel(clientKey, keyless.Headers["message-id"]), 200, "")
+		if again := w.sqs(record); len(again) != 1 {
+			t.Error("the record is acknowledged")
 		}
 		w.scheduler.SetFaults(simscheduler.Faults{})
-		responds(t, name+", again", send(name, at), 202, "")
-		responds(t, name+", once more", send(name, at), 202, "")
-		if again := w.sqs(fmt.Sprintf(`{"message":%s,"idempotencyKey":%q,"sendAt":%q}`, hello, "record-"+name, at)); again != nil {
-			t.Errorf("%s: %v retried", name, again)
+		responds(t, "again", send("key", at), 202, "")
+		responds(t, "once more", send("key", at), 202, "")
+		if again := w.sqs(record); again != nil {
+			t.Errorf("%v retried", again)
 		}
-	}
-	responds(t, "another time", send("away", w.in(2*time.Hour)), 422, "IDEM_002")
-	responds(t, "without a time", w.post(hello, "idempotency-key", "away"), 422, "IDEM_002")
-	responds(t, "queued", w.post(hello, "idempotency-key", "queued", "prefer", "respond-async"), 202, "")
-	responds(t, "queued, with a time", send("queued", at), 422, "IDEM_002")
-	w.drain()
-	w.sent(1)
-	// What is scheduled stays so when its time comes near, and what was sent has its response.
-	w.pass(59*time.Minute + 30*time.Second)
-	responds(t, "thirty seconds before", send("away", at), 202, "")
-	responds(t, "thirty seconds before, a new one", send("new", at), 400, "MSG_001")
-	w.fires(time.Minute)
-	w.drain()
-	w.sent(5) // each key once
-	if a := send("away", at); a.Status != 200 || a.Headers["idempotent-replayed"] != "true" {
-		t.Errorf("after it was sent: %+v", a)
-	}
+		responds(t, "another time", send("key", w.in(2*time.Hour)), 422, "IDEM_002")
+		responds(t, "without a time", w.post(hello, "idempotency-key", "key"), 422, "IDEM_002")
+		responds(t, "queued", w.post(hello, "idempotency-key", "queued", "prefer", "respond-async"), 202, "")
+		responds(t, "queued, with a time", send("queued", at), 422, "IDEM_002")
+		w.drain()
+		w.sent(1)
+		// What is scheduled stays so when its time comes near, and what was sent has its response.
+		w.pass(59*time.Minute + 30*time.Second)
+		responds(t, "thirty seconds before", send("key", at), 202, "")
+		responds(t, "thirty seconds before, a new one", send("new", at), 400, "MSG_001")
+		w.fires(time.Minute)
+		w.drain()
+		w.sent(3) // each key once
+		if a := send("key", at); a.Status != 200 || a.Headers["idempotent-replayed"] != "true" {
+			t.Errorf("after it was sent: %+v", a)
+		}
+	})
 }
 
 func TestAScheduleThatFiresEarlyOrTwiceSendsOnceAndInTime(t *testing.T) {
@@ -227,6 +223,7 @@ func TestAScheduleThatFiresEarlyOrTwiceSendsOnceAndInTime(t *testing.T) {
 }
 
 func TestCancelling(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	scheduled := func(key string) string {
 		return w.post(hello, "send-at", w.in(time.Hour), "idempotency-key", key).Headers["message-id"]
@@ -306,6 +303,7 @@ func TestWhatMayHaveLeftCannotBeCancelled(t *testing.T) {
 }
 
 func TestAMessageWaitsForAnother(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	envelope := func(key, after, more string) string {
 		return fmt.Sprintf(`{"message":%s,"idempotencyKey":%q,"after":%q%s}`, hello, key, after, more)
@@ -375,6 +373,7 @@ func TestAMessageWaitsForAnother(t *testing.T) {
 // Whatever the Gateway does to it, and in whatever order its records come, a chain leaves in its
 // order, and each of its messages once.
 func TestAChainLeavesInItsOrderUnderFaults(t *testing.T) {
+	t.Parallel()
 	const chains, length = 12, 3
 	w := newWorld(t)
 	w.spoil(

@@ -203,6 +203,7 @@ func TestPagesOfAListSurviveWhatHappensMeanwhile(t *testing.T) {
 
 // What receipts have settled stays in the index: a page looks at a bounded number of messages.
 func TestAPageLooksAtABoundedNumberOfMessages(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	oldest, _ := w.lost("idem-oldest")
 	for n := range listRounds*listTogether + 1 {

@@ -23,6 +23,7 @@ func responding(status int, code string) connexease.Fault {
 }
 
 func TestWhatTheGatewaySaysDecidesWhetherARecordComesAgain(t *testing.T) {
+	t.Parallel()
 	// What becomes of the record, what a look-up says, and what a later record of the
 	// same key does.
 	type end struct {

@@ -12,6 +12,7 @@ import (
 // A process has half of one message a second, and 4 s in which a claim still leaves time for a
 // call: its third message is for later.
 func TestAPaceReturnsUnclaimedWhatComesTooEarly(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.env["QUEUE_SENDS_PER_SECOND"] = "1"
 	w.start()
@@ -49,6 +50,7 @@ func TestAPaceIsSharedByAllProcesses(t *testing.T) {
 }
 
 func TestEachSenderHasAPaceOfItsOwn(t *testing.T) {
+	t.Parallel()
 	w := newSendersWorld(t)
 	w.env["QUEUE_SENDS_PER_SECOND"] = "1"
 	w.start()

@@ -17,6 +17,7 @@ import (
 // A page looks its messages up together, a look-up one alone: both see the same, whichever way a
 // status came.
 func TestAPageSeesOfEachMessageWhatItsLookUpSees(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t).withReader()
 	at := w.now().Unix()
 	w.stored("messages", `"contacts":[{"wa_id":"15550100001","user_id":"US.77001"}],`+said("wamid.in", w.now(), text("Hello")))
@@ -104,6 +105,7 @@ func TestAPageSeesOfEachMessageWhatItsLookUpSees(t *testing.T) {
 
 // The newest page knows the window by its own messages where those say enough; others read for it.
 func TestTheWindowIsTheSameOnEveryPage(t *testing.T) {
+	t.Parallel()
 	for _, seed := range []uint64{1, 2, 3} {
 		random := rand.New(rand.NewPCG(seed, 0)) // #nosec G404 -- reproducible
 		w := newWorld(t).withReader()

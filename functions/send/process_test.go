@@ -47,18 +47,14 @@ func (p *processes) kill() {
 // killed ones is over. Its own calls have their usual time all the same.
 func (p *processes) later() (h *handler, timeout time.Duration) {
 	p.t.Helper()
-	env := p.stack.Environment()
-	for k, v := range env {
-		p.t.Setenv(k, v)
+	env := map[string]string{
+		"TABLE_NAME": p.stack.TableName, "GATEWAY_URL": p.stack.GatewayURL, "GATEWAY_KEY_SECRET_ID": "GatewayKeySecret",
+		"CLIENT_KEYS_SECRET_ID": "ClientKeysSecret", "QUEUE_URL": p.stack.QueueURL, "AWS_LAMBDA_FUNCTION_NAME": "send",
+		"QUEUE_ARN": simsqs.ARN("OutboundQueue"), "SCHEDULE_GROUP": "ScheduleGroup",
+		"SCHEDULE_ROLE_ARN": "arn:aws:iam::000000000000:role/ScheduleRole", "SCHEDULE_DLQ_ARN": simsqs.ARN("ScheduleDeadLetters"),
 	}
-	h, err := build(func(name string) string {
-		return map[string]string{
-			"TABLE_NAME": p.stack.TableName, "GATEWAY_URL": p.stack.GatewayURL, "GATEWAY_KEY_SECRET_ID": "GatewayKeySecret",
-			"CLIENT_KEYS_SECRET_ID": "ClientKeysSecret", "QUEUE_URL": p.stack.QueueURL, "AWS_LAMBDA_FUNCTION_NAME": "send",
-			"QUEUE_ARN": simsqs.ARN("OutboundQueue"), "SCHEDULE_GROUP": "ScheduleGroup",
-			"SCHEDULE_ROLE_ARN": "arn:aws:iam::000000000000:role/ScheduleRole", "SCHEDULE_DLQ_ARN": simsqs.ARN("ScheduleDeadLetters"),
-		}[name]
-	})
+	var err error
+	harness.WithEnvironment(p.stack.Environment(), func() { h, err = build(func(name string) string { return env[name] }) })
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -99,14 +95,19 @@ func (p *processes) call(method, path, body string, headers ...string) httpAnswe
 
 // state is a look-up's; empty for a message that is not there.
 func (p *processes) state(id string) (state, status string) {
-	a := p.call(http.MethodGet, "/v1/wa/message/"+id, "")
+	_, state, status = p.lookUp(id)
+	return state, status
+}
+
+func (p *processes) lookUp(id string) (a httpAnswer, state, status string) {
+	a = p.call(http.MethodGet, "/v1/wa/message/"+id, "")
 	var r struct {
 		Data struct{ State, Status string }
 	}
 	if a.status == 200 && json.Unmarshal([]byte(a.body), &r) != nil {
 		p.t.Errorf("look-up: %s", a.body)
 	}
-	return r.Data.State, r.Data.Status
+	return a, r.Data.State, r.Data.Status
 }
 
 func (p *processes) enqueue(body string) {

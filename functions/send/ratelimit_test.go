@@ -29,6 +29,7 @@ func (w *world) countCalls() *atomic.Int64 {
 }
 
 func TestAShortRateLimitIsWaitedForInsideOneAttempt(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	calls := w.countCalls()
 	w.spoil(connexease.Fault{Kind: connexease.RateLimit, RetryAfter: "1s", Times: 1})
@@ -46,6 +47,7 @@ func TestAShortRateLimitIsWaitedForInsideOneAttempt(t *testing.T) {
 }
 
 func TestARateLimitIsWaitedForTwoSecondsInAllAndThenByVisibility(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		fault connexease.Fault
 		calls int64
@@ -105,12 +107,16 @@ func TestTheRestOfABatchIsDelayedUnclaimed(t *testing.T) {
 }
 
 func TestAnHourOfRateLimitsLosesNothingAndWearsNoRecordOut(t *testing.T) {
+	t.Parallel()
 	for name, fault := range map[string]connexease.Fault{
 		"of the Gateway": {Kind: connexease.RateLimit, RetryAfter: "60s", LimitType: "min"},
 		"of Meta":        {Kind: connexease.MetaLimit, MetaCode: 130429},
 		"of a pair":      {Kind: connexease.MetaLimit, MetaCode: 131056},
 	} {
-		t.Run(name, func(t *testing.T) { anHourOf(t, fault) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			anHourOf(t, fault)
+		})
 	}
 }
 

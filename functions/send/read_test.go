@@ -270,6 +270,7 @@ func TestAGroupHasAConversationOfItsOwn(t *testing.T) {
 // Payloads come as they were stored, of whatever size; a page of large ones has fewer messages
 // instead of failing.
 func TestPayloadsOfAnySizeAreReadAsTheyCame(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t).withReader()
 	at := w.now().Add(-time.Hour).Truncate(time.Second)
 	sizes := []int{10, 3000, 400_000, 3_000_000, 2_000_000, 20}
@@ -381,6 +382,7 @@ func TestAnErasedConversationIsEmpty(t *testing.T) {
 }
 
 func TestAConversationWhoseTableIsAwayIsNotEmpty(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t).withReader()
 	w.database.Set(func(r http.ResponseWriter, action string, _ []byte) bool {
 		harness.Refuse(r, 500, "InternalServerError")

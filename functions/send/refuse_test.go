@@ -14,6 +14,7 @@ import (
 )
 
 func TestARecordThatCanNeverBeSentIsAcknowledgedAndRecorded(t *testing.T) {
+	t.Parallel()
 	message := func(change ...string) string { return strings.NewReplacer(change...).Replace(hello) }
 	envelope := func(members string) string { return `{"reader":"crm","message":` + hello + `,` + members + `}` }
 	large := message("Hello", strings.Repeat("é", table.MaxSend/2+1))

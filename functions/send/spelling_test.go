@@ -91,6 +91,7 @@ func TestAHeaderGivenTwiceIsRefusedUnlessItIsAList(t *testing.T) {
 }
 
 func TestAMemberGivenTwiceIsRefusedFromEverySource(t *testing.T) {
+	t.Parallel()
 	twice := func(object, member string) string { return object[:len(object)-1] + "," + member + "}" }
 	to := twice(hello, `"to":"+15550100002"`)
 	deep := strings.Replace(hello, `{"body":"Hello"}`, `{"body":"Hello","b\u006fdy":"Hello"}`, 1)

@@ -36,6 +36,7 @@ func (w *world) inboundTo(number, who string, age time.Duration, more string) ti
 const fromNumber = `"from":"15550100001"`
 
 func TestFreeTextIsRefusedOnlyOutsideOfTheWindow(t *testing.T) {
+	t.Parallel()
 	const referral = `,"referral":{"source_type":"ad","source_id":"1"}`
 	for what, c := range map[string]struct {
 		age            time.Duration // of the last message; 0: none

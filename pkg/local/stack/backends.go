@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -101,7 +102,8 @@ func (s *Stack) createTables(ctx context.Context) error {
 		return err
 	}
 	for _, table := range tables {
-		s.TableName = aws.ToString(table.TableName)
+		s.TableName = s.tableName(*table.TableName)
+		table.TableName = &s.TableName
 		var there *types.ResourceInUseException
 		if _, err := s.DB.CreateTable(ctx, table); err != nil && !errors.As(err, &there) {
 			return fmt.Errorf("create table %s at %s: %w", s.TableName, s.DynamoDBURL, err)
@@ -109,6 +111,9 @@ func (s *Stack) createTables(ctx context.Context) error {
 	}
 	return nil
 }
+
+// tableName is the name of the template's table with this logical id.
+func (s *Stack) tableName(id string) string { return cmp.Or(s.options.Table, id) }
 
 // CreateTable creates one more table like the template's.
 func (s *Stack) CreateTable(ctx context.Context, name string) error {

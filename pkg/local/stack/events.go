@@ -42,7 +42,7 @@ func (s *Stack) startPipes() error {
 		if err != nil {
 			return err
 		}
-		stream := &pipes.Stream{Client: s.Streams(), Table: p.Table}
+		stream := &pipes.Stream{Client: s.Streams(), Table: s.tableName(p.Table)}
 		s.pipes.Go(func() { stream.Run(ctx, pipe) })
 	}
 	return nil

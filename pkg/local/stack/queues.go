@@ -49,6 +49,8 @@ func (s *Stack) startQueues() error {
 		switch {
 		case kind != nil && kind.Value == "AWS::IAM::Role" && attribute == "Arn":
 			return "arn:aws:iam::000000000000:role/" + id, nil
+		case kind != nil && kind.Value == "AWS::DynamoDB::Table" && attribute == "":
+			return s.tableName(id), nil
 		case !slices.Contains(s.QueueNames, id):
 			return id, nil
 		case attribute == "" || attribute == "QueueUrl":

@@ -61,6 +61,7 @@ type Options struct {
 	Built        bool              // the functions are in State already
 	Backends     bool              // start everything but the functions
 	DynamoDB     string            // endpoint of a DynamoDB to use; empty starts DynamoDB Local
+	Table        string            // name of the table; empty means the template's
 	Overrides    map[string]string // template parameters; GatewayUrl defaults to the simulated Gateway's
 	MaxProcesses int               // of each function; 0 means the simulator's default
 	RetryDelays  []time.Duration   // before repeats of asynchronous invocations; none means the simulator's default

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -66,6 +67,9 @@ func Run(m *testing.M, leaks []string) int {
 		return 1
 	}
 	defer func() { _ = os.RemoveAll(built) }()
+	if flag.Lookup("test.parallel").Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) { // not given
+		must.OK(flag.Set("test.parallel", strconv.Itoa(max(4, runtime.GOMAXPROCS(0))))) // most of them wait
+	}
 	code := m.Run()
 	if found := Scan(Logs.String(), leaks); len(found) > 0 {
 		fmt.Printf("--- FAIL: the logs of the tests contain secrets or personal data: %q\n", found)
@@ -123,11 +127,13 @@ func NewTable(t testing.TB) (name string) {
 	if err := Backends.CreateTable(t.Context(), name); err != nil {
 		t.Fatal(err)
 	}
-	// DynamoDB Local keeps all tables in memory.
-	t.Cleanup(func() {
-		_, _ = Backends.DB.DeleteTable(context.WithoutCancel(t.Context()), &dynamodb.DeleteTableInput{TableName: &name})
-	})
+	t.Cleanup(func() { dropTable(t, name) })
 	return name
+}
+
+// dropTable deletes a table: DynamoDB Local keeps all of them in memory.
+func dropTable(t testing.TB, name string) {
+	_, _ = Backends.DB.DeleteTable(context.WithoutCancel(t.Context()), &dynamodb.DeleteTableInput{TableName: &name})
 }
 
 // DropTable deletes the template's table from the package's DynamoDB Local: a stack that starts there
@@ -141,12 +147,12 @@ func DropTable(t testing.TB) {
 }
 
 // StartStack starts a laptop stack on the package's DynamoDB Local, at its own address or behind a
-// proxy, until the test has ended. Its table is the template's, so only one stack may run at a time.
+// proxy, until the test has ended. Its table is its own; they start one at a time.
 func StartStack(t testing.TB, o stack.Options) *stack.Stack {
 	t.Helper()
 	laptop.NeedsJava(t)
-	DropTable(t)
-	if o.Root = root; o.Logs == nil {
+	o.Root, o.Table = root, Name("Stack")
+	if o.Logs == nil {
 		o.Logs = &Logs
 	}
 	if o.State == "" {
@@ -173,6 +179,7 @@ func StartStack(t testing.TB, o stack.Options) *stack.Stack {
 	areBuilt = areBuilt || o.State == built
 	t.Cleanup(func() {
 		s.Close()
+		dropTable(t, o.Table)
 		if err := errors.Join(undescribed...); err != nil {
 			t.Error(err)
 		}
