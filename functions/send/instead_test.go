@@ -240,7 +240,6 @@ func TestAt24HoursSharpTheWindowIsClosed(t *testing.T) {
 }
 
 func TestOfTenRequestsAtTheMomentOfClosingOneLeaves(t *testing.T) {
-	t.Parallel()
 	w := newWorld(t)
 	var looks atomic.Int64 // each look at the clock falls on the other side
 	body := strings.Replace(either(""), `"onUnknownWindow":"closed",`, "", 1)

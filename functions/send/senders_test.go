@@ -429,7 +429,6 @@ func TestTheWindowIsOneOfAPersonAndANumber(t *testing.T) {
 
 // Two senders under load, by every way in, while one's key is rotated and one is slowed down.
 func TestNoKeyOfOneSenderIsEverUsedForTheOthersMessages(t *testing.T) {
-	t.Parallel()
 	const each = 12
 	w := newSendersWorld(t)
 	w.shiftSenders()
