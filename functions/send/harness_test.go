@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"flag"
 	"io"
 	"os"
+	"runtime"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -17,11 +19,16 @@ import (
 	simscheduler "connexease-functions/pkg/local/sim/scheduler"
 	simsqs "connexease-functions/pkg/local/sim/sqs"
 	"connexease-functions/pkg/proof/harness"
+	"connexease-functions/pkg/proof/must"
 	"connexease-functions/pkg/telemetry"
 	"connexease-functions/pkg/whatsapp"
 )
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if flag.Lookup("test.parallel").Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) { // not given
+		must.OK(flag.Set("test.parallel", strconv.Itoa(max(4, runtime.GOMAXPROCS(0))))) // they wait more than they compute
+	}
 	os.Exit(harness.Run(m, []string{
 		"wamid", "1555010", "Bearer", "client-key", "gateway-key", "Hello", "secret-text", "idem-", "wa#", "contact#", "biz_opaque",
 	}))

@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -67,9 +66,6 @@ func Run(m *testing.M, leaks []string) int {
 		return 1
 	}
 	defer func() { _ = os.RemoveAll(built) }()
-	if flag.Lookup("test.parallel").Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) { // not given
-		must.OK(flag.Set("test.parallel", strconv.Itoa(max(4, runtime.GOMAXPROCS(0))))) // most of them wait
-	}
 	code := m.Run()
 	if found := Scan(Logs.String(), leaks); len(found) > 0 {
 		fmt.Printf("--- FAIL: the logs of the tests contain secrets or personal data: %q\n", found)
