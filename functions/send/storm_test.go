@@ -217,7 +217,7 @@ func (p *processes) settle(t *testing.T, ids []string, post func(int) httpAnswer
 	t.Helper()
 	tick := time.NewTicker(time.Second) // most of them wait for the end of a lease
 	defer tick.Stop()
-	limit := time.After(3 * time.Minute) // the leases of the last kills end after 43 s
+	limit := time.After(6 * time.Minute) // the leases of the last kills end after 43 s
 	open := map[int]bool{}
 	for n := range ids {
 		open[n] = true
