@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"io"
 	"os"
 	"runtime"
 	"slices"
@@ -20,7 +21,10 @@ func TestAShortSoakIsClean(t *testing.T) {
 	t.Parallel()
 	laptop.NeedsJava(t)
 	var out bytes.Buffer
-	err := run(t.Context(), root, shortest, &writer{t: t, next: &out}, nil)
+	err := run(t.Context(), root, shortest, writing(func(text string) {
+		t.Log(strings.TrimSuffix(text, "\n"))
+		out.WriteString(text)
+	}), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,23 +101,29 @@ func TestTheAuditFindsWhatIsLostDoubledOrLeftBehind(t *testing.T) {
 
 func TestASoakThatIsInterruptedFails(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	laptop.NeedsJava(t)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	if err := run(ctx, root, 20*time.Second, &bytes.Buffer{}, nil); err == nil {
-		t.Error("it is clean")
-	}
-	if err := run(t.Context(), root, time.Second, &bytes.Buffer{}, nil); err == nil || !strings.Contains(err.Error(), "at least") {
-		t.Errorf("a soak of a second: %v", err)
+	err := run(ctx, root, 20*time.Second, writing(func(text string) {
+		if strings.HasPrefix(text, "Load for") {
+			cancel()
+		}
+	}), nil)
+	if err == nil || !strings.Contains(err.Error(), "interrupted") {
+		t.Errorf("got %v", err)
 	}
 }
 
-// writer copies each line to the test's log at once.
-type writer struct {
-	t    *testing.T
-	next *bytes.Buffer
+func TestASoakOfASecondIsRefused(t *testing.T) {
+	if err := run(t.Context(), root, time.Second, io.Discard, nil); err == nil || !strings.Contains(err.Error(), "at least") {
+		t.Errorf("got %v", err)
+	}
 }
 
-func (w *writer) Write(text []byte) (int, error) {
-	w.t.Log(strings.TrimSuffix(string(text), "\n"))
-	return w.next.Write(text)
+// writing receives what is written.
+type writing func(text string)
+
+func (w writing) Write(text []byte) (int, error) {
+	w(string(text))
+	return len(text), nil
 }
