@@ -104,11 +104,14 @@ unraced = $$(go list ./functions/... ./pkg/... | grep -vxF "$$(go list $(1))")
 # With -short this too costs little: without it, it is held to its seconds.
 RACED_SHORT = $(RACED) ./pkg/local/dynamodblocal
 
-# One package at a time: several hold functions to their seconds on a DynamoDB Local of their own.
+# These wait more than they work: they run beside the rest, each one package at a time, as several
+# hold functions to their seconds on a DynamoDB Local of their own.
+WAITING = ./functions/send ./functions/webhook
 test: needs-go ## all tests, with real processes and DynamoDB Local; needs Java and npm
 	@$(call built,./pkg/proof/suite) $(race); failed=0; export $(MADE); \
 	$(call suite,$$race -timeout 10m,$(RACED)); \
-	$(call suite,-p 1 -timeout 15m,$(call unraced,$(RACED))); exit $$failed
+	$(call suite,$(WHOLE),$(WAITING) -- $(WHOLE) -shuffle=on $(call unraced,$(RACED) $(WAITING))); exit $$failed
+WHOLE = -p 1 -timeout 15m
 
 test-short: needs-go ## the tests that need neither Java nor npm nor the network, within a minute
 	@$(call built,./pkg/proof/suite) $(race); failed=0; \
