@@ -22,8 +22,8 @@ const (
 	interval = 130 * time.Millisecond // of each
 	// burst is how many deliveries arrive at once: as many as the simulator has processes.
 	burst = 10
-	// largeEvery makes one delivery in this many large enough to be stored in parts, one of the first
-	// as well.
+	// largeEvery makes one delivery in this many large enough to be stored in parts, and the first: the
+	// largest process has its size from the beginning.
 	largeEvery = 200
 	// redeliveries bounds how often a delivery that was not accepted is repeated.
 	redeliveries = 10
@@ -45,6 +45,8 @@ var gatewayFaults = connexease.Faults{
 
 // load runs everything for the soak's length.
 func (s *soak) load(interrupted context.Context) {
+	s.number.Store(largeEvery)
+	s.deliver(largeEvery)
 	ctx, cancel := context.WithTimeout(interrupted, s.length)
 	defer cancel()
 	s.began = time.Now()
@@ -119,7 +121,7 @@ func (s *soak) burst() {
 
 // body returns a delivery's body: its number suffices to recreate it for the audit.
 func body(n int) []byte {
-	if n%largeEvery == largeEvery/10 {
+	if n%largeEvery == 0 {
 		return fixtures.Unique([]byte(`{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages","value":{"metadata":{"phone_number_id":"2"},"messages":[{"id":"wamid.","from":"15550100001","timestamp":"1764000000","type":"text","text":{"body":"`+
 			strings.Repeat("large ", 130_000)+`"}}]}}]}]}`), n)
 	}
