@@ -78,7 +78,7 @@ func peak(t *testing.T, n int) (most uint64) {
 			}
 		}
 	}
-	report := watched(t, m, q, every(4), every(997))
+	report := watched(t, m, q, every(8), every(1999))
 	_, all, without := m.want()
 	if report.Total != all || report.WithoutSend != without {
 		t.Errorf("the total is %+v and %+v, want %+v and %+v", report.Total, report.WithoutSend, all, without)
@@ -91,7 +91,7 @@ func TestTenTimesTheMessagesNeedNoMoreMemory(t *testing.T) {
 		t.Skip("not with -short: it counts many messages")
 	}
 	const (
-		few, many = 5_000, 50_000 // whose buckets are partly so large that they are divided
+		few, many = 10_000, 100_000 // whose buckets are partly so large that they are divided
 		growth    = 4 << 20
 	)
 	peak(t, 1_000) // what is loaded once
