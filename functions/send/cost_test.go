@@ -81,7 +81,7 @@ func TestASendCostsFourWriteUnitsAndReadsOnlyWhatItAsksFor(t *testing.T) {
 // A page reads its items once, and the person's names, and of each message that went out its
 // row and statuses, and those under WhatsApp's id.
 func TestAPageOfAConversationCostsReadUnitsOfItsMessages(t *testing.T) {
-	const sent = table.Together
+	const sent = 2 * table.Together
 	w := newWorld(t).withReader()
 	var mu sync.Mutex
 	got := 0.0

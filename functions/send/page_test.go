@@ -55,7 +55,7 @@ func TestAPageSeesOfEachMessageWhatItsLookUpSees(t *testing.T) {
 	ids["before its WhatsApp id was known"] = unknown
 	w.callback(both("wamid.late", "", "read")...)
 	w.callback(both("wamid.late", opaque, "sent")...)
-	for n := range 2 * table.Together { // further groups
+	for n := range 4 * table.Together { // further groups
 		w.callback(both(send(fmt.Sprint("further ", n), hello), "", "sent")...)
 		w.stored("smb_message_echoes", fmt.Sprintf(`"message_echoes":[{"from":"15550100099","to":"15550100001","id":"wamid.echo%d","timestamp":"%d",%s}]`, n, at, text("from the app")))
 		w.callback(both(fmt.Sprint("wamid.echo", n), "", "read")...)
@@ -82,7 +82,7 @@ func TestAPageSeesOfEachMessageWhatItsLookUpSees(t *testing.T) {
 			}
 		}
 	}
-	if echoes != 2*table.Together {
+	if echoes != 4*table.Together {
 		t.Errorf("%d messages of the app", echoes)
 	}
 	for what, id := range ids {

@@ -103,11 +103,12 @@ func (t *Table) Find(ctx context.Context, now time.Time, id string, maySee func(
 }
 
 const (
-	// Together is how many messages FindTogether may look up: more would be read page after page
-	// (Amazon DynamoDB: "PartiQL arithmetic, comparison, and logical operators", IN).
-	Together = 10
-	// mostValues is how many partition keys one statement may have (the same).
-	mostValues = 50
+	// Together is how many messages FindTogether may look up: with WhatsApp's id of each, their keys
+	// are those of one statement.
+	Together = mostValues / 2
+	// mostValues is how many partition keys a statement has: what is stored under more would come page
+	// after page (Amazon DynamoDB: "PartiQL arithmetic, comparison, and logical operators", IN).
+	mostValues = 10
 )
 
 // FindTogether looks up to Together messages up: sends by their ids, as Find does, and the statuses of
