@@ -125,7 +125,10 @@ func TestThrottlingAndResetsAreRetriedInsideTheBudget(t *testing.T) {
 					return false
 				})
 				a := w.deliver(body)
-				if a.Status != 200 || !w.queues.Idle("overflow") {
+				if a.Status != 200 {
+					t.Fatalf("%d %s", a.Status, a.Body)
+				}
+				if !w.queues.Idle("overflow") {
 					continue
 				}
 				storedWhole(t, w, []byte(body))
@@ -216,8 +219,13 @@ func TestATableThatWasAwayGetsItsLeastBudgetUntilItIsBack(t *testing.T) {
 		harness.Refuse(rw, 400, "AccessDeniedException")
 		return true
 	})
-	if a := w.aged(0, statuses(30)); a.Status != 200 || w.queues.Depth("overflow").Visible == 0 {
-		t.Errorf("%d, the queue has %+v", a.Status, w.queues.Depth("overflow"))
+	for tries := 0; len(w.items()) == 0 && tries < 5; tries++ {
+		if tries > 0 { // a slow machine stored none of them within the budget
+			w.handler.distrusted.Store(0)
+		}
+		if a := w.aged(0, statuses(30)); a.Status != 200 || w.queues.Depth("overflow").Visible == 0 {
+			t.Errorf("%d, the queue has %+v", a.Status, w.queues.Depth("overflow"))
+		}
 	}
 	if got := share(); got != tableBudget {
 		t.Errorf("after a delivery that was stored in part the table has %v", got)

@@ -167,26 +167,29 @@ func TestManyEventsArePackedIntoFewMessages(t *testing.T) {
 
 func TestOnlyUnwrittenEventsAreQueued(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.database.Set(func(rw http.ResponseWriter, action string, body []byte) bool {
-		if action != "BatchWriteItem" || !strings.Contains(string(body), `wa#wamid.BATCH7"`) {
-			return false
+	for range 5 { // a slow machine may write less than it could within the budget
+		w := newWorld(t)
+		w.database.Set(func(rw http.ResponseWriter, action string, body []byte) bool {
+			if action != "BatchWriteItem" || !strings.Contains(string(body), `wa#wamid.BATCH7"`) {
+				return false
+			}
+			harness.Refuse(rw, 400, "ThrottlingException")
+			return true
+		})
+		if a := w.aged(0, statuses(60)); a.Status != 200 {
+			t.Fatalf("%d %s", a.Status, a.Body)
 		}
-		harness.Refuse(rw, 400, "ThrottlingException")
-		return true
-	})
-	if a := w.aged(0, statuses(60)); a.Status != 200 {
-		t.Fatalf("%d %s", a.Status, a.Body)
+		w.database.Set(nil)
+		before := len(w.items())
+		messages := w.overflowed()
+		if again := w.drain(messages...); again != nil || len(w.items()) != 60 {
+			t.Errorf("%v are returned, %d items", again, len(w.items()))
+		}
+		if before == 35 && len(messages) == 1 {
+			return
+		}
 	}
-	w.database.Set(nil)
-	before := len(w.items())
-	messages := w.overflowed()
-	if before != 35 || len(messages) != 1 {
-		t.Errorf("%d items, %d messages", before, len(messages))
-	}
-	if again := w.drain(messages...); again != nil || len(w.items()) != 60 {
-		t.Errorf("%v are returned, %d items", again, len(w.items()))
-	}
+	t.Error("no delivery had all but one batch written, and that one queued")
 }
 
 func TestAMessageThatCannotBeDrainedIsReturnedAndDoesNotDelayOthers(t *testing.T) {
