@@ -84,7 +84,7 @@ func TestAPageOfAConversationCostsReadUnitsOfItsMessages(t *testing.T) {
 	const sent = 2 * table.Together
 	w := newWorld(t).withReader()
 	var mu sync.Mutex
-	got := 0.0
+	got, statements := 0.0, 0
 	w.database.Measure(func(action string, units float64) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -100,12 +100,13 @@ func TestAPageOfAConversationCostsReadUnitsOfItsMessages(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			got += float64(len(in.Parameters))
+			statements++
 		}
 		return false
 	})
 	read := func() float64 {
 		mu.Lock()
-		got = 0
+		got, statements = 0, 0
 		mu.Unlock()
 		w.page(routeConversation, "15550100001", nil)
 		mu.Lock()
@@ -129,7 +130,13 @@ func TestAPageOfAConversationCostsReadUnitsOfItsMessages(t *testing.T) {
 				m.Wamid, status, w.now().Unix(), opaque))
 		}
 	}
-	if units := (read() - before) / sent; units > cost.SentReads || units <= cost.SentReads-1 {
-		t.Errorf("a message that went out adds %v read units, want at most %v", units, cost.SentReads)
+	check := func(what string, want int) {
+		if units := (read() - before) / sent; units > cost.SentReads || units <= cost.SentReads-1 || statements != want {
+			t.Errorf("%s a message that went out adds %v read units, want at most %v; the page has %d statements, want %d", what, units, cost.SentReads, statements, want)
+		}
 	}
+	check("in the process that sent it", sent/table.Together)
+	w.start()
+	check("in a different one", 2*sent/table.Together)
+	check("there again", sent/table.Together)
 }

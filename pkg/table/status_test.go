@@ -228,3 +228,24 @@ func TestMessagesAreLookedUpTogetherConsistentlyAndCompletely(t *testing.T) {
 		t.Errorf("nothing is looked up: %v %v %v, %d calls", sends, others, err, len(d.seen()))
 	}
 }
+
+// What a process remembers of sends is bounded: what it has forgotten is read after its send.
+func TestAProcessRemembersAtMost4096Sends(t *testing.T) {
+	const most = 4096
+	tbl, d := serve(replies())
+	id := func(n int) string { return fmt.Sprintf("msg_%026d", n) }
+	for n := range most + 1 {
+		w := settles
+		w.ID, w.Set.Wamid = id(n), fmt.Sprint("wamid.", n)
+		if _, err := tbl.WriteSend(t.Context(), w, about); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, _, err := tbl.FindTogether(t.Context(), time.Now(), []string{id(0), id(most)}, nil); err != nil {
+		t.Fatal(err)
+	}
+	last := d.seen()[most+1]
+	if strings.Contains(last.body, `"wa#wamid.0"`) || !strings.Contains(last.body, fmt.Sprint("wa#wamid.", most)) {
+		t.Errorf("it asks for %s", last.body)
+	}
+}
