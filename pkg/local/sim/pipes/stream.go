@@ -53,7 +53,7 @@ func (s *Stream) Run(ctx context.Context, p *Pipe) {
 		switch {
 		case err != nil && ctx.Err() == nil:
 			p.config.Trouble(fmt.Errorf("the stream of %s: %w", s.Table, err))
-			wait = min(20*wait, 20*idle)
+			wait = max(wait, min(20*wait, 20*idle))
 			round = -1
 			s.restart(err)
 		case moved:
