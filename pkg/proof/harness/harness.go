@@ -123,13 +123,14 @@ func NewTable(t testing.TB) (name string) {
 	if err := Backends.CreateTable(t.Context(), name); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { dropTable(t, name) })
+	t.Cleanup(func() { _ = dropTable(t, name) })
 	return name
 }
 
 // dropTable deletes a table: DynamoDB Local keeps all of them in memory.
-func dropTable(t testing.TB, name string) {
-	_, _ = Backends.DB.DeleteTable(context.WithoutCancel(t.Context()), &dynamodb.DeleteTableInput{TableName: &name})
+func dropTable(t testing.TB, name string) error {
+	_, err := Backends.DB.DeleteTable(context.WithoutCancel(t.Context()), &dynamodb.DeleteTableInput{TableName: &name})
+	return err
 }
 
 // DropTable deletes the template's table from the package's DynamoDB Local: a stack that starts there
@@ -137,7 +138,7 @@ func dropTable(t testing.TB, name string) {
 func DropTable(t testing.TB) {
 	t.Helper()
 	var gone *types.ResourceNotFoundException // that stack did not start
-	if _, err := Backends.DB.DeleteTable(t.Context(), &dynamodb.DeleteTableInput{TableName: &Backends.TableName}); err != nil && !errors.As(err, &gone) {
+	if err := dropTable(t, Backends.TableName); err != nil && !errors.As(err, &gone) {
 		t.Fatal(err)
 	}
 }
@@ -175,7 +176,7 @@ func StartStack(t testing.TB, o stack.Options) *stack.Stack {
 	areBuilt = areBuilt || o.State == built
 	t.Cleanup(func() {
 		s.Close()
-		dropTable(t, o.Table)
+		_ = dropTable(t, o.Table)
 		if err := errors.Join(undescribed...); err != nil {
 			t.Error(err)
 		}
